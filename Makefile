@@ -1,0 +1,52 @@
+# One command each. `make up` and `make test` are all that a newcomer needs.
+SHELL := /bin/bash
+GASP := .venv/bin/gasp
+PY := .venv/bin/python
+
+.PHONY: help up down clean test lint types imports unit lab-tests bench lock messages wheel
+
+help: ## Show this help
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## Install what is needed, boot the lab, bring the whole estate up, verify it (killed? run it again)
+	@tools/bootstrap.sh run
+	@$(GASP) bringup
+
+down: ## Stop the lab: nothing stays running, mounted or configured; database, images and disks are kept
+	@tools/bootstrap.sh run
+	@$(GASP) lab down
+
+clean: ## As down, and delete the lab's disks, the database and all state
+	@tools/bootstrap.sh run
+	@$(GASP) lab clean --yes
+
+test: ## Everything: lint, types, import contracts, unit tests, driver contracts, lab tests on real hosts
+	@tools/bootstrap.sh test
+	@tools/run-tests.sh
+
+lint: ## ruff, ansible-lint, catalogue and lock checks
+	@tools/bootstrap.sh test
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --offline -q playbooks && $(PY) tools/messages.py check
+
+types: ## mypy, strict
+	@.venv/bin/mypy
+
+imports: ## Import contracts: which room may know which
+	@.venv/bin/lint-imports
+
+unit: ## Unit tests only
+	@tools/bootstrap.sh test
+	@$(PY) -m pytest tests/unit -n 2 -q
+
+bench: ## Benchmarks with the machine, medians and the peers in the same run; FULL=1 for the long form
+	@tools/bootstrap.sh test
+	@$(PY) -m bench $(if $(FULL),--full)
+
+lock: ## Resolve the lock files anew
+	@tools/lock.sh
+
+messages: ## Extract sentences and compile the Chinese catalogue
+	@$(PY) tools/messages.py extract
+
+wheel: ## Build the wheel with its data
+	@$(PY) -m hatchling build -t wheel

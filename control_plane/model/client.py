@@ -1,0 +1,178 @@
+"""What the command line (and later the HTTP client and the web) may ask of a control plane.
+
+Every answer is JSON-able and equals the later REST body. Errors are `ControlPlaneError`s.
+Stage A has the in-process implementation (`workflow/local.py`); another one must pass the same tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+OnEvent = Callable[[Json], None]
+"""Called with each event of a run (`Event.as_json()`), in order, as it happens."""
+
+
+class Client(Protocol):
+    """Operations of the control plane, one method a verb."""
+
+    # plans and runs -------------------------------------------------------------------------------
+    def plan(self, scope: str = "estate") -> Json:
+        """Make and store a plan. Returns `Plan.as_json()` plus `guards: [{code, detail, confirm}]`
+        (reasons why a yes is not enough and the word that must be typed)."""
+        ...
+
+    def get_plan(self, digest: str) -> Json:
+        """A stored plan by digest or unique prefix (≥ 6)."""
+        ...
+
+    def apply(
+        self, target: str, *, confirm: str | None = None, on_event: OnEvent | None = None, wait: float = 600.0
+    ) -> Json:
+        """Apply a stored plan (digest or prefix) or a scope (planned now). Returns the run (see `run`).
+
+        Raises StalePlan (the world moved), UnsafePlan (a guard wants `confirm`), TemporaryError (another
+        run holds the lease for longer than `wait` seconds), CouldNotMeasureError (nothing was seen).
+        """
+        ...
+
+    def runs(self, *, limit: int = 50, state: str | None = None) -> list[Json]:
+        """Newest first: {id, state, sentence, scope, digest, kind, actor: {key, name}, started_at, finished_at,
+        counts: {applied, already, refused, failed, held, unknown, total}}."""
+        ...
+
+    def run(self, run_id: int) -> Json:
+        """One run as in `runs` plus `failures: [{change_id, tenant, text, file, line}]`, `affected_tenants`."""
+        ...
+
+    def run_events(self, run_id: int, after: int = 0) -> list[Json]:
+        """Numbered events of a run with number > `after`."""
+        ...
+
+    def stop_run(self, run_id: int) -> Json:
+        """Ask a run to stop at the next boundary."""
+        ...
+
+    def resume_run(self, run_id: int, *, on_event: OnEvent | None = None) -> Json:
+        """Finish a stopped or interrupted run: its remaining changes only. Raises StalePlan if those moved."""
+        ...
+
+    def undo_run(self, run_id: int) -> Json:
+        """Make (and store) the plan that brings back what was desired before the run; as `plan`, plus
+        `restores: [{subscription, from_generation, to_generation}]`. Applying it makes the older spec desired."""
+        ...
+
+    # drift ----------------------------------------------------------------------------------------
+    def drift(self, scope: str = "estate") -> list[Json]:
+        """Hand-made changes: [{id, kind, label, tenant, offering, part, action, before, after, kept_until, reason}];
+        here `before` is what we last wrote or want and `after` what was found."""
+        ...
+
+    def drift_keep(self, ids: Sequence[str], *, until: str, reason: str) -> list[Json]:
+        """Leave hand-made states out of plans until a date (ISO)."""
+        ...
+
+    def drift_accept(self, ids: Sequence[str], *, reason: str) -> list[Json]:
+        """Make the found state the desired one."""
+        ...
+
+    def drift_revert(self, ids: Sequence[str], *, on_event: OnEvent | None = None) -> Json:
+        """Plan and apply these resources only; returns the run."""
+        ...
+
+    # looking --------------------------------------------------------------------------------------
+    def explain(self, subject: str) -> Json:
+        """{subject, matches: [{type, id, title, tenant, offering, asked_by, desired, observed, since, state,
+        last_change: {run, at, actor, action} | None, next}]} for a tenant code, host, address, DN, URL, uid."""
+        ...
+
+    def status(self) -> Json:
+        """{estate, tenants: {served, network_only, listed}, subscriptions, resources, lab: {...}, last_run, last_plan,
+        lease, drift_kept, version}: quick, reads no outside system."""
+        ...
+
+    def doctor(self) -> list[Json]:
+        """Checks of this installation: [{check, state: passed|warning|failed, detail, remedy}]."""
+        ...
+
+    def hosts(self) -> list[Json]:
+        """[{name, role, zone, tenant, ipv4, ipv6, state}]."""
+        ...
+
+    def accounts(self, tenant: str | None = None) -> list[Json]:
+        """[{uid, tenant, name, uid_number, status, groups}]."""
+        ...
+
+    def probes(self, scope: str = "estate") -> list[Json]:
+        """[{id, kind, vantage, tenant, offering, title}]."""
+        ...
+
+    def run_probes(self, scope: str = "estate") -> list[Json]:
+        """Measure now: the above plus {state, at, seconds, detail}."""
+        ...
+
+    # tenants --------------------------------------------------------------------------------------
+    def tenants(self) -> list[Json]:
+        """[{code, id, name_zh, name_en, kind, status, network_index, subscriptions: [offering…]}]."""
+        ...
+
+    def tenant(self, code: str) -> Json:
+        """One tenant with its document and subscriptions' generations."""
+        ...
+
+    def preview_import(self, path: Path) -> Json:
+        """Check a file or folder whole: {digest, encoding, create: [code], update: [{code, fields: [...]}], unchanged,
+        end: [], estate: {...}}. Raises Invalid with every problem of every file."""
+        ...
+
+    def import_tenants(self, path: Path, *, digest: str | None = None) -> Json:
+        """Import what `preview_import` showed, in one transaction; `digest` guards against a changed file."""
+        ...
+
+    def export_tenants(self, folder: Path, codes: Sequence[str] = ()) -> Json:
+        """Write documents; exporting and importing again is a no-op. Returns {files: [...]}."""
+        ...
+
+    def diff_tenants(self, path: Path) -> Json:
+        """What an import would change, field by field."""
+        ...
+
+    def preview_offboard(self, code: str) -> Json:
+        """Everything that goes: {code, plan: {...}, people, sites, releases, archive_path, retiring_seconds}."""
+        ...
+
+    def offboard(self, code: str, *, confirm: str, archive: Path, on_event: OnEvent | None = None) -> Json:
+        """Export the tenant's data, end its subscriptions, apply, and return the receipt
+        {code, run, archive, archive_sha256, remaining: [], others_changed: [], retiring: [...]}."""
+        ...
+
+    # sites ----------------------------------------------------------------------------------------
+    def sites(self) -> list[Json]:
+        """[{site, tenant, offering, names: [...], release, release_at, state, url}]."""
+        ...
+
+    def publish_release(self, site: str, archive: Path, *, note: str = "") -> Json:
+        """Check and store an archive as a release of a site, not yet live: {release, site, files, bytes, warnings}."""
+        ...
+
+    def preview_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
+        """Put a release on its preview address: {url, run}."""
+        ...
+
+    def activate_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
+        """Make a release live; returns {run, previous, release, url}."""
+        ...
+
+    def rollback_release(self, site: str, *, on_event: OnEvent | None = None) -> Json:
+        """Make the release that was live before live again."""
+        ...
+
+    def maintenance(self, site: str, on: bool, *, on_event: OnEvent | None = None) -> Json:
+        """Answer with a maintenance page (503), or stop doing so."""
+        ...
+
+    def config(self) -> Mapping[str, Any]:
+        """Settings in force and where each comes from; secrets are never among them."""
+        ...

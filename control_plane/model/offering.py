@@ -1,0 +1,127 @@
+"""What one service of the catalogue is: an `Offering` with a typed form and pure rules.
+
+A folder under `control_plane/offerings/` exports `OFFERING`. It declares resources and probes; it never
+talks to a system, reads a clock or makes a random choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from control_plane.model.errors import Problem
+from control_plane.model.network import AddressPlan
+from control_plane.model.ports import Probe
+from control_plane.model.resource import Owner, Resource
+from control_plane.model.tenant import Document, TenantNames, TenantStatus, Tier
+from control_plane.model.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """A host of the centre as offerings see it."""
+
+    name: str
+    role: str
+    ipv4: str
+    ipv6: str
+    public_ipv4: str | None = None
+    public_ipv6: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantView:
+    """A tenant as offerings see it."""
+
+    id: str
+    code: str
+    names: TenantNames
+    status: TenantStatus
+    network_index: int | None
+
+
+@dataclass(frozen=True)
+class EstateView:
+    """The centre as offerings see it: addresses, hosts by role, other tenants, recorded allocations.
+
+    `domain` is `qingdao.test`; internal names live below `intra.<domain>`, infrastructure below
+    `core.<domain>`. `allocations[(pool, subject)]` is a recorded value (`uid_number`, `uid:zhangsan`).
+    """
+
+    name: str
+    title: TenantNames
+    domain: str
+    base_dn: str
+    plan: AddressPlan
+    hosts: Mapping[str, Sequence[HostView]]
+    tenants: Mapping[str, TenantView]
+    allocations: Mapping[tuple[str, str], str]
+    issuer: str = "GASP lab authority"
+    ttl: int = 300
+
+    def tenant_networks(self, code: str) -> tuple[str, str]:
+        """IPv4 and IPv6 prefix of a tenant's LAN."""
+        index = self.tenants[code].network_index
+        if index is None:
+            raise ValueError(f"tenant {code} has no network")
+        segment = self.plan.tenant(index)
+        return str(segment.v4), str(segment.v6)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionView:
+    """One subscription with its validated spec."""
+
+    tenant: TenantView
+    offering: str
+    tier: Tier
+    spec: Any
+
+    @property
+    def id(self) -> str:
+        """`fgw/public_site`."""
+        return f"{self.tenant.code}/{self.offering}"
+
+    @property
+    def owner(self) -> Owner:
+        """Owner of everything this subscription declares."""
+        return Owner(self.tenant.id, self.tenant.code, self.offering)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something of which there is only one in the city, to be recorded before it is used.
+
+    pool `dns_name` | `uid`: `subject` itself is unique and belongs to the tenant.
+    pool `uid_number` | `gid_number` | `person_key`: the store picks a value for `subject`.
+    `field` says where in the spec the wish stands, for error messages.
+    """
+
+    pool: str
+    subject: str
+    field: str
+
+
+@dataclass(frozen=True)
+class Offering:
+    """One folder of the catalogue.
+
+    `spec` is the form; `check` finds problems that need the estate (a name outside the tenant's own
+    label, too many seats for the tier) and returns all of them; `claims` lists what must be unique;
+    `desired` and `probes` are pure and deterministic. A declared offering has none of these.
+    `example` is a spec that validates, used by the contract test and by help.
+    """
+
+    id: str
+    status: Literal["operated", "declared"]
+    title: Text
+    folder: Path
+    spec: type[Document] | None = None
+    tiers: Mapping[Tier, Mapping[str, int]] | None = None
+    check: Callable[[SubscriptionView, EstateView], list[Problem]] | None = None
+    claims: Callable[[SubscriptionView, EstateView], list[Claim]] | None = None
+    desired: Callable[[SubscriptionView, EstateView], list[Resource]] | None = None
+    probes: Callable[[SubscriptionView, EstateView], list[Probe]] | None = None
+    example: Mapping[str, Any] | None = None

@@ -1,0 +1,110 @@
+"""The tenant document: what a file under `tenants/` says and what the database keeps.
+
+Shapes only; rules that need the whole estate (unique codes, unique names) live in `workflow`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from control_plane.model.names import TENANT_CODE
+
+Tier = Literal["S", "M", "L"]
+#: Printable text of one line: no control characters, not blank.
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]*$"),
+]
+
+
+class Document(BaseModel):
+    """Base of all documents: unknown fields are errors, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TenantStatus(StrEnum):
+    """How much the centre does for a tenant."""
+
+    SERVED = "served"
+    """A department with services of its own."""
+    NETWORK_ONLY = "network_only"
+    """On the network and in the directory; no sites."""
+    LISTED = "listed"
+    """Name and code are reserved; nothing is provisioned."""
+
+
+class TenantNames(Document):
+    """Official name, short name and English name."""
+
+    zh: Line
+    short_zh: Line | None = None
+    en: Line
+
+
+class Network(Document):
+    """Which LAN is the tenant's: its index in the address plan, from 1 in estate order."""
+
+    index: Annotated[int, Field(ge=1, le=20000)]
+
+
+class Contact(Document):
+    """Somebody to call."""
+
+    name: Line
+    phone: Line | None = None
+    email: Line | None = None
+    role: Literal["liaison", "approver", "technical", "security"] = "liaison"
+
+
+class SubscriptionDocument(Document):
+    """A tenant's instance of an offering; `spec` is validated by the offering's own model."""
+
+    offering: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{1,30}$")]
+    tier: Tier = "S"
+    spec: dict[str, Any] = Field(default_factory=dict)
+
+
+class TenantDocument(Document):
+    """One tenant with everything it subscribes to."""
+
+    code: str
+    names: TenantNames
+    kind: Line
+    status: TenantStatus = TenantStatus.SERVED
+    region_code: Annotated[str, StringConstraints(pattern=r"^\d{6}$")] = "370200"
+    parent: str | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    network: Network | None = None
+    contacts: tuple[Contact, ...] = ()
+    subscriptions: tuple[SubscriptionDocument, ...] = ()
+
+    @field_validator("code")
+    @classmethod
+    def _code(cls, value: str) -> str:
+        if not TENANT_CODE.match(value):
+            raise ValueError("a code has 2 to 15 of a-z and 0-9 and starts with a letter")
+        return value
+
+
+class EstateDocument(Document):
+    """`estate.yaml` of a folder of tenant files: what is true for the whole centre."""
+
+    version: Literal[1] = 1
+    name: Line
+    title: TenantNames
+    domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+$")]
+    base_dn: Annotated[str, StringConstraints(pattern=r"^[a-z0-9=,]+$")]
+    region_code: Annotated[str, StringConstraints(pattern=r"^\d{6}$")]
+    provenance: str = ""
+
+
+def slug(text: str) -> str:
+    """`text` reduced to a-z, 0-9 and hyphens, for file names."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -1,0 +1,271 @@
+"""The one place that puts rooms together: which drivers, offerings, lab and database this process works with.
+
+Entry points take everything from here; imports are inside the functions, so that a command loads what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from control_plane import __version__
+from control_plane.model.network import AddressPlan, plan_for
+from control_plane.model.text import Text, t
+from control_plane.settings import Settings
+
+if TYPE_CHECKING:
+    from control_plane.drivers.ssh import SshRunner
+    from control_plane.model.client import Client
+    from control_plane.model.offering import HostView
+    from control_plane.model.ports import Driver
+    from control_plane.store.repository import Store
+    from control_plane.workflow.local import LocalClient
+    from control_plane.workflow.status import Check
+    from lab.lab import Lab
+    from lab.topology import Topology
+
+PLAYBOOKS = Path(__file__).parent.parent / "playbooks"
+
+
+@cache
+def settings() -> Settings:
+    """Settings of this process."""
+    return Settings()
+
+
+def now() -> datetime:
+    """The time. Every rule that needs it is given this function."""
+    return datetime.now(UTC)
+
+
+@cache
+def address_plan() -> AddressPlan:
+    """Ranges of the lab in use."""
+    return plan_for(settings().lab)
+
+
+@cache
+def store() -> Store:
+    """The database, brought to the newest form."""
+    from control_plane.store.repository import Store
+
+    settings().state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = Store(settings().database_url, clock=now)
+    made.upgrade()
+    return made
+
+
+@cache
+def topology() -> Topology:
+    """The hosts: shared ones from the topology file, one workstation a tenant that has a network."""
+    from control_plane.workflow.documents import networked_tenants
+    from lab.topology import load_topology
+
+    return load_topology(address_plan(), networked_tenants(settings().estate))
+
+
+@cache
+def authority() -> Any:
+    """The centre's certificate authority; made at first use."""
+    from control_plane.drivers.authority import Authority
+
+    return Authority(settings().state, store().certificates)
+
+
+@cache
+def lab() -> Lab:
+    """The lab of real hosts that this state belongs to."""
+    from lab.lab import Lab
+
+    return Lab(topology(), settings().state, settings().cache, authority().ca_pem())
+
+
+@cache
+def runner() -> SshRunner:
+    """Commands on hosts, through the system's OpenSSH and the lab's known hosts."""
+    from control_plane.drivers.ssh import SshRunner
+
+    return SshRunner(lab().ssh_config)
+
+
+@cache
+def hosts_of_centre() -> Sequence[HostView]:
+    """Shared hosts with their addresses."""
+    from control_plane.model.offering import HostView
+
+    plan = topology()
+    views = []
+    for host in plan.hosts:
+        if host.zone == "tenant":
+            continue
+        public = plan.public_address(host.name) if host.name in plan.public else (None, None)
+        views.append(
+            HostView(
+                host.name,
+                host.role,
+                str(host.ipv4),
+                str(host.ipv6),
+                str(public[0]) if public[0] else None,
+                str(public[1]) if public[1] else None,
+            )
+        )
+    return views
+
+
+@cache
+def drivers() -> Sequence[Driver]:
+    """One driver a system: names, directory, web hosts."""
+    from control_plane.drivers.directory import DirectoryDriver
+    from control_plane.drivers.dns import DnsDriver
+    from control_plane.drivers.host_files import HostFilesDriver
+
+    document = store().estate.document()
+    domain = document.domain if document else estate_document().domain
+    base_dn = document.base_dn if document else estate_document().base_dn
+    plan = topology()
+    secrets = settings().secrets
+    return (
+        DnsDriver(
+            str(plan.role_hosts("ns-primary")[0].ipv4),
+            53,
+            [domain, f"intra.{domain}"],
+            "gasp-internal.",
+            secrets / "tsig-internal",
+        ),
+        DirectoryDriver(
+            str(plan.role_hosts("directory")[0].ipv4),
+            636,
+            server_name=f"directory.core.{domain}",
+            ca_file=authority().ca_path,
+            base_dn=base_dn,
+            bind_dn=f"cn=control-plane,ou=system,{base_dn}",
+            password_path=secrets / "ldap-control-plane",
+        ),
+        HostFilesDriver(
+            runner(),
+            [h.name for role in ("web", "intranet") for h in plan.role_hosts(role)],
+            authority(),
+            releases(),
+            now,
+        ),
+    )
+
+
+def estate_document() -> Any:
+    """`estate.yaml` of the estate folder, before anything was imported."""
+    import yaml
+
+    from control_plane.model.tenant import EstateDocument
+
+    return EstateDocument.model_validate(yaml.safe_load((settings().estate / "estate.yaml").read_text("utf-8")))
+
+
+@cache
+def releases() -> Any:
+    """Content of sites by release id."""
+    from control_plane.drivers.releases import ReleaseFolder
+
+    return ReleaseFolder(settings().state / "releases")
+
+
+@cache
+def local_client() -> LocalClient:
+    """The control plane in this process."""
+    from control_plane.drivers.probes import SshProber
+    from control_plane.offerings import discover
+    from control_plane.offerings.network import network_probes
+    from control_plane.workflow.applying import Applier
+    from control_plane.workflow.catalogue import Catalogue
+    from control_plane.workflow.local import LocalClient
+    from control_plane.workflow.planning import Planner
+    from control_plane.workflow.status import Status
+
+    catalogue = Catalogue(store(), discover(), address_plan(), hosts_of_centre, settings().ttl, network_probes)
+    planner = Planner(catalogue, drivers(), now, settings().touch_limit)
+    return LocalClient(
+        planner,
+        Applier(planner, store(), now, settings().fault),
+        store(),
+        releases(),
+        SshProber(runner(), now),
+        Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
+        f"local:{pwd.getpwuid(os.getuid()).pw_name}",
+        shown_settings,
+    )
+
+
+def client() -> Client:
+    """What commands talk to."""
+    return local_client()
+
+
+def host_rows() -> list[dict[str, Any]]:
+    """Hosts as `gasp hosts list` and `gasp lab status` show them."""
+    from lab.lab import as_json
+
+    return [as_json(status) for status in lab().status()]
+
+
+def shown_settings() -> Mapping[str, Any]:
+    """Settings in force and where each comes from. There is no secret among settings."""
+    values = settings()
+    return {
+        name: {
+            "value": str(getattr(values, name)) if getattr(values, name) is not None else None,
+            "from": "environment" if f"GASP_{name.upper()}" in os.environ else "default",
+            "variable": f"GASP_{name.upper()}",
+            "help": field.description,
+        }
+        for name, field in Settings.model_fields.items()
+        if name != "fault"
+    }
+
+
+def checks() -> Mapping[str, Check]:
+    """What `gasp doctor` looks at besides the systems."""
+
+    def state_folder() -> tuple[str, Text, Text | None]:
+        mode = settings().state.stat().st_mode & 0o777
+        if mode & 0o077:
+            return (
+                "failed",
+                t("{path} is open to others (mode {mode}).", path=settings().state, mode=oct(mode)),
+                t("chmod 0700 {path}", path=settings().state),
+            )
+        return "passed", t("{path}, mode 0700", path=settings().state), None
+
+    def secret_files() -> tuple[str, Text, Text | None]:
+        loose = [p for p in settings().secrets.rglob("*") if p.is_file() and p.stat().st_mode & 0o077]
+        if loose:
+            return "failed", t("{count} secrets are open to others.", count=len(loose)), t("chmod 0600 them.")
+        return "passed", t("{count} files, all mode 0600", count=sum(1 for _ in settings().secrets.rglob("*"))), None
+
+    def disk() -> tuple[str, Text, Text | None]:
+        usage = os.statvfs(settings().state)
+        free = usage.f_bavail * usage.f_frsize // 2**20
+        if free < 1024:
+            return "warning", t("{free} MB are free.", free=free), t("Free some space below {path}.", path="/var")
+        return "passed", t("{free} MB are free.", free=free), None
+
+    def hosts() -> tuple[str, Text, Text | None]:
+        rows = host_rows()
+        down = [r["name"] for r in rows if r["state"] != "running"]
+        if down:
+            return (
+                "failed",
+                t(
+                    "{down} of {total} hosts do not run: {names}.",
+                    down=len(down),
+                    total=len(rows),
+                    names=", ".join(down[:5]),
+                ),
+                t("gasp lab up"),
+            )
+        return "passed", t("{total} hosts run.", total=len(rows)), None
+
+    return {"state": state_folder, "secrets": secret_files, "disk": disk, "hosts": hosts}

@@ -1,0 +1,279 @@
+"""Carry out a plan: names are withdrawn first, servers change side by side, names are published last.
+
+Level-triggered: the plan is computed again under the lease, so that killing this process at any moment
+is safe and the next apply finishes the work. Every write goes through `Fence`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from control_plane.model.errors import ControlPlaneError, CouldNotMeasureError, Rejected, StalePlan, TemporaryError
+from control_plane.model.plan import Change, Plan
+from control_plane.model.ports import Outcome
+from control_plane.model.run import Actor, EventType, RunState
+from control_plane.model.scope import Scope, parse_scope
+from control_plane.model.text import Text, t
+from control_plane.store.leases import Lease
+from control_plane.store.repository import Store
+from control_plane.workflow.catalogue import Replacements
+from control_plane.workflow.journal import Journal, OnEvent
+from control_plane.workflow.observe import observe, parts_of
+from control_plane.workflow.planning import Picture, Planner
+from control_plane.workflow.process import myself, process_alive
+from control_plane.workflow.stages import carry_out_stage
+
+LEASE = "apply"
+FEW_TENANTS = 6
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to apply.
+
+    `digest`: the plan that was agreed on; None means whatever the plan under the lease says, within the
+    guards. `confirm`: the typed word. `only`: a restriction to these resources. `expected`: resource id →
+    content hash wanted by an earlier run that is being resumed. `replacements` with `commit`: another
+    desired state, which becomes the stored one once its plan was accepted. `spare_hand_made`: nobody has seen
+    the plan, so hand-made changes are left alone, and refused where they are in the way.
+    """
+
+    scope: str
+    kind: str = "apply"
+    digest: str | None = None
+    confirm: str | None = None
+    only: frozenset[str] | None = None
+    expected: Mapping[str, str | None] | None = None
+    replacements: Replacements | None = None
+    commit: Callable[[], None] | None = None
+    spare_hand_made: bool = False
+
+
+class Applier:
+    """Executes orders, one at a time an estate."""
+
+    def __init__(self, planner: Planner, store: Store, clock: Callable[[], datetime], fault: str | None = None) -> None:
+        self.planner = planner
+        self.store = store
+        self.clock = clock
+        self.fault = fault
+
+    def apply(self, order: Order, actor: Actor, on_event: OnEvent | None = None, wait: float = 600.0) -> int:
+        """Carry out an order; returns the run's id. Errors that concern the whole run are raised after the
+        run was closed with its state, so nothing is ever left `running` by a living process."""
+        holder = myself()
+        lease = self._lease(wait)
+        run_id = 0
+        try:
+            run_id = self.store.runs.create(order.kind, order.scope, order.digest, actor, holder)
+            journal = Journal(self.store, run_id, actor, lease, self.clock, on_event, self.fault)
+            journal.event(EventType.CREATED, scope=order.scope, actor=actor.key, kind=order.kind)
+            journal.event(EventType.LEASED, token=lease.token)
+            self._execute(order, journal)
+        except ControlPlaneError as error:
+            if run_id:
+                self._close(run_id, error)
+            raise
+        finally:
+            self.store.leases.release(lease)
+        return run_id
+
+    def _lease(self, wait: float) -> Lease:
+        deadline = time.monotonic() + wait
+        while True:
+            lease = self.store.leases.acquire(LEASE, myself(), process_alive)
+            if lease is not None:
+                return lease
+            if time.monotonic() >= deadline:
+                raise TemporaryError(
+                    t("Another run is being carried out."), t("See gasp runs list; then try again."), delay=10
+                )
+            time.sleep(0.1)
+
+    def _close(self, run_id: int, error: ControlPlaneError) -> None:
+        states = {"stale-plan": RunState.STALE, "could-not-measure": RunState.COULD_NOT_MEASURE}
+        self.store.runs.set_state(run_id, states.get(error.code, RunState.FAILED), error.text, self.clock())
+
+    def _execute(self, order: Order, journal: Journal) -> None:
+        scope = parse_scope(order.scope)
+        picture = self.planner.picture(scope, order.replacements)
+        plan = picture.plan
+        journal.event(
+            EventType.OBSERVED,
+            digest=plan.digest,
+            summary=plan.summary(),
+            reads=plan.reads,
+            unmeasured=[{"part": u.part, "reason": u.reason.as_json()} for u in plan.unmeasured],
+        )
+        self._check(order, plan)
+        steps = [c for c in plan.steps if order.only is None or c.id in order.only]
+        if order.spare_hand_made:
+            steps = _without_hand_made(steps, order.scope)
+        if order.only is None and order.expected is None:
+            self.planner.demand_consent(plan, order.confirm)
+        self.store.plans.save(plan, journal.actor, self.planner.personal)
+        self.store.runs.set_plan(journal.run_id, plan.digest, len(steps), journal.lease.token)
+        self.store.runs.set_state(journal.run_id, RunState.RUNNING)
+        generations = dict(picture.world.generations)
+        if order.commit:
+            order.commit()
+            generations = {s.id: (s.generation, s.observed_generation) for s in self.store.estate.subscriptions()}
+        journal.event(
+            EventType.CONFIRMED,
+            digest=plan.digest,
+            steps=len(steps),
+            affected_tenants=list(plan.affected_tenants),
+            generations={name: list(pair) for name, pair in generations.items() if pair[0] != pair[1]},
+        )
+        if self._carry_out(steps, plan, journal):
+            sentence = t("Stopped on request; gasp runs resume {run} finishes it.", run=journal.run_id)
+            self._finish(journal, RunState.STOPPED, sentence, False)
+            return
+        left = self._verify(order, picture, steps, generations, journal)
+        state, sentence = _verdict(plan, bool(steps), journal.counts, left)
+        self._finish(journal, state, sentence, not left)
+
+    def _check(self, order: Order, plan: Plan) -> None:
+        """Refuse when nothing was seen, or when the world is not the one that was agreed on."""
+        if plan.unmeasured and not plan.steps:
+            raise CouldNotMeasureError(
+                t(
+                    "Could not measure {parts}: {reason}",
+                    parts=", ".join(u.part for u in plan.unmeasured),
+                    reason=plan.unmeasured[0].reason,
+                ),
+                t("Nothing was changed. Try again when it answers; gasp doctor says more."),
+            )
+        moved: list[str] = []
+        if order.expected is not None:
+            wanted = order.expected
+            moved = [c.id for c in plan.steps if c.id not in wanted or wanted[c.id] != c.after_hash]
+        elif order.digest is not None and plan.digest != order.digest:
+            stored = self.store.plans.load(order.digest)
+            before = {c["id"]: (c["action"], c["before_hash"], c["after_hash"]) for c in stored.body["changes"]}
+            now = {c.id: (c.action, c.before_hash, c.after_hash) for c in plan.changes}
+            moved = sorted(i for i in before.keys() | now.keys() if before.get(i) != now.get(i)) or [order.scope]
+        if moved:
+            raise StalePlan(
+                t(
+                    "The world moved since this plan was made: {count} differences, such as {ids}.",
+                    count=len(moved),
+                    ids=", ".join(moved[:5]),
+                ),
+                t("Plan again: gasp plan {scope}", scope=order.scope),
+            )
+
+    def _carry_out(self, steps: Sequence[Change], plan: Plan, journal: Journal) -> bool:
+        """Three stages; returns whether the run was stopped in between."""
+        held: set[tuple[str, str]] = set()
+        blind = {u.part.split(":", 1)[0] for u in plan.unmeasured}
+        names_off = [c for c in steps if c.system == "dns" and c.action == "delete"]
+        servers = [c for c in steps if c.system != "dns"]
+        names_on = [c for c in steps if c.system == "dns" and c.action != "delete"]
+        failed, stopped = carry_out_stage(self.planner.drivers, names_off, journal)
+        if stopped:
+            return True
+        held |= {(c.tenant_id, c.offering) for c in failed}
+        waits = [
+            c
+            for c in servers
+            if c.system == "web" and c.action == "delete" and ((c.tenant_id, c.offering) in held or "dns" in blind)
+        ]
+        self._hold(waits, t("A name still leads here; it goes when the name is withdrawn."), journal)
+        failed, stopped = carry_out_stage(self.planner.drivers, [c for c in servers if c not in waits], journal)
+        if stopped:
+            return True
+        missing = {(c.tenant_id, c.offering) for c in failed if c.system == "web" and c.action != "delete"}
+        if "web" in blind:
+            missing |= {(c.tenant_id, c.offering) for c in names_on if c.action == "create"}
+        waits = [c for c in names_on if (c.tenant_id, c.offering) in missing]
+        self._hold(waits, t("The site behind this name is not ready; a name is never published before it."), journal)
+        _, stopped = carry_out_stage(self.planner.drivers, [c for c in names_on if c not in waits], journal)
+        return stopped
+
+    def _hold(self, changes: Sequence[Change], why: Text, journal: Journal) -> None:
+        if changes:
+            journal.outcomes([(c, Outcome(c.id, "held", why)) for c in changes])
+            journal.event(EventType.HELD, ids=[c.id for c in changes[:50]], count=len(changes), why=why.as_json())
+
+    def _verify(
+        self,
+        order: Order,
+        picture: Picture,
+        steps: Sequence[Change],
+        generations: Mapping[str, tuple[int, int]],
+        journal: Journal,
+    ) -> list[str]:
+        """Look again at what was touched: a re-plan of it must be empty. Returns what is not."""
+        touched = {c.part for c in steps}
+        journal.event(EventType.VERIFYING, parts=sorted(touched))
+        scope = parse_scope(order.scope)
+        left: list[str] = []
+        if steps:
+            codes = frozenset(c.tenant for c in steps)
+            narrow = scope.tenants or (codes if len(codes) <= FEW_TENANTS and "?" not in codes else None)
+            parts = [(d, p) for d, p in parts_of(self.planner.drivers, scope) if p in touched]
+            again = self.planner.compare(scope, picture.world, observe(parts, narrow, self.clock)).plan
+            ids = {c.id for c in steps}
+            left = [c.id for c in again.steps if c.id in ids] + [u.part for u in again.unmeasured]
+        if not left and not picture.plan.unmeasured and order.only is None:
+            skip = {f"{c.tenant}/{c.offering}" for c in picture.plan.changes if c.action == "conflict"}
+            skip |= picture.world.broken.keys()
+            self.store.estate.set_observed(
+                {name: new for name, (new, _) in generations.items() if name not in skip and _inside(scope, name)}
+            )
+        journal.event(EventType.VERIFIED, empty=not left, left=left[:50])
+        return left
+
+    def _finish(self, journal: Journal, state: RunState, sentence: Text, verified: bool) -> None:
+        if state is RunState.STOPPED:
+            journal.event(EventType.STOPPED)
+        self.store.runs.set_state(journal.run_id, state, sentence, self.clock())
+        journal.event(
+            EventType.FINISHED,
+            state=state.value,
+            verified=verified,
+            counts={k: v for k, v in journal.counts.items() if v},
+            sentence=sentence.as_json(),
+        )
+
+
+def _without_hand_made(steps: Sequence[Change], scope: str) -> list[Change]:
+    """Leave drift as it is; raise Rejected where a hand-made change would be overwritten on the way."""
+    overwritten = [c for c in steps if c.hand_made and c.reason != "drift"]
+    if overwritten:
+        raise Rejected(
+            t("Changed by hand since: {ids}.", ids=", ".join(c.label or c.id for c in overwritten[:5])),
+            t("Look first: gasp plan {scope}; then apply that plan, or answer with gasp drift.", scope=scope),
+        )
+    return [c for c in steps if c.reason != "drift"]
+
+
+def _verdict(plan: Plan, any_steps: bool, counts: Mapping[str, int], left: Sequence[str]) -> tuple[RunState, Text]:
+    bad = sum(counts.get(state, 0) for state in ("failed", "refused", "unknown", "held"))
+    done = counts.get("applied", 0) + counts.get("already", 0)
+    conflicts = sum(1 for c in plan.changes if c.action == "conflict")
+    if bad and not done:
+        return RunState.FAILED, t("Nothing was changed; {bad} changes failed.", bad=bad)
+    if bad or left:
+        return RunState.PARTLY, t("{done} changes done, {bad} not.", done=done, bad=max(bad, len(left)))
+    if plan.unmeasured:
+        parts = ", ".join(u.part for u in plan.unmeasured)
+        return RunState.COULD_NOT_MEASURE, t("{done} changes done; not seen: {parts}.", done=done, parts=parts)
+    if plan.broken:
+        names = ", ".join(name for name, _ in plan.broken)
+        return RunState.PARTLY, t("{done} changes done; could not be computed: {names}.", done=done, names=names)
+    if conflicts:
+        return RunState.DONE_WITH_CONFLICTS, t(
+            "{done} changes done; {conflicts} are blocked by what is not ours.", done=done, conflicts=conflicts
+        )
+    return RunState.DONE, t("{done} changes done.", done=done) if any_steps else t("Nothing to change.")
+
+
+def _inside(scope: Scope, subscription: str) -> bool:
+    """Whether the scope holds all of a subscription."""
+    tenant, _, offering = subscription.partition("/")
+    return not scope.terms or (scope.tenants is not None and scope.covers(tenant, offering, ""))

@@ -1,0 +1,152 @@
+"""From rows to the desired world: tenants, subscriptions, and every resource they declare.
+
+A subscription whose rules fail is set apart with its reason; it keeps what it has on real systems and
+stops nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from control_plane.model.errors import ControlPlaneError, NotFound, PermanentError
+from control_plane.model.network import AddressPlan
+from control_plane.model.offering import EstateView, HostView, Offering, SubscriptionView, TenantView
+from control_plane.model.ports import Probe
+from control_plane.model.resource import Resource, content_hash
+from control_plane.model.scope import Scope
+from control_plane.model.tenant import TenantStatus
+from control_plane.model.text import Text, t
+from control_plane.store.repository import Store
+
+Replacements = Mapping[str, Mapping[str, Any] | None]
+"""Subscription id → spec to use instead of the stored one (None: as if it had ended)."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that should be, at one moment.
+
+    `desired`: resource id → resource, with accepted hand-made states applied. `broken`: subscription id →
+    why its resources could not be computed. `generations`: subscription id → (generation, observed one).
+    """
+
+    estate: EstateView
+    subscriptions: Mapping[str, SubscriptionView]
+    desired: Mapping[str, Resource]
+    broken: Mapping[str, Text]
+    generations: Mapping[str, tuple[int, int]]
+
+    def covers(self, scope: Scope) -> Callable[[str, str, str], bool]:
+        """The scope's test, without subscriptions that could not be computed."""
+        if not self.broken:
+            return scope.covers
+        return lambda tenant, offering, part: (
+            f"{tenant}/{offering}" not in self.broken and scope.covers(tenant, offering, part)
+        )
+
+
+class Catalogue:
+    """Knows the offerings, the hosts of the centre and the address plan; reads rows from the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        offerings: Mapping[str, Offering],
+        plan: AddressPlan,
+        hosts: Callable[[], Sequence[HostView]],
+        ttl: int,
+        network_probes: Callable[[EstateView], list[Probe]],
+    ) -> None:
+        self.store = store
+        self.offerings = offerings
+        self._plan = plan
+        self._hosts = hosts
+        self._ttl = ttl
+        self._network_probes = network_probes
+
+    def estate(self) -> EstateView:
+        """The centre as offerings see it. Raises NotFound before the first import."""
+        document = self.store.estate.document()
+        if document is None:
+            raise NotFound(
+                t("No estate has been imported yet."), t("Run make up, or gasp tenants import tenants/qingdao.")
+            )
+        by_role: dict[str, list[HostView]] = {}
+        for host in self._hosts():
+            by_role.setdefault(host.role, []).append(host)
+        tenants = {
+            row.code: TenantView(row.id, row.code, row.names, row.status, row.network_index)
+            for row in self.store.estate.tenants()
+        }
+        return EstateView(
+            name=document.name,
+            title=document.title,
+            domain=document.domain,
+            base_dn=document.base_dn,
+            plan=self._plan,
+            hosts=by_role,
+            tenants=tenants,
+            allocations=self.store.estate.allocations(),
+            ttl=self._ttl,
+        )
+
+    def world(self, replacements: Replacements | None = None) -> World:
+        """Compute the desired world, optionally with other specs for some subscriptions."""
+        estate = self.estate()
+        changed = replacements or {}
+        views: dict[str, SubscriptionView] = {}
+        desired: dict[str, Resource] = {}
+        broken: dict[str, Text] = {}
+        generations: dict[str, tuple[int, int]] = {}
+        for row in self.store.estate.subscriptions():
+            generations[row.id] = (row.generation, row.observed_generation)
+            offering = self.offerings.get(row.offering)
+            spec = changed.get(row.id, row.spec) if row.id in changed else row.spec
+            tenant = estate.tenants[row.code]
+            if spec is None or tenant.status is TenantStatus.LISTED:
+                continue
+            if offering is None or offering.status != "operated":
+                continue
+            try:
+                view, resources = self._compute(offering, tenant, row.tier, spec, estate)
+            except (ControlPlaneError, ValueError, KeyError) as error:
+                broken[row.id] = t("{error}", error=error)
+                continue
+            views[row.id] = view
+            for resource in resources:
+                if resource.id in desired:
+                    other = desired[resource.id].owner
+                    broken[row.id] = t("{id} is also declared by {tenant}.", id=resource.id, tenant=other.tenant)
+                desired.setdefault(resource.id, resource)
+        return World(estate, views, self._with_accepted(desired), broken, generations)
+
+    def _compute(
+        self, offering: Offering, tenant: TenantView, tier: Any, spec: Mapping[str, Any], estate: EstateView
+    ) -> tuple[SubscriptionView, list[Resource]]:
+        if offering.spec is None or offering.desired is None:
+            raise PermanentError(t("The offering {offering} declares no resources.", offering=offering.id))
+        view = SubscriptionView(tenant, offering.id, tier, offering.spec.model_validate(spec))
+        return view, offering.desired(view, estate)
+
+    def _with_accepted(self, desired: dict[str, Resource]) -> dict[str, Resource]:
+        """Replace content by hand-made states that somebody accepted, while the declared content stands."""
+        for resource_id, override in self.store.drift.overrides().items():
+            resource = desired.get(resource_id)
+            if resource is None or content_hash(resource.attributes) != override.base_hash:
+                continue
+            if override.attributes is None:
+                del desired[resource_id]
+            else:
+                desired[resource_id] = replace(resource, attributes=override.attributes)
+        return desired
+
+    def probes(self, scope: Scope) -> list[Probe]:
+        """All promises in scope and how each is measured."""
+        world = self.world()
+        probes = [*self._network_probes(world.estate)]
+        for view in world.subscriptions.values():
+            rule = self.offerings[view.offering].probes
+            probes.extend(rule(view, world.estate) if rule else [])
+        return [p for p in probes if scope.covers(p.tenant, p.offering, "")]

@@ -1,0 +1,139 @@
+"""Hand-made changes: named with before and after, answered by keep, accept or revert."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from control_plane.model.errors import Invalid, NotFound, Problem
+from control_plane.model.plan import Change
+from control_plane.model.resource import Attributes, content_hash
+from control_plane.model.run import Actor
+from control_plane.model.scope import Scope, parse_scope
+from control_plane.model.text import t
+from control_plane.store.repository import Store
+from control_plane.workflow.applying import Applier, Order
+from control_plane.workflow.journal import OnEvent
+from control_plane.workflow.planning import Planner
+
+ZONE = ZoneInfo("Asia/Shanghai")
+
+
+class Drift:
+    """Finds hand-made changes and carries out the answers."""
+
+    def __init__(self, planner: Planner, applier: Applier, store: Store) -> None:
+        self.planner = planner
+        self.applier = applier
+        self.store = store
+
+    def find(self, scope: Scope) -> list[dict[str, Any]]:
+        """All differences that no request caused, and those that are kept."""
+        picture = self.planner.picture(scope)
+        kept = {k.resource_id: k for k in self.store.drift.kept(self.planner.clock())}
+        rows = [_row(c, None) for c in picture.plan.changes if c.hand_made]
+        for resource_id in picture.plan.kept:
+            resource = picture.world.desired.get(resource_id)
+            entry = kept[resource_id]
+            rows.append(
+                {
+                    "id": resource_id,
+                    "kind": resource.kind if resource else None,
+                    "label": (resource.label if resource else "") or resource_id,
+                    "tenant": resource.owner.tenant if resource else None,
+                    "offering": resource.owner.offering if resource else None,
+                    "part": resource.part if resource else None,
+                    "action": "kept",
+                    "before": resource.attributes if resource else None,
+                    "after": None,
+                    "kept_until": entry.until.isoformat() if entry.until else None,
+                    "reason": entry.reason,
+                }
+            )
+        return rows
+
+    def keep(self, ids: Sequence[str], until: str, reason: str, actor: Actor) -> list[dict[str, Any]]:
+        """Leave the found states alone until the end of a day in Asia/Shanghai."""
+        end = _end_of_day(until, self.planner.clock())
+        _need_reason(reason)
+        changes = self._named(ids)
+        for change in changes:
+            self.store.drift.keep(change.id, change.before_hash, end, reason, actor)
+        return [_row(c, end) for c in changes]
+
+    def accept(self, ids: Sequence[str], reason: str, actor: Actor) -> list[dict[str, Any]]:
+        """Make the found states the desired ones."""
+        _need_reason(reason)
+        changes = self._named(ids)
+        world = self.planner.catalogue.world()
+        for change in changes:
+            declared = world.desired.get(change.id)
+            base = content_hash(declared.attributes) if declared else ""
+            self.store.drift.accept(change.id, change.before, base, reason, actor)
+        return [_row(c, None) for c in changes]
+
+    def revert(self, ids: Sequence[str], actor: Actor, on_event: OnEvent | None) -> int:
+        """Bring the desired state back for these resources only."""
+        changes = self._named(ids)
+        tenants = ",".join(sorted({f"tenant:{c.tenant}" for c in changes}))
+        return self.applier.apply(Order(tenants, kind="revert", only=frozenset(c.id for c in changes)), actor, on_event)
+
+    def _named(self, ids: Sequence[str]) -> list[Change]:
+        plan = self.planner.picture(parse_scope("estate")).plan
+        drifted = {c.id: c for c in plan.changes if c.hand_made}
+        by_label = {c.label: c for c in drifted.values() if c.label}
+        found, unknown = [], []
+        for name in ids:
+            change = drifted.get(name) or by_label.get(name)
+            (found.append(change) if change else unknown.append(name))
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], drifted, 1, 0.4)
+            raise NotFound(
+                t("No hand-made change is known for {names}.", names=", ".join(unknown)),
+                t("Did you mean {near}?", near=near[0]) if near else t("See gasp drift list."),
+            )
+        return found
+
+
+def _row(change: Change, until: datetime | None) -> dict[str, Any]:
+    found: Attributes | None = change.before
+    return {
+        "id": change.id,
+        "kind": change.kind,
+        "label": change.label or change.id,
+        "tenant": change.tenant,
+        "offering": change.offering,
+        "part": change.part,
+        "action": change.action,
+        "before": change.after,
+        "after": found,
+        "kept_until": until.isoformat() if until else None,
+        "reason": change.reason,
+    }
+
+
+def _end_of_day(text: str, now: datetime) -> datetime:
+    try:
+        end = datetime.combine(date.fromisoformat(text), time(23, 59, 59), ZONE)
+    except ValueError:
+        end = now
+    if end <= now:
+        raise Invalid(
+            [
+                Problem(
+                    "bad-date",
+                    t("“{text}” is no date in the future.", text=text),
+                    t("Write a date such as 2027-01-31."),
+                    field="until",
+                )
+            ]
+        )
+    return end
+
+
+def _need_reason(reason: str) -> None:
+    if not reason.strip():
+        raise Invalid([Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")])

@@ -1,0 +1,297 @@
+"""The control plane in this process: implements `model.client.Client` over the workflow's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from control_plane.model.client import Json, OnEvent
+from control_plane.model.errors import NotFound
+from control_plane.model.ports import Prober, ProbeResult, ReleaseStore
+from control_plane.model.run import Actor, Event
+from control_plane.model.scope import parse_scope
+from control_plane.model.text import t
+from control_plane.store.repository import Store
+from control_plane.workflow.applying import Applier, Order
+from control_plane.workflow.drift import Drift
+from control_plane.workflow.explain import Explainer
+from control_plane.workflow.export_tenants import export_tenants
+from control_plane.workflow.import_tenants import Importer
+from control_plane.workflow.offboard import Offboarding
+from control_plane.workflow.planning import Planner
+from control_plane.workflow.process import process_alive
+from control_plane.workflow.runs import resume, run_details, run_json, undo_changes, undo_plan, undo_targets
+from control_plane.workflow.sites import Sites
+from control_plane.workflow.status import Status
+from control_plane.workflow.wishes import wish_order
+
+
+class LocalClient:
+    """In-process client. The actor is whoever runs the process."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        applier: Applier,
+        store: Store,
+        releases: ReleaseStore,
+        prober: Prober,
+        status: Status,
+        actor_name: str,
+        config: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self.planner = planner
+        self.applier = applier
+        self.store = store
+        self.importer = Importer(store, planner.catalogue.offerings)
+        self.sites_ = Sites(planner.catalogue, applier, store, releases)
+        self.drift_ = Drift(planner, applier, store)
+        self.explainer = Explainer(planner, store)
+        self.prober = prober
+        self.status_ = status
+        self.actor_name = actor_name
+        self._config = config
+        self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants)
+        store.runs.mark_interrupted(process_alive)
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts."""
+        return self.store.actors.get(self.actor_name)
+
+    # plans and runs -------------------------------------------------------------------------------
+    def plan(self, scope: str = "estate") -> Json:
+        """See `Client.plan`."""
+        plan = self.planner.picture(parse_scope(scope)).plan
+        self.store.plans.save(plan, self.actor, self.planner.personal)
+        return {**plan.as_json(), "guards": [g.as_json() for g in self.planner.guards(plan)]}
+
+    def get_plan(self, digest: str) -> Json:
+        """See `Client.get_plan`."""
+        return dict(self.store.plans.load(digest).body)
+
+    def apply(
+        self, target: str, *, confirm: str | None = None, on_event: OnEvent | None = None, wait: float = 600.0
+    ) -> Json:
+        """See `Client.apply`."""
+        run = self.applier.apply(self._order(target, confirm), self.actor, _plain(on_event), wait)
+        return self.run(run)
+
+    def _order(self, target: str, confirm: str | None) -> Order:
+        if target != "estate" and ":" not in target:
+            stored = self.store.plans.load(target)
+            if stored.undo_of is None:
+                return Order(stored.scope, digest=stored.digest, confirm=confirm)
+            changes = undo_changes(stored.undo_of, self.store)
+            cause = f"undo {stored.undo_of}"
+            order = wish_order(self.planner.catalogue, changes, self.actor, cause, "undo")
+            return replace(order, digest=stored.digest, confirm=confirm, spare_hand_made=False)
+        return Order(str(parse_scope(target)), confirm=confirm)
+
+    def runs(self, *, limit: int = 50, state: str | None = None) -> list[Json]:
+        """See `Client.runs`."""
+        return [run_json(row) for row in self.store.runs.list(limit, state)]
+
+    def run(self, run_id: int) -> Json:
+        """See `Client.run`."""
+        return run_details(self.store.runs.get(run_id), self.store)
+
+    def run_events(self, run_id: int, after: int = 0) -> list[Json]:
+        """See `Client.run_events`."""
+        self.store.runs.get(run_id)
+        return [e.as_json() for e in self.store.runs.events(run_id, after)]
+
+    def stop_run(self, run_id: int) -> Json:
+        """See `Client.stop_run`."""
+        self.store.runs.get(run_id)
+        self.store.runs.request_stop(run_id)
+        return self.run(run_id)
+
+    def resume_run(self, run_id: int, *, on_event: OnEvent | None = None) -> Json:
+        """See `Client.resume_run`."""
+        return self.run(resume(run_id, self.store, self.applier, self.actor, _plain(on_event)))
+
+    def undo_run(self, run_id: int) -> Json:
+        """See `Client.undo_run`."""
+        changes = undo_changes(run_id, self.store)
+        plan = undo_plan(changes, self.planner)
+        self.store.plans.save(plan, self.actor, self.planner.personal, undo_of=run_id)
+        return {
+            **plan.as_json(),
+            "guards": [g.as_json() for g in self.planner.guards(plan)],
+            "restores": [
+                {"subscription": name, "from_generation": new, "to_generation": old}
+                for name, (old, new) in sorted(undo_targets(run_id, self.store).items())
+            ],
+        }
+
+    # drift ----------------------------------------------------------------------------------------
+    def drift(self, scope: str = "estate") -> list[Json]:
+        """See `Client.drift`."""
+        return self.drift_.find(parse_scope(scope))
+
+    def drift_keep(self, ids: Sequence[str], *, until: str, reason: str) -> list[Json]:
+        """See `Client.drift_keep`."""
+        return self.drift_.keep(ids, until, reason, self.actor)
+
+    def drift_accept(self, ids: Sequence[str], *, reason: str) -> list[Json]:
+        """See `Client.drift_accept`."""
+        return self.drift_.accept(ids, reason, self.actor)
+
+    def drift_revert(self, ids: Sequence[str], *, on_event: OnEvent | None = None) -> Json:
+        """See `Client.drift_revert`."""
+        return self.run(self.drift_.revert(ids, self.actor, _plain(on_event)))
+
+    # looking --------------------------------------------------------------------------------------
+    def explain(self, subject: str) -> Json:
+        """See `Client.explain`."""
+        return self.explainer.explain(subject)
+
+    def status(self) -> Json:
+        """See `Client.status`."""
+        return self.status_.summary()
+
+    def doctor(self) -> list[Json]:
+        """See `Client.doctor`."""
+        return self.status_.doctor()
+
+    def hosts(self) -> list[Json]:
+        """See `Client.hosts`."""
+        return self.status_.hosts()
+
+    def accounts(self, tenant: str | None = None) -> list[Json]:
+        """See `Client.accounts`."""
+        return self.status_.accounts(tenant)
+
+    def probes(self, scope: str = "estate") -> list[Json]:
+        """See `Client.probes`."""
+        return [
+            {
+                "id": p.id,
+                "kind": p.kind,
+                "vantage": p.vantage,
+                "tenant": p.tenant,
+                "offering": p.offering,
+                "title": str(p.title),
+            }
+            for p in self.planner.catalogue.probes(parse_scope(scope))
+        ]
+
+    def run_probes(self, scope: str = "estate") -> list[Json]:
+        """See `Client.run_probes`."""
+        return [_probe_json(r) for r in self.prober.run(self.planner.catalogue.probes(parse_scope(scope)))]
+
+    # tenants --------------------------------------------------------------------------------------
+    def tenants(self) -> list[Json]:
+        """See `Client.tenants`."""
+        offerings: dict[str, list[str]] = {}
+        for s in self.store.estate.subscriptions():
+            offerings.setdefault(s.code, []).append(s.offering)
+        return [
+            {
+                "code": row.code,
+                "id": row.id,
+                "name_zh": row.names.zh,
+                "name_en": row.names.en,
+                "kind": row.document.kind,
+                "status": row.status.value,
+                "network_index": row.network_index,
+                "subscriptions": offerings.get(row.code, []),
+            }
+            for row in self.store.estate.tenants()
+        ]
+
+    def tenant(self, code: str) -> Json:
+        """See `Client.tenant`."""
+        row = next((r for r in self.store.estate.tenants() if r.code == code), None)
+        if row is None:
+            raise NotFound(t("There is no tenant “{code}”.", code=code), t("See gasp tenants list."))
+        return {
+            **row.document.model_dump(mode="json", exclude={"subscriptions"}),
+            "id": row.id,
+            "subscriptions": [
+                {
+                    "offering": s.offering,
+                    "tier": s.tier,
+                    "generation": s.generation,
+                    "observed_generation": s.observed_generation,
+                    "state": "in_sync" if s.generation == s.observed_generation else "pending",
+                }
+                for s in self.store.estate.subscriptions()
+                if s.code == code
+            ],
+        }
+
+    def preview_import(self, path: Path) -> Json:
+        """See `Client.preview_import`."""
+        return self.importer.preview(path).as_json()
+
+    def import_tenants(self, path: Path, *, digest: str | None = None) -> Json:
+        """See `Client.import_tenants`."""
+        return self.importer.commit(path, self.actor, digest=digest)
+
+    def export_tenants(self, folder: Path, codes: Sequence[str] = ()) -> Json:
+        """See `Client.export_tenants`."""
+        return export_tenants(self.store, folder, codes)
+
+    def diff_tenants(self, path: Path) -> Json:
+        """See `Client.diff_tenants`."""
+        return self.importer.diff(path)
+
+    def preview_offboard(self, code: str) -> Json:
+        """See `Client.preview_offboard`."""
+        return self.offboarding.preview(code)
+
+    def offboard(self, code: str, *, confirm: str, archive: Path, on_event: OnEvent | None = None) -> Json:
+        """See `Client.offboard`."""
+        return self.offboarding.offboard(code, confirm, archive, self.actor, _plain(on_event))
+
+    # sites ----------------------------------------------------------------------------------------
+    def sites(self) -> list[Json]:
+        """See `Client.sites`."""
+        return self.sites_.rows()
+
+    def publish_release(self, site: str, archive: Path, *, note: str = "") -> Json:
+        """See `Client.publish_release`."""
+        return self.sites_.publish(site, archive, note, self.actor)
+
+    def preview_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
+        """See `Client.preview_release`."""
+        return self.sites_.preview(site, release, self.actor, _plain(on_event))
+
+    def activate_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
+        """See `Client.activate_release`."""
+        return self.sites_.activate(site, release, self.actor, _plain(on_event))
+
+    def rollback_release(self, site: str, *, on_event: OnEvent | None = None) -> Json:
+        """See `Client.rollback_release`."""
+        return self.sites_.rollback(site, self.actor, _plain(on_event))
+
+    def maintenance(self, site: str, on: bool, *, on_event: OnEvent | None = None) -> Json:
+        """See `Client.maintenance`."""
+        return self.sites_.maintenance(site, on, self.actor, _plain(on_event))
+
+    def config(self) -> Mapping[str, Any]:
+        """See `Client.config`."""
+        return self._config()
+
+
+def _plain(on_event: OnEvent | None) -> Callable[[Event], None] | None:
+    return (lambda event: on_event(event.as_json())) if on_event else None
+
+
+def _probe_json(result: ProbeResult) -> Json:
+    return {
+        "id": result.probe.id,
+        "kind": result.probe.kind,
+        "vantage": result.probe.vantage,
+        "tenant": result.probe.tenant,
+        "offering": result.probe.offering,
+        "title": str(result.probe.title),
+        "state": result.state,
+        "at": result.at.isoformat(),
+        "seconds": result.seconds,
+        "detail": str(result.text),
+    }

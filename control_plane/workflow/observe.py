@@ -1,0 +1,40 @@
+"""Look at all systems at once. A look that fails is `CouldNotMeasure`, whatever the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from control_plane.model.errors import ControlPlaneError
+from control_plane.model.ports import Driver
+from control_plane.model.resource import CouldNotMeasure, Look
+from control_plane.model.scope import Scope
+from control_plane.model.text import t
+
+
+def parts_of(drivers: Iterable[Driver], scope: Scope) -> list[tuple[Driver, str]]:
+    """All parts that can matter for the scope, each with its driver."""
+    return [(driver, part) for driver in drivers for part in driver.parts() if scope.covers_part(part)]
+
+
+def observe(
+    parts: Sequence[tuple[Driver, str]],
+    tenants: frozenset[str] | None,
+    clock: Callable[[], datetime],
+) -> list[Look]:
+    """Look at the parts side by side; `tenants` limits the looks where a driver can do so."""
+
+    def look(item: tuple[Driver, str]) -> Look:
+        driver, part = item
+        try:
+            return driver.observe(part, tenants)
+        except ControlPlaneError as error:
+            return CouldNotMeasure(part, clock(), error.text)
+        except Exception as error:  # a fault in a driver must never read as "nothing there"
+            return CouldNotMeasure(part, clock(), t("{kind}: {error}", kind=type(error).__name__, error=error))
+
+    if not parts:
+        return []
+    with ThreadPoolExecutor(max_workers=min(16, len(parts)), thread_name_prefix="look") as pool:
+        return list(pool.map(look, parts))

@@ -1,0 +1,160 @@
+"""Plans: look, compare, add who is hit and what needs a further yes, and keep the result."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from control_plane.model.errors import NotFound, UnsafePlan
+from control_plane.model.plan import Plan, diff
+from control_plane.model.ports import Driver
+from control_plane.model.resource import Kind, Look, Sensitivity
+from control_plane.model.scope import Scope
+from control_plane.model.text import Text, t
+from control_plane.workflow.catalogue import Catalogue, Replacements, World
+from control_plane.workflow.observe import observe, parts_of
+
+CONFIRM_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Why a plain yes is not enough, and the word that is."""
+
+    code: str
+    text: Text
+    confirm: str
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON form, in the reader's language."""
+        return {"code": self.code, "detail": str(self.text), "confirm": self.confirm}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plan together with the world it was made for; what an apply works from."""
+
+    plan: Plan
+    world: World
+    looks: tuple[Look, ...]
+
+
+class Planner:
+    """Makes plans. Holds no state between calls."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        drivers: Sequence[Driver],
+        clock: Callable[[], datetime],
+        touch_limit: int,
+    ) -> None:
+        self.catalogue = catalogue
+        self.drivers = drivers
+        self.clock = clock
+        self.touch_limit = touch_limit
+        self.kinds: Mapping[str, Kind] = {kind.name: kind for driver in drivers for kind in driver.kinds}
+        self.personal = frozenset(k.name for k in self.kinds.values() if k.sensitivity is Sensitivity.PERSONAL)
+
+    def picture(self, scope: Scope, replacements: Replacements | None = None) -> Picture:
+        """Observe and compare; stores nothing. Raises NotFound for a scope that names nothing."""
+        world = self.catalogue.world(replacements)
+        self._check_scope(scope, world)
+        looks = observe(parts_of(self.drivers, scope), scope.tenants, self.clock)
+        return self.compare(scope, world, looks)
+
+    def compare(self, scope: Scope, world: World, looks: Sequence[Look]) -> Picture:
+        """The plan for a world and looks already taken."""
+        now = self.clock()
+        memory = self.catalogue.store.memory(now)
+        plan = diff(str(scope), world.desired, looks, self.kinds, memory, world.covers(scope), now)
+        broken = tuple(
+            (name, why) for name, why in sorted(world.broken.items()) if scope.covers(*name.split("/", 1), "")
+        )
+        return Picture(replace(plan, reloads=_reloads(plan, world), broken=broken), world, tuple(looks))
+
+    def guards(self, plan: Plan) -> list[Guard]:
+        """What this plan needs beyond a plain yes: absolute counts and lost data, never a percentage alone."""
+        word = plan.digest[:CONFIRM_LENGTH]
+        found = []
+        losing = [c for c in plan.steps if c.action == "delete" and c.destroys_data]
+        if losing:
+            tenants = sorted({c.tenant for c in losing})
+            found.append(
+                Guard(
+                    "destroys-data",
+                    t(
+                        "{count} deletions destroy data of {tenants}: {names}.",
+                        count=len(losing),
+                        tenants=", ".join(tenants[:10]),
+                        names=_some([c.label or c.id for c in losing]),
+                    ),
+                    tenants[0] if len(tenants) == 1 else word,
+                )
+            )
+        touched = [c for c in plan.steps if c.action in ("update", "delete")]
+        if len(touched) > self.touch_limit:
+            total = plan.unchanged + len(touched)
+            found.append(
+                Guard(
+                    "touches-many",
+                    t(
+                        "The plan touches {count} existing things ({share} of {total}); the limit is {limit}.",
+                        count=len(touched),
+                        share=f"{len(touched) / total:.1%}",
+                        total=total,
+                        limit=self.touch_limit,
+                    ),
+                    word,
+                )
+            )
+        return found
+
+    def demand_consent(self, plan: Plan, confirm: str | None) -> None:
+        """Raise UnsafePlan unless every guard has its word. A yes is bound to this digest."""
+        by_digest = bool(confirm) and len(confirm or "") >= CONFIRM_LENGTH and plan.digest.startswith(confirm or "-")
+        missing = [g for g in self.guards(plan) if not by_digest and confirm != g.confirm]
+        if missing:
+            raise UnsafePlan(
+                t("{reasons}", reasons=" ".join(str(g.text) for g in missing)),
+                t("Read the plan, then pass --confirm={word}.", word=missing[-1].confirm),
+            )
+
+    def _check_scope(self, scope: Scope, world: World) -> None:
+        parts = [part.partition(":") for driver in self.drivers for part in driver.parts()]
+        known = {
+            "tenant": set(world.estate.tenants),
+            "subscription": set(world.generations),
+            "host": {name for _, _, name in parts},
+            "system": {system for system, _, _ in parts},
+        }
+        for kind, value in scope.terms:
+            if value not in known[kind]:
+                near = difflib.get_close_matches(value, known[kind], 1)
+                raise NotFound(
+                    t("There is no {kind} “{value}”.", kind=kind, value=value),
+                    t("Did you mean {near}?", near=f"{kind}:{near[0]}")
+                    if near
+                    else t("See gasp tenants list and gasp hosts list."),
+                )
+
+
+def _reloads(plan: Plan, world: World) -> tuple[Mapping[str, Any], ...]:
+    """Services that are reloaded (without interruption) by the plan, and the tenants that live on them."""
+    parts = {c.part for c in plan.steps if c.system == "web"}
+    return tuple(
+        {
+            "host": part.split(":", 1)[1],
+            "service": "nginx",
+            "tenants": sorted({r.owner.tenant for r in world.desired.values() if r.part == part}),
+        }
+        for part in sorted(parts)
+    )
+
+
+def _some(names: Sequence[str], limit: int = 5) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown}, +{len(names) - limit}"

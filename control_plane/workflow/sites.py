@@ -1,0 +1,193 @@
+"""Sites and their releases: publish (store, not live), preview, activate, roll back, maintenance.
+
+A site is an entry of `sites` in a subscription's spec; which offering it belongs to does not matter here.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from control_plane.model.errors import NotFound, Rejected
+from control_plane.model.names import to_ascii, to_unicode
+from control_plane.model.ports import ReleaseStore
+from control_plane.model.run import Actor
+from control_plane.model.site import preview_name
+from control_plane.model.text import t
+from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.repository import Store
+from control_plane.workflow.applying import Applier
+from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.journal import OnEvent
+from control_plane.workflow.wishes import wish_order
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Acts on single sites. Every act that changes a host is an order like any other."""
+
+    catalogue: Catalogue
+    applier: Applier
+    store: Store
+    releases: ReleaseStore
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All sites of operated offerings."""
+        rows = []
+        for subscription in self._subscriptions():
+            for site in subscription.spec["sites"]:
+                main = to_ascii(site["names"]["main"])
+                source = site.get("source") or {}
+                in_force = subscription.generation == subscription.observed_generation
+                state = "maintenance" if site.get("maintenance") else ("live" if in_force else "pending")
+                rows.append(
+                    {
+                        "site": main,
+                        "name": to_unicode(main),
+                        "tenant": subscription.code,
+                        "offering": subscription.offering,
+                        "title": site["title"]["zh"],
+                        "names": [main, *(to_ascii(a) for a in site["names"].get("aliases", ()))],
+                        "release": source.get("release") or source.get("kind", "starter"),
+                        "preview": site.get("preview"),
+                        "releases": len(self.store.releases.list(main)),
+                        "state": state,
+                        "url": f"https://{main}/",
+                    }
+                )
+        return sorted(rows, key=lambda row: row["site"])
+
+    def publish(self, name: str, archive: Path, note: str, actor: Actor) -> dict[str, Any]:
+        """Check an archive and keep it as a release; nothing on any host changes."""
+        subscription, index = self._find(name)
+        main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
+        offering = self.catalogue.offerings[subscription.offering]
+        limits = (offering.tiers or {}).get(subscription.tier, {})
+        checked = self.releases.take(archive, limits.get("storage_bytes"))
+        known = {r.id for r in self.store.releases.list(main)}
+        if checked.release_id not in known:
+            self.store.releases.add(
+                checked.release_id,
+                main,
+                subscription.tenant_id,
+                checked.sha256,
+                checked.bytes,
+                checked.files,
+                note,
+                actor,
+            )
+        return {
+            "release": checked.release_id,
+            "site": main,
+            "files": checked.files,
+            "bytes": checked.bytes,
+            "new": checked.release_id not in known,
+            "warnings": [str(w) for w in checked.warnings],
+            "next": f"gasp sites preview {main} {checked.release_id[:8]}",
+        }
+
+    def preview(self, name: str, release: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
+        """Show a release on the site's preview address, inside only."""
+        subscription, index = self._find(name)
+        main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
+        wanted = self.store.releases.get(release, main).id
+        run = self._change(subscription, index, {"preview": wanted}, f"preview {wanted[:8]}", actor, on_event)
+        domain = self.catalogue.estate().domain
+        intra = f"intra.{domain}"
+        zone = intra if main.endswith(f".{intra}") else domain
+        return {"site": main, "release": wanted, "run": run, "url": f"https://{preview_name(main, zone, intra)}/"}
+
+    def activate(self, name: str, release: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
+        """Make a release live; the preview of it ends."""
+        subscription, index = self._find(name)
+        site = subscription.spec["sites"][index]
+        main = to_ascii(site["names"]["main"])
+        previous = dict(site.get("source") or {"kind": "starter"})
+        if release == "starter":
+            source = {"kind": "starter"}
+        else:
+            source = {"kind": "release", "release": self.store.releases.get(release, main).id}
+        preview = None if site.get("preview") == source.get("release") else site.get("preview")
+        label = (source.get("release") or "starter")[:8]
+        change = {"source": source, "preview": preview}
+        run = self._change(subscription, index, change, f"activate {label} {main}", actor, on_event)
+        return {
+            "site": main,
+            "release": source.get("release", "starter"),
+            "previous": previous.get("release", "starter"),
+            "run": run,
+            "url": f"https://{main}/",
+        }
+
+    def rollback(self, name: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
+        """Make the release live that was live before the present one."""
+        subscription, index = self._find(name)
+        site = subscription.spec["sites"][index]
+        main = to_ascii(site["names"]["main"])
+        now = site.get("source") or {"kind": "starter"}
+        for revision in reversed(self.store.estate.revisions(subscription.id)):
+            for old in (revision.spec or {}).get("sites", ()):
+                source = old.get("source") or {"kind": "starter"}
+                if to_ascii(old["names"]["main"]) == main and source != now:
+                    return self.activate(name, source.get("release", "starter"), actor, on_event)
+        raise Rejected(
+            t("The site {site} has had one release only.", site=main),
+            t("See gasp sites list; publish another release first."),
+        )
+
+    def maintenance(self, name: str, on: bool, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
+        """Answer with a maintenance page, or stop doing so."""
+        subscription, index = self._find(name)
+        word = "on" if on else "off"
+        run = self._change(subscription, index, {"maintenance": on}, f"maintenance {word} {name}", actor, on_event)
+        return {"site": name, "maintenance": on, "run": run}
+
+    def _change(
+        self,
+        subscription: SubscriptionRow,
+        index: int,
+        values: Mapping[str, Any],
+        cause: str,
+        actor: Actor,
+        on_event: OnEvent | None,
+    ) -> int:
+        spec: Spec = copy.deepcopy(subscription.spec)
+        site = spec["sites"][index]
+        for key, value in values.items():
+            if value is None or value is False:
+                site.pop(key, None)
+            else:
+                site[key] = value
+        change = SubscriptionChange(
+            subscription.code, subscription.offering, subscription.tier, spec, subscription.generation
+        )
+        order = wish_order(self.catalogue, [change], actor, cause, "site")
+        return self.applier.apply(order, actor, on_event)
+
+    def _subscriptions(self) -> list[SubscriptionRow]:
+        return [s for s in self.store.estate.subscriptions() if s.spec.get("sites")]
+
+    def _find(self, name: str) -> tuple[SubscriptionRow, int]:
+        """The subscription and place of a site by its main name or any alias. Raises NotFound."""
+        try:
+            wanted = to_ascii(name.removeprefix("https://").removeprefix("http://").strip("/"))
+        except ValueError:
+            wanted = name
+        mains = []
+        for subscription in self._subscriptions():
+            for index, site in enumerate(subscription.spec["sites"]):
+                names = [site["names"]["main"], *site["names"].get("aliases", ())]
+                mains.append(names[0])
+                if wanted in {to_ascii(n) for n in names}:
+                    return subscription, index
+        near = difflib.get_close_matches(name, mains, 1)
+        raise NotFound(
+            t("There is no site “{name}”.", name=name),
+            t("Did you mean {near}?", near=near[0]) if near else t("See gasp sites list."),
+        )

@@ -1,0 +1,129 @@
+"""How the control plane and its estate stand: quick counts, hosts, accounts, and checks of the installation."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from control_plane.model.errors import ControlPlaneError, NotFound
+from control_plane.model.ports import Driver
+from control_plane.model.resource import CouldNotMeasure
+from control_plane.model.scope import Scope
+from control_plane.model.text import Text, t
+from control_plane.store.repository import Store
+from control_plane.workflow.applying import LEASE
+from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.observe import observe, parts_of
+from control_plane.workflow.process import process_alive
+from control_plane.workflow.runs import run_json
+
+Check = Callable[[], tuple[str, Text, Text | None]]
+"""One check of the installation: state (passed, warning, failed), what was found, remedy."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Answers `status`, `doctor`, `hosts` and `accounts`. `host_rows` gives all hosts with their state."""
+
+    catalogue: Catalogue
+    drivers: Sequence[Driver]
+    store: Store
+    host_rows: Callable[[], list[dict[str, Any]]]
+    checks: Mapping[str, Check]
+    version: str
+    clock: Callable[[], datetime]
+
+    def summary(self) -> dict[str, Any]:
+        """Reads the database and the lab's own files only."""
+        document = self.store.estate.document()
+        tenants = self.store.estate.tenants()
+        subscriptions = self.store.estate.subscriptions()
+        runs = self.store.runs.list(1)
+        newest = self.store.plans.newest()
+        holder = self.store.leases.holder(LEASE)
+        hosts = self.host_rows()
+        return {
+            "version": self.version,
+            "estate": document.name if document else None,
+            "tenants": dict(Counter(row.status.value for row in tenants)),
+            "subscriptions": {
+                "total": len(subscriptions),
+                "pending": sum(
+                    1 for s in subscriptions if s.generation != s.observed_generation and self._operated(s.offering)
+                ),
+                "by_offering": dict(Counter(s.offering for s in subscriptions)),
+            },
+            "hosts": dict(Counter(h["state"] for h in hosts)),
+            "last_run": run_json(runs[0]) if runs else None,
+            "last_plan": {
+                "digest": newest.digest,
+                "scope": newest.scope,
+                "created_at": newest.created_at.isoformat(),
+                "summary": newest.body["summary"],
+            }
+            if newest
+            else None,
+            "busy": bool(holder and process_alive(holder)),
+            "drift_kept": len(self.store.drift.kept(self.clock())),
+        }
+
+    def _operated(self, offering: str) -> bool:
+        known = self.catalogue.offerings.get(offering)
+        return known is not None and known.status == "operated"
+
+    def hosts(self) -> list[dict[str, Any]]:
+        """All hosts with their state."""
+        return self.host_rows()
+
+    def accounts(self, tenant: str | None) -> list[dict[str, Any]]:
+        """People of the directory subscriptions, as declared."""
+        estate = self.catalogue.estate()
+        if tenant is not None and tenant not in estate.tenants:
+            near = difflib.get_close_matches(tenant, estate.tenants, 1)
+            raise NotFound(
+                t("There is no tenant “{code}”.", code=tenant),
+                t("Did you mean {near}?", near=near[0]) if near else t("See gasp tenants list."),
+            )
+        rows = []
+        for subscription in self.store.estate.subscriptions():
+            if tenant is not None and subscription.code != tenant:
+                continue
+            for person in subscription.spec.get("people", ()):
+                rows.append(
+                    {
+                        "uid": person["uid"],
+                        "tenant": subscription.code,
+                        "name": person["display_name"],
+                        "uid_number": int(estate.allocations.get(("uid_number", f"uid:{person['uid']}"), 0)) or None,
+                        "status": "active",
+                        "groups": list(person.get("groups", ())),
+                    }
+                )
+        return rows
+
+    def doctor(self) -> list[dict[str, Any]]:
+        """Checks of this installation, then one look at every part of every system."""
+        rows = []
+        for name, check in self.checks.items():
+            try:
+                state, detail, remedy = check()
+            except (ControlPlaneError, OSError) as error:
+                state, detail, remedy = "failed", t("{error}", error=error), None
+            rows.append(
+                {"check": name, "state": state, "detail": str(detail), "remedy": str(remedy) if remedy else None}
+            )
+        for look in observe(parts_of(self.drivers, Scope()), frozenset(), self.clock):
+            blind = isinstance(look, CouldNotMeasure)
+            rows.append(
+                {
+                    "check": look.part,
+                    "state": "failed" if blind else "passed",
+                    "detail": str(look.reason) if isinstance(look, CouldNotMeasure) else str(t("answers")),
+                    "remedy": str(t("See gasp lab status; then gasp lab up.")) if blind else None,
+                }
+            )
+        return rows

@@ -1,0 +1,61 @@
+"""Changes of desired state outside an import: checked by the offering, claimed, and applied as one order.
+
+The stored desired state changes only when the plan it leads to was accepted, in the same run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from control_plane.model.errors import Invalid, NotFound, Problem
+from control_plane.model.offering import Claim, SubscriptionView
+from control_plane.model.run import Actor
+from control_plane.model.text import t
+from control_plane.store.estate import SubscriptionChange
+from control_plane.workflow.applying import Order
+from control_plane.workflow.catalogue import Catalogue
+
+
+def claims_of(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> dict[tuple[str, str], list[Claim]]:
+    """What the changed subscriptions need to be the only ones to have. Raises Invalid with every problem."""
+    estate = catalogue.estate()
+    problems: list[Problem] = []
+    claims: dict[tuple[str, str], list[Claim]] = {}
+    for change in changes:
+        tenant = estate.tenants.get(change.tenant_code)
+        offering = catalogue.offerings.get(change.offering)
+        if tenant is None or offering is None:
+            raise NotFound(t("There is no {what}.", what=f"{change.tenant_code}/{change.offering}"))
+        if change.spec is None or offering.spec is None:
+            claims[change.tenant_code, change.offering] = []
+            continue
+        try:
+            spec = offering.spec.model_validate(change.spec)
+        except ValidationError as error:
+            problems += [
+                Problem("bad-spec", t("{message}", message=e["msg"]), field=".".join(str(p) for p in e["loc"]))
+                for e in error.errors()
+            ]
+            continue
+        view = SubscriptionView(tenant, offering.id, change.tier, spec)
+        problems += offering.check(view, estate) if offering.check else []
+        claims[change.tenant_code, change.offering] = offering.claims(view, estate) if offering.claims else []
+    if problems:
+        raise Invalid(problems)
+    return claims
+
+
+def wish_order(
+    catalogue: Catalogue, changes: Sequence[SubscriptionChange], actor: Actor, cause: str, kind: str
+) -> Order:
+    """An order that makes the changes desired and real. The caller adds the agreed digest or word."""
+    claims = claims_of(catalogue, changes)
+    return Order(
+        scope=",".join(sorted(f"subscription:{c.tenant_code}/{c.offering}" for c in changes)),
+        kind=kind,
+        spare_hand_made=True,
+        replacements={f"{c.tenant_code}/{c.offering}": c.spec for c in changes},
+        commit=lambda: catalogue.store.estate.change(actor, cause, changes, claims),
+    )

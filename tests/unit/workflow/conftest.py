@@ -1,0 +1,141 @@
+"""A small centre in memory: real store on SQLite, fake drivers, one toy offering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from control_plane.drivers.fake import FakeDriver
+from control_plane.model.network import plan_for
+from control_plane.model.offering import Claim, EstateView, Offering, SubscriptionView
+from control_plane.model.resource import Kind, Resource
+from control_plane.model.run import Actor
+from control_plane.model.tenant import Document, EstateDocument, TenantDocument
+from control_plane.model.text import t
+from control_plane.store.estate import SubscriptionChange
+from control_plane.store.repository import Store
+from control_plane.workflow.applying import Applier
+from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.planning import Planner
+
+KINDS = (
+    Kind("dns.rrset", "dns", 50),
+    Kind("directory.person", "directory", 12, destroys_data=True),
+    Kind("web.vhost", "web", 30),
+)
+PARTS = {"dns.rrset": "dns:qingdao.test", "directory.person": "directory:tenants", "web.vhost": "web:web"}
+
+
+class ToySpec(Document):
+    names: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    fail: bool = False
+
+
+def toy_desired(view: SubscriptionView, estate: EstateView) -> list[Resource]:
+    if view.spec.fail:
+        raise ValueError("this form cannot be computed")
+
+    def make(kind: str, name: str, retire: int = 0) -> Resource:
+        attributes = {"name": name, "ttl": estate.ttl}
+        return Resource(f"{kind}/{name}", kind, PARTS[kind], view.owner, attributes, label=name, retire_seconds=retire)
+
+    found = []
+    for name in view.spec.names:
+        found += [make("dns.rrset", name), make("web.vhost", name, retire=60)]
+    return found + [make("directory.person", name) for name in view.spec.people]
+
+
+def toy_claims(view: SubscriptionView, estate: EstateView) -> list[Claim]:
+    return [Claim("dns_name", name, f"names[{i}]") for i, name in enumerate(view.spec.names)]
+
+
+TOY = Offering(
+    "toy", "operated", t("Toy"), Path(), spec=ToySpec, tiers={"S": {}}, check=lambda v, e: [],
+    claims=toy_claims, desired=toy_desired, probes=lambda v, e: [], example={},
+)  # fmt: skip
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class Centre:
+    store: Store
+    clock: Clock
+    drivers: Sequence[FakeDriver]
+    planner: Planner
+    applier: Applier
+    actor: Actor
+    url: str
+    codes: list[str] = field(default_factory=list)
+
+    @property
+    def dns(self) -> FakeDriver:
+        return self.drivers[0]
+
+    @property
+    def directory(self) -> FakeDriver:
+        return self.drivers[1]
+
+    @property
+    def web(self) -> FakeDriver:
+        return self.drivers[2]
+
+    def tenant(self, code: str, **spec: object) -> None:
+        document = TenantDocument(code=code, names={"zh": f"单位{code}", "en": code}, kind="government_department")
+        self.store.estate.put_tenants(self.actor, "import 1", [document])
+        self.wish(code, **spec)
+
+    def wish(self, code: str, **spec: object) -> None:
+        change = SubscriptionChange(code, "toy", "S", spec)
+        self.store.estate.change(self.actor, "import 1", [change], {(code, "toy"): []})
+
+
+@pytest.fixture
+def make_centre(tmp_path: Path) -> Iterator[Callable[..., Centre]]:
+    stores = []
+
+    def make(fault: str | None = None, touch_limit: int = 50, ttl: int = 300) -> Centre:
+        url = f"sqlite:///{tmp_path / 'gasp.db'}"
+        clock = Clock()
+        store = Store(url, clock=clock)
+        store.upgrade()
+        stores.append(store)
+        if store.estate.document() is None:
+            store.estate.set_document(
+                EstateDocument(
+                    name="toy",
+                    title={"zh": "玩具市", "en": "Toy"},
+                    domain="qingdao.test",
+                    base_dn="dc=qingdao,dc=test",
+                    region_code="370200",
+                )  # fmt: skip
+            )
+        drivers = [FakeDriver([kind], [PARTS[kind.name]], clock) for kind in KINDS]
+        catalogue = Catalogue(store, {"toy": TOY}, plan_for("labt"), lambda: [], ttl, lambda estate: [])
+        planner = Planner(catalogue, drivers, clock, touch_limit)
+        return Centre(
+            store, clock, drivers, planner, Applier(planner, store, clock, fault), store.actors.get("local:test"), url
+        )
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def centre(make_centre: Callable[..., Centre]) -> Centre:
+    return make_centre()
