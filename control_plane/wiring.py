@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from control_plane.model.text import Text, t
 from control_plane.settings import Settings
 
 if TYPE_CHECKING:
+    from control_plane.drivers.directory_accounts import DirectoryAccounts
     from control_plane.drivers.ssh import SshRunner
     from control_plane.model.client import Client
     from control_plane.model.offering import HostView
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
     from control_plane.store.repository import Store
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.status import Check
-    from lab.lab import Lab
+    from lab.lab import Lab, Progress
     from lab.topology import Topology
 
-PLAYBOOKS = Path(__file__).parent.parent / "playbooks"
+#: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
+STATE = (
+    *("gasp.db", "gasp.db-wal", "gasp.db-shm", "bringup.json", "known_hosts"),
+    *("secrets", "ca", "releases", "lab", "log", "ansible"),
+)
 
 
 @cache
@@ -63,15 +68,26 @@ def store() -> Store:
 @cache
 def topology() -> Topology:
     """The hosts: shared ones from the topology file, one workstation a tenant that has a network."""
-    from control_plane.workflow.documents import networked_tenants
     from lab.topology import load_topology
 
     return load_topology(address_plan(), networked_tenants(settings().estate))
 
 
+def networked_tenants(folder: Path) -> list[tuple[str, int]]:
+    """Code and network index of every tenant document in a folder that has a network."""
+    import yaml
+
+    documents = (
+        yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
+        for path in sorted(folder.glob("*.yaml"))
+        if path.name not in ("estate.yaml", "costs.yaml")
+    )
+    return [(d["code"], d["network"]["index"]) for d in documents if d.get("network")]
+
+
 @cache
 def authority() -> Any:
-    """The centre's certificate authority; made at first use."""
+    """The centre's certificate authority and its certificate store."""
     from control_plane.drivers.authority import Authority
 
     return Authority(settings().state, store().certificates)
@@ -90,7 +106,7 @@ def runner() -> SshRunner:
     """Commands on hosts, through the system's OpenSSH and the lab's known hosts."""
     from control_plane.drivers.ssh import SshRunner
 
-    return SshRunner(lab().ssh_config)
+    return SshRunner(lab().ssh_config(), settings().state / "ssh")
 
 
 @cache
@@ -153,6 +169,25 @@ def drivers() -> Sequence[Driver]:
             releases(),
             now,
         ),
+    )
+
+
+def directory_accounts() -> DirectoryAccounts:
+    """Passwords and sign-in, as the service account."""
+    from control_plane.drivers.directory_accounts import DirectoryAccounts
+    from control_plane.drivers.directory_session import Endpoint
+
+    document = estate_document()
+    return DirectoryAccounts(
+        Endpoint(
+            str(topology().role_hosts("directory")[0].ipv4),
+            636,
+            f"directory.core.{document.domain}",
+            authority().ca_path,
+        ),
+        document.base_dn,
+        f"cn=control-plane,ou=system,{document.base_dn}",
+        settings().secrets / "ldap-control-plane",
     )
 
 
@@ -269,3 +304,16 @@ def checks() -> Mapping[str, Check]:
         return "passed", t("{total} hosts run.", total=len(rows)), None
 
     return {"state": state_folder, "secrets": secret_files, "disk": disk, "hosts": hosts}
+
+
+def clean(report: Callable[[Progress], None]) -> None:
+    """Take the lab down with its disks and delete all state; images in the cache stay."""
+    from shutil import rmtree
+
+    lab().clean(report)
+    for name in STATE:
+        path = settings().state / name
+        if path.is_dir():
+            rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -29,9 +29,16 @@ class Client(Protocol):
         ...
 
     def apply(
-        self, target: str, *, confirm: str | None = None, on_event: OnEvent | None = None, wait: float = 600.0
+        self,
+        target: str,
+        *,
+        confirm: str | None = None,
+        spare_hand_made: bool = False,
+        on_event: OnEvent | None = None,
+        wait: float = 600.0,
     ) -> Json:
         """Apply a stored plan (digest or prefix) or a scope (planned now). Returns the run (see `run`).
+        `spare_hand_made`: leave drift alone, for callers that show nobody a plan.
 
         Raises StalePlan (the world moved), UnsafePlan (a guard wants `confirm`), TemporaryError (another
         run holds the lease for longer than `wait` seconds), CouldNotMeasureError (nothing was seen).

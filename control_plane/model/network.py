@@ -107,7 +107,7 @@ _PLANS = {
             "labt",
             IPv4Network("10.95.0.0/16"),
             IPv6Network("fd95::/32"),
-            Segment(IPv4Network("203.0.113.0/24"), IPv6Network("fd95:0:1:1::/64")),
+            Segment(IPv4Network("198.18.95.0/24"), IPv6Network("fd95:0:1:1::/64")),
         ),
     )
 }

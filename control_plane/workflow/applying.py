@@ -75,7 +75,13 @@ class Applier:
             self._execute(order, journal)
         except ControlPlaneError as error:
             if run_id:
-                self._close(run_id, error)
+                states = {"stale-plan": RunState.STALE, "could-not-measure": RunState.COULD_NOT_MEASURE}
+                self._close(run_id, states.get(error.code, RunState.FAILED), error.text)
+            raise
+        except Exception as error:
+            if run_id:
+                fault = t("{kind}: {error}", kind=type(error).__name__, error=error)
+                self._close(run_id, RunState.INTERRUPTED, fault)
             raise
         finally:
             self.store.leases.release(lease)
@@ -93,9 +99,8 @@ class Applier:
                 )
             time.sleep(0.1)
 
-    def _close(self, run_id: int, error: ControlPlaneError) -> None:
-        states = {"stale-plan": RunState.STALE, "could-not-measure": RunState.COULD_NOT_MEASURE}
-        self.store.runs.set_state(run_id, states.get(error.code, RunState.FAILED), error.text, self.clock())
+    def _close(self, run_id: int, state: RunState, sentence: Text) -> None:
+        self.store.runs.set_state(run_id, state, sentence, self.clock())
 
     def _execute(self, order: Order, journal: Journal) -> None:
         scope = parse_scope(order.scope)

@@ -45,7 +45,7 @@ class LocalClient:
         self.planner = planner
         self.applier = applier
         self.store = store
-        self.importer = Importer(store, planner.catalogue.offerings)
+        self.importer = Importer(store, planner.catalogue.offerings, planner.catalogue.estate)
         self.sites_ = Sites(planner.catalogue, applier, store, releases)
         self.drift_ = Drift(planner, applier, store)
         self.explainer = Explainer(planner, store)
@@ -73,10 +73,19 @@ class LocalClient:
         return dict(self.store.plans.load(digest).body)
 
     def apply(
-        self, target: str, *, confirm: str | None = None, on_event: OnEvent | None = None, wait: float = 600.0
+        self,
+        target: str,
+        *,
+        confirm: str | None = None,
+        spare_hand_made: bool = False,
+        on_event: OnEvent | None = None,
+        wait: float = 600.0,
     ) -> Json:
         """See `Client.apply`."""
-        run = self.applier.apply(self._order(target, confirm), self.actor, _plain(on_event), wait)
+        order = self._order(target, confirm)
+        if spare_hand_made:
+            order = replace(order, spare_hand_made=True)
+        run = self.applier.apply(order, self.actor, _plain(on_event), wait)
         return self.run(run)
 
     def _order(self, target: str, confirm: str | None) -> Order:

@@ -71,9 +71,7 @@ class Planner:
         now = self.clock()
         memory = self.catalogue.store.memory(now)
         plan = diff(str(scope), world.desired, looks, self.kinds, memory, world.covers(scope), now)
-        broken = tuple(
-            (name, why) for name, why in sorted(world.broken.items()) if scope.covers(*name.split("/", 1), "")
-        )
+        broken = tuple((name, why) for name, why in sorted(world.broken.items()) if _within(scope, name))
         return Picture(replace(plan, reloads=_reloads(plan, world), broken=broken), world, tuple(looks))
 
     def guards(self, plan: Plan) -> list[Guard]:
@@ -140,6 +138,11 @@ class Planner:
                     if near
                     else t("See gasp tenants list and gasp hosts list."),
                 )
+
+
+def _within(scope: Scope, subscription: str) -> bool:
+    tenant, _, offering = subscription.partition("/")
+    return scope.covers(tenant, offering, "")
 
 
 def _reloads(plan: Plan, world: World) -> tuple[Mapping[str, Any], ...]:

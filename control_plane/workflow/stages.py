@@ -98,7 +98,7 @@ class _Collector:
             elif isinstance(item, Notice):
                 if item.stage:
                     self._flush()
-                    self.journal.event(EventType.NOTICE, part=part, stage=item.stage, **item.detail)
+                    self.journal.event(EventType.NOTICE, **{**item.detail, "part": part, "stage": item.stage})
             elif item is None:
                 threads -= 1
                 self._flush()

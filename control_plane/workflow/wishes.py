@@ -42,7 +42,7 @@ def claims_of(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> di
         view = SubscriptionView(tenant, offering.id, change.tier, spec)
         problems += offering.check(view, estate) if offering.check else []
         claims[change.tenant_code, change.offering] = offering.claims(view, estate) if offering.claims else []
-    if problems:
+    if any(problem.severity == "error" for problem in problems):
         raise Invalid(problems)
     return claims
 

@@ -1,0 +1,96 @@
+"""Entry of `gasp`: the tree of nouns and verbs, the language, and one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from control_plane.cli.app import App
+from control_plane.cli.base import Group, Option, speak
+from control_plane.model.text import t
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"gasp {version('gasp')}")
+        ctx.exit()
+
+
+class Root(Group):
+    """The whole command. Errors of any kind end here."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command line; exits with its code."""
+        argv = list(sys.argv[1:] if args is None else args)
+        app = extra.pop("obj", None) or App()
+        speak()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            code = super().main(argv, prog_name or "gasp", complete_var, standalone_mode=False, obj=app, **extra)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader went away (`gasp … | head`): nobody is left to tell, and Python must not try again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
+        except (Exception, KeyboardInterrupt) as error:
+            from control_plane.cli.errors import report
+
+            code = report(error, app, argv)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+COMMANDS = {
+    "plan": ("plans", t("Show what would change.")),
+    "apply": ("plans", t("Carry out a plan, or plan and carry out a scope.")),
+    "explain": ("explain", t("Explain one thing: who asked, what should be, what is, what changed last.")),
+    "status": ("looking", t("Where this centre stands, at a glance.")),
+    "tenants": ("tenants", t("Departments and districts: list, import, export, offboard.")),
+    "sites": ("sites", t("Websites and their releases.")),
+    "accounts": ("looking", t("People in the directory.")),
+    "drift": ("drift", t("Hand-made changes: keep, accept or revert.")),
+    "runs": ("runs", t("Runs: list, show, follow, stop, resume, undo.")),
+    "probes": ("probes", t("Promises and how they are measured.")),
+    "hosts": ("looking", t("Machines of the centre and of its tenants.")),
+    "lab": ("lab", t("The lab of real hosts: up, down, run, stop, cut.")),
+    "bringup": ("bringup", t("Boot the lab, set up its servers, import the estate, apply and verify.")),
+    "doctor": ("looking", t("Check this installation.")),
+    "config": ("looking", t("Settings in force and where they come from.")),
+    "completion": ("completion", t("Print the completion script of a shell.")),
+}
+
+gasp = Root(
+    name="gasp",
+    sentence=t("Operate a computer centre's shared services: see what would change, then change it."),
+    examples=(
+        ("gasp plan", t("show what would change in the whole estate")),
+        ("gasp apply tenant:fgw", t("plan one department, ask, carry it out")),
+    ),
+    lazy=COMMANDS,
+    params=[
+        Option(["--version"], t("Show the version and exit."), is_flag=True, is_eager=True, expose_value=False,
+               callback=_version),
+    ],
+)  # fmt: skip
+
+
+def run() -> NoReturn:
+    """What the installed `gasp` script calls."""
+    gasp.main()
+    raise AssertionError("unreachable")

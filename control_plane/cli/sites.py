@@ -1,0 +1,223 @@
+"""`gasp sites`: websites and their releases: publish, preview, activate, roll back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from control_plane.cli.app import App
+from control_plane.cli.base import Group, argument, option
+from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.listing import Column, listing_options, plain, show_list, show_one
+from control_plane.cli.run_view import carry_out, end, run_lines
+from control_plane.cli.terminal import sentence
+from control_plane.model.client import Json, OnEvent
+from control_plane.model.text import Text, t
+
+COLUMNS = (
+    Column("site", t("SITE")),
+    Column("tenant", t("TENANT")),
+    Column("offering", t("OFFERING")),
+    Column("state", t("STATE"), show="state"),
+    Column("release", t("RELEASE")),
+    Column("url", t("ADDRESS")),
+    Column("title", t("TITLE"), wide=True),
+    Column("names", t("NAMES"), wide=True),
+    Column("preview", t("PREVIEW"), wide=True),
+    Column("releases", t("RELEASES"), wide=True),
+)
+
+sites = Group(
+    name="sites",
+    sentence=t("Websites and their releases."),
+    examples=(
+        ("gasp sites publish fgw.qingdao.test site.zip", t("store new content; it is not live yet")),
+        ("gasp sites rollback fgw.qingdao.test", t("make the release before live again")),
+    ),
+)
+site_argument = argument("site", help=t("Main name of the site."))
+release_argument = argument("release", help=t("Id of the release, as gasp sites publish prints it."))
+
+
+@sites.verb(
+    "list",
+    sentence=t("List the sites with the release that is live."),
+    examples=(
+        ("gasp sites list", t("all sites")),
+        ("gasp sites list --filter tenant=fgw -o wide", t("one department's, with all their names")),
+    ),
+)
+@listing_options
+@click.pass_obj
+def list_sites(app: App) -> None:
+    """`gasp sites list`."""
+    show_list(app.client.sites(), COLUMNS, empty=t("There are no sites yet."), name="site")
+
+
+@sites.verb(
+    "publish",
+    sentence=t("Check and store an archive as a release of a site. It is not live before it is activated."),
+    examples=(
+        ("gasp sites publish fgw.qingdao.test site.zip --note 'autumn'", t("store a zip or tar archive")),
+        ("gasp sites publish fgw.qingdao.test site.zip -o name", t("print only the id of the release")),
+    ),
+)
+@site_argument
+@argument("archive", help=t("Zip or tar file."), type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@option("--note", help=t("A line for the history."), default="")
+@consent_options()
+@listing_options
+@click.pass_obj
+def publish(app: App, site: str, archive: Path, note: str, dry_run: bool, yes: bool) -> None:
+    """`gasp sites publish SITE ARCHIVE`."""
+    # Nothing that anybody sees changes, so nobody is asked.
+    if rehearsed(dry_run, t("{file} would be checked and stored as a release of {site}.", file=archive, site=site)):
+        return
+    app.context()
+    answer = app.client.publish_release(site, archive, note=note)
+
+    def draw() -> None:
+        facts = {k: answer[k] for k in ("release", "site")}
+        app.out(
+            sentence(
+                t(
+                    "Release {release} of {site} is stored: {files} files, {bytes} bytes.",
+                    files=plain(answer["files"]),
+                    bytes=plain(answer["bytes"]),
+                    **facts,
+                )
+            )
+        )
+        for warning in answer.get("warnings") or ():
+            app.out(sentence(t("Warning: {text}", text=warning)))
+        app.out(sentence(t("Next: {command}", command=f"gasp sites preview {site} {answer['release']}")))
+
+    show_one(answer, draw, name="release")
+
+
+def _act(
+    app: App, dry_run: bool, yes: bool, question: Text, would: Text, act: Callable[[OnEvent], Json]
+) -> None:  # fmt: skip
+    """Ask, do, show; exits with the run's code."""
+    if rehearsed(dry_run, would):
+        return
+    app.context()
+    ask(question, yes)
+    answer = carry_out(app, act, stopped=_show)
+    _show(app, answer)
+    end(app.client.run(answer["run"])["state"])
+
+
+def _show(app: App, answer: Json) -> None:
+    run = app.client.run(answer["run"])
+
+    def draw() -> None:
+        app.out("\n".join(run_lines(app, run)))
+        if answer.get("previous"):
+            facts = {"release": answer["release"], "previous": answer["previous"]}
+            app.out(sentence(t("Live: {release} (before: {previous})", **facts)))
+        if answer.get("url"):
+            app.out(sentence(t("Address: {url}", url=answer["url"])))
+
+    show_one(answer, draw, name="url" if "previous" not in answer and answer.get("url") else "site")
+
+
+@sites.verb(
+    "preview",
+    sentence=t("Put a release on its preview address, seen only from the department's own network."),
+    examples=(
+        ("gasp sites preview fgw.qingdao.test 3f9a12", t("show a release before it is live")),
+        ("gasp sites preview fgw.qingdao.test 3f9a12 --yes -o name", t("only the address")),
+    ),
+)
+@site_argument
+@release_argument
+@consent_options()
+@listing_options
+@click.pass_obj
+def preview(app: App, site: str, release: str, dry_run: bool, yes: bool) -> None:
+    """`gasp sites preview SITE RELEASE`."""
+    facts = {"site": site, "release": release}
+    _act(
+        app,
+        dry_run,
+        yes,
+        t("Put release {release} of {site} on its preview address?", **facts),
+        t("Release {release} of {site} would go to its preview address.", **facts),
+        lambda on_event: app.client.preview_release(site, release, on_event=on_event),
+    )
+
+
+@sites.verb(
+    "activate",
+    sentence=t("Make a release live. The switch is atomic and can be rolled back in a second."),
+    examples=(
+        ("gasp sites activate fgw.qingdao.test 3f9a12", t("make it live, after a question")),
+        ("gasp sites activate fgw.qingdao.test 3f9a12 --yes", t("without a question")),
+    ),
+)
+@site_argument
+@release_argument
+@consent_options()
+@listing_options
+@click.pass_obj
+def activate(app: App, site: str, release: str, dry_run: bool, yes: bool) -> None:
+    """`gasp sites activate SITE RELEASE`."""
+    facts = {"site": site, "release": release}
+    _act(
+        app,
+        dry_run,
+        yes,
+        t("Make release {release} of {site} live?", **facts),
+        t("Release {release} of {site} would become live.", **facts),
+        lambda on_event: app.client.activate_release(site, release, on_event=on_event),
+    )
+
+
+@sites.verb(
+    "rollback",
+    sentence=t("Make the release that was live before live again."),
+    examples=(
+        ("gasp sites rollback fgw.qingdao.test", t("back by one release, after a question")),
+        ("gasp sites rollback fgw.qingdao.test --yes", t("without a question")),
+    ),
+)
+@site_argument
+@consent_options()
+@listing_options
+@click.pass_obj
+def rollback(app: App, site: str, dry_run: bool, yes: bool) -> None:
+    """`gasp sites rollback SITE`."""
+    _act(
+        app,
+        dry_run,
+        yes,
+        t("Bring {site} back to the release before?", site=site),
+        t("{site} would go back to the release before.", site=site),
+        lambda on_event: app.client.rollback_release(site, on_event=on_event),
+    )
+
+
+@sites.verb(
+    "maintenance",
+    sentence=t("Answer with a maintenance page (503), or stop doing so."),
+    examples=(
+        ("gasp sites maintenance fgw.qingdao.test on", t("show the maintenance page")),
+        ("gasp sites maintenance fgw.qingdao.test off", t("show the site again")),
+    ),
+)
+@site_argument
+@argument("switch", help=t("on or off."), type=click.Choice(["on", "off"]))
+@consent_options()
+@listing_options
+@click.pass_obj
+def maintenance(app: App, site: str, switch: str, dry_run: bool, yes: bool) -> None:
+    """`gasp sites maintenance SITE on|off`."""
+    on = switch == "on"
+    question = t("Show the maintenance page on {site}?", site=site) if on else t("Show {site} again?", site=site)
+    would = (
+        t("{site} would show the maintenance page.", site=site) if on else t("{site} would be shown again.", site=site)
+    )
+    _act(app, dry_run, yes, question, would, lambda on_event: app.client.maintenance(site, on, on_event=on_event))

@@ -1,0 +1,303 @@
+"""`gasp tenants`: who is served, and the documents that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from control_plane.cli.app import App
+from control_plane.cli.base import Group, argument, option
+from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
+from control_plane.cli.looking import facts
+from control_plane.cli.terminal import clean, sentence
+from control_plane.model.client import Json
+from control_plane.model.errors import Rejected
+from control_plane.model.text import t
+
+COLUMNS = (
+    Column("code", t("CODE")),
+    Column("name_zh", t("NAME")),
+    Column("name_en", t("ENGLISH NAME"), wide=True),
+    Column("kind", t("KIND"), wide=True),
+    Column("status", t("STATUS"), show="state"),
+    Column("network_index", t("NETWORK"), show="id"),
+    Column("subscriptions", t("SERVICES")),
+    Column("id", t("ID"), wide=True),
+)
+ONE = (
+    Column("code", t("CODE")),
+    Column("names.zh", t("NAME")),
+    Column("names.short_zh", t("SHORT NAME")),
+    Column("names.en", t("ENGLISH NAME")),
+    Column("kind", t("KIND")),
+    Column("status", t("STATUS"), show="state"),
+    Column("network.index", t("NETWORK"), show="id"),
+    Column("region_code", t("REGION")),
+    Column("parent", t("PARENT")),
+    Column("contacts", t("CONTACTS")),
+    Column("id", t("ID")),
+)
+SUBSCRIPTION_COLUMNS = (
+    Column("offering", t("OFFERING")),
+    Column("tier", t("TIER")),
+    Column("generation", t("WANTED"), show="id"),
+    Column("observed_generation", t("MADE REAL"), show="id"),
+    Column("state", t("STATE"), show="state"),
+)
+
+tenants = Group(
+    name="tenants",
+    sentence=t("Departments and districts: list, import, export, offboard."),
+    examples=(
+        ("gasp tenants list", t("who is served, and with what")),
+        ("gasp tenants import tenants/qingdao --dry-run", t("check a folder of documents; import nothing")),
+    ),
+)
+code_argument = argument("code", help=t("Code of the tenant, such as fgw."))
+path_argument = argument(
+    "path",
+    help=t("A tenant document or a folder of them."),
+    type=click.Path(exists=True, path_type=Path),
+)
+
+
+@tenants.verb(
+    "list",
+    sentence=t("List the tenants."),
+    examples=(
+        ("gasp tenants list --filter subscriptions=public_site", t("those with a public site")),
+        ("gasp tenants list -o csv", t("all of them, for a spreadsheet")),
+    ),
+)
+@listing_options
+@click.pass_obj
+def list_tenants(app: App) -> None:
+    """`gasp tenants list`."""
+    empty = t("No tenants yet. Import a file or a folder: gasp tenants import PATH")
+    show_list(app.client.tenants(), COLUMNS, empty=empty, name="code")
+
+
+@tenants.verb(
+    "show",
+    sentence=t("Show one tenant and how far its services are made real."),
+    examples=(
+        ("gasp tenants show fgw", t("one department")),
+        ("gasp tenants show fgw -o yaml", t("all of it, to read or to compare")),
+    ),
+)
+@code_argument
+@listing_options
+@click.pass_obj
+def show(app: App, code: str) -> None:
+    """`gasp tenants show CODE`."""
+    answer = app.client.tenant(code)
+    show_one(answer, lambda: _draw(app, answer), name="code")
+
+
+def _draw(app: App, answer: Json) -> None:
+    facts(app, answer, ONE)
+    if answer["subscriptions"]:
+        app.out()
+        print_table(app, answer["subscriptions"], SUBSCRIPTION_COLUMNS)
+
+
+def import_lines(answer: Json) -> Iterator[str]:
+    """What an import would do, counted, then named."""
+    groups = [
+        (t("+ {count} to create", count=len(answer.get("create", ()))), answer.get("create", ())),
+        (t("~ {count} to update", count=len(answer.get("update", ()))), answer.get("update", ())),
+        (t("- {count} to end", count=len(answer.get("end", ()))), answer.get("end", ())),
+    ]
+    encoding = answer.get("encoding")
+    yield sentence(
+        t("Digest {digest}, read as {encoding}.", digest=str(answer["digest"])[:8], encoding=encoding or "–")
+    )
+    for text, items in groups:
+        if not items:
+            continue
+        yield sentence(text)
+        for item in items:
+            if isinstance(item, Mapping):
+                fields = [_field(field) for field in item.get("fields", ())]
+                yield f"    {clean(str(item['code']))}: {', '.join(fields)}"
+        if not isinstance(items[0], Mapping):
+            yield f"    {', '.join(clean(str(item)) for item in items)}"
+    if answer.get("estate"):
+        yield sentence(t("Estate: {facts}", facts=plain(answer["estate"])))
+    yield sentence(t("= {count} unchanged", count=_count(answer.get("unchanged"))))
+
+
+def _field(field: Any) -> str:
+    if isinstance(field, Mapping):
+        name = field.get("field") or field.get("pointer") or "–"
+        if "before" in field or "after" in field:
+            return f"{clean(str(name))} {plain(field.get('before'))} -> {plain(field.get('after'))}"
+        return clean(str(name))
+    return clean(str(field))
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, (list, tuple)) else int(value or 0)
+
+
+@tenants.verb(
+    "import",
+    sentence=t(
+        "Import tenant documents: checked whole first, then written in one transaction.\n"
+        "Every problem of every file is listed at once, with its line and what to do; nothing is written before all is"
+        " valid. Importing only changes what is desired: gasp plan shows what follows from it."
+    ),
+    examples=(
+        ("gasp tenants import tenants/qingdao", t("import a folder, after showing what it changes")),
+        ("gasp tenants import fgw.yaml --dry-run", t("check one document; import nothing")),
+    ),
+)
+@path_argument
+@consent_options()
+@listing_options
+@click.pass_obj
+def import_documents(app: App, path: Path, dry_run: bool, yes: bool) -> None:
+    """`gasp tenants import PATH`."""
+    preview = app.client.preview_import(path)
+    if dry_run:
+        show_one(preview, lambda: app.out("\n".join(import_lines(preview))), name="digest")
+        return
+    app.context()
+    if any(preview.get(key) for key in ("create", "update", "end")):
+        click.echo("\n".join(import_lines(preview)), err=True)
+        ask(t("Import this?"), yes)
+    answer = app.client.import_tenants(path, digest=preview["digest"])
+    show_one(answer, lambda: app.out("\n".join(import_lines({**preview, **answer}))), name="digest")
+    app.note(t("Next: {command}", command="gasp plan"))
+
+
+@tenants.verb(
+    "export",
+    sentence=t("Write tenant documents. Importing them again changes nothing."),
+    examples=(
+        ("gasp tenants export /tmp/estate", t("every tenant")),
+        ("gasp tenants export /tmp/estate fgw czj", t("two of them")),
+    ),
+)
+@argument("folder", help=t("Folder to write to; made if missing."), type=click.Path(file_okay=False, path_type=Path))
+@argument("codes", help=t("Codes of the tenants; none means all."), nargs=-1, metavar="[CODE...]")
+@consent_options()
+@listing_options
+@click.pass_obj
+def export(app: App, folder: Path, codes: tuple[str, ...], dry_run: bool, yes: bool) -> None:
+    """`gasp tenants export FOLDER [CODE...]`."""
+    if dry_run:
+        count = len(codes) or len(app.client.tenants())
+        rehearsed(True, t("{count} documents would be written to {folder}.", count=count, folder=folder))
+        return
+    if folder.is_dir() and any(folder.rglob("*.y*ml")):
+        ask(t("{folder} holds documents already. Write over them?", folder=folder), yes)
+    answer = app.client.export_tenants(folder, codes)
+    rows = [{"file": str(name)} for name in answer["files"]]
+    show_list(rows, (Column("file", t("FILE")),), empty=t("There was nothing to write."), name="file")
+
+
+@tenants.verb(
+    "diff",
+    sentence=t("Show what an import would change, field by field."),
+    examples=(
+        ("gasp tenants diff tenants/qingdao", t("documents against what is desired")),
+        ("gasp tenants diff fgw.yaml -o json", t("one document, for a program")),
+    ),
+)
+@path_argument
+@listing_options
+@click.pass_obj
+def diff(app: App, path: Path) -> None:
+    """`gasp tenants diff PATH`."""
+    answer = app.client.diff_tenants(path)
+    show_one(answer, lambda: app.out("\n".join(import_lines(answer))), name="digest")
+
+
+@tenants.verb(
+    "offboard",
+    sentence=t(
+        "End a tenant: archive its data, remove everything it owns, prove that nothing is left.\n"
+        "Needs the tenant's code typed, or --confirm=CODE; --yes alone is not enough."
+    ),
+    examples=(
+        ("gasp tenants offboard dagj --dry-run", t("show all that goes; change nothing")),
+        ("gasp tenants offboard dagj --archive dagj.tar.gz --confirm=dagj", t("do it, with the archive's place")),
+    ),
+)
+@code_argument
+@option(
+    "--archive",
+    help=t("Where the archive of its data is written first; default is CODE.tar.gz."),
+    type=click.Path(dir_okay=False, path_type=Path),
+)
+@consent_options(word=True)
+@listing_options
+@click.pass_obj
+def offboard(
+    app: App, code: str, archive: Path | None, dry_run: bool, yes: bool, confirm: str | None
+) -> None:  # fmt: skip
+    """`gasp tenants offboard CODE`."""
+    from control_plane.cli.consent import ask_word
+    from control_plane.cli.run_view import carry_out
+
+    preview = app.client.preview_offboard(code)
+    lines = list(_offboard_lines(app, preview))
+    if dry_run:
+        show_one(preview, lambda: app.out("\n".join(lines)), name="code")
+        return
+    app.context()
+    click.echo("\n".join(lines), err=True, color=True)
+    place = archive or Path(preview.get("archive_path") or f"{code}.tar.gz")
+    # An offboarding that was killed goes on with the archive it wrote; one that begins never writes over a file.
+    if place.exists() and preview.get("subscriptions", True):
+        raise Rejected(
+            t("The archive {path} exists already; nothing was changed.", path=place), t("Name another with --archive.")
+        )
+    word = ask_word(t("Type “{word}” to end this tenant.", word=code), [code], confirm, yes)
+    receipt = carry_out(
+        app,
+        lambda on_event: app.client.offboard(code, confirm=word, archive=place, on_event=on_event),
+        stopped=_receipt,
+    )
+    _receipt(app, receipt)
+
+
+def _offboard_lines(app: App, preview: Json) -> Iterator[str]:
+    from control_plane.cli.plan_view import PlanView
+
+    yield from PlanView(preview["plan"], paint=app.paint).lines()
+    yield ""
+    yield sentence(
+        t(
+            "Goes with {code}: {people} people, {sites} sites, {releases} releases.",
+            code=preview["code"],
+            people=_count(preview.get("people")),
+            sites=_count(preview.get("sites")),
+            releases=_count(preview.get("releases")),
+        )
+    )
+    if preview.get("retiring_seconds"):
+        yield sentence(
+            t(
+                "Its sites answer “410 gone” for {seconds} s, until the names have left all caches.",
+                seconds=preview["retiring_seconds"],
+            )
+        )
+
+
+def _receipt(app: App, receipt: Json) -> None:
+    def draw() -> None:
+        archive = {"path": receipt["archive"], "sum": receipt["archive_sha256"]}
+        app.out(sentence(t("Receipt: {code} was ended by run {run}.", code=receipt["code"], run=plain(receipt["run"]))))
+        app.out(sentence(t("Archive: {path}, SHA-256 {sum}", **archive)))
+        app.out(sentence(t("Still owned by it anywhere: {what}", what=plain(receipt["remaining"]))))
+        app.out(sentence(t("Changed of others: {what}", what=plain(receipt["others_changed"]))))
+        if receipt.get("retiring"):
+            app.out(sentence(t("Retiring: {what}", what=plain(receipt["retiring"]))))
+
+    show_one(receipt, draw, name="code")

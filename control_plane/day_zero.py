@@ -1,0 +1,178 @@
+"""Day 0 of this centre: the phases of `make up` over the rooms that `wiring` put together."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from control_plane import wiring
+from control_plane.drivers.secrets import SecretFolder, write_private
+from control_plane.model.errors import PermanentError, TemporaryError
+from control_plane.model.network import Segment
+from control_plane.model.text import t
+from control_plane.workflow.bringup import Phase, Tell
+
+PLAYBOOKS = Path(__file__).parent.parent / "playbooks"
+
+
+def phases() -> Sequence[Phase]:
+    """All phases, in order. Each may be killed and repeated. `expected` seconds: two cores, images not built."""
+    return (
+        Phase("secrets", t("Secrets and certificate authority"), 2, make_secrets),
+        Phase("hosts", t("Host images and hosts"), 180, boot_hosts),
+        Phase("servers", t("Shared servers (Ansible)"), 60, set_up_servers),
+        Phase("import", t("Import of the estate"), 5, import_estate),
+        Phase("apply", t("Plan and apply"), 45, apply_estate),
+        Phase("passwords", t("First passwords"), 15, issue_passwords),
+        Phase("verify", t("Verification from citizen and workstations"), 30, verify),
+    )
+
+
+def first_passwords_file() -> Path:
+    """Where the first passwords of a few people a tenant are kept (0600)."""
+    return wiring.settings().secrets / "first-passwords.csv"
+
+
+def make_secrets(tell: Tell) -> str:
+    """Everything that must exist before a host boots: it is trusted by it or told to it."""
+    wiring.settings().state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    SecretFolder(wiring.settings().secrets).shared_servers()
+    wiring.authority().create(wiring.now())
+    return str(t("in {folder}", folder=wiring.settings().secrets))
+
+
+def boot_hosts(tell: Tell) -> str:
+    """The lab: images once, then every host to SSH."""
+    wiring.lab().up(lambda step: tell(step.done, step.total, f"{step.phase} {step.message}"))
+    return str(t("{count} hosts answer", count=len(wiring.topology().hosts)))
+
+
+def playbook_variables() -> dict[str, Any]:
+    """What the playbooks are told (see playbooks/README.md); there is no secret among it."""
+    document, topology, plan = wiring.estate_document(), wiring.topology(), wiring.address_plan()
+    tenants = [{"code": host.name, **_networks(host.segment)} for host in topology.tenant_hosts]
+    internal = [*_networks(plan.core).values(), *(t_[k] for t_ in tenants for k in ("v4", "v6"))]
+    tls = {}
+    for role in ("directory", "web", "intranet"):
+        for host in topology.role_hosts(role):
+            name = f"{host.name}.core.{document.domain}"
+            addresses = [str(host.ipv4), str(host.ipv6)]
+            certificate, key = wiring.authority().server_certificate([name], addresses, wiring.now())
+            tls[host.name] = {"cert": str(certificate), "key": str(key)}
+    return {
+        "estate": {"domain": document.domain, "base_dn": document.base_dn, "title": document.title.en},
+        "networks": {
+            "core": _networks(plan.core),
+            "internal": [*internal, str(topology.management)],
+            "internet": list(_networks(plan.internet).values()),
+        },
+        "machine": {
+            "ipv4": str(topology.machine_core.ip),
+            "ipv6": str(plan.core.host_v6(topology.machine_number)),
+        },
+        "tenants": tenants,
+        "tls": tls,
+        "ca": str(wiring.authority().ca_path),
+    }
+
+
+def _networks(segment: Segment) -> dict[str, str]:
+    return {"v4": str(segment.v4), "v6": str(segment.v6)}
+
+
+def set_up_servers(tell: Tell) -> str:
+    """Roles of `playbooks/site.yml` on the shared hosts."""
+    from control_plane.drivers.ansible import run_playbook
+
+    state = wiring.settings().state
+    done: set[tuple[str, str]] = set()
+
+    def follow(phase: str, host: str | None, task: str, outcome: str) -> None:
+        done.add((phase, host or ""))
+        tell(0, 0, f"{phase} {host or ''}")
+
+    result = run_playbook(
+        PLAYBOOKS / "site.yml",
+        wiring.topology().inventory(),
+        playbook_variables(),
+        {"secrets": SecretFolder(wiring.settings().secrets).shared_servers()},
+        workdir=state / "ansible",
+        ssh_config=wiring.lab().ssh_config(),
+        on_event=follow,
+    )
+    if not result.ok:
+        raise TemporaryError(
+            t("{failures}", failures="; ".join(str(f.text) for f in result.failures)),
+            t("Mend that host and run it again; gasp lab status shows all hosts."),
+        )
+    return str(t("{changed} changes", changed=result.changed))
+
+
+def import_estate(tell: Tell) -> str:
+    """The folder of tenant documents, once: afterwards the database is the truth."""
+    client = wiring.local_client()
+    if wiring.store().estate.document() is not None:
+        return str(t("kept: the database already holds an estate"))
+    preview = client.preview_import(wiring.settings().estate)
+    client.import_tenants(wiring.settings().estate, digest=preview["digest"])
+    return str(t("{count} tenants", count=len(preview["create"])))
+
+
+def apply_estate(tell: Tell) -> str:
+    """Bring the desired state to life. Hand-made changes are spared: nobody has seen a plan of them."""
+    client = wiring.local_client()
+
+    def follow(event: dict[str, Any]) -> None:
+        if event["type"] == "part.progress":
+            tell(event["data"]["done"], event["data"]["total"], "")
+
+    run = client.apply("estate", spare_hand_made=True, on_event=follow)
+    if run["state"] != "done":
+        raise PermanentError(
+            t("Run {run}: {sentence}", run=run["id"], sentence=run["sentence"]),
+            t("gasp runs show {run} says more; then run it again.", run=run["id"]),
+        )
+    return str(run["sentence"])
+
+
+def random_first_password() -> str:
+    """16 characters with all four classes, without look-alikes."""
+    letters = "abcdefghijkmnpqrstuvwxyz"
+    pools = (letters, letters.upper(), "23456789", "+-=@%")
+    rest = [secrets.choice("".join(pools)) for _ in range(12)]
+    word = [*(secrets.choice(pool) for pool in pools), *rest]
+    secrets.SystemRandom().shuffle(word)
+    assert set(string.whitespace).isdisjoint(word)
+    return "".join(word)
+
+
+def issue_passwords(tell: Tell) -> str:
+    """Five named people a tenant get a password."""
+    from control_plane.workflow.first_passwords import issue_first_passwords
+
+    with wiring.directory_accounts() as accounts:
+        count = issue_first_passwords(
+            wiring.local_client().planner.catalogue,
+            accounts,
+            first_passwords_file(),
+            random_first_password,
+            write_private,
+            tell,
+        )
+    return str(t("{count} issued, in {file}", count=count, file=first_passwords_file()))
+
+
+def verify(tell: Tell) -> str:
+    """Every promise, measured with real clients from where its users are."""
+    results = wiring.local_client().run_probes()
+    bad = [r for r in results if r["state"] != "passed"]
+    if bad:
+        listed = "; ".join(f"{r['id']}: {r['detail']}" for r in bad[:5])
+        raise TemporaryError(
+            t("{bad} of {total} promises are not kept: {listed}", bad=len(bad), total=len(results), listed=listed),
+            t("gasp probes run --filter state=failed,unmeasured"),
+        )
+    return str(t("{count} promises kept", count=len(results)))

@@ -1,0 +1,147 @@
+"""Passwords and sign-in: setting one, proving one, finding an account, telling since when it is locked.
+
+Must not keep, log or show a password, join text into a filter or DN, or take a broken connection for a wrong password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from control_plane.drivers import directory_ber as ber
+from control_plane.drivers.directory_session import (
+    ConnectionLost,
+    Conversation,
+    DirectoryUnavailable,
+    Endpoint,
+    Request,
+    Session,
+    disconnect,
+    ldap3,
+    read_password,
+)
+from control_plane.model.dn import child_dn, normalise_dn
+from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
+from control_plane.model.text import t
+
+LOCKED_FOR_GOOD = "000001010000Z"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account as sign-in sees it. `locked_since`: when the password policy locked it (UTC), None if it did not.
+
+    A lock ends by itself after the policy's time; the server forgets it at the next good sign-in only.
+    """
+
+    dn: str
+    uid: str
+    locked_since: datetime | None = None
+
+
+class DirectoryAccounts:
+    """Acts as the control plane's service account, so that the password policy applies to what it sets.
+
+    As a context manager it keeps one connection for setting many passwords; each method also works without.
+    All raise DirectoryUnavailable when the directory gave no answer.
+    """
+
+    def __init__(self, endpoint: Endpoint, base_dn: str, bind_dn: str, password_path: Path) -> None:
+        self.endpoint = endpoint
+        self.tenants_dn = child_dn("ou", "tenants", normalise_dn(base_dn))
+        self.bind_dn = bind_dn
+        self.password_path = password_path
+        self._connection: Any = None
+
+    def __enter__(self) -> Self:
+        with _available(self.endpoint):
+            self._connection = self.endpoint.connect(self.bind_dn, read_password(self.password_path))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        disconnect(self._connection)
+        self._connection = None
+
+    def set_password(self, dn: str, new: str) -> None:
+        """Set somebody's password (RFC 3062). Raises Rejected with the policy's reason, NotFound, Invalid if empty."""
+        if not new or "\0" in new or not dn:
+            problem = Problem("empty-password", t("A password is needed."), t("Enter a password."), field="password")
+            raise Invalid([problem])
+        if self._connection is None:
+            with self:
+                return self.set_password(dn, new)
+        errors = ldap3().core.exceptions
+        with _available(self.endpoint):
+            try:
+                self._connection.extend.standard.modify_password(user=dn, new_password=new)
+            except errors.LDAPNoSuchObjectResult:
+                raise NotFound(t("There is no account {dn}.", dn=dn)) from None
+            except (errors.LDAPConstraintViolationResult, errors.LDAPUnwillingToPerformResult) as error:
+                raise Rejected(
+                    t("The password policy refuses this password: {reason}.", reason=error.message),
+                    t("Take a longer one (10 characters or more) that was not used before."),
+                ) from None
+        return None
+
+    def check_bind(self, dn: str, password: str) -> bool:
+        """Whether the server accepts this password. Empty ones, and ones with NUL, are refused without asking:
+        to a server, a name with an empty password is no proof at all (RFC 4513 §5.1.2)."""
+        if not dn or not password or "\0" in password:
+            return False
+        errors = ldap3().core.exceptions
+        refusals = (errors.LDAPInvalidCredentialsResult, errors.LDAPInappropriateAuthenticationResult)
+        with _available(self.endpoint):
+            try:
+                disconnect(self.endpoint.connect(dn, password))
+            except (*refusals, errors.LDAPInvalidDNSyntaxResult):
+                return False
+        return True
+
+    def find(self, uid: str) -> Account | None:
+        """The one account with exactly this uid (letter case aside). Nothing in `uid` has a special meaning."""
+        if not uid or "\0" in uid:
+            return None
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        with session, _available(self.endpoint):
+            found = next(answer for _, answer in session.run([(None, self._look(uid))]))
+        if len(found) != 1:
+            return None
+        dn, raw = found[0]
+        since = raw.get("pwdAccountLockedTime")
+        return Account(normalise_dn(dn), raw["uid"][0], _time(since[0]) if since else None)
+
+    def find_dn(self, uid: str) -> str | None:
+        """DN of the account with this uid, in normal form."""
+        account = self.find(uid)
+        return account.dn if account else None
+
+    def _look(self, uid: str) -> Conversation[list[ber.RawEntry]]:
+        wanted = ("uid", "pwdAccountLockedTime")
+        answer = yield Request(ber.search_request(self.tenants_dn, ber.SUBTREE, ber.equals("uid", uid), wanted))
+        if answer.result.code:
+            raise DirectoryUnavailable(t("The search for an account failed: {reason}", reason=answer.result.diagnostic))
+        return answer.entries
+
+
+def _time(text: str) -> datetime:
+    if text == LOCKED_FOR_GOOD:
+        return datetime.fromtimestamp(0, UTC)
+    return datetime.strptime(text.split(".")[0].rstrip("Z"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+
+
+@contextmanager
+def _available(endpoint: Endpoint) -> Iterator[None]:
+    """Everything that is no answer of the directory is DirectoryUnavailable; never carries what was sent."""
+    try:
+        yield
+    except (OSError, ConnectionLost, ldap3().core.exceptions.LDAPException) as error:
+        raise DirectoryUnavailable(
+            t("The directory at {host} gave no answer: {error}", host=endpoint.host, error=type(error).__name__)
+        ) from None

@@ -1,0 +1,221 @@
+"""Releases, certificates and vhosts on the web hosts: one command a host to look, one to write.
+
+The work is done by the agent (`host_agent.py` and what it imports), which is sent along with each request and
+leaves nothing of itself on the host. Must not keep anything between calls: what a write needs travels in the plan.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import orjson
+
+from control_plane.drivers.host_words import sentence
+from control_plane.drivers.ssh import Runner
+from control_plane.model.errors import ControlPlaneError, TemporaryError
+from control_plane.model.plan import Change
+from control_plane.model.ports import CertificateStore, Fence, Notice, Outcome, ReleaseStore
+from control_plane.model.resource import CouldNotMeasure, Foreign, Kind, Look, Measured, Observed
+from control_plane.model.text import Text, t
+
+LOOK_MODULES = ("host_state", "host_look", "host_agent")
+MODULES = ("host_state", "host_look", "host_check", "host_journal", "host_stage", "host_apply", "host_agent")
+"""The agent, in the order of its imports; a look is sent the first few only."""
+LOADER = (
+    "import sys,types,zlib,json;i=sys.stdin.buffer;p=json.loads(zlib.decompress(i.read(int(i.readline()))))\n"
+    "for n,s in p:m=sys.modules[n]=types.ModuleType(n);exec(compile(s,n,'exec'),m.__dict__)\n"
+    "m.serve(i)"
+)
+OBSERVE_SECONDS = 60.0
+APPLY_SECONDS = 900.0
+STATES = frozenset({"applied", "already", "refused", "failed", "unknown"})
+_MANAGED = "# managed by gasp:"
+
+
+@cache
+def bundle(names: tuple[str, ...] = MODULES) -> bytes:
+    """The agent's source as the loader reads it."""
+    package = resources.files("control_plane.drivers")
+    modules = [(f"control_plane.drivers.{name}", package.joinpath(f"{name}.py").read_text("utf-8")) for name in MODULES]
+    packed = zlib.compress(orjson.dumps(modules), 6)
+    return b"%d\n%s" % (len(packed), packed)
+
+
+def request_bytes(request: Mapping[str, Any], archives: Sequence[bytes] = ()) -> bytes:
+    """What goes to the agent's standard input: the agent itself, the request, the archives, a closing dot."""
+    header = orjson.dumps(request)
+    agent = bundle(LOOK_MODULES if request["verb"] == "observe" else MODULES)
+    return b"".join([agent, b"%d\n" % len(header), header, *archives, b"."])
+
+
+class HostFilesDriver:
+    """Implements `model.ports.Driver` for parts `web:<host>`.
+
+    `options` go to the agent unchanged (tests: another root, other commands). Host tokens are
+    `<state hash>|<site folder>|<releases kept there>`.
+    """
+
+    kinds: Sequence[Kind] = (
+        Kind("web.release", "web", 20, destroys_data=True),
+        Kind("web.certificate", "web", 20),
+        Kind("web.vhost", "web", 30),
+    )
+    stages: Sequence[str] = ("archive.sent", "check.passed", "files.replaced", "reload.done")
+
+    def __init__(
+        self,
+        runner: Runner,
+        hosts: Sequence[str],
+        certificates: CertificateStore,
+        releases: ReleaseStore,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._runner, self._hosts = runner, list(hosts)
+        self._certificates, self._releases, self._clock = certificates, releases, clock
+        self._options = dict(options or {})
+        self._argv = ["python3", "-I", "-S", "-c", LOADER]
+
+    def parts(self) -> Sequence[str]:
+        """`web:<host>` for each host."""
+        return [f"web:{host}" for host in self._hosts]
+
+    def observe(self, part: str, tenants: frozenset[str] | None = None) -> Look:
+        """One command on the host, whatever the number of sites; `tenants` saves nothing here."""
+        host, now = part.partition(":")[2], self._clock()
+        request = request_bytes({"verb": "observe", "options": self._options})
+        try:
+            done = self._runner.run(host, self._argv, request, OBSERVE_SECONDS)
+            rows = [orjson.loads(line) for line in done.stdout.splitlines()]
+        except TemporaryError as error:
+            return CouldNotMeasure(part, now, error.text)
+        except orjson.JSONDecodeError:
+            return CouldNotMeasure(part, now, t("Host {host} gave half an answer.", host=host))
+        for row in rows:
+            if row["is"] == "error":
+                return CouldNotMeasure(part, now, sentence(row, host))
+        if [row["is"] for row in rows] != ["look", "end"]:
+            words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            return CouldNotMeasure(
+                part, now, t("Host {host} gave no answer: {reason}", host=host, reason=words[-1] if words else done.rc)
+            )
+        seen = (self._observed(row, now) for row in rows[0]["resources"])
+        foreign = tuple(self._foreign(part, row) for row in rows[0]["foreign"])
+        return Measured(part, now, {item.id: item for item in seen}, foreign)
+
+    def _observed(self, row: Mapping[str, Any], now: datetime) -> Observed:
+        attributes = dict(row["attributes"])
+        hint = None
+        if row.get("fingerprint"):
+            state = self._certificates.describe(row["fingerprint"], attributes["names"], now)
+            attributes["state"] = state
+            hint = "renew" if state == "due" else None
+        for extra in ("hand_made", "unfinished"):
+            if row.get(extra):
+                attributes[extra] = row[extra]
+        until = row["retiring_until"]
+        return Observed(
+            id=row["id"],
+            kind=row["kind"],
+            owner_marker=row["owner"],
+            attributes=attributes,
+            label=row["main"],
+            hint=hint,
+            token=f"{row['token']}|{row['site_dir'] or ''}|{','.join(row['have'])}",
+            retiring_until=datetime.fromtimestamp(until, UTC) if until is not None else None,
+        )
+
+    @staticmethod
+    def _foreign(part: str, row: Mapping[str, Any]) -> Foreign:
+        blocks = (f"{part}/{row['blocks']}",) if row["blocks"] else ()
+        return Foreign(f"{part}{row['path']}", row["kind"], row["path"], blocks)
+
+    def apply(self, part: str, changes: Sequence[Change], fence: Fence) -> Iterator[Outcome | Notice]:
+        """One command on the host: one check of the whole and one reload, extra checks only to find culprits."""
+        host = part.partition(":")[2]
+        archives: dict[str, bytes] = {}
+        rows: dict[str, dict[str, Any]] = {}
+        for change in changes:
+            try:
+                rows[change.id] = self._row(change, archives)
+            except ControlPlaneError as error:
+                yield Outcome(change.id, "failed", error.text)
+            except OSError as error:
+                yield Outcome(change.id, "failed", t("A file of the centre cannot be read: {reason}", reason=error))
+        if not rows:
+            return
+        request = {
+            "verb": "apply",
+            "options": self._options,
+            "now": int(self._clock().timestamp()),
+            "changes": list(rows.values()),
+            "archives": [{"id": id_, "size": len(content)} for id_, content in archives.items()],
+        }
+        fence()
+        open_ids = dict.fromkeys(rows)
+        lost = t("Host {host} gave no answer; only a new look can tell.", host=host)
+        try:
+            for line in self._runner.lines(
+                host, self._argv, request_bytes(request, list(archives.values())), APPLY_SECONDS
+            ):
+                answer = orjson.loads(line)
+                if answer["is"] == "outcome" and answer["id"] in open_ids:
+                    del open_ids[answer["id"]]
+                    yield _outcome(answer, host)
+                elif answer["is"] in self.stages:
+                    yield Notice(answer.pop("is"), {"host": host, **answer})
+                elif answer["is"] == "error":
+                    lost = sentence(answer, host)
+        except TemporaryError as error:
+            lost = error.text
+        except orjson.JSONDecodeError:
+            lost = t("Host {host} gave half an answer.", host=host)
+        for id_ in open_ids:
+            yield Outcome(id_, "unknown", lost)
+
+    def _row(self, change: Change, archives: dict[str, bytes]) -> dict[str, Any]:
+        """What the agent is told of one change; adds to `archives` what it will not find on the host."""
+        token, _, rest = (change.token or "").partition("|")
+        site, _, have = rest.partition("|")
+        row: dict[str, Any] = {"action": change.action, "id": change.id, "kind": change.kind, "token": token}
+        if change.resource is None:
+            return row
+        payload, owner = change.resource.payload, change.resource.owner.marker
+        row |= {
+            "owner": owner,
+            "main": payload["main"],
+            "site_dir": payload.get("site_dir"),
+            "attributes": dict(change.resource.attributes),
+            "retire_seconds": change.resource.retire_seconds,
+        }
+        if change.kind == "web.vhost":
+            row |= {
+                "text": _marked(payload["text"], owner, change.id),
+                "gone_text": _marked(payload["gone_text"], owner, change.id),
+            }
+        elif change.kind == "web.certificate":
+            chain, key = self._certificates.obtain(payload["names"], self._clock())
+            row |= {"chain": chain.decode("ascii"), "key": key.read_text("ascii")}
+        else:
+            row["release"] = change.resource.attributes["release"]
+            if site != payload["site_dir"] or row["release"] not in have.split(","):
+                archives[change.id] = self._releases.open_archive(payload["source"])
+        return row
+
+
+def _marked(text: str, owner: str, id_: str) -> str:
+    """The text with a first line for people that says whose it is."""
+    return text if text.startswith(_MANAGED) else f"{_MANAGED} owner={owner} id={id_}\n{text}"
+
+
+def _outcome(answer: Mapping[str, Any], host: str) -> Outcome:
+    text: Text | None = sentence(answer, host) if answer.get("code") else None
+    file = answer.get("path") or None
+    state = answer["state"]
+    assert state in STATES
+    return Outcome(answer["id"], state, text, file, answer.get("line") or None)

@@ -1,0 +1,105 @@
+"""The form of a department's unit in the directory. Blanks around values are trimmed; values are one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from control_plane.model.names import UID
+from control_plane.model.tenant import Document
+
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ONE_LINE)]
+Uid = Annotated[str, StringConstraints(strip_whitespace=True, pattern=UID.pattern)]
+GroupName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9._-]{1,63}$")]
+ServiceName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9-]{0,14}[a-z0-9]$")]
+#: RFC 5321 mailbox, ASCII only (the attribute's syntax is IA5String).
+Mail = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        max_length=254,
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])?$",
+    ),
+]
+#: Characters of the telephone number syntax (PrintableString) that numbers use.
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9+(][0-9A-Za-z+()./ -]{2,39}$")]
+EmployeeNumber = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9A-Za-z._/-]{1,40}$")]
+
+
+class Title(Document):
+    """What a group or service is called."""
+
+    zh: Line
+    en: Line
+
+
+class Person(Document):
+    """One account. `groups` are names of the unit's groups; `pinyin` becomes a second common name.
+
+    `first_uid` is the uid under which a renamed person was first known: numbers, home and history stay.
+    """
+
+    uid: Uid
+    family_name: Line
+    given_name: Line | None = None
+    display_name: Line
+    pinyin: Line | None = None
+    employee_number: EmployeeNumber | None = None
+    mail: Mail | None = None
+    title: Line | None = None
+    phone: Phone | None = None
+    groups: tuple[GroupName, ...] = ()
+    first_uid: Uid | None = None
+
+    @property
+    def subject(self) -> str:
+        """Under what the person's numbers and opaque key are recorded; survives a rename."""
+        return f"uid:{self.first_uid or self.uid}"
+
+
+class Group(Document):
+    """A group of the unit; who belongs to it is said by its people."""
+
+    name: GroupName
+    title: Title
+
+
+class Service(Document):
+    """An account of a machine or program; in the directory its uid is `<code>-<name>`."""
+
+    name: ServiceName
+    title: Title
+
+
+class DirectorySpec(Document):
+    """A unit. All lists may be empty."""
+
+    people: tuple[Person, ...] = Field((), max_length=20000)
+    groups: tuple[Group, ...] = Field((), max_length=1000)
+    services: tuple[Service, ...] = Field((), max_length=1000)
+
+
+EXAMPLE: Mapping[str, Any] = {
+    "people": [
+        {
+            "uid": "zhangsan",
+            "family_name": "张",
+            "given_name": "三",
+            "display_name": "张三",
+            "pinyin": "Zhang San",
+            "employee_number": "000001",
+            "mail": "zhangsan@example.test",
+            "title": "科员",
+            "phone": "0532-5550-0001",
+            "groups": ["all"],
+        }
+    ],
+    "groups": [
+        {"name": "all", "title": {"zh": "全体人员", "en": "Everybody"}},
+        {"name": "approvers", "title": {"zh": "审批人", "en": "Approvers"}},
+    ],
+    "services": [{"name": "scanner", "title": {"zh": "扫描仪", "en": "Scanner"}}],
+}

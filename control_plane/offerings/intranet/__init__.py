@@ -1,0 +1,26 @@
+"""Internal websites of a department: names, certificate, content and web server, for the networks it is shared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from control_plane.model.offering import Offering
+from control_plane.model.text import t
+from control_plane.offerings._site.rules import TIERS
+from control_plane.offerings.intranet.form import EXAMPLE, IntranetSites
+from control_plane.offerings.intranet.probes import probes
+from control_plane.offerings.intranet.resources import check, claims, desired
+
+OFFERING = Offering(
+    id="intranet",
+    status="operated",
+    title=t("Internal website"),
+    folder=Path(__file__).parent,
+    spec=IntranetSites,
+    tiers=TIERS,
+    check=check,
+    claims=claims,
+    desired=desired,
+    probes=probes,
+    example=EXAMPLE,
+)

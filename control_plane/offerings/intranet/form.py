@@ -1,0 +1,37 @@
+"""The form of internal websites."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from control_plane.model.tenant import Document
+from control_plane.offerings._site.form import Site, at_least_one
+
+
+class IntranetSite(Site):
+    """A site for the own networks and those of the tenants named in `shared_with` (codes, or `*` for all)."""
+
+    shared_with: tuple[Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9]{1,14})$")], ...] = Field(
+        (), max_length=1000
+    )
+
+
+class IntranetSites(Document):
+    """A department's internal websites."""
+
+    sites: Annotated[tuple[IntranetSite, ...], AfterValidator(at_least_one)]
+
+
+EXAMPLE: Mapping[str, Any] = {
+    "sites": [
+        {
+            "title": {"zh": "示例局内网", "en": "Example Bureau: intranet"},
+            "names": {"main": "example.intra.qingdao.test", "aliases": ["oa.example.intra.qingdao.test"]},
+            "source": {"kind": "starter"},
+            "shared_with": [],
+        }
+    ]
+}

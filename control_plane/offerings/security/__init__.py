@@ -1,0 +1,10 @@
+"""Antivirus and patching: declared only. It is counted in costs and savings; nothing is provisioned for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from control_plane.model.offering import Offering
+from control_plane.model.text import t
+
+OFFERING = Offering(id="security", status="declared", title=t("Antivirus and patching"), folder=Path(__file__).parent)

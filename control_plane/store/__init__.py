@@ -1,0 +1,1 @@
+"""What the control plane keeps: SQLAlchemy Core tables and repositories. Knows `model` and nothing else of ours."""

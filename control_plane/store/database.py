@@ -1,0 +1,125 @@
+"""One database: connections, transactions, migrations.
+
+Readers see one consistent state; writers come one after the other (SQLite: BEGIN IMMEDIATE; PostgreSQL: an
+advisory lock), so look-choose-write is one step. Must not hold rules.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, event, text
+
+BUSY_SECONDS = 30
+#: Copies made before migrations that are kept beside the database.
+BACKUPS = 5
+MIGRATIONS = Path(__file__).parent / "migrations"
+_WRITER_LOCK = 0x67617370
+
+
+class Database:
+    """Connections to `url`. `read()` and `write()` join a transaction that this thread already has open."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = create_engine(url, pool_size=20, max_overflow=20)
+        self.sqlite = self.engine.dialect.name == "sqlite"
+        self._local = threading.local()
+        if self.sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+        event.listen(self.engine, "begin", self._begin)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent look; never waits for a writer."""
+        with self._transaction(writing=False) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, alone among writers: committed at the end, rolled back on any error."""
+        with self._transaction(writing=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, *, writing: bool) -> Iterator[Connection]:
+        current: tuple[Connection, bool] | None = getattr(self._local, "current", None)
+        if current is not None:
+            if writing and not current[1]:
+                raise RuntimeError("a look is open in this thread: it cannot become a write")
+            yield current[0]
+            return
+        with self.engine.connect().execution_options(gasp_write=writing) as connection, connection.begin():
+            self._local.current = (connection, writing)
+            try:
+                yield connection
+            finally:
+                self._local.current = None
+
+    def _begin(self, connection: Connection) -> None:
+        writing = connection.get_execution_options().get("gasp_write", True)
+        if self.sqlite:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        elif writing:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+
+    def revision(self) -> str | None:
+        """The migration that the database is at."""
+        with self.read() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def upgrade(self, migrations: Path = MIGRATIONS) -> None:
+        """Migrate to the newest revision in one transaction; SQLite is copied first. Failing, nothing changes."""
+        config = Config()
+        config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+        config.set_main_option("path_separator", "newline")
+        head = ScriptDirectory.from_config(config).get_current_head()
+        if self.path is not None:
+            self.path.touch(mode=0o600)
+        before = self.revision()
+        if before == head:
+            return
+        if self.sqlite and before is not None:
+            self._copy(before)
+        if self.sqlite and self.path is not None:
+            with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as plain:
+                plain.execute("PRAGMA journal_mode = WAL")
+        with self.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    @property
+    def path(self) -> Path | None:
+        """The database file, if it is one."""
+        name = self.engine.url.database
+        return Path(name) if self.sqlite and name and name != ":memory:" else None
+
+    def _copy(self, revision: str) -> None:
+        if self.path is None:
+            return
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        target = self.path.with_name(f"{self.path.name}.before-{stamp}-{revision}")
+        target.touch(mode=0o600)
+        with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(target)) as copy:
+            source.backup(copy)
+        for old in sorted(self.path.parent.glob(f"{self.path.name}.before-*"))[:-BACKUPS]:
+            old.unlink()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    connection.execute("PRAGMA foreign_keys = ON")

@@ -1,0 +1,386 @@
+"""Desired state: the estate, its tenants, what they subscribe to, and every revision of it.
+
+A change is one transaction; it raises the generation and keeps the former spec as a revision.
+Must not judge a spec: `workflow` has done so before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+from sqlalchemy import Connection, insert, select, update
+
+from control_plane.model.errors import Invalid, NotFound, StalePlan
+from control_plane.model.offering import Claim
+from control_plane.model.resource import Owner
+from control_plane.model.run import Actor
+from control_plane.model.tenant import EstateDocument, TenantDocument, TenantNames, TenantStatus, Tier
+from control_plane.model.text import t
+from control_plane.store import allocations as pools_of
+from control_plane.store.allocations import Pools
+from control_plane.store.database import Database
+from control_plane.store.identity import Clock, opaque
+from control_plane.store.tables import actors, estate, imports, revisions, subscriptions, tenant_revisions, tenants
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """A tenant: opaque id, its document (without subscriptions), how often it changed, when it ended."""
+
+    id: str
+    document: TenantDocument
+    generation: int
+    created_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def code(self) -> str:
+        """Its code."""
+        return self.document.code
+
+    @property
+    def names(self) -> TenantNames:
+        """Its names."""
+        return self.document.names
+
+    @property
+    def status(self) -> TenantStatus:
+        """How much the centre does for it."""
+        return self.document.status
+
+    @property
+    def network_index(self) -> int | None:
+        """Its place in the address plan."""
+        return self.document.network.index if self.document.network else None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRow:
+    """A tenant's instance of an offering. `observed_generation` is the last one verified on real systems."""
+
+    tenant_id: str
+    code: str
+    offering: str
+    tier: Tier
+    spec: dict[str, Any]
+    generation: int
+    observed_generation: int
+    state: Literal["active", "ended"]
+
+    @property
+    def id(self) -> str:
+        """`fgw/public_site`."""
+        return f"{self.code}/{self.offering}"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One generation of a subscription; spec None means that it ended."""
+
+    generation: int
+    tier: Tier
+    spec: dict[str, Any] | None
+    at: datetime
+    actor_key: str
+    actor_name: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionChange:
+    """A wish: spec None ends the subscription; `expected_generation` guards against a change in between
+    (0: there is none yet)."""
+
+    tenant_code: str
+    offering: str
+    tier: Tier
+    spec: Mapping[str, Any] | None
+    expected_generation: int | None = None
+
+
+Claims = Mapping[tuple[str, str], Sequence[Claim]]
+"""(tenant code, offering) → all claims of that subscription from now on."""
+
+
+class EstateRepository:
+    """Reads and changes desired state."""
+
+    def __init__(self, database: Database, clock: Clock, pools: Pools) -> None:
+        self._database = database
+        self._clock = clock
+        self._pools = pools
+
+    def document(self) -> EstateDocument | None:
+        """What is true for the whole centre; None before the first import."""
+        with self._database.read() as connection:
+            text = connection.scalar(select(estate.c.document))
+        return EstateDocument.model_validate_json(text) if text else None
+
+    def set_document(self, document: EstateDocument) -> None:
+        """Replace it."""
+        values = {"document": document.model_dump_json(), "changed_at": self._clock()}
+        with self._database.write() as connection:
+            if connection.execute(update(estate).values(values)).rowcount == 0:
+                connection.execute(insert(estate).values(id=1, **values))
+
+    def tenants(self, ended: bool = False) -> list[TenantRow]:
+        """Tenants by network index, then code; with `ended` also those that are gone."""
+        query = select(tenants).order_by(tenants.c.network_index.is_(None), tenants.c.network_index, tenants.c.code)
+        if not ended:
+            query = query.where(tenants.c.ended_at.is_(None))
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [
+            TenantRow(
+                row.id,
+                TenantDocument.model_validate_json(row.document),
+                row.generation,
+                row.created_at,
+                row.ended_at,
+            )
+            for row in rows
+        ]
+
+    def subscriptions(self, ended: bool = False) -> list[SubscriptionRow]:
+        """All subscriptions by tenant code and offering; with `ended` also those that are gone."""
+        columns = subscriptions.c
+        query = (
+            select(subscriptions, tenants.c.code).join(tenants).order_by(tenants.c.code, tenants.c.id, columns.offering)
+        )
+        if not ended:
+            query = query.where(columns.state == "active")
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [
+            SubscriptionRow(
+                row.tenant_id,
+                row.code,
+                row.offering,
+                row.tier,
+                orjson.loads(row.spec),
+                row.generation,
+                row.observed_generation,
+                row.state,
+            )
+            for row in rows
+        ]
+
+    def revisions(self, subscription_id: str) -> list[Revision]:
+        """All generations of the living tenant's subscription `code/offering`, oldest first."""
+        code, _, offering = subscription_id.partition("/")
+        query = (
+            select(revisions, actors.c.name)
+            .join(tenants)
+            .join(actors)
+            .where(tenants.c.code == code, tenants.c.ended_at.is_(None), revisions.c.offering == offering)
+            .order_by(revisions.c.generation)
+        )
+        with self._database.read() as connection:
+            return [_revision(row) for row in connection.execute(query)]
+
+    def revisions_by_cause(self, cause: str) -> list[tuple[str, Revision]]:
+        """(subscription id, revision) of everything that one cause changed, such as `import 3`."""
+        query = (
+            select(revisions, tenants.c.code, actors.c.name)
+            .join(tenants)
+            .join(actors)
+            .where(revisions.c.cause == cause)
+            .order_by(tenants.c.code, revisions.c.offering)
+        )
+        with self._database.read() as connection:
+            return [(f"{row.code}/{row.offering}", _revision(row)) for row in connection.execute(query)]
+
+    def put_tenants(self, actor: Actor, cause: str, documents: Sequence[TenantDocument]) -> dict[str, str]:
+        """Create or update tenants (their subscriptions are left alone); returns id by code for all of them."""
+        now = self._clock()
+        with self._database.write() as connection:
+            query = select(tenants.c.id, tenants.c.code, tenants.c.document, tenants.c.generation)
+            known = {row.code: row for row in connection.execute(query.where(tenants.c.ended_at.is_(None)))}
+            ids: dict[str, str] = {}
+            created: list[dict[str, Any]] = []
+            changed: list[dict[str, Any]] = []
+            history: list[dict[str, Any]] = []
+            for document in documents:
+                row = known.get(document.code)
+                alone = document.model_copy(update={"subscriptions": ()})
+                ids[document.code] = row.id if row else opaque("t_")
+                if row is not None and TenantDocument.model_validate_json(row.document) == alone:
+                    continue
+                values = {
+                    "id": ids[document.code],
+                    "code": document.code,
+                    "document": alone.model_dump_json(),
+                    "network_index": document.network.index if document.network else None,
+                    "generation": row.generation + 1 if row else 1,
+                }
+                (changed if row else created).append(values)
+                history.append(_tenant_revision(values, actor, cause, now))
+            if changed:  # first out of the way: indices may move between tenants
+                for values in changed:
+                    connection.execute(update(tenants).where(tenants.c.id == values["id"]).values(network_index=None))
+                for values in changed:
+                    connection.execute(update(tenants).where(tenants.c.id == values["id"]).values(values))
+            if created:
+                connection.execute(insert(tenants), [{**values, "created_at": now} for values in created])
+            if history:
+                connection.execute(insert(tenant_revisions), history)
+        return ids
+
+    def change(self, actor: Actor, cause: str, changes: Sequence[SubscriptionChange], claims: Claims) -> None:
+        """Make the changes, all or none.
+
+        Raises NotFound (no such tenant), StalePlan (a generation is not the expected one) and Invalid
+        (a claim cannot be had; `where` of its problems is the subscription's id).
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            query = select(tenants.c.code, tenants.c.id).where(tenants.c.ended_at.is_(None))
+            ids = {row.code: row.id for row in connection.execute(query)}
+            _refuse_unknown(ids, changes)
+            known = _generations(connection, [ids[c.tenant_code] for c in changes])
+            moved: list[str] = []
+            created: list[dict[str, Any]] = []
+            changed: list[dict[str, Any]] = []
+            history: list[dict[str, Any]] = []
+            for change in changes:
+                key = (ids[change.tenant_code], change.offering)
+                generation = known.get(key, 0)
+                if change.expected_generation not in (None, generation):
+                    moved.append(f"{change.tenant_code}/{change.offering}")
+                values = {
+                    "tenant_id": key[0],
+                    "offering": key[1],
+                    "tier": change.tier,
+                    "generation": generation + 1,
+                    "state": "ended" if change.spec is None else "active",
+                    "spec": "{}" if change.spec is None else orjson.dumps(change.spec).decode(),
+                }
+                (changed if key in known else created).append(values)
+                history.append(_revision_values(values, actor, cause, now))
+            if moved:
+                raise StalePlan(
+                    t("Changed by somebody else in the meantime: {what}.", what=", ".join(moved)),
+                    t("Look at the present state and make the change again."),
+                )
+            if created:
+                connection.execute(insert(subscriptions), [{**values, "observed_generation": 0} for values in created])
+            for values in changed:
+                key = (values["tenant_id"], values["offering"])
+                connection.execute(update(subscriptions).where(_is_subscription(key)).values(values))
+            if history:
+                connection.execute(insert(revisions), history)
+            held = {(ids[code], offering): wanted for (code, offering), wanted in claims.items()}
+            held |= {(v["tenant_id"], v["offering"]): () for v in [*created, *changed] if v["state"] == "ended"}
+            problems = pools_of.claim(connection, held, self._pools, now)
+            if problems:
+                raise Invalid(problems)
+
+    def end_tenant(self, code: str, actor: Actor, at: datetime | None = None, cause: str | None = None) -> None:
+        """End a tenant with all its subscriptions. Its code is free again; its id, numbers and history stay its own."""
+        now, cause = at or self._clock(), cause or f"offboard {code}"
+        with self._database.write() as connection:
+            active = [row for row in self.subscriptions() if row.code == code]
+            self.change(
+                actor, cause, [SubscriptionChange(code, row.offering, row.tier, None) for row in active], claims={}
+            )
+            row = connection.execute(
+                select(tenants.c.id, tenants.c.generation).where(tenants.c.code == code, tenants.c.ended_at.is_(None))
+            ).one_or_none()
+            if row is None:
+                raise _unknown([code])
+            values = {"id": row.id, "generation": row.generation + 1, "document": None}
+            connection.execute(
+                update(tenants).where(tenants.c.id == row.id).values(ended_at=now, generation=row.generation + 1)
+            )
+            connection.execute(insert(tenant_revisions).values(_tenant_revision(values, actor, cause, now)))
+
+    def record_import(self, actor: Actor, digest: str, summary: Mapping[str, Any]) -> int:
+        """Number an import; its changes carry the cause `import <number>`."""
+        with self._database.write() as connection:
+            result = connection.execute(
+                insert(imports).values(
+                    at=self._clock(), actor_key=actor.key, digest=digest, summary=orjson.dumps(summary).decode()
+                )
+            )
+            return int(result.inserted_primary_key[0])  # type: ignore[index]
+
+    def allocations(self) -> dict[tuple[str, str], str]:
+        """Every value in force: (pool, subject) → value."""
+        with self._database.read() as connection:
+            return pools_of.current(connection)
+
+    def set_observed(self, generations: Mapping[str, int]) -> None:
+        """Record that these generations (by subscription id) were verified on the real systems."""
+        with self._database.write() as connection:
+            query = select(tenants.c.code, tenants.c.id).where(tenants.c.ended_at.is_(None))
+            ids = {row.code: row.id for row in connection.execute(query)}
+            for name, generation in generations.items():
+                code, _, offering = name.partition("/")
+                if code in ids:
+                    connection.execute(
+                        update(subscriptions)
+                        .where(_is_subscription((ids[code], offering)))
+                        .values(observed_generation=generation)
+                    )
+
+
+def _is_subscription(key: tuple[Any, Any]) -> Any:
+    return (subscriptions.c.tenant_id == key[0]) & (subscriptions.c.offering == key[1])
+
+
+def _generations(connection: Connection, tenant_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+    columns = subscriptions.c
+    query = select(columns.tenant_id, columns.offering, columns.generation)
+    if len(set(tenant_ids)) <= 100:
+        query = query.where(columns.tenant_id.in_(set(tenant_ids)))
+    return {(row.tenant_id, row.offering): row.generation for row in connection.execute(query)}
+
+
+def _refuse_unknown(ids: Mapping[str, str], changes: Sequence[SubscriptionChange]) -> None:
+    unknown = sorted({change.tenant_code for change in changes} - ids.keys())
+    if unknown:
+        raise _unknown(unknown)
+
+
+def _unknown(codes: Sequence[str]) -> NotFound:
+    return NotFound(t("No such tenant: {codes}.", codes=", ".join(codes)), t("“gasp tenants list” shows all of them."))
+
+
+def _revision(row: Any) -> Revision:
+    spec = orjson.loads(row.spec) if row.spec is not None else None
+    return Revision(row.generation, row.tier, spec, row.at, row.actor_key, row.name, row.cause)
+
+
+def _revision_values(values: Mapping[str, Any], actor: Actor, cause: str, now: datetime) -> dict[str, Any]:
+    return {
+        "tenant_id": values["tenant_id"],
+        "offering": values["offering"],
+        "generation": values["generation"],
+        "tier": values["tier"],
+        "spec": values["spec"] if values["state"] == "active" else None,
+        "at": now,
+        "actor_key": actor.key,
+        "cause": cause,
+    }
+
+
+def _tenant_revision(values: Mapping[str, Any], actor: Actor, cause: str, now: datetime) -> dict[str, Any]:
+    return {
+        "tenant_id": values["id"],
+        "generation": values["generation"],
+        "document": values["document"],
+        "at": now,
+        "actor_key": actor.key,
+        "cause": cause,
+    }
+
+
+def owners(connection: Connection) -> dict[str, Owner]:
+    """Owner marker → owner, for living and ended subscriptions of living and ended tenants."""
+    query = select(subscriptions.c.tenant_id, tenants.c.code, subscriptions.c.offering).join(tenants)
+    found = (Owner(row.tenant_id, row.code, row.offering) for row in connection.execute(query))
+    return {owner.marker: owner for owner in found}

@@ -1,0 +1,51 @@
+"""Opaque keys and who acts. Names of actors live here and nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from control_plane.model.run import Actor
+from control_plane.store.database import Database
+from control_plane.store.tables import actors
+
+Clock = Callable[[], datetime]
+
+
+def opaque(prefix: str) -> str:
+    """`prefix` and 12 random characters of lower-case base32 (60 bits)."""
+    return prefix + base64.b32encode(secrets.token_bytes(10)).decode().lower()[:12]
+
+
+def actor_names(connection: Connection) -> dict[str, str]:
+    """Names by key."""
+    return {row.key: row.name for row in connection.execute(select(actors.c.key, actors.c.name))}
+
+
+class ActorRepository:
+    """People and programs that act."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, name: str) -> Actor:
+        """The actor called `name` (such as `local:root`); its key is made at the first call."""
+        query = select(actors.c.key).where(actors.c.name == name)
+        with self._database.read() as connection:
+            key = connection.scalar(query)
+        if key is None:
+            with self._database.write() as connection:
+                key = connection.scalar(query)
+                if key is None:
+                    key = opaque("a_")
+                    connection.execute(insert(actors).values(key=key, name=name))
+        return Actor(key, name)
+
+    def name(self, key: str) -> str:
+        """The name behind a key; the key itself once the name was erased."""
+        with self._database.read() as connection:
+            return connection.scalar(select(actors.c.name).where(actors.c.key == key)) or key

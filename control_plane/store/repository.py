@@ -1,0 +1,104 @@
+"""The store as the rest of the control plane sees it: one object whose attributes are small repositories.
+
+Must not hold rules; one database, explicit transactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+
+from control_plane.model.plan import Memory
+from control_plane.store.allocations import Pools
+from control_plane.store.database import Database
+from control_plane.store.drift import DriftRepository, Kept, Override
+from control_plane.store.estate import (
+    EstateRepository,
+    Revision,
+    SubscriptionChange,
+    SubscriptionRow,
+    TenantRow,
+    owners,
+)
+from control_plane.store.holdings import CertificateRepository, CertificateRow, ReleaseRepository, ReleaseRow
+from control_plane.store.identity import ActorRepository, Clock
+from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
+from control_plane.store.plans import PlanRepository, StoredPlan
+from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
+from control_plane.store.tables import drift_kept, resource_states
+
+__all__ = [
+    "CertificateRow",
+    "Holder",
+    "Kept",
+    "LastChange",
+    "Lease",
+    "LeaseLost",
+    "Override",
+    "Pools",
+    "ReleaseRow",
+    "Revision",
+    "RunChange",
+    "RunRow",
+    "Store",
+    "StoredPlan",
+    "SubscriptionChange",
+    "SubscriptionRow",
+    "TenantRow",
+]
+
+
+def utc_now() -> datetime:
+    """The time, with zone."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """What the control plane keeps. `url` is SQLAlchemy's, `clock` gives the time, `pools` says what is unique."""
+
+    def __init__(self, url: str, *, clock: Clock = utc_now, pools: Pools | None = None) -> None:
+        self.database = Database(url)
+        self.actors = ActorRepository(self.database)
+        self.estate = EstateRepository(self.database, clock, pools or Pools())
+        self.plans = PlanRepository(self.database, clock)
+        self.runs = RunRepository(self.database, clock)
+        self.leases = LeaseRepository(self.database, clock)
+        self.drift = DriftRepository(self.database, clock)
+        self.certificates = CertificateRepository(self.database, clock)
+        self.releases = ReleaseRepository(self.database, clock)
+
+    def upgrade(self) -> None:
+        """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""
+        self.database.upgrade()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything in the block is one transaction, alone among writers; an error undoes all of it."""
+        with self.database.write():
+            yield
+
+    @contextmanager
+    def look(self) -> Iterator[None]:
+        """Everything read in the block is of one moment."""
+        with self.database.read():
+            yield
+
+    def memory(self, now: datetime) -> Memory:
+        """What `diff` needs to know of the past."""
+        states, kept = resource_states.c, drift_kept.c
+        with self.database.read() as connection:
+            applied = connection.execute(select(states.resource_id, states.applied_hash)).all()
+            left = connection.execute(select(kept.resource_id, kept.observed_hash).where(kept.until > now)).all()
+            known = owners(connection)
+        return Memory(
+            applied=dict(map(tuple, applied)),
+            kept=dict(map(tuple, left)),
+            owners=known,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()

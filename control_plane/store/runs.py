@@ -1,0 +1,383 @@
+"""Runs: their numbered events, what became of each change, and the content last written to real systems.
+
+Every write of a run may carry its lease's token and is refused when that is no longer the current one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from control_plane.model.errors import NotFound
+from control_plane.model.plan import Change
+from control_plane.model.ports import Outcome
+from control_plane.model.run import FINAL, Actor, Event, EventType, RunState
+from control_plane.model.text import Text, t
+from control_plane.store.database import Database
+from control_plane.store.identity import Clock
+from control_plane.store.leases import Holder, check_token
+from control_plane.store.tables import actors, resource_states, run_changes, run_events, runs
+
+STATES = ("applied", "already", "refused", "failed", "held", "unknown")
+_DONE = ("applied", "already")
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run. `counts`: changes by state, and `total`, the number its plan had."""
+
+    id: int
+    kind: str
+    scope: str
+    digest: str | None
+    actor: Actor
+    state: RunState
+    sentence: Text | None
+    started_at: datetime
+    finished_at: datetime | None
+    stop_requested: bool
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """What became of one change of a run."""
+
+    run: int
+    resource_id: str
+    kind: str
+    part: str
+    action: str
+    tenant_id: str
+    tenant: str
+    offering: str
+    before_hash: str | None
+    after_hash: str | None
+    state: str
+    text: Text | None
+    file: str | None
+    line: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LastChange:
+    """The last time that we changed (or confirmed) a resource."""
+
+    run: int
+    at: datetime
+    actor: Actor
+    action: str
+    state: str
+
+    @property
+    def actor_name(self) -> str:
+        """Who did it, for people."""
+        return self.actor.name
+
+
+class RunRepository:
+    """Keeps runs."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(self, kind: str, scope: str, digest: str | None, actor: Actor, holder: Holder, total: int = 0) -> int:
+        """A new run, `waiting`; returns its id. `holder`: the process that carries it out."""
+        with self._database.write() as connection:
+            result = connection.execute(
+                insert(runs).values(
+                    kind=kind,
+                    scope=scope,
+                    digest=digest,
+                    actor_key=actor.key,
+                    state=RunState.WAITING.value,
+                    total=total,
+                    **_holder(holder),
+                    started_at=self._clock(),
+                    stop_requested=False,
+                    events=0,
+                )
+            )
+            return int(result.inserted_primary_key[0])  # type: ignore[index]
+
+    def take_over(self, run_id: int, holder: Holder, fence_token: int | None = None) -> None:
+        """Another process carries on a run (resume): clears its end and any wish to stop."""
+        values = {
+            **_holder(holder),
+            "finished_at": None,
+            "stop_requested": False,
+            "state": RunState.WAITING.value,
+        }
+        self._update(run_id, values, fence_token)
+
+    def append(
+        self, run_id: int, events: Sequence[tuple[EventType, Mapping[str, Any]]], fence_token: int | None = None
+    ) -> list[Event]:
+        """Number and store events. Raises LeaseLost when `fence_token` is no longer current."""
+        now = self._clock()
+        with self._database.write() as connection:
+            check_token(connection, fence_token)
+            return _append(connection, run_id, events, now)
+
+    def outcomes(
+        self,
+        run_id: int,
+        outcomes: Iterable[tuple[Change, Outcome]],
+        at: datetime,
+        fence_token: int | None = None,
+    ) -> None:
+        """Record what became of changes, and what is known to be on the real systems since."""
+        changes, states, gone = [], [], []
+        for change, outcome in outcomes:
+            changes.append(_change_values(run_id, change, outcome, at))
+            if outcome.state not in _DONE:
+                continue
+            if change.after_hash is None:
+                gone.append(change.id)
+                continue
+            states.append(
+                {
+                    "resource_id": change.id,
+                    "applied_hash": change.after_hash,
+                    "tenant_id": change.tenant_id,
+                    "offering": change.offering,
+                    "kind": change.kind,
+                    "applied_at": at,
+                    "run_id": run_id,
+                }
+            )
+        with self._database.write() as connection:
+            check_token(connection, fence_token)
+            if changes:
+                connection.execute(_upsert(connection, run_changes, ("run_id", "resource_id")), changes)
+            if states:
+                connection.execute(_upsert(connection, resource_states, ("resource_id",)), states)
+            for start in range(0, len(gone), _CHUNK):
+                chunk = gone[start : start + _CHUNK]
+                connection.execute(delete(resource_states).where(resource_states.c.resource_id.in_(chunk)))
+
+    def set_state(
+        self,
+        run_id: int,
+        state: RunState,
+        sentence: Text | None = None,
+        finished_at: datetime | None = None,
+        fence_token: int | None = None,
+    ) -> None:
+        """Move a run to a state, with the sentence that people read."""
+        text = _text(sentence)
+        self._update(run_id, {"state": state.value, "sentence": text, "finished_at": finished_at}, fence_token)
+
+    def set_plan(self, run_id: int, digest: str, total: int, fence_token: int | None = None) -> None:
+        """Say which plan a run carries out (a scope was given and is planned only now)."""
+        self._update(run_id, {"digest": digest, "total": total}, fence_token)
+
+    def request_stop(self, run_id: int) -> None:
+        """Ask a run to stop at its next boundary."""
+        self._update(run_id, {"stop_requested": True}, None)
+
+    def stop_requested(self, run_id: int) -> bool:
+        """Whether it was asked to."""
+        with self._database.read() as connection:
+            return bool(connection.scalar(select(runs.c.stop_requested).where(runs.c.id == run_id)))
+
+    def get(self, run_id: int) -> RunRow:
+        """One run. Raises NotFound."""
+        with self._database.read() as connection:
+            found = _rows(connection, select(runs, actors.c.name).join(actors).where(runs.c.id == run_id))
+        if not found:
+            raise _unknown(run_id)
+        return found[0]
+
+    def list(self, limit: int = 50, state: str | None = None) -> Sequence[RunRow]:
+        """Newest first."""
+        query = select(runs, actors.c.name).join(actors).order_by(runs.c.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(runs.c.state == state)
+        with self._database.read() as connection:
+            return _rows(connection, query)
+
+    def events(self, run_id: int, after: int = 0) -> Sequence[Event]:
+        """Events with a number larger than `after`, in order."""
+        columns = run_events.c
+        query = select(run_events).where(columns.run_id == run_id, columns.number > after).order_by(columns.number)
+        with self._database.read() as connection:
+            return [
+                Event(row.run_id, row.number, row.at, EventType(row.type), orjson.loads(row.data))
+                for row in connection.execute(query)
+            ]
+
+    def changes(self, run_id: int) -> Sequence[RunChange]:
+        """What became of its changes, by resource id."""
+        query = select(run_changes).where(run_changes.c.run_id == run_id).order_by(run_changes.c.resource_id)
+        with self._database.read() as connection:
+            return [_change(row) for row in connection.execute(query)]
+
+    def last_change(self, resource_id: str) -> LastChange | None:
+        """The last run that wrote or confirmed a resource."""
+        columns = run_changes.c
+        query = (
+            select(columns.run_id, columns.at, columns.action, columns.state, actors.c.key, actors.c.name)
+            .join(runs, runs.c.id == columns.run_id)
+            .join(actors, actors.c.key == runs.c.actor_key)
+            .where(columns.resource_id == resource_id, columns.state.in_(_DONE))
+            .order_by(columns.run_id.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return LastChange(row.run_id, row.at, Actor(row.key, row.name), row.action, row.state) if row else None
+
+    def mark_interrupted(self, alive: Callable[[Holder], bool]) -> Sequence[int]:
+        """Runs that are not finished and whose process is gone become `interrupted`; returns their ids."""
+        now = self._clock()
+        columns = runs.c
+        open_runs = select(columns.id, columns.holder_pid, columns.holder_start, columns.holder_boot).where(
+            columns.state.not_in([state.value for state in FINAL])
+        )
+        with self._database.read() as connection:
+            if not connection.execute(open_runs).first():
+                return []
+        with self._database.write() as connection:
+            dead = [
+                row.id
+                for row in connection.execute(open_runs.order_by(columns.id)).all()
+                if not alive(Holder(row.holder_pid, row.holder_start, row.holder_boot))
+            ]
+            for run_id in dead:
+                state = RunState.INTERRUPTED.value
+                _append(connection, run_id, [(EventType.FINISHED, {"state": state})], now)
+                connection.execute(
+                    update(runs).where(columns.id == run_id).values(state=state, finished_at=now, sentence=None)
+                )
+        return dead
+
+    def _update(self, run_id: int, values: Mapping[str, Any], fence_token: int | None) -> None:
+        with self._database.write() as connection:
+            check_token(connection, fence_token)
+            if connection.execute(update(runs).where(runs.c.id == run_id).values(values)).rowcount == 0:
+                raise _unknown(run_id)
+
+
+def _append(
+    connection: Connection, run_id: int, events: Sequence[tuple[EventType, Mapping[str, Any]]], now: datetime
+) -> list[Event]:
+    last = connection.scalar(select(runs.c.events).where(runs.c.id == run_id))
+    if last is None:
+        raise _unknown(run_id)
+    numbered = [Event(run_id, last + offset, now, kind, dict(data)) for offset, (kind, data) in enumerate(events, 1)]
+    if numbered:
+        rows = [
+            {
+                "run_id": run_id,
+                "number": event.number,
+                "at": now,
+                "type": event.type.value,
+                "data": orjson.dumps(event.data, default=str).decode(),
+            }
+            for event in numbered
+        ]
+        connection.execute(insert(run_events), rows)
+        connection.execute(update(runs).where(runs.c.id == run_id).values(events=last + len(numbered)))
+    return numbered
+
+
+def _change_values(run_id: int, change: Change, outcome: Outcome, at: datetime) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "resource_id": change.id,
+        "kind": change.kind,
+        "part": change.part,
+        "action": change.action,
+        "tenant_id": change.tenant_id,
+        "tenant": change.tenant,
+        "offering": change.offering,
+        "before_hash": change.before_hash,
+        "after_hash": change.after_hash,
+        "state": outcome.state,
+        "text": _text(outcome.text),
+        "file": outcome.file,
+        "line": outcome.line,
+        "at": at,
+    }
+
+
+def _upsert(connection: Connection, table: Any, keys: Sequence[str]) -> Any:
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    new = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=new)
+
+
+def _rows(connection: Connection, query: Any) -> list[RunRow]:
+    found = connection.execute(query).all()
+    counts: dict[int, dict[str, int]] = {row.id: dict.fromkeys(STATES, 0) for row in found}
+    columns = run_changes.c
+    grouped = (
+        select(columns.run_id, columns.state, func.count().label("n"))
+        .where(columns.run_id.in_(counts))
+        .group_by(columns.run_id, columns.state)
+    )
+    for row in connection.execute(grouped):
+        counts[row.run_id][row.state] = row.n
+    return [
+        RunRow(
+            row.id,
+            row.kind,
+            row.scope,
+            row.digest,
+            Actor(row.actor_key, row.name),
+            RunState(row.state),
+            _sentence(row.sentence),
+            row.started_at,
+            row.finished_at,
+            row.stop_requested,
+            {**counts[row.id], "total": max(row.total, sum(counts[row.id].values()))},
+        )
+        for row in found
+    ]
+
+
+def _change(row: Any) -> RunChange:
+    return RunChange(
+        row.run_id,
+        row.resource_id,
+        row.kind,
+        row.part,
+        row.action,
+        row.tenant_id,
+        row.tenant,
+        row.offering,
+        row.before_hash,
+        row.after_hash,
+        row.state,
+        _sentence(row.text),
+        row.file,
+        row.line,
+        row.at,
+    )
+
+
+def _holder(holder: Holder) -> dict[str, Any]:
+    return {"holder_pid": holder.pid, "holder_start": holder.start_time, "holder_boot": holder.boot_id}
+
+
+def _text(text: Text | None) -> str | None:
+    return orjson.dumps(text.as_json()).decode() if text else None
+
+
+def _sentence(text: str | None) -> Text | None:
+    return Text.from_json(orjson.loads(text)) if text else None
+
+
+def _unknown(run_id: int) -> NotFound:
+    return NotFound(t("No run has the number {run}.", run=run_id), t("“gasp runs list” shows all of them."))

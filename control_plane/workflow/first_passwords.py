@@ -1,0 +1,65 @@
+"""A first password for a few named people of each tenant, so that somebody can sign in after bring-up.
+
+All others get theirs later, one by one. Passwords go into one private file and nowhere else.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from control_plane.workflow.bringup import Tell
+from control_plane.workflow.catalogue import Catalogue
+
+PEOPLE_PER_TENANT = 5
+COLUMNS = ("tenant", "uid", "dn", "password")
+#: So many passwords are set between two writes of the file.
+CHUNK = 25
+
+
+class Passwords(Protocol):
+    """Sets passwords in the directory."""
+
+    def set_password(self, dn: str, new: str) -> None:
+        """Set one. Raises ControlPlaneError."""
+        ...
+
+
+def issue_first_passwords(
+    catalogue: Catalogue,
+    directory: Passwords,
+    file: Path,
+    random: Callable[[], str],
+    write: Callable[[Path, bytes], None],
+    tell: Tell,
+) -> int:
+    """Issue what is missing; returns how many were issued now. Killed and run again, it carries on."""
+    rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8")))) if file.exists() else []
+    have = {row["uid"] for row in rows}
+    wanted: dict[str, list[tuple[str, str]]] = {}
+    for resource in catalogue.world().desired.values():
+        if resource.kind == "directory.person":
+            wanted.setdefault(resource.owner.tenant, []).append(
+                (resource.attributes["uid"][0], resource.attributes["dn"])
+            )
+    todo = [
+        (tenant, uid, dn)
+        for tenant, people in sorted(wanted.items())
+        for uid, dn in people[:PEOPLE_PER_TENANT]
+        if uid not in have
+    ]
+    for start in range(0, len(todo), CHUNK):
+        for tenant, uid, dn in todo[start : start + CHUNK]:
+            password = random()
+            directory.set_password(dn, password)
+            rows.append({"tenant": tenant, "uid": uid, "dn": dn, "password": password})
+        out = io.StringIO()
+        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write(file, out.getvalue().encode())
+        tell(min(start + CHUNK, len(todo)), len(todo), todo[min(start + CHUNK, len(todo)) - 1][0])
+    return len(todo)

@@ -1,0 +1,125 @@
+"""Fixtures for everything real: the small lab (six tenants), brought up once a run by the product's own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).parent.parent
+GASP = Path(sys.executable).with_name("gasp")
+SMALL = REPO / "tests" / "data" / "small"
+
+
+@dataclass
+class Centre:
+    """A control plane with its lab, driven as an operator would: by `gasp` in processes of its own."""
+
+    state: Path
+    estate: Path
+    lab: str = "labt"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Environment of its commands."""
+        return {
+            **os.environ,
+            "GASP_STATE": str(self.state),
+            "GASP_LAB": self.lab,
+            "GASP_ESTATE": str(self.estate),
+            "GASP_TTL": "1",
+            "GASP_LANG": "en",
+            "TERM": "dumb",
+            **self.environment,
+        }
+
+    def run(
+        self,
+        *argv: str,
+        check: bool | int = True,
+        stdin: bytes = b"",
+        timeout: float = 600,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run `gasp ARGV`. `check`: True wants exit status 0, a number wants that one, False takes any."""
+        done = subprocess.run(
+            [str(GASP), *argv], input=stdin, capture_output=True, timeout=timeout, env={**self.env, **(env or {})}
+        )
+        wanted = 0 if check is True else check
+        if check is not False and done.returncode != wanted:
+            raise AssertionError(
+                f"gasp {' '.join(argv)} ended with {done.returncode}, not {wanted}\n"
+                f"{done.stdout.decode()[-3000:]}\n{done.stderr.decode()[-5000:]}"
+            )
+        return done
+
+    def json(self, *argv: str, check: bool | int = True) -> Any:
+        """Run with `-o json` and parse what it prints."""
+        return json.loads(self.run(*argv, "-o", "json", check=check).stdout)
+
+    def on(self, host: str, *argv: str, check: bool = True, stdin: bytes = b"") -> str:
+        """Run a command on a host; returns its standard output."""
+        done = self.run("lab", "run", host, "--", *argv, check=check, stdin=stdin)
+        return done.stdout.decode()
+
+    def shell(self, host: str, script: str, check: bool = True) -> str:
+        """Run a shell script on a host."""
+        return self.on(host, "sh", "-ec", script, check=check)
+
+    def fetch(self, host: str, url: str, *options: str) -> str:
+        """Status code that curl on a host sees for a URL (000 when there is no connection)."""
+        return self.on(
+            host, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "20", *options, url, check=False
+        )
+
+    def plan(self, scope: str = "estate") -> Any:
+        """The plan of a scope as JSON."""
+        return self.json("plan", scope)
+
+    def apply(self, scope: str = "estate", *options: str, check: bool | int = True) -> Any:
+        """Apply a scope with consent; returns the run."""
+        return self.json("apply", scope, "--yes", *options, check=check)
+
+    def secret(self, name: str) -> str:
+        """A secret of this centre."""
+        return (self.state / "secrets" / name).read_text().strip()
+
+
+def snapshot() -> dict[str, Any]:
+    """What this machine runs, mounts and routes."""
+    from lab.residue import snapshot as take
+
+    return take()
+
+
+@pytest.fixture(scope="session")
+def before_lab() -> dict[str, Any]:
+    """The machine before the tests' lab."""
+    return snapshot()
+
+
+def _fresh_state(path: Path) -> Path:
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700, parents=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def centre(before_lab: dict[str, Any]) -> Iterator[Centre]:
+    """The small estate, up and verified. Left-overs of a killed earlier run are part of what `up` must handle."""
+    made = Centre(Path("/var/lib/gasp-test"), SMALL)
+    if made.state.exists():
+        made.run("lab", "down", check=False)
+    _fresh_state(made.state)
+    made.run("bringup", timeout=1500)
+    yield made
+    made.run("lab", "down", check=False)

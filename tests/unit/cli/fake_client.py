@@ -1,0 +1,395 @@
+"""A control plane made of canned answers, with the same forms as the real one. It records what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from control_plane.model.errors import ControlPlaneError, NotFound, UnsafePlan
+from control_plane.model.text import t
+
+Json = dict[str, Any]
+DIGEST = "7f3a9c1e" + "0" * 56
+AT = "2026-11-24T15:08:41+00:00"
+
+
+def change(action: str, number: int = 1, **more: Any) -> Json:
+    before = None if action in ("create", "conflict") else {"name": f"n{number}", "ttl": 300, "values": ["10.94.0.5"]}
+    after = None if action == "delete" else {"name": f"n{number}", "ttl": 60, "values": ["10.94.0.9"]}
+    return {
+        "action": action,
+        "kind": "dns.rrset",
+        "id": f"dns:n{number}.qingdao.test/A",
+        "label": f"n{number}.qingdao.test A",
+        "system": "dns",
+        "part": "dns:qingdao.test",
+        "tenant": "dagj",
+        "offering": "public_site",
+        "reason": {"create": "new", "update": "changed", "delete": "removed"}.get(action, "foreign-in-the-way"),
+        "destroys_data": False,
+        "in_the_way": "TXT dagj (hand-made)" if action == "conflict" else None,
+        "before": before,
+        "after": after,
+        "before_hash": None if before is None else "a" * 64,
+        "after_hash": None if after is None else "b" * 64,
+        **more,
+    }
+
+
+def plan(*changes: Json, **more: Any) -> Json:
+    counts = {action: sum(c["action"] == action for c in changes) for action in ("create", "update", "delete")}
+    return {
+        "digest": DIGEST,
+        "observed_at": AT,
+        "scope": "tenant:dagj",
+        "summary": {
+            **counts,
+            "conflict": sum(c["action"] == "conflict" for c in changes),
+            "unchanged": 2,
+            "kept": 0,
+            "retiring": 0,
+            "foreign": 0,
+            "unmeasured": 0,
+        },
+        "affected_tenants": ["dagj"] if changes else [],
+        "reloads": [],
+        "changes": list(changes),
+        "foreign": [],
+        "unmeasured": [],
+        "kept": [],
+        "retiring": [],
+        "guards": [],
+        **more,
+    }
+
+
+GUARD = {"code": "destroys-data", "detail": "1 deletion destroys data of dagj: old.admin.", "confirm": "dagj"}
+
+
+def run(state: str = "done", **more: Any) -> Json:
+    return {
+        "id": 482,
+        "kind": "apply",
+        "state": state,
+        "sentence": "3 changes done.",
+        "exit_code": 0,
+        "scope": "tenant:dagj",
+        "digest": DIGEST,
+        "actor": {"key": "a1", "name": "local:root"},
+        "started_at": AT,
+        "finished_at": "2026-11-24T15:08:46.100000+00:00",
+        "counts": {"applied": 3, "total": 3},
+        "failures": [],
+        "affected_tenants": ["dagj"],
+        "verified": state == "done",
+        "unmeasured": [],
+        **more,
+    }
+
+
+FAILURE = {
+    "change_id": "web:web/vhost/fgw.qingdao.test",
+    "tenant": "fgw",
+    "state": "failed",
+    "text": "unexpected “}”",
+    "file": "fgw.qingdao.test.conf",
+    "line": 18,
+}
+EVENTS = [
+    ("run.created", {"scope": "tenant:dagj", "actor": "a1", "kind": "apply"}),
+    ("run.leased", {"token": 7}),
+    ("plan.observed", {"digest": DIGEST, "summary": {"create": 3}, "reads": 6, "unmeasured": []}),
+    ("part.started", {"part": "dns:qingdao.test", "changes": 3}),
+    ("part.progress", {"done": 2, "total": 3, "parts": {"dns:qingdao.test": [2, 3]}}),
+    (
+        "change.failed",
+        {
+            "id": "x",
+            "tenant": "fgw",
+            "state": "failed",
+            "text": {"msgid": "Refused by {who}.", "params": {"who": "ns1"}},
+        },
+    ),
+    ("change.held", {"ids": ["y"], "count": 1, "why": {"msgid": "Waits.", "params": {}}}),
+    ("part.done", {"part": "dns:qingdao.test", "done": 3, "total": 3}),
+    ("verify.started", {"parts": ["dns:qingdao.test"]}),
+    ("verify.done", {"empty": True, "left": []}),
+    ("run.finished", {"state": "done", "verified": True, "counts": {"applied": 3}, "sentence": {"msgid": "x"}}),
+]
+
+
+def events() -> list[Json]:
+    return [
+        {"run": 482, "number": number, "at": AT, "type": kind, "data": data}
+        for number, (kind, data) in enumerate(EVENTS, 1)
+    ]
+
+
+ANSWERS: dict[str, Any] = {
+    "plan": plan(change("create", 1), change("update", 2), change("delete", 3)),
+    "get_plan": plan(change("create", 1), change("update", 2), change("delete", 3)),
+    "apply": run(),
+    "runs": [run(), run("failed", id=481, counts={"failed": 2, "total": 2})],
+    "run": run(failures=[FAILURE]),
+    "run_events": events(),
+    "stop_run": run("stopping", finished_at=None),
+    "resume_run": run(kind="resume"),
+    "undo_run": plan(
+        change("update"), restores=[{"subscription": "dagj/public_site", "from_generation": 3, "to_generation": 2}]
+    ),
+    "drift": [
+        {
+            "id": "dns:fgw.qingdao.test/A",
+            "kind": "dns.rrset",
+            "label": "fgw.qingdao.test A",
+            "tenant": "fgw",
+            "offering": "public_site",
+            "part": "dns:qingdao.test",
+            "action": "update",
+            "before": {"values": ["10.94.0.9"]},
+            "after": {"values": ["192.0.2.1"]},
+            "kept_until": None,
+            "reason": "drift",
+        }
+    ],
+    "drift_revert": run(kind="revert"),
+    "explain": {
+        "subject": "fgw.qingdao.test",
+        "matches": [
+            {
+                "type": "dns.rrset",
+                "id": "dns:fgw.qingdao.test/A",
+                "title": "fgw.qingdao.test A",
+                "tenant": "fgw",
+                "offering": "public_site",
+                "asked_by": {"actor": "local:root", "cause": "import", "at": AT},
+                "desired": {"values": ["10.94.0.9"], "ttl": 300},
+                "observed": {"values": ["192.0.2.1"], "ttl": 300},
+                "since": AT,
+                "state": "drift",
+                "last_change": {"run": 482, "at": AT, "actor": "local:root", "action": "create"},
+                "next": "gasp plan subscription:fgw/public_site",
+            }
+        ],
+        "more": 0,
+    },
+    "status": {
+        "version": "0.1.0",
+        "estate": "qingdao",
+        "tenants": {"served": 82, "network_only": 12, "listed": 19},
+        "subscriptions": {"total": 300, "pending": 2, "by_offering": {"directory": 94}},
+        "hosts": {"running": 104},
+        "last_run": {
+            k: v for k, v in run().items() if k not in ("failures", "affected_tenants", "verified", "unmeasured")
+        },
+        "last_plan": {"digest": DIGEST, "scope": "estate", "created_at": AT, "summary": {"create": 1}},
+        "busy": False,
+        "drift_kept": 0,
+    },
+    "doctor": [
+        {"check": "state", "state": "passed", "detail": "/var/lib/gasp, mode 0700", "remedy": None},
+        {"check": "disk", "state": "warning", "detail": "900 MB are free.", "remedy": "Free some space."},
+    ],
+    "hosts": [
+        {
+            "name": "web",
+            "role": "web",
+            "zone": "core",
+            "tenant": None,
+            "ipv4": "10.94.0.14",
+            "ipv6": "fd94:0:0:1::14",
+            "mgmt": "10.94.254.14",
+            "state": "running",
+            "restarts": 0,
+        }
+    ],
+    "accounts": [
+        {
+            "uid": "zhangsan",
+            "tenant": "fgw",
+            "name": "张三",
+            "uid_number": 10001,
+            "status": "active",
+            "groups": ["staff"],
+        }
+    ],
+    "probes": [
+        {
+            "id": "fgw/public_site/home",
+            "kind": "http",
+            "vantage": "citizen",
+            "tenant": "fgw",
+            "offering": "public_site",
+            "title": "The home page answers.",
+        }
+    ],
+    "tenants": [
+        {
+            "code": "fgw",
+            "id": "t_k3",
+            "name_zh": "市发展和改革委员会",
+            "name_en": "Development and Reform Commission",
+            "kind": "government_department",
+            "status": "served",
+            "network_index": 17,
+            "subscriptions": ["directory", "public_site"],
+        },
+        {
+            "code": "sjj",
+            "id": "t_k4",
+            "name_zh": "市审计局",
+            "name_en": "Audit Bureau",
+            "kind": "government_department",
+            "status": "listed",
+            "network_index": None,
+            "subscriptions": [],
+        },
+    ],
+    "tenant": {
+        "code": "fgw",
+        "names": {"zh": "市发展和改革委员会", "short_zh": "市发展改革委", "en": "Development and Reform Commission"},
+        "kind": "government_department",
+        "status": "served",
+        "region_code": "370200",
+        "parent": None,
+        "valid_from": None,
+        "valid_to": None,
+        "network": {"index": 17},
+        "contacts": [{"name": "王工", "phone": None, "email": None, "role": "liaison"}],
+        "id": "t_k3",
+        "subscriptions": [
+            {"offering": "directory", "tier": "M", "generation": 2, "observed_generation": 1, "state": "pending"}
+        ],
+    },
+    "preview_import": {
+        "digest": "c" * 64,
+        "encoding": "utf-8",
+        "create": ["dagj"],
+        "update": [{"code": "fgw", "fields": ["names.en"]}],
+        "unchanged": ["sjj"],
+        "end": [],
+        "estate": {"name": "qingdao"},
+    },
+    "import_tenants": {"digest": "c" * 64, "create": ["dagj"], "update": [{"code": "fgw", "fields": ["names.en"]}]},
+    "export_tenants": {"files": ["/tmp/x/fgw.yaml"]},
+    "preview_offboard": {
+        "code": "dagj",
+        "plan": plan(change("delete")),
+        "subscriptions": ["dagj/public_site"],
+        "people": 12,
+        "sites": 1,
+        "releases": 1,
+        "retiring_seconds": 300,
+    },
+    "offboard": {
+        "code": "dagj",
+        "tenant_id": "t_k9",
+        "run": 482,
+        "archive": "dagj.tar.gz",
+        "archive_sha256": "d" * 64,
+        "remaining": [],
+        "others_changed": [],
+        "issued_at": AT,
+    },
+    "sites": [
+        {
+            "site": "fgw.qingdao.test",
+            "name": "fgw.qingdao.test",
+            "tenant": "fgw",
+            "offering": "public_site",
+            "title": "市发展改革委",
+            "names": ["fgw.qingdao.test"],
+            "release": "3f9a12",
+            "preview": None,
+            "releases": 2,
+            "state": "live",
+            "url": "https://fgw.qingdao.test/",
+        }
+    ],
+    "publish_release": {
+        "release": "3f9a12",
+        "site": "fgw.qingdao.test",
+        "files": 40,
+        "bytes": 123456,
+        "new": True,
+        "warnings": ["No index.html in docs/."],
+        "next": "gasp sites preview fgw.qingdao.test 3f9a12",
+    },
+    "preview_release": {
+        "site": "fgw.qingdao.test",
+        "release": "3f9a12",
+        "run": 482,
+        "url": "https://preview-fgw.intra.qingdao.test/",
+    },
+    "activate_release": {
+        "site": "fgw.qingdao.test",
+        "release": "3f9a12",
+        "previous": "starter",
+        "run": 482,
+        "url": "https://fgw.qingdao.test/",
+    },
+    "maintenance": {"site": "fgw.qingdao.test", "maintenance": True, "run": 482},
+    "config": {
+        name: {"value": value, "from": "default", "variable": f"GASP_{name.upper()}", "help": "A setting."}
+        for name, value in {"state": "/var/lib/gasp", "lab": "lab", "estate": "/srv/tenants/qingdao"}.items()
+    },
+}
+ANSWERS["drift_keep"] = ANSWERS["drift_accept"] = ANSWERS["drift"]
+ANSWERS["rollback_release"] = ANSWERS["activate_release"]
+ANSWERS["diff_tenants"] = ANSWERS["preview_import"]
+ANSWERS["run_probes"] = [{**ANSWERS["probes"][0], "state": "passed", "at": AT, "seconds": 0.12, "detail": "200"}]
+
+
+class FakeClient:
+    """Answers from a table; an answer that is an exception is raised, one that is callable is called."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = {**deepcopy(ANSWERS), **answers}
+        self.calls: list[tuple[str, tuple[Any, ...], Mapping[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_") or name not in self.answers:
+            raise AttributeError(name)
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append((name, args, kwargs))
+            if on_event := kwargs.get("on_event"):
+                for event in events():
+                    on_event(event)
+            answer = self.answers[name]
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer(*args, **kwargs) if callable(answer) else deepcopy(answer)
+
+        return method
+
+    def called(self, name: str) -> list[tuple[tuple[Any, ...], Mapping[str, Any]]]:
+        return [(args, kwargs) for called, args, kwargs in self.calls if called == name]
+
+    @property
+    def acted(self) -> bool:
+        """Whether anything was asked that changes something."""
+        acts = ("apply", "resume_run", "drift_", "import_tenants", "export_tenants", "offboard", "publish_release")
+        more = ("preview_release", "activate_release", "rollback_release", "maintenance", "stop_run")
+        return any(name.startswith(acts) or name in more for name, _, _ in self.calls)
+
+
+def guarded_apply(target: str, *, confirm: str | None = None, on_event: Any = None, wait: float = 0) -> Json:
+    if confirm != "dagj":
+        raise UnsafePlan(t("Destroys data."), t("Pass --confirm={word}.", word="dagj"))
+    return run()
+
+
+def not_found(*_: Sequence[Any], **__: Any) -> Json:
+    error: ControlPlaneError = NotFound(
+        t("There is no tenant “{code}”.", code="fgx"), t("Did you mean {near}?", near="fgw")
+    )
+    raise error
+
+
+def archive(folder: Path) -> Path:
+    path = folder / "site.zip"
+    path.write_bytes(b"PK")
+    return path

@@ -1,0 +1,222 @@
+"""Every verb: it asks the client the right thing, shows it in every form, and its help teaches in both languages."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from control_plane.cli.base import Command, Group
+from control_plane.cli.main import gasp as root
+from control_plane.model.text import in_language
+
+from .conftest import Gasp
+
+#: Command line → the client's method it must call.
+LISTING = {
+    "plan": "plan",
+    "plan 7f3a9c1e": "get_plan",
+    "explain fgw.qingdao.test": "explain",
+    "status": "status",
+    "doctor": "doctor",
+    "config": "config",
+    "tenants list": "tenants",
+    "tenants show fgw": "tenant",
+    "tenants diff {folder}": "diff_tenants",
+    "drift list": "drift",
+    "runs list": "runs",
+    "runs show 482": "run",
+    "hosts list": "hosts",
+    "hosts show web": "hosts",
+    "accounts list --tenant fgw": "accounts",
+    "sites list": "sites",
+    "probes list": "probes",
+    "probes run tenant:fgw": "run_probes",
+}
+ACTING = {
+    "apply 7f3a9c1e --yes": "apply",
+    "apply tenant:fgw --yes": "apply",
+    "tenants import {folder} --yes": "import_tenants",
+    "tenants export {folder}/new": "export_tenants",
+    "tenants offboard dagj --confirm=dagj --archive {folder}/a.tar.gz": "offboard",
+    "drift keep dns:fgw.qingdao.test/A --until 2027-01-31 --reason x --yes": "drift_keep",
+    "drift accept dns:fgw.qingdao.test/A --reason x --yes": "drift_accept",
+    "drift revert dns:fgw.qingdao.test/A --yes": "drift_revert",
+    "runs stop 482": "stop_run",
+    "runs resume 482 --yes": "resume_run",
+    "runs undo 482 --yes": "undo_run",
+    "sites publish fgw.qingdao.test {folder}/site.zip": "publish_release",
+    "sites preview fgw.qingdao.test 3f9a12 --yes": "preview_release",
+    "sites activate fgw.qingdao.test 3f9a12 --yes": "activate_release",
+    "sites rollback fgw.qingdao.test --yes": "rollback_release",
+    "sites maintenance fgw.qingdao.test on --yes": "maintenance",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "site.zip").write_bytes(b"PK")
+    return tmp_path
+
+
+def words(line: str, folder: Path) -> list[str]:
+    return line.format(folder=folder).split()
+
+
+@pytest.mark.parametrize("line", LISTING | ACTING)
+@pytest.mark.parametrize("output", ["table", "wide", "json", "yaml", "csv", "name"])
+def test_every_verb_calls_its_method_and_answers_in_every_form(
+    gasp: Gasp, folder: Path, line: str, output: str
+) -> None:
+    answer = gasp(*words(line, folder), "-o", output)
+    assert answer.code == 0, answer.err
+    assert answer.client.called((LISTING | ACTING)[line])
+    assert answer.out.strip()
+    assert "\x1b" not in answer.out + answer.err
+    if output == "json":
+        assert isinstance(answer.json, dict)
+    if output == "yaml":
+        assert isinstance(yaml.safe_load(answer.out), dict)
+    if output == "csv":
+        assert answer.out.startswith("\ufeff")
+        assert len({len(row) for row in csv.reader(io.StringIO(answer.out[1:], newline=""))}) == 1
+
+
+@pytest.mark.parametrize("line", ACTING)
+def test_dry_run_changes_nothing(gasp: Gasp, folder: Path, line: str) -> None:
+    answer = gasp(*words(line, folder), "--dry-run")
+    assert answer.code == 0, answer.err
+    assert not answer.client.acted
+    assert not (folder / "new").exists()
+
+
+@pytest.mark.parametrize("line", [line for line in ACTING if "--yes" in line or "--confirm" in line])
+def test_without_terminal_and_consent_nothing_is_done(gasp: Gasp, folder: Path, line: str) -> None:
+    bare = [w for w in words(line, folder) if not w.startswith(("--yes", "--confirm"))]
+    answer = gasp(*bare)
+    if line.startswith("runs undo"):
+        # Undo without a yes only makes the plan, which changes nothing, and says how to carry it out.
+        assert answer.code == 0
+        assert "gasp apply 7f3a9c1e" in answer.out
+    else:
+        assert answer.code == 4
+        assert "--yes" in answer.err or "--confirm=" in answer.err
+    assert not answer.client.acted
+
+
+@pytest.mark.parametrize("line", [line for line in ACTING if not line.startswith("tenants export")])
+def test_context_is_said_before_an_act(gasp: Gasp, folder: Path, line: str) -> None:
+    assert "Estate qingdao in lab, state in /var/lib/gasp." in gasp(*words(line, folder)).err
+
+
+def commands(group: Group = root, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    ctx = click.Context(group)
+    found: list[tuple[tuple[str, ...], click.Command]] = [(path, group)]
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command is not None
+        if isinstance(command, Group):
+            found += commands(command, (*path, name))
+        else:
+            found.append(((*path, name), command))
+    return found
+
+
+COMMANDS = commands()
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(p) or "gasp" for p, _ in COMMANDS])
+def test_help_starts_with_two_examples_in_both_languages(
+    gasp: Gasp, path: tuple[str, ...], command: click.Command
+) -> None:
+    english, chinese = (gasp(*path, "--help", env={"GASP_LANG": lang}) for lang in ("en", "zh_CN"))
+    assert (english.code, chinese.code) == (0, 0)
+    assert isinstance(command, (Command, Group))
+    lines = english.out.splitlines()
+    assert lines[0] == "Examples:"
+    assert lines[1].startswith("  ")
+    assert "gasp" in lines[1]
+    assert len(command.examples) == 2
+    for example, why in command.examples:
+        assert example in english.out
+        assert example in chinese.out
+        assert str(why)[:30] in english.out.replace("\n" + " " * 48, " ")
+    assert chinese.out != english.out
+    with in_language("zh_CN"):
+        translated = str(command.sentence)
+    assert translated != command.sentence.msgid, "the help is not translated"
+    assert all(len(line) <= 110 for line in chinese.out.splitlines())
+    for parameter in command.params:
+        assert getattr(parameter, "sentence", None), f"{parameter.name} has no help"
+
+
+def test_every_example_is_a_command_line_that_parses() -> None:
+    """What the help teaches must work as typed: the verb exists and its options and arguments are accepted."""
+    import shlex
+
+    for path, command in COMMANDS:
+        for example, _ in command.examples:  # type: ignore[attr-defined]
+            for part in example.replace('eval "$(gasp completion bash)"', "gasp completion bash").split("&&"):
+                argv = shlex.split(part.split("|")[-1].split(">")[0])
+                argv = argv[argv.index("gasp") + 1 :]
+                group: click.Command = root
+                ctx = click.Context(root, info_name="gasp")
+                while isinstance(group, Group) and argv:
+                    found = group.get_command(ctx, argv[0])
+                    assert found is not None, (path, example)
+                    group, argv = found, argv[1:]
+                files = [
+                    w.replace("site.zip", __file__).replace("tenants/qingdao", "/").replace("fgw.yaml", "/")
+                    for w in argv
+                ]
+                if "xargs" in part:
+                    files.insert(0, "some-id")
+                group.make_context("x", files, parent=click.Context(root, obj=None))
+
+
+def test_unknown_words_name_the_nearest(gasp: Gasp) -> None:
+    for argv, near in (
+        (["tenant"], "gasp tenants"),
+        (["runs", "lst"], "gasp runs list"),
+        (["hosts", "show", "wbe"], "web"),
+        (["drift", "revert", "dns:fgw.qingdao.test/B", "--dry-run"], "dns:fgw.qingdao.test/A"),
+        (["tenants", "list", "--filter", "satus=served"], "status"),
+        (["plan", "--exit-cod"], "--exit-code"),
+    ):
+        answer = gasp(*argv)
+        assert answer.code in (2, 4), argv
+        assert near in answer.err, argv
+        assert "Error:" in answer.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(gasp: Gasp, shell: str) -> None:
+    answer = gasp("completion", shell)
+    assert answer.code == 0
+    assert "_GASP_COMPLETE" in answer.out
+
+
+def test_completion_knows_nouns_verbs_and_options(gasp: Gasp) -> None:
+    def complete(line: str) -> str:
+        env: dict[str, Any] = {
+            "_GASP_COMPLETE": "bash_complete",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split(" ")) - 1),
+        }
+        return gasp(env=env).out
+
+    assert "plain,tenants" in complete("gasp ten")
+    assert "plain,offboard" in complete("gasp tenants off")
+    assert "plain,--exit-code" in complete("gasp plan --exit")
+
+
+def test_no_words_shows_the_help_and_is_a_usage_error(gasp: Gasp) -> None:
+    answer = gasp()
+    assert answer.code == 2
+    assert answer.out == ""
+    assert "gasp plan" in answer.err

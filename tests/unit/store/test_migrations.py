@@ -1,0 +1,101 @@
+"""Migrations: from nothing, again, side by side, and failing half-way."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from control_plane.store.database import BACKUPS, MIGRATIONS, Database
+from control_plane.store.tables import metadata
+
+FAILING = '''
+"""Adds a column, then fails."""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{before}"
+
+
+def upgrade() -> None:
+    op.add_column("tenants", sa.Column("c{revision}", sa.Integer()))
+    {last}
+'''
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    shutil.copytree(MIGRATIONS, tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "migrations"
+
+
+def add(migrations: Path, revision: str, before: str, last: str) -> None:
+    text = FAILING.format(revision=revision, before=before, last=last)
+    (migrations / "versions" / f"{revision}_test.py").write_text(text)
+
+
+def test_from_empty_and_again(url, tmp_path):
+    database = Database(url)
+    database.upgrade()
+    with database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    assert (tmp_path / "gasp.db").stat().st_mode & 0o777 == 0o600
+    database.upgrade()
+    assert not list(tmp_path.glob("*.before-*"))
+    database.close()
+
+
+def test_failed_migration_leaves_everything_as_it_was(store, actor, tmp_path, migrations):
+    before = dump(tmp_path / "gasp.db")
+    add(migrations, "9001", "0001", 'raise RuntimeError("no")')
+    with pytest.raises(RuntimeError, match="no"):
+        store.database.upgrade(migrations)
+    assert dump(tmp_path / "gasp.db") == before
+    assert store.database.revision() == "0001"
+    (copy,) = tmp_path.glob("gasp.db.before-*-0001")
+    assert dump(copy) == before
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert store.actors.get("local:test") == actor
+
+
+def test_copies_before_migrations_are_few(store, tmp_path, migrations):
+    before = "0001"
+    for number in range(BACKUPS + 2):
+        revision = f"90{number:02d}"
+        add(migrations, revision, before, "pass")
+        store.database.upgrade(migrations)
+        before = revision
+    assert store.database.revision() == before
+    assert len(list(tmp_path.glob("gasp.db.before-*"))) == BACKUPS
+
+
+def upgrade(url: str) -> None:
+    database = Database(url)
+    database.upgrade()
+    database.close()
+
+
+def test_two_processes_upgrade_at_once(url):
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2) as pool:
+        pool.map(upgrade, [url, url], chunksize=1)
+    database = Database(url)
+    assert database.revision() == "0001"
+    database.close()
+
+
+def test_a_look_cannot_become_a_write(store):
+    with store.look(), pytest.raises(RuntimeError, match="look is open"), store.transaction():
+        pass
