@@ -18,6 +18,9 @@ from lab.commands import run
 from lab.files import write_atomic
 from lab.topology import Host, Topology
 
+#: A host's name (15), the slash, and what OpenSSH appends while it makes the socket (17), and the final zero.
+LONGEST_SOCKET = 34
+
 
 @dataclass(frozen=True)
 class Access:
@@ -80,10 +83,14 @@ class Access:
             "ServerAliveInterval": "5",
             "ServerAliveCountMax": "3",
             "LogLevel": "ERROR",
-            "ControlMaster": "auto",
-            "ControlPath": f"{self.sockets}/%n",
-            "ControlPersist": "60",
+            **self._sharing(),
         }
+
+    def _sharing(self) -> dict[str, str]:
+        """One connection a host for many commands, where the socket's path fits the kernel's 108 bytes."""
+        if len(str(self.sockets)) > 108 - LONGEST_SOCKET:
+            return {"ControlMaster": "no", "ControlPath": "none"}
+        return {"ControlMaster": "auto", "ControlPath": f"{self.sockets}/%n", "ControlPersist": "60"}
 
     def render_config(self, hosts: Iterable[Host]) -> str:
         """Text of ssh_config: a block a host, then what holds for all of them."""

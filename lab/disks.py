@@ -223,3 +223,4 @@ def _trust(disk: HostDisk, authority: Authority | None, image: Sequence[Path]) -
     disk.link(CA_LINK, CA_PLACE)
     disk.link(f"/etc/ssl/certs/{wanted}", f"{CA_NAME}.pem")
     disk.write(f"/{BUNDLE}", _first(image, BUNDLE) + authority.pem)
+    disk.write("/etc/ldap/ldap.conf", f"TLS_CACERT /{BUNDLE}\n")

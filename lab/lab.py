@@ -93,13 +93,14 @@ class Lab:
         Hosts stopped or cut by hand are started and plugged in again. Raises LabError.
         """
         preflight.check_tools()
-        if shared.holder(self.topology.name) is None:
+        preflight.check_paths(self.folder, self.images.folder)
+        if self.topology.name not in shared.folders():
             preflight.check_ranges(self.topology)
         for part in (self.folder.parent.parent, self.folder.parent, self.folder, self.folder / "hosts"):
             part.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.folder):
             self.images.ensure(lambda done, total, name: progress(Progress("image", done, total, name)))
-            shared.acquire(self.topology.name, self.folder)
+            shared.acquire(self.topology.name, self.folder, self.cgroups.pids(cgroups.SUPERVISOR))
             self._remove_strangers()
             self._ensure_network(progress)
             self._ensure_disks(progress)
@@ -113,10 +114,8 @@ class Lab:
         Works on what a killed `up` or `down` left, and on a lab of this name whose state folder is gone.
         """
         name = self.topology.name
-        holder = shared.holder(name)
-        if holder is not None and holder != self.folder and holder.is_dir():
-            raise LabError(f"the lab called {name} is up from {holder}, not from {self.folder}")
-        if holder is None and not self.folder.is_dir() and not self._leftovers():
+        shared.check_owner(name, self.folder, self.cgroups.pids(cgroups.SUPERVISOR))
+        if name not in shared.folders() and not self.folder.is_dir() and not self._leftovers():
             return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.folder):
@@ -132,7 +131,7 @@ class Lab:
                 with suppress(OSError):
                     place.rmdir()
             self.keeper.forget()
-            shared.release(name, self.folder)
+            shared.release(name)
             progress(Progress("remove", 1, 1))
 
     def clean(self, progress: Report = _silent) -> None:
@@ -243,7 +242,9 @@ class Lab:
 
     def _ensure_network(self, progress: Report) -> None:
         network.ensure_machine(self.topology)
-        self._plug(self.keeper.desired()["cut"], up=True)
+        network.remove_strays(self.topology)
+        known = {host.name for host in self.topology.hosts}
+        self._plug([name for name in self.keeper.desired()["cut"] if name in known], up=True)
         lacking = network.incomplete(self.topology)
         spaces = network.namespaces(self.topology)
         self.keeper.halt([h.name for h in lacking if network.namespace(self.topology, h) not in spaces])

@@ -20,6 +20,7 @@ from lab.topology import Host, Topology
 BRIDGE_CORE = "br-core"
 BRIDGE_INTERNET = "br-inet"
 BRIDGE_MANAGEMENT = "br-mgmt"
+PORTS_MACHINE = ("machine-core", "machine-mgmt")
 #: Far above every real route, so that only what has no route falls into the hole.
 HOLE_METRIC = 4000
 
@@ -122,8 +123,7 @@ def ensure_machine(topology: Topology) -> None:
         run(["ip", "netns", "add", sw])
     present = json.loads(run(["ip", "-n", sw, "-json", "link", "show", "type", "bridge"]).stdout or "[]")
     have = {link["ifname"] for link in present if "UP" in link["flags"]}
-    bridges = [BRIDGE_CORE, BRIDGE_INTERNET, BRIDGE_MANAGEMENT]
-    bridges += [tenant_bridge(host.index) for host in topology.tenant_hosts if host.index is not None]
+    bridges = _bridges(topology)
     half = {link["ifname"] for link in present} - have
     _batch([f"link del dev {name}" for name in sorted(half)], sw)
     lines = []
@@ -135,13 +135,13 @@ def ensure_machine(topology: Topology) -> None:
     _batch(lines, sw)
     up = ports_up(topology)
     core = (topology.machine_core, plan.core.interface_v6(topology.machine_number))
-    _machine_wire(topology, guard.core_interface(topology), "machine-core", BRIDGE_CORE, core, up)
+    _machine_wire(topology, guard.core_interface(topology), PORTS_MACHINE[0], BRIDGE_CORE, core, up)
     management = (topology.machine_management,)
-    _machine_wire(topology, guard.management_interface(topology), "machine-mgmt", BRIDGE_MANAGEMENT, management, up)
+    _machine_wire(topology, guard.management_interface(topology), PORTS_MACHINE[1], BRIDGE_MANAGEMENT, management, up)
     v4, v6 = topology.gateway.ipv4, topology.gateway.ipv6
     _batch(
         f"route replace {segment} via {v6 if segment.version == 6 else v4}"
-        for lan in [plan.internet, *(host.segment for host in topology.tenant_hosts)]
+        for lan in _lans(topology)
         for segment in (lan.v4, lan.v6)
     )
 
@@ -224,11 +224,34 @@ def set_ports(topology: Topology, ports: Iterable[str], *, up: bool) -> None:
     _batch([f"link set dev {port} {state}" for port in ports], switch(topology))
 
 
-def remove_host(topology: Topology, name: str, ports: Iterable[str] = ()) -> None:
-    """Remove a host's namespace; its wires go with it. `ports` are removed as well (the gateway's end of a LAN)."""
-    for port in ports:
-        run(["ip", "-n", switch(topology), "link", "del", "dev", port], check=False)
+def remove_host(topology: Topology, name: str) -> None:
+    """Remove a host's namespace; its wires go with it, the other ends too."""
     run(["ip", "netns", "del", namespace(topology, name)], check=False)
+
+
+def remove_strays(topology: Topology) -> None:
+    """Remove bridges, ports and routes of hosts and tenants that the topology does not have any more."""
+    sw = switch(topology)
+    expected = {"lo", *PORTS_MACHINE, *_bridges(topology)}
+    expected |= {wire.port for host in topology.hosts for wire in wires(topology, host)}
+    present = {link["ifname"] for link in json.loads(run(["ip", "-n", sw, "-json", "link", "show"]).stdout)}
+    _batch([f"link del dev {name}" for name in sorted(present - expected)], sw)
+    lans = {str(prefix) for lan in _lans(topology) for prefix in (lan.v4, lan.v6)}
+    for family in ("-4", "-6"):
+        shown = run(["ip", family, "-json", "route", "show", "dev", guard.core_interface(topology)])
+        for route in json.loads(shown.stdout or "[]"):
+            if "gateway" in route and route["dst"] not in lans:
+                run(["ip", family, "route", "del", route["dst"], "dev", guard.core_interface(topology)])
+
+
+def _bridges(topology: Topology) -> list[str]:
+    tenants = [tenant_bridge(host.index) for host in topology.tenant_hosts if host.index is not None]
+    return [BRIDGE_CORE, BRIDGE_INTERNET, BRIDGE_MANAGEMENT, *tenants]
+
+
+def _lans(topology: Topology) -> list[Segment]:
+    """What the machine reaches through the gateway."""
+    return [topology.plan.internet, *(host.segment for host in topology.tenant_hosts)]
 
 
 def remove_all(topology: Topology) -> None:
@@ -236,8 +259,8 @@ def remove_all(topology: Topology) -> None:
     plan = topology.plan
     for name in (guard.core_interface(topology), guard.management_interface(topology)):
         run(["ip", "link", "del", "dev", name], check=False)
-    for name in sorted(namespaces(topology)):
-        run(["ip", "netns", "del", name], check=False)
+    spaces = "".join(f"netns del {name}\n" for name in sorted(namespaces(topology)))
+    run(["ip", "-force", "-batch", "-"], text=spaces, check=False, timeout=120)
     for family, ranges in (("-4", (plan.v4, plan.internet.v4)), ("-6", (plan.v6,))):
         for wanted in ranges:
             run(["ip", family, "route", "del", "blackhole", str(wanted), "metric", str(HOLE_METRIC)], check=False)

@@ -32,6 +32,13 @@ def check_tools() -> None:
         raise LabError(f"the machine lacks: apt-get install -y {' '.join(lacking)}")
 
 
+def check_paths(*paths: Path) -> None:
+    """Raises LabError for a path that the options of an overlay mount cannot carry."""
+    for path in paths:
+        if any(char in str(path) for char in ",:\\"):
+            raise LabError(f"{path}: a folder of the lab may have no comma, colon or backslash in its path")
+
+
 def check_ranges(topology: Topology) -> None:
     """Raises LabError with every clash between the lab's ranges and what the machine uses."""
     plan = topology.plan

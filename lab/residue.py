@@ -12,8 +12,7 @@ from pathlib import Path
 
 from lab.access import masters
 from lab.commands import run
-from lab.files import read_json
-from lab.shared import INOTIFY, REGISTER
+from lab.shared import INOTIFY, REGISTER, folders
 
 #: Kernel settings the lab touches, or must not touch.
 SYSCTLS = (INOTIFY, Path("/proc/sys/net/ipv4/ip_forward"), Path("/proc/sys/net/ipv6/conf/all/forwarding"))
@@ -66,6 +65,5 @@ def _processes() -> list[str]:
                 found.append(" ".join(word for word in words if word.startswith(("systemd", "--machine"))))
             elif "lab.supervisor" in words:
                 found.append(" ".join(words[words.index("lab.supervisor") :]).strip())
-    labs: dict[str, str] = (read_json(REGISTER / "labs.json") or {}).get("labs", {})
-    living = {pid for folder in labs.values() for pid in masters(Path(folder).parent.parent)}
+    living = {pid for folder in folders().values() for pid in masters(folder.parent.parent)}
     return found + [title for pid, title in masters(Path("/")).items() if pid not in living]

@@ -6,7 +6,7 @@ came. Must not be trusted across a boot of the machine (the boot id says so).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,33 +23,53 @@ NSPAWN = Path("/run/systemd/nspawn")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def acquire(lab: str, folder: Path) -> None:
-    """Enter the lab in the register and prepare the machine.
+def acquire(lab: str, folder: Path, supervisors: Iterable[int]) -> None:
+    """Enter the lab in the register and prepare the machine. `supervisors`: processes in the lab's own cgroup.
 
     Raises LabError when a lab of that name runs from another state folder. A lab whose folder is gone counts as
     dead; the caller removes what it left, as after any kill.
     """
     with _register() as (document, file):
-        holder = document["labs"].get(lab)
-        if holder not in (None, str(folder)) and Path(holder).is_dir():
-            raise LabError(f"the lab called {lab} is already up from {holder}: take that one down first")
+        _refuse_living(lab, folder, document["labs"].get(lab), supervisors)
         if not document["labs"]:
             document["before"] = {
                 "inotify": INOTIFY.read_text().strip(),
                 "netns_folder": NETNS.is_dir(),
                 "netns_mounts": _netns_mounts(),
             }
-        document["labs"][lab] = str(folder)
+        found = folder.stat()
+        document["labs"][lab] = {"folder": str(folder), "device": found.st_dev, "inode": found.st_ino}
         write_json(file, document)
         if int(INOTIFY.read_text()) < INOTIFY_WANTED:
             INOTIFY.write_text(str(INOTIFY_WANTED))
 
 
-def release(lab: str, folder: Path) -> None:
+def check_owner(lab: str, folder: Path, supervisors: Iterable[int]) -> None:
+    """Raises LabError when the lab of that name is not `folder`'s to touch."""
+    _refuse_living(lab, folder, _labs().get(lab), supervisors)
+
+
+def _refuse_living(lab: str, folder: Path, entry: dict[str, Any] | None, supervisors: Iterable[int]) -> None:
+    """A folder is known by path and inode, and looked for where the supervisor sees it: it may be in a chroot."""
+    if entry is None or (entry["folder"] == str(folder) and _is(folder, entry)):
+        return
+    roots = ["/", *(f"/proc/{pid}/root" for pid in supervisors)]
+    if any(_is(Path(f"{root}{entry['folder']}"), entry) for root in roots):
+        raise LabError(f"the lab called {lab} is up from {entry['folder']}: take that one down first")
+
+
+def _is(place: Path, entry: dict[str, Any]) -> bool:
+    try:
+        found = place.stat()
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (entry["device"], entry["inode"])
+
+
+def release(lab: str) -> None:
     """Strike the lab off; the last one puts the machine back as it was. Nothing happens for an unknown lab."""
     with _register() as (document, file):
-        if document["labs"].get(lab) == str(folder) or not Path(document["labs"].get(lab, "/")).is_dir():
-            del document["labs"][lab]
+        document["labs"].pop(lab, None)
         write_json(file, document)
         if document["labs"]:
             return
@@ -68,13 +88,15 @@ def release(lab: str, folder: Path) -> None:
         REGISTER.rmdir()
 
 
-def holder(lab: str) -> Path | None:
-    """State folder from which the lab runs, if the register knows it."""
+def folders() -> dict[str, Path]:
+    """Labs that are up, or were not taken down, with the folders they run from."""
+    return {name: Path(entry["folder"]) for name, entry in _labs().items()}
+
+
+def _labs() -> dict[str, dict[str, Any]]:
     document = read_json(REGISTER / "labs.json") or {}
-    if document.get("boot") != BOOT_ID.read_text().strip():
-        return None
-    found = document.get("labs", {}).get(lab)
-    return Path(found) if found else None
+    found: dict[str, dict[str, Any]] = document.get("labs", {})
+    return found if document.get("boot") == BOOT_ID.read_text().strip() else {}
 
 
 def _netns_mounts() -> int:

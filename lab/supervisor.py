@@ -116,62 +116,68 @@ class Supervisor:
         self.dirty.set()
 
     async def _keep(self, watch: Watch) -> None:
-        """One host's life."""
-        while True:
+        """One host's whole time. One host's trouble must not end the watch over it."""
+        while not (self.ending and watch.state == "stopped"):
             watch.changed.clear()
-            if not watch.wanted:
-                await self._clear(watch)
-                self._set(watch, "stopped")
-                if self.ending:
-                    return
-                await watch.changed.wait()
-                continue
             try:
-                await self._life(watch)
-            except OSError as error:
-                _log(f"{watch.name}: {error}")
+                if watch.wanted:
+                    await self._life(watch)
+                else:
+                    await self._clear(watch)
+                    self._set(watch, "stopped")
+            except Exception as error:
+                _log(f"{watch.name}: {type(error).__name__}: {error}")
                 watch.failures += 1
-            if watch.wanted and watch.failures >= FAILURES:
+                await asyncio.sleep(0.5)
+            if watch.state == "stopped" and not watch.wanted:
+                if not self.ending:
+                    await watch.changed.wait()
+            elif watch.failures >= FAILURES:
                 self._set(watch, "failed")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(watch.changed.wait(), min(60.0, 2.0 ** (watch.failures - FAILURES)))
 
     async def _life(self, watch: Watch) -> None:
+        """From a start (or from taking a living host over) to the end of the host."""
         began = time.monotonic()
-        async with self.slots:
+        process: subprocess.Popen[bytes] | None = None
+        unwanted = asyncio.ensure_future(self._unwanted(watch))
+        events = {unwanted}
+        try:
+            async with self.slots:
+                if not watch.wanted:
+                    return
+                watch.pid = self._living(watch)
+                if watch.pid is None:
+                    await self._clear(watch)
+                    process = self._spawn(watch)
+                    watch.pid = process.pid
+                if watch.state != "failed":
+                    self._set(watch, "starting")
+                ended = asyncio.ensure_future(_ended(watch.pid))
+                answered = asyncio.ensure_future(_banner(*watch.spec["ssh"]))
+                events |= {ended, answered}
+                await asyncio.wait(events, timeout=BOOT_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+            if not any(event.done() for event in events):
+                self._set(watch, "failed")  # it lives, but nobody can get in: kept for looking at, not restarted
+                await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
+            if answered.done():
+                self._set(watch, "running")
+            await asyncio.wait({ended, unwanted}, return_when=asyncio.FIRST_COMPLETED)
             if not watch.wanted:
-                return
-            process: subprocess.Popen[bytes] | None = None
-            pid = self._living(watch)
-            if pid is None:
-                await self._clear(watch)
-                process = self._spawn(watch)
-                pid = process.pid
-            if watch.state != "failed":
-                self._set(watch, "starting")
-            watch.pid = pid
-            ended = asyncio.ensure_future(_ended(pid))
-            answered = asyncio.ensure_future(_banner(*watch.spec["ssh"]))
-            unwanted = asyncio.ensure_future(self._unwanted(watch))
-            await asyncio.wait({ended, answered, unwanted}, timeout=BOOT_LIMIT, return_when=asyncio.FIRST_COMPLETED)
-        if not (answered.done() or ended.done() or unwanted.done()):
-            self._set(watch, "failed")  # it lives, but nobody can get in: kept for looking at, not restarted
-            await asyncio.wait({ended, answered, unwanted}, return_when=asyncio.FIRST_COMPLETED)
-        if answered.done():
-            self._set(watch, "running")
-        await asyncio.wait({ended, unwanted}, return_when=asyncio.FIRST_COMPLETED)
-        answered.cancel()
-        unwanted.cancel()
-        if not watch.wanted:
-            await self._stop(watch, ended)
-        code = process.wait() if process else None
-        watch.pid, watch.exit = None, code
+                await self._stop(watch, ended)
+        finally:
+            for event in events:
+                event.cancel()
+        watch.pid, watch.exit = None, process.poll() if process else None
         if watch.wanted:
-            _log(f"{watch.name}: {'rebooted' if code == REBOOT else f'ended ({code})'}, starting it again")
+            how = "rebooted" if watch.exit == REBOOT else f"ended ({watch.exit})"
+            _log(f"{watch.name}: {how}, starting it again")
             watch.restarts += 1
-            short = time.monotonic() - began < SHORT and code != REBOOT
+            short = time.monotonic() - began < SHORT and watch.exit != REBOOT
             watch.failures = watch.failures + 1 if short else 0
-            self._set(watch, "starting")
+            if watch.failures < FAILURES:
+                self._set(watch, "starting")
         await self._clear(watch)
 
     async def _unwanted(self, watch: Watch) -> None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,11 +115,17 @@ def _fresh_state(path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def centre(before_lab: dict[str, Any]) -> Iterator[Centre]:
-    """The small estate, up and verified. Left-overs of a killed earlier run are part of what `up` must handle."""
+    """The small estate, up and verified. Left-overs of a killed earlier run are part of what `up` must handle.
+
+    GASP_TEST_KEEP=1 (for work on a single test) takes the lab as it is and leaves it running.
+    """
     made = Centre(Path("/var/lib/gasp-test"), SMALL)
-    if made.state.exists():
-        made.run("lab", "down", check=False)
-    _fresh_state(made.state)
+    keep = bool(os.environ.get("GASP_TEST_KEEP"))
+    if not keep:
+        if made.state.exists():
+            made.run("lab", "down", check=False)
+        _fresh_state(made.state)
     made.run("bringup", timeout=1500)
     yield made
-    made.run("lab", "down", check=False)
+    if not keep:
+        made.run("lab", "down", check=False)

@@ -210,7 +210,7 @@ class Group(_Helpful, click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of declaration: the daily ones first."""
-        return [*self.lazy, *self.commands]
+        return list(dict.fromkeys([*self.lazy, *self.commands]))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load the module of a verb when it is wanted."""

@@ -91,11 +91,13 @@ def bringup(app: App) -> None:
             file=day_zero.first_passwords_file(),
         ),
         t("Three things to try:"),
-        t("  .venv/bin/gasp lab run citizen -- curl -sI https://fgw.qingdao.test/     look at a site as a citizen"),
-        t("  .venv/bin/gasp explain fgw.qingdao.test                                  who asked, what is, since when"),
-        t(
-            "  .venv/bin/gasp plan                                                      nothing to change: real = desired"
-        ),
     ]
+    tries = (
+        (".venv/bin/gasp lab run citizen -- curl -sI https://fgw.qingdao.test/", t("look at a site as a citizen")),
+        (".venv/bin/gasp explain fgw.qingdao.test", t("who asked, what is, since when")),
+        (".venv/bin/gasp plan", t("nothing to change: what is real is what is desired")),
+    )
     for line in lines:
         click.echo(str(line))
+    for command, why in tries:
+        click.echo(f"  {command:<70}  {why}")

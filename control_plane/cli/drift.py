@@ -9,12 +9,13 @@ import click
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.errors import TEMPORARY, Stop
 from control_plane.cli.listing import Column, Row, choose, listing_options, show_list
 from control_plane.cli.looking import unknown
 from control_plane.cli.plan_view import difference
 from control_plane.cli.plans import SCOPE_HELP
 from control_plane.cli.run_view import carry_out, finish
-from control_plane.cli.terminal import clean
+from control_plane.cli.terminal import clean, sentence
 from control_plane.model.text import t
 
 COLUMNS = (
@@ -45,7 +46,10 @@ reason_option = option("--reason", help=t("Why, in one sentence; it is recorded.
 
 @drift.verb(
     "list",
-    sentence=t("List hand-made changes with what should be and what was found."),
+    sentence=t(
+        "List hand-made changes with what should be and what was found.\n"
+        "What could not be measured is listed too; the exit code is then 6."
+    ),
     examples=(
         ("gasp drift list", t("in the whole estate")),
         ("gasp drift list tenant:fgw -o json", t("of one department, for a program")),
@@ -60,12 +64,18 @@ def list_drift(app: App, scope: str) -> None:
     if app.listing.output == "table" and rows and not app.listing.fields:
         chosen, _ = choose(rows, app, [c.field for c in COLUMNS])
         _draw(app, chosen)
-        return
-    show_list(rows, COLUMNS, empty=EMPTY, name="id")
+    else:
+        show_list(rows, COLUMNS, empty=EMPTY, name="id")
+    if any(row["action"] == "unmeasured" for row in rows):
+        raise Stop(TEMPORARY)
 
 
 def _draw(app: App, rows: Sequence[Row]) -> None:
     for row in rows:
+        if row["action"] == "unmeasured":
+            text = t("Could not measure {part}: {reason}", part=row["part"], reason=row["reason"])
+            app.out(app.paint(sentence(text), "bold blue"))
+            continue
         owner = "/".join(clean(str(row[k])) for k in ("tenant", "offering") if row.get(k))
         kept = f"  [{t('kept until {date}', date=clean(row['kept_until'][:10]))}]" if row.get("kept_until") else ""
         app.out(f"{app.paint('~ ' + clean(row['id']), 'yellow')}  {owner}{kept}")

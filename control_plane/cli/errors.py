@@ -58,6 +58,7 @@ def report(error: BaseException, app: App, argv: Sequence[str]) -> int:
 
 def wants_json(argv: Sequence[str]) -> bool:
     """Whether the answer was asked for as JSON, also when the command line could not be read."""
+    argv = argv[: argv.index("--")] if "--" in argv else argv
     given = [word for word in argv if word.startswith(("-o", "--output"))]
     if given:
         at = list(argv).index(given[-1])
@@ -104,11 +105,11 @@ def _say(
         body: dict[str, Any] = {"code": code, "detail": detail, "hint": hint}
         click.echo(as_json({**body, "errors": [p.as_json() for p in problems]}), err=True)
         return exit_code
-    click.echo(f"{app.paint_note(str(t('Error:')), 'bold red')} {detail}", err=True, color=True)
+    click.echo(f"{app.paint_note(str(t('Error: ')), 'bold red')}{detail}", err=True, color=True)
     if problems:
         click.echo(problem_table(problems), err=True)
     if hint:
-        click.echo(f"{app.paint_note(str(t('Next:')), 'bold')} {hint}", err=True, color=True)
+        click.echo(f"{app.paint_note(str(t('Next: ')), 'bold')}{hint}", err=True, color=True)
     return exit_code
 
 

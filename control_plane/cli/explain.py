@@ -59,7 +59,7 @@ def _match(app: App, match: Mapping[str, Any]) -> Iterator[str]:
     mark, style = state_mark(str(match["state"]))
     yield f"{app.paint(clean(str(match['title'])), 'bold')}  {clean(str(match['type']))}  {app.paint(mark, style)}"
     rows: list[tuple[Text, str]] = [(t("id"), clean(str(match["id"])))]
-    if match.get("tenant"):
+    if match.get("tenant") and match["type"] != "tenant":
         owner = "/".join(str(part) for part in (match["tenant"], match.get("offering")) if part)
         rows.append((t("belongs to"), clean(owner)))
     if match.get("asked_by"):

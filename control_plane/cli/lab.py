@@ -194,7 +194,7 @@ def ssh(app: App, host: str, words: tuple[str, ...]) -> None:
 
     _known(app, host)
     terminal = ["-t"] if sys.stdin.isatty() else []
-    command = [shlex.join(words)] if words else []
+    command = [shlex.join(_command(words))] if words else []
     os.execvp("ssh", ["ssh", "-F", str(app.lab.ssh_config()), *terminal, host, *command])
 
 
@@ -215,8 +215,12 @@ def ssh(app: App, host: str, words: tuple[str, ...]) -> None:
 def run(app: App, host: str, words: tuple[str, ...]) -> None:
     """`gasp lab run HOST -- COMMAND...`."""
     _known(app, host)
-    done: Any = app.lab.run(host, list(words))
-    raise Stop(int(getattr(done, "returncode", done)))
+    raise Stop(app.lab.run(host, _command(words)).returncode)
+
+
+def _command(words: tuple[str, ...]) -> list[str]:
+    """The words after the `--` that ends our own options."""
+    return list(words[1:] if words[:1] == ("--",) else words)
 
 
 def _disturb(verb: str, sentence: Text, example: Text, again: Text) -> None:

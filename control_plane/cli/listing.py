@@ -54,7 +54,9 @@ class Column:
 def plain(value: Any) -> str:
     """A value for people: `–` for nothing, lists with commas, numbers with thousands separators, yes and no."""
     match value:
-        case None | "" | [] | () | {}:
+        case None | "" | [] | ():
+            return "–"
+        case dict() if not value:
             return "–"
         case bool():
             return str(t("yes") if value else t("no"))

@@ -35,12 +35,13 @@ def as_yaml(data: Any) -> str:
     """YAML that reads back the same; steering characters are escaped here too."""
     import yaml
 
-    class Dumper(yaml.SafeDumper):
+    class Dumper(yaml.CSafeDumper):
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
-    def string(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, '"' if UNSAFE.search(value) else None)
+    def string(dumper: Any, value: str) -> yaml.Node:
+        node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:str", value, '"' if UNSAFE.search(value) else None)
+        return node
 
     Dumper.add_representer(str, string)
     plain = json.loads(json.dumps(data, default=str))

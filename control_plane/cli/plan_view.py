@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from control_plane.cli.listing import plain
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import MARKS, clean, moment, sentence
-from control_plane.model.text import Text, t
+from control_plane.model.text import t
 
 SIGNS = {"delete": "-", "conflict": "!", "update": "~", "create": "+"}
 STYLES = {"delete": "red", "conflict": "yellow", "update": "yellow", "create": "green"}
@@ -37,8 +37,16 @@ class PlanView:
     """One plan on its way to the screen."""
 
     def __init__(
-        self, plan: Mapping[str, Any], *, every_line: bool = False, wide: bool = False, paint: Paint = _no_paint
+        self,
+        plan: Mapping[str, Any],
+        *,
+        every_line: bool = False,
+        wide: bool = False,
+        paint: Paint = _no_paint,
+        closing: bool = True,
     ) -> None:
+        """`closing`: end with the command that carries the plan out."""
+        self.closing = closing
         self.plan, self.wide, self.paint = plan, wide, paint
         self.changes: Sequence[Mapping[str, Any]] = plan["changes"]
         self.full = every_line or len(self.changes) <= FULL
@@ -65,7 +73,8 @@ class PlanView:
         yield from self._untouched()
         yield from self._hit()
         yield from self._needs()
-        yield from self._next()
+        if self.closing:
+            yield from self._next()
 
     def _counts(self) -> str:
         summary = self.plan["summary"]
@@ -78,7 +87,7 @@ class PlanView:
         ]
         said = [str(text) for count, text in words if count]
         unchanged = t("{count} unchanged (not shown)", count=f"{summary['unchanged']:,}")
-        if not said and not self.plan["unmeasured"]:
+        if not said and not self.plan["unmeasured"] and not self.plan.get("broken"):
             return str(t("Nothing to change: what is real is what is desired. {unchanged}.", unchanged=unchanged))
         return " · ".join([*said, str(unchanged)])
 
@@ -111,6 +120,8 @@ class PlanView:
         ]
         if change["reason"] in ("drift", "renew", "orphaned"):
             words.append(f"[{MARKS[change['reason']].word}]")
+        elif change.get("hand_made"):
+            words.append(f"[{MARKS['drift'].word}]")
         if change["destroys_data"]:
             words.append(str(t("! destroys data")))
         if change.get("in_the_way"):
@@ -148,15 +159,19 @@ class PlanView:
                     "bold blue",
                 )
             )
+        for item in plan.get("broken", ()):
+            text = t(
+                "Could not compute {subscription}: {reason}", subscription=item["subscription"], reason=item["reason"]
+            )
+            lines.append(self.paint(sentence(text), "bold red"))
+        foreign, kept, retiring = (plan.get(key, ()) for key in ("foreign", "kept", "retiring"))
         for found, text in (
-            (plan["foreign"], t("{count} foreign objects, left alone")),
-            (plan.get("kept", ()), t("{count} hand-made changes, kept")),
-            (plan.get("retiring", ()), t("{count} retiring")),
+            (foreign, t("{count} foreign objects, left alone", count=f"{len(foreign):,}")),
+            (kept, t("{count} hand-made changes, kept", count=f"{len(kept):,}")),
+            (retiring, t("{count} retiring", count=f"{len(retiring):,}")),
         ):
             if found:
-                lines.append(
-                    f"{Text(text.msgid, {'count': f'{len(found):,}'})}: {self._some([_name(f) for f in found])}"
-                )
+                lines.append(f"{text}: {self._some([_name(f) for f in found])}")
         if lines:
             yield ""
             yield from lines

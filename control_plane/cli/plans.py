@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import click
 
 from control_plane.cli.app import App
 from control_plane.cli.base import Command, argument, option
 from control_plane.cli.consent import ask, ask_word, consent_options
-from control_plane.cli.errors import CHANGES, TEMPORARY, Stop
+from control_plane.cli.errors import CHANGES, FAILED, TEMPORARY, Stop
 from control_plane.cli.listing import Column, listing_options, show_one
 from control_plane.cli.plan_view import PlanView
-from control_plane.model.client import Json
+from control_plane.model.client import Json, OnEvent
 from control_plane.model.text import Text, t
 
 DIGEST = re.compile(r"[0-9a-f]{6,64}\Z")
@@ -38,14 +39,15 @@ def show_plan(app: App, plan: Json, every_line: bool = False) -> None:
 
 def note_plan(app: App, plan: Json) -> None:
     """A plan on standard error, before a question about it."""
-    click.echo(PlanView(plan, paint=app.paint_note).text(), err=True, color=True)
+    click.echo(PlanView(plan, paint=app.paint_note, closing=False).text(), err=True, color=True)
 
 
 @click.command(
     cls=Command,
     sentence=t(
         "Show what would change. Looks at the real systems, compares and changes nothing.\n"
-        "Destructive changes come first. Nothing is planned for a part that could not be measured: exit code 6."
+        "Destructive changes come first. Nothing is planned for a part that could not be measured: exit code 6.\n"
+        "A subscription whose wishes cannot be computed is named and left as it is: exit code 1."
     ),
     examples=(
         ("gasp plan", t("what would change in the whole estate")),
@@ -64,6 +66,8 @@ def plan(app: App, scope: str, every_line: bool, exit_code: bool) -> None:
     show_plan(app, found, every_line)
     if found["unmeasured"]:
         raise Stop(TEMPORARY)
+    if found.get("broken"):
+        raise Stop(FAILED)
     if exit_code and changes:
         raise Stop(CHANGES)
 
@@ -73,7 +77,7 @@ def plan(app: App, scope: str, every_line: bool, exit_code: bool) -> None:
     sentence=t(
         "Carry out a plan, or plan and carry out a scope.\n"
         "With a plan's digest exactly that plan is carried out, or refused when the world has moved since. With a scope"
-        " the plan is shown first, unless --yes or --confirm says that it need not be."
+        " the plan is shown before anything is written; --yes and --confirm are the yes to it given beforehand."
     ),
     examples=(
         ("gasp apply tenant:fgw", t("plan one department, ask, carry it out")),
@@ -104,12 +108,20 @@ def apply(
         show_plan(app, app.client.get_plan(target) if is_plan else app.client.plan(target))
         return
     app.context()
-    if not (yes or confirm):
+    if yes or confirm:
+        # The yes was given beforehand. One look is enough: the plan is made under the lease and shown before the
+        # first write, so that hand-made changes are never overwritten by a yes to a plan that nobody could see.
+        shown = None if is_plan else lambda digest: _seen(app, digest)
+    else:
         found = app.client.get_plan(target) if is_plan else app.client.plan(target)
         note_plan(app, found)
         confirm = consent_to(found, confirm, yes)
-        target = found["digest"]
-    apply_and_show(app, target, confirm, timeout if wait else 0.0)
+        target, shown = found["digest"], None
+    apply_and_show(app, target, confirm, timeout if wait else 0.0, shown)
+
+
+def _seen(app: App, digest: str) -> str:
+    return PlanView(app.client.get_plan(digest), paint=app.paint_note, closing=False).text()
 
 
 def consent_to(plan: Json, confirm: str | None, yes: bool) -> str | None:
@@ -124,9 +136,13 @@ def consent_to(plan: Json, confirm: str | None, yes: bool) -> str | None:
     return confirm
 
 
-def apply_and_show(app: App, target: str, confirm: str | None, wait: float) -> None:
-    """Carry out and end with the run's exit code."""
+def apply_and_show(
+    app: App, target: str, confirm: str | None, wait: float, shown: Callable[[str], str] | None = None
+) -> None:
+    """Carry out and end with the run's exit code; `shown` as in `carry_out`."""
     from control_plane.cli.run_view import carry_out, finish
 
-    run = carry_out(app, lambda on_event: app.client.apply(target, confirm=confirm, on_event=on_event, wait=wait))
-    finish(app, run)
+    def act(on_event: OnEvent) -> Json:
+        return app.client.apply(target, confirm=confirm, on_event=on_event, wait=wait)
+
+    finish(app, carry_out(app, act, shown=shown))

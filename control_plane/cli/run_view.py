@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import click
+
 from control_plane.cli.app import App
 from control_plane.cli.errors import FAILED, INTERRUPTED, Stop
 from control_plane.cli.listing import Column, show_one
@@ -38,8 +40,10 @@ LOUD = frozenset({"change.failed", "change.held", "run.stopped"})
 class Follower:
     """Shows the events of one run as they come and stops it when asked."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, shown: Callable[[str], str] | None = None) -> None:
+        """`shown` gives the plan with a digest as text; it is shown before the run's first write."""
         self.app = app
+        self.shown = shown
         self.run_id: int | None = None
         self.presses = 0
         self.began = time.monotonic()
@@ -52,11 +56,21 @@ class Follower:
         self.run_id = event.get("run", self.run_id)
         kind, data = event["type"], event.get("data", {})
         line = describe(kind, data)
+        if kind == "plan.confirmed" and self.shown is not None:
+            self._block(self.shown(data["digest"]))
         if self.live:
             self._move(kind, data, line)
         elif line is not None:
             passed = duration(time.monotonic() - self.began)
             self.app.note(t("Run {run}  {elapsed}  {what}", run=self.run_id, elapsed=passed, what=line))
+
+    def _block(self, text: str) -> None:
+        if self._progress is None:
+            click.echo(text, err=True, color=True)
+        else:
+            from rich.text import Text as Painted
+
+            self._progress.console.print(Painted.from_ansi(text), soft_wrap=True)
 
     def _move(self, kind: str, data: Mapping[str, Any], line: Text | None) -> None:
         if kind in LOUD and line is not None:
@@ -181,10 +195,14 @@ def _stored(value: Any) -> Text | str:
 
 
 def carry_out(
-    app: App, act: Callable[[OnEvent], Json], stopped: Callable[[App, Json], None] = lambda app, run: show_run(app, run)
-) -> Json:  # fmt: skip
+    app: App,
+    act: Callable[[OnEvent], Json],
+    *,
+    stopped: Callable[[App, Json], None] = lambda app, run: show_run(app, run),
+    shown: Callable[[str], str] | None = None,
+) -> Json:
     """Do something that reports events. When Ctrl-C stopped it, show the answer by `stopped` and end with 130."""
-    follower = Follower(app)
+    follower = Follower(app, shown)
     with follower.watching():
         answer = act(follower)
     if follower.presses:

@@ -51,7 +51,12 @@ run_argument = argument("run_id", help=t("Number of the run."), type=click.IntRa
         ("gasp runs list --limit 5 -o wide", t("the last five with their outcome")),
     ),
 )
-@option("--state", help=t("Only runs in this state."), type=click.Choice([state.value for state in RunState]))
+@option(
+    "--state",
+    help=t("Only runs in this state."),
+    type=click.Choice([state.value for state in RunState]),
+    metavar="STATE",
+)
 @listing_options
 @click.pass_obj
 def list_runs(app: App, state: str | None) -> None:

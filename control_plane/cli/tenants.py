@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import click
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.errors import TEMPORARY, Stop
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.looking import facts
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client import Json
-from control_plane.model.errors import Rejected
+from control_plane.model.errors import CouldNotMeasureError, Rejected
 from control_plane.model.text import t
 
 COLUMNS = (
@@ -47,6 +48,13 @@ SUBSCRIPTION_COLUMNS = (
     Column("generation", t("WANTED"), show="id"),
     Column("observed_generation", t("MADE REAL"), show="id"),
     Column("state", t("STATE"), show="state"),
+)
+
+DIFFERENCE_COLUMNS = (
+    Column("code", t("CODE")),
+    Column("field", t("FIELD")),
+    Column("before", t("BEFORE")),
+    Column("after", t("AFTER")),
 )
 
 tenants = Group(
@@ -106,42 +114,38 @@ def _draw(app: App, answer: Json) -> None:
 
 
 def import_lines(answer: Json) -> Iterator[str]:
-    """What an import would do, counted, then named."""
-    groups = [
-        (t("+ {count} to create", count=len(answer.get("create", ()))), answer.get("create", ())),
-        (t("~ {count} to update", count=len(answer.get("update", ()))), answer.get("update", ())),
-        (t("- {count} to end", count=len(answer.get("end", ()))), answer.get("end", ())),
-    ]
-    encoding = answer.get("encoding")
-    yield sentence(
-        t("Digest {digest}, read as {encoding}.", digest=str(answer["digest"])[:8], encoding=encoding or "–")
-    )
-    for text, items in groups:
-        if not items:
-            continue
-        yield sentence(text)
-        for item in items:
-            if isinstance(item, Mapping):
-                fields = [_field(field) for field in item.get("fields", ())]
-                yield f"    {clean(str(item['code']))}: {', '.join(fields)}"
-        if not isinstance(items[0], Mapping):
-            yield f"    {', '.join(clean(str(item)) for item in items)}"
+    """What an import does, counted, then named; field by field when the answer knows the differences."""
+    yield sentence(t("Digest {digest}, read as {encoding}.", digest=answer["digest"][:8], encoding=answer["encoding"]))
+    for name, encoding in (answer.get("encodings") or {}).items():
+        yield f"    {clean(name)}: {clean(encoding)}"
+    differences = answer.get("differences") or ()
+    for text, items in (
+        (t("- {count} to end", count=len(answer["end"])), answer["end"]),
+        (t("~ {count} to update", count=len(answer["update"])), answer["update"]),
+        (t("+ {count} to create", count=len(answer["create"])), answer["create"]),
+    ):
+        if items:
+            yield sentence(text)
+            yield from _named(items, differences)
     if answer.get("estate"):
         yield sentence(t("Estate: {facts}", facts=plain(answer["estate"])))
-    yield sentence(t("= {count} unchanged", count=_count(answer.get("unchanged"))))
+    if answer.get("absent"):
+        yield sentence(t("Not in these files and kept: {codes}", codes=", ".join(answer["absent"])))
+    yield sentence(t("= {count} unchanged", count=len(answer["unchanged"])))
+    for warning in answer.get("warnings") or ():
+        place = f"{warning.get('where') or '–'}:{warning.get('line') or '–'}"
+        yield sentence(t("Warning: {text} ({place})", text=warning["detail"], place=place))
 
 
-def _field(field: Any) -> str:
-    if isinstance(field, Mapping):
-        name = field.get("field") or field.get("pointer") or "–"
-        if "before" in field or "after" in field:
-            return f"{clean(str(name))} {plain(field.get('before'))} -> {plain(field.get('after'))}"
-        return clean(str(name))
-    return clean(str(field))
-
-
-def _count(value: Any) -> int:
-    return len(value) if isinstance(value, (list, tuple)) else int(value or 0)
+def _named(items: Sequence[Any], differences: Sequence[Json]) -> Iterator[str]:
+    if not isinstance(items[0], Mapping):
+        yield f"    {', '.join(clean(str(item)) for item in items)}"
+        return
+    for item in items:
+        yield f"    {clean(item['code'])}: {', '.join(clean(str(field)) for field in item['fields'])}"
+        for row in differences:
+            if row["code"] == item["code"]:
+                yield f"        {clean(row['field'])}: {plain(row['before'])} -> {plain(row['after'])}"
 
 
 @tenants.verb(
@@ -167,11 +171,11 @@ def import_documents(app: App, path: Path, dry_run: bool, yes: bool) -> None:
         show_one(preview, lambda: app.out("\n".join(import_lines(preview))), name="digest")
         return
     app.context()
-    if any(preview.get(key) for key in ("create", "update", "end")):
+    if not yes and any(preview.get(key) for key in ("create", "update", "end", "estate")):
         click.echo("\n".join(import_lines(preview)), err=True)
         ask(t("Import this?"), yes)
     answer = app.client.import_tenants(path, digest=preview["digest"])
-    show_one(answer, lambda: app.out("\n".join(import_lines({**preview, **answer}))), name="digest")
+    show_one(answer, lambda: app.out("\n".join(import_lines(answer))), name="digest")
     app.note(t("Next: {command}", command="gasp plan"))
 
 
@@ -215,7 +219,13 @@ def export(app: App, folder: Path, codes: tuple[str, ...], dry_run: bool, yes: b
 def diff(app: App, path: Path) -> None:
     """`gasp tenants diff PATH`."""
     answer = app.client.diff_tenants(path)
-    show_one(answer, lambda: app.out("\n".join(import_lines(answer))), name="digest")
+    show_one(
+        answer,
+        lambda: app.out("\n".join(import_lines(answer))),
+        rows="differences",
+        name="code",
+        columns=DIFFERENCE_COLUMNS,
+    )
 
 
 @tenants.verb(
@@ -247,11 +257,19 @@ def offboard(
 
     preview = app.client.preview_offboard(code)
     lines = list(_offboard_lines(app, preview))
+    unseen = preview["plan"]["unmeasured"]
     if dry_run:
         show_one(preview, lambda: app.out("\n".join(lines)), name="code")
+        if unseen:
+            raise Stop(TEMPORARY)
         return
     app.context()
     click.echo("\n".join(lines), err=True, color=True)
+    if unseen:
+        raise CouldNotMeasureError(
+            t("Could not measure {parts}.", parts=", ".join(item["part"] for item in unseen)),
+            t("Nothing was changed. Try again when it answers; gasp doctor says more."),
+        )
     place = archive or Path(preview.get("archive_path") or f"{code}.tar.gz")
     # An offboarding that was killed goes on with the archive it wrote; one that begins never writes over a file.
     if place.exists() and preview.get("subscriptions", True):
@@ -271,14 +289,16 @@ def _offboard_lines(app: App, preview: Json) -> Iterator[str]:
     from control_plane.cli.plan_view import PlanView
 
     yield from PlanView(preview["plan"], paint=app.paint).lines()
+    if preview["plan"]["unmeasured"]:
+        return  # the numbers would be too small
     yield ""
     yield sentence(
         t(
             "Goes with {code}: {people} people, {sites} sites, {releases} releases.",
             code=preview["code"],
-            people=_count(preview.get("people")),
-            sites=_count(preview.get("sites")),
-            releases=_count(preview.get("releases")),
+            people=preview["people"],
+            sites=preview["sites"],
+            releases=preview["releases"],
         )
     )
     if preview.get("retiring_seconds"):

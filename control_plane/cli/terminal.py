@@ -21,6 +21,8 @@ from control_plane.model.text import Text, t
 #: C0 and C1 controls, line separators, marks that turn the direction of text, lone surrogates.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSAFE_BUT_LINES = re.compile(UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
+#: What is never torn apart: blanks, a word, or one wide character, each with the closing marks behind it.
+_PIECE = re.compile(r"\s+|(?:[^\s\u2e80-\uffef“”]+|[\u2e80-\uffef]|“|”)[，。；：、）」”！？]*")
 _STYLE_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36}
 #: The centre's own clock; China has had no summer time since 1991.
 SHANGHAI = timezone(timedelta(hours=8))
@@ -62,7 +64,7 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
 def fold(text: str, width: int) -> Iterator[str]:
     """Lines of at most `width` cells, broken at blanks or between wide characters, never before closing marks."""
     line = ""
-    for piece in re.findall(r"\s+|[^\s\u2e80-\uffef]+|[\u2e80-\uffef][，。；：、）」”！？]*", text):
+    for piece in _PIECE.findall(text):
         if line and cell_len(line) + cell_len(piece.rstrip()) > width:
             yield line.rstrip()
             line = ""

@@ -13,6 +13,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,7 +54,7 @@ class HostFailure:
     def text(self) -> Text:
         """One sentence for people."""
         if self.host is None:
-            return t("The playbook did not run: {message}", message=self.message)
+            return t("The playbook did not finish: {message}", message=self.message)
         if self.unreachable:
             return t("Host {host} could not be reached over SSH: {message}", host=self.host, message=self.message)
         return t(
@@ -108,6 +109,9 @@ def run_playbook(
         tally = _Tally(_Blackout(secret_vars), on_event)
         for name, content in (("inventory", inventory), ("variables", extra_vars), ("secrets", secret_vars)):
             _write(folder / f"{name}.json", json.dumps(content, default=str))
+        (folder / "env").mkdir()
+        # As an argument they would be lost: ansible-runner reads settings from this file only.
+        _write(folder / "env" / "settings", json.dumps({"pexpect_timeout": 1, "job_timeout": timeout_seconds}))
         wrapper = folder / "bin" / "ansible-playbook"
         wrapper.parent.mkdir()
         settings = {**_environment(folder, sockets, ssh_config, forks), **(environment or {})}
@@ -120,7 +124,6 @@ def run_playbook(
             cmdline=shlex.join(["-e", f"@{folder / 'variables.json'}", "-e", f"@{folder / 'secrets.json'}"]),
             envvars=settings,
             cancel_callback=cancelled,
-            settings={"pexpect_timeout": 1, "job_timeout": timeout_seconds, "suppress_env_files": True},
         )
         if status != "successful" and not tally.failures:
             tally.failures.append(HostFailure(None, None, None, tally.blackout(_why(folder, status, timeout_seconds))))
@@ -191,7 +194,7 @@ class _Tally:
         """Event handler of ansible-runner."""
         name, data = event["event"], event.get("event_data") or {}
         phase = data.get("role") or data.get("play") or ""
-        task = str(data.get("task") or "")
+        task = self.blackout(str(data.get("task") or ""))
         if str(data.get("task_action")).rpartition(".")[2] in ("include_role", "include_tasks"):
             return False
         if name == "runner_on_start":
@@ -220,7 +223,7 @@ class _Tally:
 
     def _tell(self, phase: str, host: str, task: str, state: str) -> None:
         if self.on_event is not None:
-            self.on_event(self.blackout(phase), host, self.blackout(task), state)
+            self.on_event(self.blackout(phase), host, task, state)
 
 
 def _message(result: Mapping[str, Any]) -> str:
@@ -299,8 +302,29 @@ def _private_folder(workdir: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        _end_processes(folder)
         shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
+
+
+def _end_processes(folder: Path) -> None:
+    """Kill what still runs for this folder: Ansible's workers have sessions of their own and outlive it when it is
+    killed. They are known by their environment, which names the folder and which all their children inherit."""
+    mark = f"ANSIBLE_CONFIG={folder}/".encode()
+    for _ in range(5):
+        found = [pid for pid in (int(path.name) for path in Path("/proc").glob("[0-9]*")) if _has(pid, mark)]
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
+
+
+def _has(pid: int, mark: bytes) -> bool:
+    try:
+        return any(entry.startswith(mark) for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -314,7 +338,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _sweep(workdir: Path) -> None:
-    """Remove what killed runs have left: their secrets must not outlive them."""
+    """End and remove what killed runs have left: their secrets and workers must not outlive them."""
     for folder in workdir.glob(f"{PREFIX}*"):
         try:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -322,6 +346,7 @@ def _sweep(workdir: Path) -> None:
             continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _end_processes(folder.resolve())
             shutil.rmtree(folder, ignore_errors=True)
         except BlockingIOError:
             pass

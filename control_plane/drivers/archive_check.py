@@ -184,12 +184,11 @@ class _Inspection:
 
     def _read(self, index: int, name: str, place: str, member: Member) -> None:
         digest, size = hashlib.sha256(), 0
-        with member.content() as content:
-            while block := content.read(BLOCK):
-                size += len(block)
-                if size > member.size:
-                    raise TooLarge
-                digest.update(block)
+        while block := member.content.read(BLOCK):
+            size += len(block)
+            if size > member.size:
+                raise TooLarge
+            digest.update(block)
         if size != member.size:
             self._bad(name, t("it has {size} octets instead of {stated}", size=size, stated=member.size))
             return

@@ -17,7 +17,9 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal, Protocol, cast
 
@@ -54,10 +56,34 @@ class TooLarge(Exception):
     """The archive unpacks to more than its limits allow, or to very much more than its own size."""
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Whatever the libraries raise for a damaged archive becomes Damaged."""
+    try:
+        yield
+    except _FAULTS as error:
+        raise Damaged(str(error)) from None
+
+
+class Content:
+    """The content of one member. Opened when first read; raises Damaged or TooLarge like `members`."""
+
+    def __init__(self, opener: Callable[[], IO[bytes]]) -> None:
+        self._opener = opener
+        self._file: IO[bytes] | None = None
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` octets; empty at the end."""
+        with _translated():
+            if self._file is None:
+                self._file = self._opener()
+            return self._file.read(size)
+
+
 @dataclass(frozen=True)
 class Member:
     """One entry. `raw` is its name as stored, `utf8` says that the archive declares it so; `packed` is its
-    compressed size where the format knows it. `content` opens it (files only, once, before the next member)."""
+    compressed size where the format knows it. `content` is for files only, before the next member is taken."""
 
     raw: bytes
     utf8: bool
@@ -65,8 +91,7 @@ class Member:
     kind: MemberKind
     size: int
     packed: int | None
-    target: str
-    content: Callable[[], IO[bytes]]
+    content: Content
 
 
 class _Input(Protocol):
@@ -78,14 +103,12 @@ def members(path: Path, max_bytes: int, max_ratio: int) -> Iterator[Member]:
     with path.open("rb") as file:
         head = file.read(265)
         file.seek(0)
-        try:
+        with _translated():
             if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
                 yield from _zip_members(file)
             else:
                 bounded = _Bounded(_decompressed(file, head), file, max_bytes, max_ratio)
                 yield from _tar_members(bounded)
-        except _FAULTS as error:
-            raise Damaged(str(error)) from None
 
 
 # zip ---------------------------------------------------------------------------------------------------------
@@ -104,8 +127,7 @@ def _zip_members(file: IO[bytes]) -> Iterator[Member]:
                 kind=_zip_kind(info),
                 size=info.file_size,
                 packed=info.compress_size,
-                target="",
-                content=lambda info=info: archive.open(info),  # type: ignore[misc]
+                content=Content(partial(archive.open, info)),
             )
 
 
@@ -242,14 +264,17 @@ def _tar_members(stream: _Bounded) -> Iterator[Member]:
                 kind=_tar_kind(info),
                 size=info.size,
                 packed=None,
-                target=info.linkname,
-                content=lambda info=info: cast(IO[bytes], archive.extractfile(info)),  # type: ignore[misc]
+                content=Content(partial(_extract, archive, info)),
             )
     # tarfile takes a damaged header for the end; the real end is a block of zeros
     if len(stream.last) != tarfile.BLOCKSIZE or stream.last.strip(b"\0"):
         raise Damaged("the end mark is missing")
     while stream.read(MAX_READ):  # to the end, so that the checksum of the compression is verified
         pass
+
+
+def _extract(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    return cast(IO[bytes], archive.extractfile(info))
 
 
 def _tar_kind(info: tarfile.TarInfo) -> MemberKind:

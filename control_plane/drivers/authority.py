@@ -86,7 +86,7 @@ class CertificateRecords(Protocol):
 class Authority:
     """Authority and certificate store of one centre, in the folder `state` (see `ports.CertificateStore`).
 
-    Files: `ca/ca.pem`, `ca/ca.key`, `ca/servers/<name>.pem`, `secrets/tls/<first name>.key`.
+    Files: `ca/ca.pem`, `ca/ca.key`, `ca/servers/<name>.pem`, `secrets/tls/<name>.key`.
     """
 
     def __init__(self, state: Path, records: CertificateRecords | None = None, leaf_days: int = LEAF_DAYS) -> None:
@@ -146,7 +146,8 @@ class Authority:
             raise PermanentError(
                 t("A certificate has 1 to {limit} names, not {count}.", limit=MAX_NAMES, count=len(set(names)))
             )
-        key_path = self._keys / f"{names[0]}.key"
+        # the shortest name, whatever the order: usually the main one, and short enough for a file name
+        key_path = self._keys / f"{min(names, key=lambda name: (len(name), name))}.key"
         with self._lock:
             row = self._store().current(names)
             if row is not None and row.issuer == ISSUER and not _due(row.not_before, row.not_after, now):

@@ -24,6 +24,7 @@ from control_plane.drivers.directory_session import (
     disconnect,
     ldap3,
     read_password,
+    unavailable,
 )
 from control_plane.model.dn import child_dn, normalise_dn
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
@@ -71,7 +72,7 @@ class DirectoryAccounts:
 
     def set_password(self, dn: str, new: str) -> None:
         """Set somebody's password (RFC 3062). Raises Rejected with the policy's reason, NotFound, Invalid if empty."""
-        if not new or "\0" in new or not dn:
+        if not _usable(new) or not _usable(dn):
             problem = Problem("empty-password", t("A password is needed."), t("Enter a password."), field="password")
             raise Invalid([problem])
         if self._connection is None:
@@ -93,7 +94,7 @@ class DirectoryAccounts:
     def check_bind(self, dn: str, password: str) -> bool:
         """Whether the server accepts this password. Empty ones, and ones with NUL, are refused without asking:
         to a server, a name with an empty password is no proof at all (RFC 4513 §5.1.2)."""
-        if not dn or not password or "\0" in password:
+        if not _usable(dn) or not _usable(password):
             return False
         errors = ldap3().core.exceptions
         refusals = (errors.LDAPInvalidCredentialsResult, errors.LDAPInappropriateAuthenticationResult)
@@ -106,7 +107,7 @@ class DirectoryAccounts:
 
     def find(self, uid: str) -> Account | None:
         """The one account with exactly this uid (letter case aside). Nothing in `uid` has a special meaning."""
-        if not uid or "\0" in uid:
+        if not _usable(uid):
             return None
         session = Session(self.endpoint, self.bind_dn, self.password_path)
         with session, _available(self.endpoint):
@@ -130,6 +131,11 @@ class DirectoryAccounts:
         return answer.entries
 
 
+def _usable(text: str) -> bool:
+    """Whether this can be sent at all: something, without NUL, that has a UTF-8 form."""
+    return bool(text) and "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def _time(text: str) -> datetime:
     if text == LOCKED_FOR_GOOD:
         return datetime.fromtimestamp(0, UTC)
@@ -138,10 +144,8 @@ def _time(text: str) -> datetime:
 
 @contextmanager
 def _available(endpoint: Endpoint) -> Iterator[None]:
-    """Everything that is no answer of the directory is DirectoryUnavailable; never carries what was sent."""
+    """Everything that is no answer of the directory is DirectoryUnavailable; it never carries what was sent."""
     try:
         yield
     except (OSError, ConnectionLost, ldap3().core.exceptions.LDAPException) as error:
-        raise DirectoryUnavailable(
-            t("The directory at {host} gave no answer: {error}", host=endpoint.host, error=type(error).__name__)
-        ) from None
+        raise unavailable(endpoint.host, type(error).__name__) from None

@@ -75,9 +75,18 @@ def control(oid: bytes, value: bytes | None, critical: bool = True) -> bytes:
     return tlv(0x30, octets(oid) + flag + (b"" if value is None else octets(value)))
 
 
-def asserting(attribute: str, value: str) -> bytes:
-    """The assertion control (RFC 4528): carry the request out only if the entry matches."""
-    return control(ASSERTION, equals(attribute, value))
+def unless(criterion: bytes) -> bytes:
+    """The filter `(!…)`."""
+    return tlv(0xA2, criterion)
+
+
+def asserting(dn: str, version: str) -> bytes:
+    """The assertion control (RFC 4528) with `(|(entryCSN=version)(!(entryDN=dn)))`.
+
+    The second half is for slapd's overlays: what they do to other entries on behalf of the request (unique's search,
+    memberof's changes) carries the same control, and `(entryCSN=…)` alone would make it fail.
+    """
+    return control(ASSERTION, any_of((equals("entryCSN", version), unless(equals("entryDN", dn)))))
 
 
 def paged(size: int, cookie: bytes) -> bytes:

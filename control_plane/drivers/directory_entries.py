@@ -24,6 +24,8 @@ KINDS: Sequence[Kind] = (
     Kind("directory.service", "directory", 12),
     Kind("directory.group", "directory", 14, sensitivity=Sensitivity.PERSONAL),
 )
+MANAGED = "gaspManaged"
+MARKS = frozenset({"gaspOwner", "gaspKey", "entryCSN"})
 _PREFIXES = {
     "directory:ou/": "directory.unit",
     "directory:person/": "directory.person",
@@ -138,13 +140,17 @@ def sort_out(
 
 
 def hidden(entries: Iterable[RawEntry], top: str) -> str | None:
-    """A DN that must exist but was not shown: the parent of a shown entry, or what lies below one. None if whole.
+    """A DN of which something must exist but was not shown; None if the look is whole.
 
-    `top` (normal form) is known to exist, shown or not.
+    That is: the parent of a shown entry, whatever lies below one that has something below it, and of an entry of ours
+    its marks and version (the schema demands them). `top` (normal form) is known to exist, shown or not.
     """
     full: set[str] = set()
     names: set[str] = {top}
     for name, raw in entries:
+        classes = raw.get("objectClass", ())
+        if not classes or (MANAGED in classes and not raw.keys() >= MARKS):
+            return name
         try:
             dn = normalise_dn(name)
         except ValueError:

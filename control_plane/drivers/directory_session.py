@@ -91,7 +91,8 @@ class Endpoint:
     def connect(self, bind_dn: str, password: str) -> Any:
         """An ldap3 connection that is open, verified and bound; the caller closes it with `disconnect`.
 
-        Raises ldap3's LDAPException (LDAPInvalidCredentialsResult for a wrong password) or OSError.
+        Raises DirectoryUnavailable, or ldap3's LDAPOperationResult when the server answered no
+        (LDAPInvalidCredentialsResult for a wrong password).
         """
         library = ldap3()
         server = library.Server(
@@ -116,9 +117,12 @@ class Endpoint:
         try:
             connection.open(read_server_info=False)
             connection.bind(read_server_info=False)
-        except BaseException:
+        except library.core.exceptions.LDAPOperationResult:
             disconnect(connection)
             raise
+        except (OSError, library.core.exceptions.LDAPException) as error:
+            disconnect(connection)
+            raise unavailable(self.host, connection.last_error or str(error)) from None
         connection.socket.settimeout(self.timeout)
         return connection
 
@@ -144,9 +148,20 @@ def disconnect(connection: Any) -> None:
     connection.closed = True
 
 
+def unavailable(host: str, reason: str) -> DirectoryUnavailable:
+    """What to raise when there is no answer, or none to work with. `reason` must hold no secret."""
+    return DirectoryUnavailable(
+        t("No connection to the directory at {host}: {reason}.", host=host, reason=reason.rstrip(".")),
+        t("Check that slapd runs there, its certificate, and the control plane's password; gasp doctor says more."),
+    )
+
+
 def read_password(path: Path) -> str:
-    """A password kept as one line of a file. Raises OSError, or DirectoryUnavailable when it is empty."""
-    password = path.read_text().rstrip("\n")
+    """A password kept as one line of a file. Raises DirectoryUnavailable when there is none."""
+    try:
+        password = path.read_text().rstrip("\n")
+    except OSError as error:
+        raise DirectoryUnavailable(t("The password file {path}: {reason}.", path=path, reason=error.strerror)) from None
     if not password or "\0" in password:
         raise DirectoryUnavailable(t("The password file {path} is empty.", path=path))
     return password
@@ -170,11 +185,8 @@ class Session:
     def __enter__(self) -> Self:
         try:
             self._connection = self.endpoint.connect(self.bind_dn, read_password(self.password_path))
-        except (OSError, ldap3().core.exceptions.LDAPException) as error:
-            raise DirectoryUnavailable(
-                t("No connection to the directory at {host}: {error}", host=self.endpoint.host, error=str(error)),
-                t("Check that slapd runs, and its certificate and the control plane's password."),
-            ) from None
+        except ldap3().core.exceptions.LDAPOperationResult as error:
+            raise unavailable(self.endpoint.host, f"{self.bind_dn}: {error.description}") from None
         return self
 
     def __exit__(

@@ -68,7 +68,7 @@ class Writer:
             modification = ber.modify_request(
                 change.before["dn"], [(ber.ADD, "member", sorted(after - before - {self.placeholder}))]
             )
-            yield Request(modification, ber.asserting("entryCSN", change.token))
+            yield Request(modification, ber.asserting(change.before["dn"], change.token))
 
     # the three actions --------------------------------------------------------------------------------------------
     def _create(self, change: Change, resource: Resource) -> Conversation[Outcome]:
@@ -91,26 +91,27 @@ class Writer:
     def _update(self, change: Change, resource: Resource, before: Attributes) -> Conversation[Outcome]:
         wanted, seen, version, wrote = resource.attributes, before, change.token, False
         for _ in range(ATTEMPTS):
+            result = ber.Result(ASSERTION_FAILED)
             if version is not None:
-                control = ber.asserting("entryCSN", version)
                 rename = seen["dn"] != wanted["dn"]
-                answer = yield Request(_rename(seen, wanted) if rename else _modify(seen, resource), control)
-                code = answer.result.code
-                if code == SUCCESS:
-                    if not rename:
-                        return Outcome(change.id, "applied")
+                operation = _rename(seen, wanted) if rename else _modify(seen, resource)
+                answer = yield Request(operation, ber.asserting(seen["dn"], version))
+                result = answer.result
+                if result.code == SUCCESS and not rename:
+                    return Outcome(change.id, "applied")
+                if result.code == SUCCESS:
                     wrote = True
-                    self.renamed[seen["dn"]] = wanted["dn"]
+                    self.renamed[seen["dn"]] = self.renamed[before["dn"]] = wanted["dn"]
                     seen = _after_rename(seen, wanted["dn"])
-                elif code in TAKEN:
-                    return (yield from self._in_the_way(change, resource, answer.result))
-                elif code not in MOVED:
-                    return _failed(change, answer.result)
+                elif result.code not in MOVED | TAKEN:
+                    return _failed(change, result)
             found = yield from self._find(change.id)
             if found is None:
                 return _refused(change, t("It is gone since the plan was made."))
             if _same(found, resource):
                 return Outcome(change.id, "applied" if wrote else "already")
+            if result.code in TAKEN and found.attributes["dn"] == seen["dn"]:
+                return (yield from self._in_the_way(change, resource, result))
             if self._settled(found.attributes) != self._settled(seen):
                 return _changed(change, found.attributes, seen)
             seen, version = found.attributes, found.token
@@ -121,7 +122,7 @@ class Writer:
         marker, version = f"{change.tenant_id}/{change.offering}", change.token
         for _ in range(ATTEMPTS):
             if version is not None:
-                answer = yield Request(ber.delete_request(seen["dn"]), ber.asserting("entryCSN", version))
+                answer = yield Request(ber.delete_request(seen["dn"]), ber.asserting(seen["dn"], version))
                 if answer.result.code == SUCCESS:
                     self.removed.add(seen["dn"])
                     return Outcome(change.id, "applied")
@@ -131,6 +132,7 @@ class Writer:
                     return _failed(change, answer.result)
             found = yield from self._find(change.id)
             if found is None:
+                self.removed.add(seen["dn"])
                 return Outcome(change.id, "already")
             if found.owner_marker != marker or self._settled(found.attributes) != self._settled(seen):
                 return _changed(change, found.attributes, seen)

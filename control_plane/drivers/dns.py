@@ -16,7 +16,17 @@ import dns.rcode
 from dns.rcode import Rcode
 
 from control_plane.drivers.dns_session import Connection, DnsTrouble, Refused, Server
-from control_plane.drivers.dns_update import MESSAGE_LIMIT, QUESTION_ROOM, Unit, build, encode, halves, judge, pack
+from control_plane.drivers.dns_update import (
+    MESSAGE_LIMIT,
+    QUESTION_ROOM,
+    Unit,
+    build,
+    encode,
+    halves,
+    judge,
+    owner_of,
+    pack,
+)
 from control_plane.drivers.dns_wire import DecodeError
 from control_plane.drivers.dns_zone import KIND, Zone, Zones
 from control_plane.model.plan import Change
@@ -30,7 +40,7 @@ _NEVER = frozenset({Rcode.NOTAUTH, Rcode.NOTIMP, Rcode.BADVERS})
 ATTEMPTS = 3
 """How often one message is sent when its answer is lost or the zone moves under it."""
 SERVER_FAULTS = 3
-"""Messages in a row that the server cannot carry out before the rest is not tried any more."""
+"""Tenants in a row for whom the server can do nothing before the rest is not tried any more."""
 
 
 def _utc_now() -> datetime:
@@ -106,7 +116,7 @@ class _Apply:
         self._fence = fence
         self._connection: Connection | None = None
         self._queue: deque[tuple[list[Unit], int]] = deque()
-        self._faults = 0
+        self._faulty: set[str] = set()
         self._zone: Zone
 
     def run(self, changes: Sequence[Change]) -> Iterator[Outcome | Notice]:
@@ -145,14 +155,18 @@ class _Apply:
             else:
                 text = t("{id} does not belong into zone {zone}.", id=change.id, zone=zone.zone)
                 outcomes.append(Outcome(change.id, "failed", text))
-            owners[f"{change.tenant_id}/{change.offering}"] = change.tenant
+            owners[owner_of(change)] = change.tenant
         for name, group in by_name.items():
             try:
                 todo, known = judge(zone, name, group)
                 outcomes.extend(known)
                 unit = build(zone, name, todo) if todo else None
             except (KeyError, TypeError, ValueError) as error:  # malformed content of one name stops no other
-                outcomes.extend(self._failed(group, t("malformed content: {reason}", reason=repr(error))))
+                outcomes.extend(
+                    self._failed(
+                        group, t("The content of {name} is malformed: {reason}.", name=name, reason=repr(error))
+                    )
+                )
                 continue
             if unit is not None and unit.size > MESSAGE_LIMIT - QUESTION_ROOM:
                 outcomes.extend(self._failed(todo, t("{name} has too much content for one message.", name=name)))
@@ -180,7 +194,7 @@ class _Apply:
             self._disconnect()
             return self._lost(units, attempt, error)
         if rcode == Rcode.NOERROR:
-            self._faults = 0
+            self._faulty.clear()
             return [Outcome(c.id, "applied") for u in units for c in u.changes]
         if rcode in _MOVED and attempt < ATTEMPTS:
             return self._again(units, attempt, self._text(rcode, units))
@@ -190,13 +204,15 @@ class _Apply:
 
     def _split(self, units: list[Unit], rcode: int) -> list[Outcome]:
         text = self._text(rcode, units)
-        if rcode not in _MOVED:
-            self._faults += rcode == Rcode.SERVFAIL
-            if self._faults >= SERVER_FAULTS or (len(units) > 1 and rcode == Rcode.REFUSED and self._refuses_all()):
-                return self._give_up(units, text)
         if len(units) > 1:
+            if rcode == Rcode.REFUSED and self._refuses_all():
+                return self._give_up(units, text)
             self._queue.extendleft((part, 1) for part in reversed(halves(units)))
             return []
+        if rcode == Rcode.SERVFAIL:
+            self._faulty.add(units[0].tenant)
+            if len(self._faulty) >= SERVER_FAULTS:
+                return self._give_up(units, text)
         changes = units[0].changes
         if len(changes) > 1 and not any(c.id.endswith("/CNAME") for c in changes):
             return self._one_by_one(changes)

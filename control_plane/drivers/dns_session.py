@@ -9,7 +9,7 @@ import secrets
 import socket
 import struct
 import time
-from binascii import Error as Base64Error
+from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,8 @@ FUDGE = 300
 TSIG_ROOM = 400
 """Octets to leave free for the signature of a message."""
 Key = dns.tsig.Key
+_tsig: Any = dns.tsig  # its functions carry no annotations
+_TsigRecord: Any = dns.rdtypes.ANY.TSIG.TSIG
 
 
 class DnsTrouble(Exception):
@@ -73,11 +75,15 @@ class Server:
         """The TSIG key (hmac-sha256), read again each time so that a rotated one is found."""
         try:
             text = self.secret if isinstance(self.secret, bytes) else self.secret.read_bytes()
-            return Key(self.key_name, text.strip().decode("ascii"), "hmac-sha256")
-        except (OSError, ValueError, Base64Error) as error:
+            return Key(self.key_name, b64decode(text.strip(), validate=True), "hmac-sha256")
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else type(error).__name__
             raise Refused(
-                t("The key {key} for the name server cannot be read: {reason}.", key=self.key_name, reason=reason),
+                t(
+                    "The key {key} for the name server cannot be read: {reason}.",
+                    key=self.key_name.rstrip("."),
+                    reason=reason,
+                ),
                 sent=False,
             ) from None
 
@@ -111,7 +117,7 @@ def _reason(error: OSError) -> Text | str:
 
 def sign(wire: bytes, key: Key) -> tuple[bytes, bytes]:
     """`wire` with a TSIG record behind it, and the MAC that the answer's signature covers."""
-    blank = dns.rdtypes.ANY.TSIG.TSIG(
+    blank = _TsigRecord(
         dns.rdataclass.ANY,
         dns.rdatatype.TSIG,
         key.algorithm,
@@ -122,7 +128,7 @@ def sign(wire: bytes, key: Key) -> tuple[bytes, bytes]:
         0,
         b"",
     )
-    signed, _ = dns.tsig.sign(wire, key, blank, int(time.time()), b"")
+    signed, _ = _tsig.sign(wire, key, blank, int(time.time()), b"")
     rdata = signed.to_wire()
     owner = key.name.to_wire()
     assert rdata is not None
@@ -146,14 +152,14 @@ class Verifier:
         """Take the next message; `start` is where its TSIG record begins. Raises dnspython's errors."""
         if start < 0:
             if self.context is None:
-                raise dns.tsig.BadSignature("the answer is not signed")
+                raise _tsig.BadSignature("the answer is not signed")
             self.context.update(wire)
             self.complete = False
             return
         owner, pos = read_name(wire, start, {})
         length = int.from_bytes(wire[pos + 8 : pos + 10], "big")
         rdata = dns.rdata.from_wire(dns.rdataclass.ANY, dns.rdatatype.TSIG, wire, pos + 10, length)
-        self.context = dns.tsig.validate(
+        self.context = _tsig.validate(
             wire,
             self.key,
             dns.name.from_text(owner + "."),
@@ -280,7 +286,7 @@ class Connection:
         return message
 
     def _signature(self, error: dns.exception.DNSException) -> Refused:
-        key, server = self.server.key_name, self.server.where
+        key, server = self.server.key_name.rstrip("."), self.server.where
         if isinstance(error, dns.tsig.PeerBadTime | dns.tsig.BadTime):
             text = t("The clocks of this machine and of the name server {server} differ too much.", server=server)
         elif isinstance(error, dns.tsig.PeerBadKey):

@@ -15,6 +15,7 @@ from control_plane.drivers import dns_wire as wire
 from control_plane.drivers.dns_session import TSIG_ROOM, UPDATE_OPCODE
 from control_plane.drivers.dns_zone import (
     MARKER_TTL,
+    OUR_TYPES,
     SERVER_MADE,
     Zone,
     marker_value,
@@ -79,6 +80,11 @@ def problem_of(attributes: Attributes) -> Text | None:
     return None
 
 
+def owner_of(change: Change) -> str:
+    """The owner marker that a change writes, or takes away."""
+    return f"{change.tenant_id}/{change.offering}"
+
+
 def judge(zone: Zone, name: str, changes: Iterable[Change]) -> tuple[list[Change], list[Outcome]]:
     """Sort the changes at one name into those to carry out and those whose outcome is known already."""
     todo: list[Change] = []
@@ -116,9 +122,8 @@ def _moved(zone: Zone, name: str, change: Change) -> Outcome | None:
         if found is None:
             return Outcome(change.id, "already", t("{id} was gone already.", id=change.id))
     else:
-        assert change.resource is not None
         assert change.after is not None
-        if found and owner == change.resource.owner.marker and found.attributes() == change.after:
+        if found and owner == owner_of(change) and found.attributes() == change.after:
             return Outcome(change.id, "already", t("{id} was already as wanted.", id=change.id))
         problem = problem_of(change.after)
         if (change.after["name"], change.after["type"]) != (name, rtype):
@@ -148,32 +153,31 @@ def build(zone: Zone, name: str, changes: Sequence[Change]) -> Unit:
     before, adds = unit.prerequisites, unit.updates
     owned = {rtype: owner for rtype, owner in zone.owners.get(name, {}).items() if rtype in here}
     dead = zone.dead_types(name)
-    absent: set[str] = set(dead) if here else set()
+    absent = set(dead)
     late: list[bytes] = []
     for change in changes:
         rtype = change.id.rpartition("/")[2]
         number = wire.type_number(rtype)
         if change.action == "create":
-            absent.add(rtype)
-            if rtype != "CNAME" and here and "CNAME" not in here:
-                absent.add("CNAME")
+            # beside a CNAME, or a CNAME beside anything, the server would drop the record in silence
+            absent.update((rtype, *OUR_TYPES) if rtype == "CNAME" else (rtype, "CNAME"))
         else:
             found = here[rtype]
             before.extend(owner_wire + _rr(number, wire.CLASS_IN, 0, rdata) for rdata in found.rdatas())
             adds.append(owner_wire + _RR(number, ANY, 0, 0))
             owned.pop(rtype)
-        if change.resource is not None:
+        if change.action != "delete":
             assert change.after is not None
             ttl, values = change.after["ttl"], change.after["values"]
             late.extend(
                 owner_wire + _rr(number, wire.CLASS_IN, ttl, wire.value_to_wire(rtype, value)) for value in values
             )
-            owned[rtype] = change.resource.owner.marker
+            owned[rtype] = owner_of(change)
             unit.needs_targets |= rtype in ("MX", "SRV", "NS")
     if not here:
         before.append(owner_wire + _RR(ANY, NONE, 0, 0))
     else:
-        numbers = sorted(wire.TYPE_NUMBERS[r] for r in absent if r not in here and r in wire.TYPE_NUMBERS)
+        numbers = sorted(wire.TYPE_NUMBERS[r] for r in absent - here.keys() if r in wire.TYPE_NUMBERS)
         before.extend(owner_wire + _RR(number, NONE, 0, 0) for number in numbers)
     adds.extend(late)
     _marker(zone, name, owned, unit)

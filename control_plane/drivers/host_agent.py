@@ -13,7 +13,7 @@ import sys
 from typing import IO, Any
 
 from control_plane.drivers.host_look import observe
-from control_plane.drivers.host_state import AgentError, Layout, from_os
+from control_plane.drivers.host_state import AgentError, Layout, from_os, locked
 
 
 def emit(kind: str, **fields: Any) -> None:
@@ -32,7 +32,9 @@ def serve(source: IO[bytes]) -> None:
         request: dict[str, Any] = json.loads(source.read(int(source.readline())))
         layout = Layout(request["options"])
         if request["verb"] == "observe":
-            emit("look", **observe(layout))
+            with locked(layout, False, float(request["options"].get("look_seconds", 30))):
+                look = observe(layout)
+            emit("look", **look)
         else:
             from control_plane.drivers.host_apply import Apply  # a look is sent without it
 

@@ -5,10 +5,8 @@ Runs ON the managed host (see host_state), under one lock, after finishing whate
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import time
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -23,7 +21,7 @@ from control_plane.drivers.host_journal import (
     write_file,
 )
 from control_plane.drivers.host_stage import Entry, Item, Stager, site_of, targets
-from control_plane.drivers.host_state import LONGEST_MAIN, AgentError, Layout, Seen, from_os, load_manifest
+from control_plane.drivers.host_state import LONGEST_MAIN, AgentError, Layout, Seen, from_os, load_manifest, locked
 
 _MAIN = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
 _SITE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_-]*/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
@@ -60,40 +58,26 @@ class Apply:
         self.service = Service(layout, request["options"])
         self.commit = Commit(layout, self.service, emit, self.faults)
         self.decided: set[str] = set()
+        self.recovered: set[str] = set()
 
     def run(self) -> None:
         """Yield, through `emit`, exactly one outcome a change; also when the host as a whole fails."""
         try:
-            lock = os.open(self.layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            self._all_failed(from_os(error))
-            return
-        try:
-            self._wait(lock)
-            self._locked()
+            with locked(self.layout, True, float(self.request["options"].get("lock_seconds", 120))):
+                try:
+                    self._locked()
+                finally:
+                    if not self.layout.journal.exists():
+                        clear_stages(self.layout)
         except AgentError as error:
             self._all_failed(error)
         except OSError as error:
             self._all_failed(from_os(error))
-        finally:
-            if not self.layout.journal.exists():
-                clear_stages(self.layout)
-            os.close(lock)
-
-    def _wait(self, lock: int) -> None:
-        deadline = time.monotonic() + float(self.request["options"].get("lock_seconds", 120))
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise AgentError("busy") from None
-                time.sleep(0.05)
 
     def _locked(self) -> None:
         self.faults.step("request.read")
-        self.commit.recover()
+        left = self.commit.recover()
+        self.recovered = set(left["ids"]) if left else set()
         manifest = load_manifest(self.layout)
         mark = os.urandom(4).hex()
         stager = Stager(self.layout, mark, int(self.request["now"]))
@@ -138,11 +122,17 @@ class Apply:
                 return None
             if seen.token() != token:
                 raise AgentError("moved", detail=summary(seen))
+            if any(state.startswith("behind a link ") for state in seen.actual.values()):
+                raise AgentError("link-in-the-way", site_of(seen.entry))
             return Item(change, old)
         validate(change)
+        if (
+            seen is not None
+            and self._as_wanted(seen, change)
+            and (seen.token() != token or change["id"] in self.recovered)
+        ):
+            return None
         if seen is not None and seen.token() != token:
-            if self._as_wanted(seen, change):
-                return None
             raise AgentError("moved" if action == "update" else "exists", detail=summary(seen))
         if seen is None and action == "update" and token != "gone":
             raise AgentError("moved", detail="it is gone")
@@ -181,7 +171,9 @@ class Apply:
         ready += [item for item in waiting.values() if self._stage_one(stager, item, None)]
         lost = {site_of(c) for c in self.request["changes"] if c["kind"] == "web.release" and c["action"] != "delete"}
         lost = {site for site in lost if not os.path.lexists(self.layout.real(site + "/current"))}
-        lost -= {site_of(item.change) for item in ready if item.kind == "web.release"}
+        lost -= {
+            site_of(item.change) for item in ready if item.kind == "web.release" and item.change["action"] != "delete"
+        }
         for item in ready:
             if item.kind == "web.vhost" and item.old is None and site_of(item.change) in lost:
                 self._outcome(item.id, "failed", AgentError("content-missing", site_of(item.change)))
@@ -229,6 +221,7 @@ class Apply:
         journal = {
             "ids": sorted(entries),
             "entries": entries,
+            "old": {id_: manifest[id_] for id_ in entries if id_ in manifest},
             "before_reload": before,
             "reload": any(item.proposal is not None for item in items),
             "after_reload": [operation for item in items for operation in item.after],

@@ -15,8 +15,8 @@ from typing import Any
 
 from control_plane.drivers.host_state import AgentError, Layout
 
-_EMERG = re.compile(r"\[(?:emerg|alert|crit|error)\] (.*)")
-_WARN = re.compile(r"\[warn\] (.*)")
+_EMERG = re.compile(r"\[(?:emerg|alert|crit|error)\] (?:\d+#\d+: )?(.*)")
+_WARN = re.compile(r"\[warn\] (?:\d+#\d+: )?(.*)")
 _PLACE = re.compile(r"^(.*) in (/.+):(\d+)$")
 _DUMPED = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
 _PATH = re.compile(r'"(/[^"]+)"')

@@ -124,7 +124,7 @@ class HostFilesDriver:
             kind=row["kind"],
             owner_marker=row["owner"],
             attributes=attributes,
-            label=row["main"],
+            label=row["label"],
             hint=hint,
             token=f"{row['token']}|{row['site_dir'] or ''}|{','.join(row['have'])}",
             retiring_until=datetime.fromtimestamp(until, UTC) if until is not None else None,
@@ -189,6 +189,7 @@ class HostFilesDriver:
         row |= {
             "owner": owner,
             "main": payload["main"],
+            "label": change.resource.label,
             "site_dir": payload.get("site_dir"),
             "attributes": dict(change.resource.attributes),
             "retire_seconds": change.resource.retire_seconds,

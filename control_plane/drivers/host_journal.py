@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from control_plane.drivers.host_check import Service
-from control_plane.drivers.host_state import VERSION, Layout, load_journal
+from control_plane.drivers.host_state import VERSION, AgentError, Layout, load_journal
 
 STEPS = (
     "request.read",
@@ -29,6 +29,7 @@ STEPS = (
     "files.replaced",
     "reload.done",
     "clean.operation",
+    "stages.cleared",
     "journal.removed",
 )
 """Where a kill is tried in tests; `operation` is passed once for each rename."""
@@ -76,7 +77,7 @@ def sync(folder: Path) -> None:
 
 
 def clear_stages(layout: Layout) -> None:
-    """Remove what an earlier apply staged and did not finish. Only under the lock and without a journal."""
+    """Remove what an apply staged and does not need any more, finished or not. Only under the lock."""
     for stage in (*layout.stages, layout.candidate):
         if stage.is_symlink():
             stage.unlink()
@@ -125,9 +126,10 @@ class Commit:
         for operation in journal["after_reload"]:
             self._do(operation)
             self.faults.step("clean.operation")
+        clear_stages(self.layout)
+        self.faults.step("stages.cleared")
         self.layout.journal.unlink()
         self.faults.step("journal.removed")
-        clear_stages(self.layout)
 
     def recover(self) -> dict[str, Any] | None:
         """Finish what a killed apply left; returns its journal. Clears half-staged content in any case."""
@@ -138,9 +140,17 @@ class Commit:
             self.run(journal)
         return journal
 
+    def _blocked(self, name: str) -> str | None:
+        return self.layout.bad_parent(name, fresh=True) if name.startswith("/srv/sites/") else None
+
     def _do(self, operation: Operation) -> None:
         verb, name = operation[0], operation[1]
         path = self.layout.real(name)
+        blocked = self._blocked(operation[-1])
+        if blocked and verb in ("remove", "prune"):
+            return  # whatever a planted link leads to is not ours to remove
+        if blocked:
+            raise AgentError("link-in-the-way", blocked)
         if verb == "move":
             target = self.layout.real(operation[2])
             if path.is_symlink() or path.exists():

@@ -33,21 +33,17 @@ _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----",
 def observe(layout: Layout) -> dict[str, Any]:
     """`{resources: [...], foreign: [...]}`; raises AgentError when the manifest cannot be trusted."""
     manifest = load_manifest(layout)
-    journal = load_journal(layout)
-    unfinished: set[str] = set()
-    planned: Mapping[str, Any] = {}
-    if journal is not None:
-        unfinished = set(journal["ids"])
-        planned = journal["entries"]
+    journal = load_journal(layout) or {"ids": [], "entries": {}, "old": {}}
+    unfinished, planned = set(journal["ids"]), journal["entries"]
     resources: list[dict[str, Any]] = []
     known: set[str] = set()
+    sites: set[str] = set()
     for id_ in sorted(manifest.keys() | unfinished):
-        entry = planned.get(id_) or manifest.get(id_)
-        for half in (planned.get(id_), manifest.get(id_)):
-            known.update(half["files"] if half else ())
-        if entry is not None:
-            resources.append(_row(layout, id_, entry, id_ in unfinished, planned.get(id_)))
-    sites = {row["site_dir"] for row in resources if row["site_dir"]}
+        stages = [entry for entry in (planned.get(id_), manifest.get(id_), journal["old"].get(id_)) if entry]
+        for entry in stages:
+            known.update(entry["files"])
+            sites.add(entry.get("site_dir") or "")
+        resources.append(_row(layout, id_, stages[0], id_ in unfinished, planned.get(id_)))
     return {"resources": resources, "foreign": _foreign(layout, known, sites)}
 
 
@@ -59,6 +55,7 @@ def _row(
         "kind": entry["kind"],
         "owner": entry["owner"],
         "main": entry["main"],
+        "label": entry.get("label") or entry["main"],
         "attributes": entry["attributes"],
         "retiring_until": entry.get("retiring_until"),
         "have": [kept["release"] for kept in entry.get("kept", ()) if "stale" not in kept],
@@ -66,6 +63,7 @@ def _row(
     }
     if unfinished:
         row["unfinished"] = True
+        row["retiring_until"] = None  # so that a plan asks for the retirement again and it is finished
         row["token"] = token_of(planned, planned["files"]) if planned else "gone"
         return row
     seen = Seen(layout, entry)

@@ -92,6 +92,7 @@ class Stager:
             "kind": item.kind,
             "owner": change["owner"],
             "main": change["main"],
+            "label": change["label"],
             "site_dir": change.get("site_dir"),
             "attributes": change["attributes"],
             "retire_seconds": change["retire_seconds"],
@@ -276,7 +277,8 @@ def _release_folders(entry: Entry | None) -> list[str]:
 def unpack(archive: IO[bytes], target: Path) -> None:
     """Unpack a normalised tar of plain files and folders; anything else refuses the whole.
 
-    Times are not taken over, so that no two releases share an ETag.
+    Times are those of the archive, which the centre makes from the content: a page that stays the same keeps its
+    ETag from release to release, and one that changes never does. A time of zero is none.
     """
     target.mkdir(mode=0o755)
     target.chmod(0o755)
@@ -291,6 +293,8 @@ def unpack(archive: IO[bytes], target: Path) -> None:
                 if member.isfile():
                     source = members.extractfile(member)
                     write_file(path, source or b"", 0o644)
+                    if member.mtime > 0:
+                        os.utime(path, (member.mtime, member.mtime))
     except (tarfile.TarError, EOFError, FileExistsError) as error:
         raise AgentError("bad-archive", detail=str(error)) from None
 

@@ -6,12 +6,15 @@ ours nothing but `host_*` modules.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +80,15 @@ class Layout:
         """The name of a path, as in the manifest."""
         return str(path)[len(self._prefix) :]
 
-    def bad_parent(self, name: str) -> str | None:
-        """The name of a component between the sites' folder and `name` that is no plain directory of ours, if any."""
+    def bad_parent(self, name: str, fresh: bool = False) -> str | None:
+        """The name of a component between the sites' folder and `name` that is no plain directory of ours, if any.
+
+        `fresh` asks the disk again instead of remembering.
+        """
         current = "/srv/sites"
         for part in name[len(current) + 1 :].split("/")[:-1]:
             current = f"{current}/{part}"
-            if current not in self._plain:
+            if fresh or current not in self._plain:
                 found = _lstat(self.text(current))
                 if found is not None and not (stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()):
                     return current
@@ -171,6 +177,32 @@ def tree_state(listing: Mapping[str, str]) -> str:
     return "tree " + hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+@contextlib.contextmanager
+def locked(layout: Layout, write: bool, seconds: float) -> Iterator[None]:
+    """One writer or many readers at a time, so that no look falls into the middle of an apply. Raises AgentError."""
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_RDWR | os.O_CREAT if write else os.O_RDONLY)
+    try:
+        lock = os.open(layout.lock, flags, 0o600)
+    except FileNotFoundError:
+        if write:
+            raise AgentError("not-ready", layout.name(layout.ready)) from None
+        yield  # nobody ever wrote here
+        return
+    try:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(lock, (fcntl.LOCK_EX if write else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise AgentError("busy") from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(lock)
+
+
 def load_json(path: Path) -> Any:
     """The JSON value in a file of ours. Raises OSError or ValueError."""
     return json.loads(path.read_bytes())
@@ -202,12 +234,12 @@ def load_journal(layout: Layout) -> dict[str, Any] | None:
     """What an interrupted apply had decided to do, if there is one. Raises AgentError when it is garbled."""
     try:
         data = load_json(layout.journal)
-        if not isinstance(data["ids"], list) or not isinstance(data["before_reload"], list):
-            raise ValueError("fields have the wrong type")
+        if not {"ids", "entries", "old", "before_reload", "reload", "after_reload"} <= data.keys():
+            raise ValueError("fields are missing")
         return dict(data)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise AgentError("journal-garbled", layout.name(layout.journal), str(error)) from None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from control_plane.model.text import Text, t
 
 WORDS: Mapping[str, Text] = {
-    "not-ready": t("Host {host} was never prepared: {path} is not there. Run gasp up first."),
+    "not-ready": t("Host {host} was never prepared: {path} is not there. Run make up first."),
     "manifest-lost": t(
         "The list of what we manage on host {host} is gone ({path}). Put it back from a backup before any plan."
     ),
@@ -16,7 +16,7 @@ WORDS: Mapping[str, Text] = {
         "The list of what we manage on host {host} cannot be read ({path}: {detail}). Put it back from a backup."
     ),
     "journal-garbled": t("The record of an interrupted change on host {host} cannot be read ({path}: {detail})."),
-    "busy": t("Another apply has been at work on host {host} for too long; try again later."),
+    "busy": t("Another apply is at work on host {host}; try again when it has ended."),
     "cut-off": t("The connection to host {host} broke before everything was sent; nothing was changed."),
     "moved": t("It changed since the plan was made: {detail}. Plan again."),
     "exists": t("It exists by now, and is not as planned: {detail}. Plan again."),
@@ -39,7 +39,7 @@ WORDS: Mapping[str, Text] = {
         "Nothing was changed; mend that file first."
     ),
     "not-included": t(
-        "nginx.conf on host {host} does not read {path} relative to itself, so nothing can be checked. Run gasp up."
+        "nginx.conf on host {host} does not read {path} relative to itself, so nothing can be checked. Run make up."
     ),
     "reload-failed": t(
         "nginx on host {host} did not take over the new configuration: {detail}. Apply again to finish."

@@ -60,30 +60,37 @@ def run(argv: list[str], text: str, timeout: float) -> tuple[int, str]:
 
 # pages -------------------------------------------------------------------------------------------------------
 def pages(probes: list[Probe], options: dict[str, Any]) -> dict[str, Result]:
-    """All pages in one curl, several at a time; each transfer prints its number and its facts as JSON."""
+    """All pages of a scheme in one curl, several at a time; each transfer prints its number and its facts as JSON."""
     fetches = [fetch for probe in probes for fetch in _fetches(probe)]
     if not fetches:
         return {}
     if shutil.which("curl") is None:
         return {probe["id"]: unmeasured("no-tool", tool="curl") for probe in probes}
-    blocks = []
-    for number, (_, lines) in enumerate(fetches):
+    blocks: dict[str, list[str]] = {}
+    for number, (probe, lines) in enumerate(fetches):
         common = ["silent", "output = /dev/null", f"connect-timeout = {CONNECT_SECONDS}"]
         common += [f"max-time = {PAGE_SECONDS}", f'write-out = "{number} %{{json}}\\n"']
-        blocks.append("\n".join(common + list(options.get("curl", ())) + lines))
-    argv = ["curl", "--disable", "--parallel", "--parallel-max", str(PARALLEL), "--config", "-"]
-    budget = PAGE_SECONDS * (2 + len(fetches) // PARALLEL)
-    _, output = run(argv, "\nnext\n".join(blocks) + "\n", budget)
+        block = "\n".join(common + list(options.get("curl", ())) + lines)
+        blocks.setdefault(urlsplit(probe["spec"]["url"]).scheme, []).append(block)
     facts: dict[int, dict[str, Any]] = {}
-    for line in output.splitlines():
-        number_text, _, rest = line.partition(" ")
-        if number_text.isdigit() and rest.startswith("{"):
-            facts[int(number_text)] = json.loads(rest)
+    for of_scheme in blocks.values():  # apart: a curl that has seen HSTS once asks for no plain page any more
+        facts.update(_curl(of_scheme))
     by_probe: dict[str, list[dict[str, Any] | None]] = {}
     for number, (probe, _) in enumerate(fetches):
         by_probe.setdefault(probe["id"], []).append(facts.get(number))
     judge = {"http": _judge_page, "http_closed": _judge_closed}
     return {probe["id"]: judge[probe["kind"]](probe["spec"], by_probe[probe["id"]]) for probe in probes}
+
+
+def _curl(blocks: list[str]) -> dict[int, dict[str, Any]]:
+    argv = ["curl", "--disable", "--parallel", "--parallel-max", str(PARALLEL), "--config", "-"]
+    _, output = run(argv, "\nnext\n".join(blocks) + "\n", PAGE_SECONDS * (2 + len(blocks) // PARALLEL))
+    facts: dict[int, dict[str, Any]] = {}
+    for line in output.splitlines():
+        number, _, rest = line.partition(" ")
+        if number.isdigit() and rest.endswith("}"):  # the last line may be cut off when curl was too slow
+            facts[int(number)] = json.loads(rest)
+    return facts
 
 
 def _fetches(probe: Probe) -> list[tuple[Probe, list[str]]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from control_plane.drivers.archive_check import Checked, Limits, check_archive
-from control_plane.drivers.archives import Damaged, TooLarge, members
+from control_plane.drivers.archives import MIB, Content, Damaged, TooLarge, members
 from control_plane.model.errors import Invalid, NotFound, Problem
 from control_plane.model.text import t
 
@@ -54,9 +54,8 @@ class ReleaseFolder:
                 if place is None:
                     continue
                 size, digest = checked.contents[place]
-                with member.content() as content:
-                    hashed = _Hashing(content)
-                    tar.addfile(_info(place, size, digest), hashed)
+                hashed = _Hashing(member.content)
+                tar.addfile(_info(place, size, digest), hashed)
                 if hashed.hexdigest() != digest:
                     raise _changed(archive)
 
@@ -67,12 +66,15 @@ class ReleaseFolder:
         """
         if source["kind"] == "starter":
             return pack(source["render"]())
-        return self.path(source["release"]).read_bytes()
+        try:
+            return self.path(source["release"]).read_bytes()
+        except FileNotFoundError:
+            raise _unknown(source["release"]) from None
 
     def path(self, release_id: str) -> Path:
         """Where an uploaded release lies. Raises NotFound for an id that is none."""
         if not re.fullmatch(r"[0-9a-f]{32}", release_id):
-            raise NotFound(t("There is no release “{release}”.", release=release_id))
+            raise _unknown(release_id)
         return self._folder / f"{release_id}.tar"
 
 
@@ -91,17 +93,21 @@ def _new_file(target: Path) -> Iterator[IO[bytes]]:
             path.unlink(missing_ok=True)
 
 
+def _unknown(release_id: str) -> NotFound:
+    return NotFound(t("There is no release “{release}”.", release=release_id), t("See gasp sites list."))
+
+
 def _changed(archive: Path) -> Invalid:
     return Invalid([Problem("archive-changed", t("The archive changed while it was read."), where=archive.name)])
 
 
 class _Hashing(io.RawIOBase):
-    def __init__(self, source: IO[bytes]) -> None:
+    def __init__(self, source: Content) -> None:
         self._source = source
         self._digest = hashlib.sha256()
 
     def read(self, size: int = -1, /) -> bytes:
-        block = self._source.read(size)
+        block = self._source.read(size if size >= 0 else MIB)
         self._digest.update(block)
         return block
 

@@ -19,6 +19,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.exc import OperationalError
+
+from control_plane.model.errors import ControlPlaneError, PermanentError, TemporaryError
+from control_plane.model.text import t
 
 BUSY_SECONDS = 30
 #: Copies made before migrations that are kept beside the database.
@@ -58,12 +62,15 @@ class Database:
                 raise RuntimeError("a look is open in this thread: it cannot become a write")
             yield current[0]
             return
-        with self.engine.connect().execution_options(gasp_write=writing) as connection, connection.begin():
-            self._local.current = (connection, writing)
-            try:
-                yield connection
-            finally:
-                self._local.current = None
+        try:
+            with self.engine.connect().execution_options(gasp_write=writing) as connection, connection.begin():
+                self._local.current = (connection, writing)
+                try:
+                    yield connection
+                finally:
+                    self._local.current = None
+        except OperationalError as error:
+            raise _explained(error) from error
 
     def _begin(self, connection: Connection) -> None:
         writing = connection.get_execution_options().get("gasp_write", True)
@@ -82,12 +89,18 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(migrations).replace("%", "%%"))
         config.set_main_option("path_separator", "newline")
-        head = ScriptDirectory.from_config(config).get_current_head()
+        script = ScriptDirectory.from_config(config)
+        head = script.get_current_head()
         if self.path is not None:
             self.path.touch(mode=0o600)
         before = self.revision()
         if before == head:
             return
+        if before is not None and before not in {revision.revision for revision in script.walk_revisions()}:
+            raise PermanentError(
+                t("The database is at revision {revision}, which this version does not know.", revision=before),
+                t("Use the version that wrote it, or a newer one."),
+            )
         if self.sqlite and before is not None:
             self._copy(before)
         if self.sqlite and self.path is not None:
@@ -117,6 +130,18 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _explained(error: OperationalError) -> ControlPlaneError:
+    reason = str(error.orig)
+    if "locked" in reason or "busy" in reason:
+        return TemporaryError(
+            t("The database was busy for more than {seconds} s.", seconds=BUSY_SECONDS), t("Try again.")
+        )
+    return TemporaryError(
+        t("The database cannot be used: {reason}.", reason=reason),
+        t("Look at the disk's free space and at the owner and mode of the state folder."),
+    )
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 
 from control_plane.model.run import Actor
 from control_plane.store.database import Database
@@ -19,11 +19,6 @@ Clock = Callable[[], datetime]
 def opaque(prefix: str) -> str:
     """`prefix` and 12 random characters of lower-case base32 (60 bits)."""
     return prefix + base64.b32encode(secrets.token_bytes(10)).decode().lower()[:12]
-
-
-def actor_names(connection: Connection) -> dict[str, str]:
-    """Names by key."""
-    return {row.key: row.name for row in connection.execute(select(actors.c.key, actors.c.name))}
 
 
 class ActorRepository:

@@ -261,13 +261,15 @@ def _verdict(plan: Plan, any_steps: bool, counts: Mapping[str, int], left: Seque
     bad = sum(counts.get(state, 0) for state in ("failed", "refused", "unknown", "held"))
     done = counts.get("applied", 0) + counts.get("already", 0)
     conflicts = sum(1 for c in plan.changes if c.action == "conflict")
+    if plan.unmeasured and not counts.get("failed", 0) + counts.get("refused", 0) + counts.get("unknown", 0):
+        parts = ", ".join(u.part for u in plan.unmeasured)
+        return RunState.COULD_NOT_MEASURE, t(
+            "{done} changes done, {held} wait; not seen: {parts}.", done=done, held=counts.get("held", 0), parts=parts
+        )
     if bad and not done:
         return RunState.FAILED, t("Nothing was changed; {bad} changes failed.", bad=bad)
     if bad or left:
         return RunState.PARTLY, t("{done} changes done, {bad} not.", done=done, bad=max(bad, len(left)))
-    if plan.unmeasured:
-        parts = ", ".join(u.part for u in plan.unmeasured)
-        return RunState.COULD_NOT_MEASURE, t("{done} changes done; not seen: {parts}.", done=done, parts=parts)
     if plan.broken:
         names = ", ".join(name for name, _ in plan.broken)
         return RunState.PARTLY, t("{done} changes done; could not be computed: {names}.", done=done, names=names)

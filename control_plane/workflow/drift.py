@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from control_plane.model.errors import Invalid, NotFound, Problem
 from control_plane.model.plan import Change
-from control_plane.model.resource import Attributes, content_hash
+from control_plane.model.resource import Attributes, CouldNotMeasure, content_hash
 from control_plane.model.run import Actor
 from control_plane.model.scope import Scope, parse_scope
 from control_plane.model.text import t
@@ -53,7 +53,7 @@ class Drift:
                     "reason": entry.reason,
                 }
             )
-        return rows
+        return rows + [_unseen(look) for look in picture.plan.unmeasured]
 
     def keep(self, ids: Sequence[str], until: str, reason: str, actor: Actor) -> list[dict[str, Any]]:
         """Leave the found states alone until the end of a day in Asia/Shanghai."""
@@ -96,6 +96,13 @@ class Drift:
                 t("Did you mean {near}?", near=near[0]) if near else t("See gasp drift list."),
             )
         return found
+
+
+def _unseen(look: CouldNotMeasure) -> dict[str, Any]:
+    """A part that was not seen is a row of its own, so that no drift is never read from no sight."""
+    nothing = dict.fromkeys(("kind", "tenant", "offering", "before", "after", "kept_until"))
+    what = {"id": look.part, "label": look.part, "part": look.part, "action": "unmeasured"}
+    return {**nothing, **what, "reason": str(look.reason)}
 
 
 def _row(change: Change, until: datetime | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ about the tenants it brings and nothing about others: who is absent from a folde
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from control_plane.model.errors import Invalid, Problem, StalePlan
@@ -35,7 +37,7 @@ _FIXED = ("name", "domain", "base_dn")
 
 @dataclass
 class Preview:
-    """What an import does. `differences` lists it field by field; `warnings` stop nothing."""
+    """What an import does: `differences` field by field, `warnings` that stop nothing, `digest` over all of it."""
 
     digest: str
     encoding: str
@@ -53,6 +55,12 @@ class Preview:
     def empty(self) -> bool:
         """Nothing would change."""
         return not (self.create or self.update or self.end or self.estate)
+
+    def seal(self) -> None:
+        """Make `digest` cover, besides the files, what they change."""
+        effect = [self.create, self.update, self.end, self.estate, [d.as_json() for d in self.differences]]
+        content = orjson.dumps([self.digest, effect], option=orjson.OPT_SORT_KEYS)
+        self.digest = hashlib.sha256(content).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """See `Client.preview_import`."""
@@ -98,19 +106,22 @@ class Importer:
             return preview
 
     def commit(self, path: Path, actor: Actor, *, digest: str | None = None) -> dict[str, Any]:
-        """Import; `digest` (of a preview) guards against files that changed since. Returns the preview and `import`,
-        the number of this import (None when nothing changed)."""
+        """Import; `digest` (of a preview) guards against files or a state of the centre that changed since.
+
+        Returns the preview and `import`, the number of this import (None when nothing changed).
+        """
         documents = read_documents(path)
-        if digest is not None and digest != documents.digest:
-            raise StalePlan(
-                t("The files have changed since the preview."), t("Look at a new preview before importing.")
-            )
         preview = Preview(documents.digest, documents.encoding, documents.encodings)
         number = None
         try:
             with self.store.transaction():
                 number = self.store.estate.record_import(actor, documents.digest, {"path": path.name})
                 _Work(self, documents, preview, actor, f"import {number}").run()
+                if digest not in (None, preview.digest):
+                    raise StalePlan(
+                        t("The files, or what they would change, are not what the preview showed."),
+                        t("Look at a new preview before importing."),
+                    )
                 if preview.empty:
                     raise _RolledBack
         except _RolledBack:
@@ -168,6 +179,7 @@ class _Work:
             raise Invalid(sorted(errors, key=lambda p: (p.where or "", p.line or 0, p.field or "")))
         self.preview.warnings = [p for p in self.problems if p.severity == "warning"]
         self.preview.absent = sorted(others) if self.documents.whole else []
+        self.preview.seal()
 
     def _estate_document(self, inhabited: bool) -> EstateDocument | None:
         known = self.store.estate.document()
@@ -223,6 +235,8 @@ class _Work:
             self._unused_people(candidate)
             for number, subscription in enumerate(candidate.document.subscriptions):
                 name = f"{candidate.code}/{subscription.offering}"
+                if name in wanted:
+                    continue  # reported as doubled
                 wanted.add(name)
                 self.places[name] = candidate, number
                 spec = self._spec(candidate, number, active.get(name))
@@ -259,7 +273,7 @@ class _Work:
             if not subscription.spec:
                 return {}, None
             text = t("“{name}” is not operated here and takes no settings.", name=offering.id)
-            self.problems.append(candidate.problem("no-settings", (*path, "spec"), text, t("Write “spec: {{}}”.")))
+            self.problems.append(candidate.problem("no-settings", (*path, "spec"), text, t("Write “spec: {}”.")))
             return None
         spec = dict(subscription.spec)
         if self._declares(offering.id, "people") and "people" not in spec:

@@ -15,7 +15,7 @@ from control_plane.model.errors import Problem
 from control_plane.model.text import t
 
 MAX_DEPTH = 20
-MAX_VALUES = 200_000
+MAX_VALUES = 50_000
 Path = tuple[str | int, ...]
 _STRING = "tag:yaml.org,2002:str"
 _MAPPING = "tag:yaml.org,2002:map"
@@ -221,7 +221,7 @@ def _syntax(error: Any, text: str, where: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:
         position = getattr(error, "position", None)
-        line = text.count("\n", 0, position) + 1 if isinstance(position, int) else 1
+        line = text.encode()[:position].count(b"\n") + 1 if isinstance(position, int) else 1
         return Problem(
             "bad-character",
             t("The file holds a character that is not allowed in text."),

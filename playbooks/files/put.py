@@ -7,6 +7,7 @@ Must not print contents or secrets: the answer on standard output names paths on
 from __future__ import annotations
 
 import base64
+import fcntl
 import grp
 import hashlib
 import json
@@ -132,6 +133,8 @@ def put(role: dict) -> dict:
     if missing:
         return {"missing": missing, "changed": [], "activated": False}
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # One at a time: a run that was killed on the other side may still be at work here. Freed when this process ends.
+    fcntl.flock(os.open(STATE, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_EX)
     stamp, pending = STATE / role["name"], STATE / f"{role['name']}.pending"
     changed = [entry["path"] for entry in role.get("folders", []) if folder(entry)]
     entries = role.get("files", [])

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ import dns.zone
 import pytest
 
 from control_plane.drivers.dns import DnsDriver
+from control_plane.drivers.dns_wire import decode
 from control_plane.model.plan import Memory, Plan, diff
 from control_plane.model.ports import Outcome
 from control_plane.model.resource import Look, Measured, Owner, Resource, content_hash
@@ -271,78 +272,96 @@ def bind(tmp_path: Path) -> Iterator[Bind]:
         yield running
 
 
-class Proxy:
+class Listener:
+    """Accepts connections on a loopback port, each served by a thread of its own."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._threads.append(threading.Thread(target=self._serve, args=(client,), daemon=True))
+            self._threads[-1].start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            client.settimeout(60)
+            self.handle(client)
+
+    def handle(self, client: socket.socket) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(timeout=60)
+
+
+class Proxy(Listener):
     """A TCP relay in front of a server that can hurt the connection.
 
-    `cut_after`: octets of the server's answer that pass before the client sees a reset;
-    `lose_answer`: numbers (from 0) of the connections' messages whose answer is swallowed;
-    `delay_connection`: callables run before a message is handed on.
+    `cut_after`: octets of a transfer that pass before the client sees a reset; `lose_update_answers`:
+    how many answers to updates are swallowed; `before_update`: called before an update is handed on;
+    `answer_update`: may answer an update instead of the server.
     """
 
     def __init__(self, port: int) -> None:
         self.target = port
         self.cut_after: int | None = None
         self.lose_update_answers = 0
-        self.before_update: list[object] = []
+        self.before_update: list[Callable[[], object]] = []
+        self.answer_update: Callable[[bytes], bytes | None] = lambda question: None
         self.updates = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        super().__init__()
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                self._relay(client)
-            except OSError:
-                pass
-            finally:
-                client.close()
-
-    def _relay(self, client: socket.socket) -> None:
+    def handle(self, client: socket.socket) -> None:
         with socket.create_connection(("127.0.0.1", self.target)) as server:
+            server.settimeout(60)
             while question := read_message(client):
                 update = (question[2] >> 3) & 15 == 5
                 if update:
                     self.updates += 1
                     for action in self.before_update:
-                        assert callable(action)
                         action()
+                    made_up = self.answer_update(question)
+                    if made_up is not None:
+                        client.sendall(struct.pack("!H", len(made_up)) + made_up)
+                        continue
                 server.sendall(struct.pack("!H", len(question)) + question)
-                if update and self.lose_update_answers:
-                    self.lose_update_answers -= 1
-                    read_message(server)
-                    return
-                if update:
-                    answer = read_message(server)
-                    client.sendall(struct.pack("!H", len(answer)) + answer)
-                else:
+                if not update:
                     self._pass_on(server, client)
                     return
+                answer = read_message(server)
+                if not answer or self.lose_update_answers:
+                    self.lose_update_answers -= bool(answer)
+                    return
+                client.sendall(struct.pack("!H", len(answer)) + answer)
 
     def _pass_on(self, server: socket.socket, client: socket.socket) -> None:
+        """Hand on whole messages until the transfer's client has gone or the cut."""
         left = self.cut_after
-        client.settimeout(0.2)
-        server.settimeout(60)
-        while piece := server.recv(4096):
+        while left != 0 and (answer := read_message(server)):
+            piece = struct.pack("!H", len(answer)) + answer
             if left is not None:
                 piece = piece[:left]
                 left -= len(piece)
             client.sendall(piece)
-            if left == 0:
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if left is None and ends_transfer(answer):
                 return
-            with contextlib.suppress(BlockingIOError):
-                if client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
-                    return
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    def close(self) -> None:
-        self._listener.close()
-        self._thread.join(timeout=10)
+
+def ends_transfer(answer: bytes) -> bool:
+    rows = decode(answer).answer
+    return not rows or (len(rows) > 1 and rows[-1][1] == 6)
 
 
 def read_message(sock: socket.socket) -> bytes:
@@ -362,28 +381,13 @@ def read_message(sock: socket.socket) -> bytes:
     return found
 
 
-class Script:
+class Script(Listener):
     """A server that answers each question with what a function makes of it, then closes."""
 
-    def __init__(self, answer: object) -> None:
-        self._answer = answer
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+    def __init__(self, answers: Callable[[bytes], list[bytes]]) -> None:
+        self._answers = answers
+        super().__init__()
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            with client, contextlib.suppress(OSError):
-                question = read_message(client)
-                assert callable(self._answer)
-                for answer in self._answer(question):
-                    client.sendall(struct.pack("!H", len(answer)) + answer)
-
-    def close(self) -> None:
-        self._listener.close()
-        self._thread.join(timeout=10)
+    def handle(self, client: socket.socket) -> None:
+        for answer in self._answers(read_message(client)):
+            client.sendall(struct.pack("!H", len(answer)) + answer)

@@ -107,9 +107,11 @@ class PrivateNginx:
         """SHA-256 of the certificate that a client is shown for a name."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection(("127.0.0.1", self.https), timeout=10) as plain:
-            with context.wrap_socket(plain, server_hostname=host) as secured:
-                return sha256(secured.getpeercert(True) or b"").hexdigest()
+        with (
+            socket.create_connection(("127.0.0.1", self.https), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secured,
+        ):
+            return sha256(secured.getpeercert(True) or b"").hexdigest()
 
     def test(self) -> bool:
         """Whether nginx could start from what is live, as after a reboot."""
@@ -230,7 +232,7 @@ class Bench:
     ) -> list[Resource]:
         """The three resources of a site `<code>.qingdao.test`."""
         main = f"{code}.qingdao.test"
-        owner = Owner(f"t_{code}", code, "public_site")
+        owner = Owner(f"t_{code.partition('.')[0]}", code, "public_site")
         self.owners[owner.marker] = owner
         folder = f"{owner.tenant_id}/{main}"
         text = self.nginx.vhost(main, folder, extra)

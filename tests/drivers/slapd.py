@@ -147,8 +147,8 @@ class Slapd:
 
 
 @contextmanager
-def running_slapd(folder: Path) -> Iterator[Slapd]:
-    """A server with the base tree in `folder`; ends, and its data go, with the block."""
+def running_slapd(folder: Path, *, without: str = "") -> Iterator[Slapd]:
+    """A server with the base tree in `folder`; ends, and its data go, with the block. `without`: an overlay."""
     authority = Authority(folder / "ca")
     certificate, key = authority.issue(NAME)
     variables = {
@@ -177,7 +177,8 @@ def running_slapd(folder: Path) -> Iterator[Slapd]:
     )
     for number, name in enumerate(("config.ldif", "base.ldif")):
         ldif = folder / name
-        ldif.write_text(templates.get_template(f"{name}.j2").render(variables))
+        entries = templates.get_template(f"{name}.j2").render(variables).split("\n\n")
+        ldif.write_text("\n\n".join(e for e in entries if not without or f"}}{without},olcDatabase" not in e))
         command = ["/usr/sbin/slapadd", "-n", str(number), "-F", str(folder / "config"), "-l", str(ldif)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr

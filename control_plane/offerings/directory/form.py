@@ -13,7 +13,7 @@ from control_plane.model.tenant import Document
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ONE_LINE)]
 Uid = Annotated[str, StringConstraints(strip_whitespace=True, pattern=UID.pattern)]
-GroupName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9._-]{1,63}$")]
+GroupName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9._-]{0,63}$")]
 ServiceName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9-]{0,14}[a-z0-9]$")]
 #: RFC 5321 mailbox, ASCII only (the attribute's syntax is IA5String).
 Mail = Annotated[

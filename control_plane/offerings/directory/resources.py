@@ -72,7 +72,9 @@ def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
     services = [service_uid(subscription.tenant.code, service.name) for service in spec.services]
     uids = [(f"people[{i}].uid", person.uid) for i, person in enumerate(spec.people)]
     problems += _doubles([*uids, *((f"services[{i}].name", uid) for i, uid in enumerate(services))])
-    problems += _doubles([(f"people[{i}].first_uid", p.subject) for i, p in enumerate(spec.people)])
+    reported = {problem.field for problem in problems}
+    subjects = [(f"people[{i}].{'first_uid' if p.first_uid else 'uid'}", p.subject) for i, p in enumerate(spec.people)]
+    problems += [problem for problem in _doubles(subjects) if problem.field not in reported]
     problems += _doubles([(f"groups[{i}].name", group.name) for i, group in enumerate(spec.groups)])
     groups = {group.name for group in spec.groups}
     for i, person in enumerate(spec.people):

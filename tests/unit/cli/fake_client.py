@@ -29,6 +29,7 @@ def change(action: str, number: int = 1, **more: Any) -> Json:
         "offering": "public_site",
         "reason": {"create": "new", "update": "changed", "delete": "removed"}.get(action, "foreign-in-the-way"),
         "destroys_data": False,
+        "hand_made": False,
         "in_the_way": "TXT dagj (hand-made)" if action == "conflict" else None,
         "before": before,
         "after": after,
@@ -58,6 +59,7 @@ def plan(*changes: Json, **more: Any) -> Json:
         "changes": list(changes),
         "foreign": [],
         "unmeasured": [],
+        "broken": [],
         "kept": [],
         "retiring": [],
         "guards": [],
@@ -66,6 +68,13 @@ def plan(*changes: Json, **more: Any) -> Json:
 
 
 GUARD = {"code": "destroys-data", "detail": "1 deletion destroys data of dagj: old.admin.", "confirm": "dagj"}
+
+
+UNSEEN_DRIFT = {
+    **dict.fromkeys(("kind", "tenant", "offering", "before", "after", "kept_until")),
+    **{"id": "dns:qingdao.test", "label": "dns:qingdao.test", "part": "dns:qingdao.test"},
+    **{"action": "unmeasured", "reason": "SERVFAIL"},
+}
 
 
 def run(state: str = "done", **more: Any) -> Json:
@@ -101,6 +110,7 @@ EVENTS = [
     ("run.created", {"scope": "tenant:dagj", "actor": "a1", "kind": "apply"}),
     ("run.leased", {"token": 7}),
     ("plan.observed", {"digest": DIGEST, "summary": {"create": 3}, "reads": 6, "unmeasured": []}),
+    ("plan.confirmed", {"digest": DIGEST, "steps": 3, "affected_tenants": ["dagj"], "generations": {}}),
     ("part.started", {"part": "dns:qingdao.test", "changes": 3}),
     ("part.progress", {"done": 2, "total": 3, "parts": {"dns:qingdao.test": [2, 3]}}),
     (
@@ -265,15 +275,26 @@ ANSWERS: dict[str, Any] = {
     },
     "preview_import": {
         "digest": "c" * 64,
-        "encoding": "utf-8",
+        "encoding": "UTF-8",
+        "encodings": {"fgw.yaml": "GB18030"},
         "create": ["dagj"],
         "update": [{"code": "fgw", "fields": ["names.en"]}],
         "unchanged": ["sjj"],
         "end": [],
-        "estate": {"name": "qingdao"},
+        "absent": ["czj"],
+        "estate": {},
+        "warnings": [
+            {
+                "code": "main-name",
+                "where": "fgw.yaml",
+                "line": 3,
+                "pointer": "names",
+                "detail": "No Chinese name.",
+                "remedy": None,
+            }
+        ],
     },
-    "import_tenants": {"digest": "c" * 64, "create": ["dagj"], "update": [{"code": "fgw", "fields": ["names.en"]}]},
-    "export_tenants": {"files": ["/tmp/x/fgw.yaml"]},
+    "export_tenants": {"folder": "/tmp/x", "files": ["fgw.yaml"]},
     "preview_offboard": {
         "code": "dagj",
         "plan": plan(change("delete")),
@@ -338,7 +359,13 @@ ANSWERS: dict[str, Any] = {
 }
 ANSWERS["drift_keep"] = ANSWERS["drift_accept"] = ANSWERS["drift"]
 ANSWERS["rollback_release"] = ANSWERS["activate_release"]
-ANSWERS["diff_tenants"] = ANSWERS["preview_import"]
+ANSWERS["import_tenants"] = {**ANSWERS["preview_import"], "import": 7}
+ANSWERS["diff_tenants"] = {
+    **ANSWERS["preview_import"],
+    "differences": [
+        {"code": "fgw", "field": "names.en", "before": "DRC", "after": "Development and Reform Commission"}
+    ],
+}
 ANSWERS["run_probes"] = [{**ANSWERS["probes"][0], "state": "passed", "at": AT, "seconds": 0.12, "detail": "200"}]
 
 

@@ -20,7 +20,7 @@ from control_plane.model.run import RunState
 from control_plane.model.text import t
 
 from .conftest import Gasp
-from .fake_client import GUARD, change, guarded_apply, plan, run
+from .fake_client import GUARD, UNSEEN_DRIFT, change, guarded_apply, plan, run
 
 EMPTY = plan()
 UNSEEN = plan(unmeasured=[{"part": "dns:qingdao.test", "reason": "SERVFAIL"}])
@@ -45,6 +45,7 @@ RUN_CODES = {
         (plan(change("create")), ["--exit-code"], 3),
         (plan(change("conflict")), ["--exit-code"], 3),
         (UNSEEN, [], 6),
+        (plan(broken=[{"subscription": "fgw/public_site", "reason": "no host"}]), [], 1),
         (UNSEEN, ["--exit-code"], 6),
     ],
 )
@@ -233,6 +234,21 @@ def test_probes_and_doctor_say_what_is_wrong_by_their_code(gasp: Gasp) -> None:
     assert gasp("probes", "run", run_probes=[result("unmeasured"), result("failed")]).code == 1
     assert gasp("doctor").code == 0
     assert gasp("doctor", doctor=[{"check": "x", "state": "failed", "detail": "", "remedy": None}]).code == 1
+
+
+def test_what_was_not_seen_is_not_called_nothing(gasp: Gasp, tmp_path: object) -> None:
+    listed = gasp("drift", "list", drift=[UNSEEN_DRIFT])
+    assert listed.code == 6
+    assert "Could not measure dns:qingdao.test: SERVFAIL" in listed.out
+    assert "No hand-made changes" not in listed.out + listed.err
+    assert gasp("drift", "list", "-o", "json", drift=[UNSEEN_DRIFT]).code == 6
+    preview = {"code": "dagj", "plan": UNSEEN, "subscriptions": ["x"], "people": 0, "sites": 0, "releases": 0}
+    preview["retiring_seconds"] = 0
+    for options in (["--dry-run"], ["--confirm=dagj", "--archive", f"{tmp_path}/a"]):
+        answer = gasp("tenants", "offboard", "dagj", *options, preview_offboard=preview)
+        assert answer.code == 6
+        assert "0 people" not in answer.out + answer.err
+        assert not answer.client.acted
 
 
 def test_follow_gives_up_in_time(gasp: Gasp) -> None:

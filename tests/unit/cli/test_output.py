@@ -151,7 +151,8 @@ class TestTables:
     def test_numbers_are_to_the_right_and_grouped(self) -> None:
         assert plain(12345) == "12,345"
         assert plain(True) == "yes"
-        assert plain([]) == "–"
+        assert plain([]) == plain({}) == "–"
+        assert plain([{"name": "王工", "phone": None}, {}]) == "name=王工, phone=–, –"
 
     @given(st.text(alphabet="ab 市局，。", max_size=80), st.integers(8, 40))
     @settings(derandomize=True, deadline=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from control_plane.drivers.dns_wire import DecodeError, type_number
@@ -137,6 +139,23 @@ def test_a_marker_exists_for_every_name(name: str) -> None:
     assert marker_label(name).isalnum()
     assert len(marker_label(name)) == 32
     assert parse_marker(marker_value(OWNER, name, ["TXT", "A"])) == (OWNER, name, ["A", "TXT"])
+
+
+@pytest.mark.parametrize("change", [str.upper, lambda s: s[:-1], lambda s: s + "a", lambda s: "0" + s[1:]])
+def test_a_marker_stands_at_its_hash_and_nowhere_else(change: Callable[[str], str]) -> None:
+    wanted = marker_label("fgw.qingdao.test")
+    at = f"{change(wanted)}._gasp.{ZONE}"
+    seen, _ = read(A, (at, "TXT", marker_value(OWNER, "fgw.qingdao.test", ["A"]))).observed()
+    assert not seen
+
+
+def test_a_hash_with_leading_zeros_is_told_from_its_shorter_spellings() -> None:
+    name = next(f"n{n}.{ZONE}" for n in range(10_000) if marker_label(f"n{n}.{ZONE}").startswith("a"))
+    label, row = marker_label(name), (name, "A", "192.0.2.1")
+    value = marker_value(OWNER, name, ["A"])
+    assert read(row, (f"{label}._gasp.{ZONE}", "TXT", value)).observed()[0]
+    for other in (label[1:4] + "_" + label[4:], label[1:], "+" + label[1:], "0" + label[1:]):
+        assert not read(row, (f"{other}._gasp.{ZONE}", "TXT", value)).observed()[0]
 
 
 @pytest.mark.parametrize(

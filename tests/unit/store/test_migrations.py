@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import select
 
+from control_plane.model.errors import PermanentError, TemporaryError
 from control_plane.store.database import BACKUPS, MIGRATIONS, Database
-from control_plane.store.tables import metadata
+from control_plane.store.tables import actors, metadata
 
 FAILING = '''
 """Adds a column, then fails."""
@@ -68,6 +70,21 @@ def test_failed_migration_leaves_everything_as_it_was(store, actor, tmp_path, mi
     assert dump(copy) == before
     assert copy.stat().st_mode & 0o777 == 0o600
     assert store.actors.get("local:test") == actor
+
+
+def test_a_database_of_a_newer_version_is_refused(store, migrations):
+    add(migrations, "9001", "0001", "pass")
+    store.database.upgrade(migrations)
+    with pytest.raises(PermanentError, match="9001"):
+        store.upgrade()
+
+
+@pytest.mark.parametrize("what", ["no table", "no folder"])
+def test_a_database_that_cannot_be_used_says_so(tmp_path, what):
+    database = Database(f"sqlite:///{tmp_path / ('x.db' if what == 'no table' else 'none/x.db')}")
+    with pytest.raises(TemporaryError), database.read() as connection:
+        connection.execute(select(actors))
+    database.close()
 
 
 def test_copies_before_migrations_are_few(store, tmp_path, migrations):

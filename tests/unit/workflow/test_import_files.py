@@ -114,8 +114,9 @@ CONTENT = {
     "UTF-16": (codecs.BOM_UTF16_LE + GOOD.encode("utf-16-le"), "wrong-encoding"),
     "Latin-1": ("names: Müllerß\n".encode("latin-1") * 3, "wrong-encoding"),
     "half a character": (GOOD.encode() + b"# \xe5\x9b", "wrong-encoding"),
-    "deep": (b"a: " + b"[" * 100_000, "too-deep"),
-    "long": (b"a: [" + b"1," * 250_000 + b"1]", "too-many-values"),
+    "deep": (b"a: " + b"[" * 30, "too-deep"),
+    "very deep": (b"a: " + b"[" * 100_000, "bad-yaml"),
+    "long": (b"a: [" + b"1," * 60_000 + b"1]", "too-many-values"),
     "huge": (b"#" * (5 << 20), "too-large"),
     "laughs": (
         b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
@@ -218,8 +219,8 @@ def test_people_that_nobody_takes(office):
 
 
 AWKWARD = [
-    "买买提·阿卜杜热合曼", "𠮷田", "王", "O'Brien", '王小明 "老王"', '张三, "小张" + 1 \\ <测试>;=#', "#123", "=SUM(A1)",
-    "@周", "+吴", "-郑", "'=quoted", "''=twice", "'plain", "Smith, John", "刘\u3000洋", "*)(uid=*",
+    "买买提·阿卜杜热合曼", "𠮷田", "王", "O'Brien", '王小明 "老王"', '张三, "小张" + 1 \\ <测试>;=#', "#123",
+    "=SUM(A1)", "@周", "+吴", "-郑", "'=quoted", "''=twice", "'plain", "Smith, John", "刘\u3000洋", "*)(uid=*",
 ]  # fmt: skip
 
 

@@ -1,0 +1,100 @@
+"""Hands of a person who goes behind the control plane's back: edits zones, the directory and web hosts directly."""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import dns.query
+import dns.tsigkeyring
+import dns.update
+import dns.zone
+
+from tests.conftest import Centre
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import ldap3
+
+BASE = "dc=qingdao,dc=test"
+
+
+def address(centre: Centre, host: str) -> str:
+    """Core IPv4 address of a host."""
+    return next(h["ipv4"] for h in centre.json("lab", "status")["hosts"] if h["name"] == host)
+
+
+class Names:
+    """The primary name server, by hand."""
+
+    def __init__(self, centre: Centre) -> None:
+        self.centre = centre
+        self.server = address(centre, "ns1")
+        self.keyring = dns.tsigkeyring.from_text({"gasp-internal.": centre.secret("tsig-internal")})
+
+    def update(self, zone: str, *acts: Sequence[Any]) -> None:
+        """Send one update; each act is (verb, name, …) as `dns.update.Update` has them."""
+        message = dns.update.Update(zone, keyring=self.keyring, keyalgorithm="hmac-sha256")
+        for verb, *arguments in acts:
+            getattr(message, verb)(*arguments)
+        answer = dns.query.tcp(message, self.server, timeout=10)
+        assert answer.rcode() == 0, answer
+
+    def transfer(self, zone: str, server: str | None = None) -> dict[tuple[str, str], set[str]]:
+        """Every record set of a zone except SOA: (name, type) → values."""
+        made = dns.zone.Zone(zone)
+        query, _ = dns.xfr.make_query(made, keyring=self.keyring, keyalgorithm="hmac-sha256")
+        dns.query.inbound_xfr(server or self.server, made, query, timeout=10)
+        found: dict[tuple[str, str], set[str]] = {}
+        for name, ttl, rdata in made.iterate_rdatas():
+            kind = dns.rdatatype.to_text(rdata.rdtype)
+            if kind != "SOA":
+                found.setdefault((str(name), kind), set()).add(f"{ttl} {rdata.to_text()}")
+        return found
+
+
+class Directory:
+    """The directory server, as its administrator."""
+
+    def __init__(self, centre: Centre) -> None:
+        self.centre = centre
+        self.server = ldap3.Server(
+            address(centre, "directory"),
+            port=636,
+            use_ssl=True,
+            get_info=ldap3.NONE,
+            tls=ldap3.Tls(
+                validate=ssl.CERT_REQUIRED,
+                ca_certs_file=str(centre.state / "ca" / "ca.pem"),
+                valid_names=["directory.core.qingdao.test"],
+            ),
+        )
+
+    @contextmanager
+    def bind(self, dn: str, password: str) -> Iterator[Any]:
+        """A bound connection; raises LDAPBindError."""
+        connection = ldap3.Connection(self.server, dn, password, check_names=False, receive_timeout=20)
+        try:
+            if not connection.bind():
+                raise ldap3.core.exceptions.LDAPBindError(connection.result["description"])
+            yield connection
+        finally:
+            if connection.socket is not None:
+                connection.socket.close()
+
+    def admin(self) -> Any:
+        """As the root DN, which no policy binds."""
+        return self.bind(f"cn=admin,{BASE}", self.centre.secret("ldap-admin"))
+
+    def everything(self) -> dict[str, Any]:
+        """All entries below ou=tenants with their own and operational attributes that do not change by reading."""
+        with self.admin() as connection:
+            rows = list(
+                connection.extend.standard.paged_search(
+                    f"ou=tenants,{BASE}", "(objectClass=*)", attributes=["*", "entryCSN"], paged_size=500
+                )
+            )
+        return {row["dn"]: row["raw_attributes"] for row in rows if row["type"] == "searchResEntry"}

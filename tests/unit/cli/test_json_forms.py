@@ -1,0 +1,175 @@
+"""Every answer has the documented form, and the documents say what the program does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from control_plane.cli.base import Group
+from control_plane.cli.main import gasp as root
+from control_plane.model.errors import Invalid, Problem
+from control_plane.model.plan import Memory, diff
+from control_plane.model.resource import CouldNotMeasure, Foreign, Kind, Measured, Observed, Owner, Resource
+from control_plane.model.text import t
+
+from .conftest import Gasp
+from .fake_client import AT
+
+ROOT = Path(__file__).parents[3]
+DOCUMENT = yaml.safe_load((ROOT / "docs/json-forms.yaml").read_text("utf-8"))
+VERBS = {
+    "plan": "plan",
+    "runs undo 482": "plan",
+    "apply 7f3a9c1e --yes": "run",
+    "runs show 482": "run",
+    "runs stop 482": "run",
+    "runs resume 482 --yes": "run",
+    "drift revert dns:fgw.qingdao.test/A --yes": "run",
+    "runs list": "runs",
+    "explain x": "explain",
+    "status": "status",
+    "doctor": "doctor",
+    "hosts list": "hosts",
+    "hosts show web": "host",
+    "accounts list": "accounts",
+    "tenants list": "tenants",
+    "tenants show fgw": "tenant",
+    "tenants import / --yes": "import",
+    "tenants import / --dry-run": "import",
+    "tenants diff /": "diff",
+    "tenants export {folder}/new": "export",
+    "tenants offboard dagj --dry-run": "offboard_preview",
+    "tenants offboard dagj --confirm=dagj --archive {folder}/a": "receipt",
+    "drift list": "drift",
+    "drift keep x --until 2027-01-31 --reason y --yes": "drift",
+    "drift accept x --reason y --yes": "drift",
+    "sites list": "sites",
+    "sites publish s {folder}/site.zip": "release",
+    "sites preview s r --yes": "site_act",
+    "sites activate s r --yes": "site_act",
+    "sites rollback s --yes": "site_act",
+    "sites maintenance s on --yes": "site_act",
+    "probes list": "probes",
+    "probes run": "results",
+    "config": "config",
+}
+
+
+def schema(form: str) -> dict[str, Any]:
+    found = DOCUMENT["forms"][form]
+    inner = found["schema"]
+    if found.get("list"):
+        inner = {
+            "type": "object",
+            "required": ["items", "total", "next"],
+            "additionalProperties": False,
+            "properties": {"items": {"type": "array", "items": inner}, "total": {"type": "integer"}},
+        }
+        inner["properties"]["next"] = {"type": "null"}
+    return {"$schema": DOCUMENT["$schema"], "$defs": DOCUMENT["$defs"], **inner}
+
+
+def hold(form: str, data: Any) -> None:
+    problems = [f"{e.json_path}: {e.message}" for e in Draft202012Validator(schema(form)).iter_errors(data)]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("form", DOCUMENT["forms"])
+def test_forms_are_sound(form: str) -> None:
+    Draft202012Validator.check_schema(schema(form))
+
+
+@pytest.mark.parametrize(("line", "form"), VERBS.items())
+def test_answers_fit_their_form(gasp: Gasp, tmp_path: Path, line: str, form: str) -> None:
+    (tmp_path / "site.zip").write_bytes(b"PK")
+    answer = gasp(*line.format(folder=tmp_path).split(), "-o", "json")
+    assert answer.code == 0, answer.err
+    hold(form, answer.json)
+
+
+def test_events_are_json_lines(gasp: Gasp) -> None:
+    import json
+
+    lines = gasp("runs", "follow", "482", "-o", "json").out.splitlines()
+    assert len(lines) > 5
+    for line in lines:
+        hold("event", json.loads(line))
+
+
+def test_errors_fit_their_form(gasp: Gasp) -> None:
+    import json
+
+    hold("error", json.loads(gasp("plan", "-o", "json", plan=Invalid([Problem("x", t("bad"), field="a")])).err))
+    hold("error", json.loads(gasp("plan", "-o", "json", plan=RuntimeError("x")).err))
+    hold("error", json.loads(gasp("plan", "-o", "json", "--none").err))
+
+
+def test_a_plan_of_the_engine_fits_its_form() -> None:
+    """The model's own JSON, with every list filled."""
+    from datetime import UTC, datetime
+
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    owner = Owner("t_1", "fgw", "public_site")
+    kinds = {"k": Kind("k", "dns", 50)}
+    wanted = {i: Resource(f"dns:{i}", "k", part, owner, {"a": i}) for i, part in (("1", "dns:a"), ("2", "dns:b"))}
+    seen = {
+        "dns:3": Observed("dns:3", "k", owner.marker, {}),
+        "dns:4": Observed("dns:4", "k", owner.marker, {}, retiring_until=datetime(2026, 11, 25, tzinfo=UTC)),
+    }
+    looks = [
+        Measured("dns:a", now, seen, (Foreign("dns:f", "k", "f", ("dns:1",)),)),
+        CouldNotMeasure("dns:b", now, t("SERVFAIL")),
+    ]
+    desired = {r.id: r for r in wanted.values()}
+    plan = diff("estate", desired, looks, kinds, Memory({}, {}, {owner.marker: owner}), lambda *_: True, now)
+    assert plan.changes
+    assert plan.foreign
+    assert plan.retiring
+    hold("plan", plan.as_json())
+
+
+def test_every_form_names_verbs_and_is_tested() -> None:
+    assert set(VERBS.values()) | {"event", "error", "lab"} == set(DOCUMENT["forms"])
+    assert AT.endswith("+00:00")
+
+
+def tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_reference_pages_are_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
+    reference = tool("reference")
+    assert reference.JSON_PAGE.read_text("utf-8") == reference.json_page(), "run tools/reference.py write"
+    assert reference.CLI_PAGE.read_text("utf-8") == reference.cli_page(), "run tools/reference.py write"
+
+
+def test_catalogue_is_complete() -> None:
+    """Every sentence of the product is translated, none is fuzzy, unused or has other placeholders; `.mo` = `.po`."""
+    assert tool("messages").faults() == []
+
+
+def test_sentences_name_commands_that_exist() -> None:
+    """A remedy that names a command must name one that can be typed."""
+    wrong = []
+    for message in tool("messages").template():
+        text = message.id if isinstance(message.id, str) else " ".join(message.id)
+        for words in re.findall(r"\bgasp ([a-z-]+)(?: ([a-z-]+))?", text):
+            noun = root.get_command(click.Context(root), words[0])
+            verb = noun.get_command(click.Context(noun), words[1]) if isinstance(noun, Group) and words[1] else noun
+            if verb is None:
+                wrong.append((words, text))
+    assert wrong == []
