@@ -15,7 +15,7 @@ MANAGE_DSA_IT = b"2.16.840.1.113730.3.4.2"
 PAGED = b"1.2.840.113556.1.4.319"
 BASE, ONE_LEVEL, SUBTREE = 0, 1, 2
 SEARCH_ENTRY, SEARCH_DONE, SEARCH_REFERENCE = 0x64, 0x65, 0x73
-EXTENDED_RESPONSE, INTERMEDIATE_RESPONSE = 0x78, 0x79
+INTERMEDIATE_RESPONSE = 0x79
 
 RawEntry = tuple[str, dict[str, list[str]]]
 """DN and attributes (name → values) as the server wrote them; bytes that are no UTF-8 become `\\xNN`."""

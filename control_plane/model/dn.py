@@ -160,11 +160,6 @@ def rdn_of(dn: str) -> str:
     return dn.partition(",")[0]
 
 
-def is_below(dn: str, ancestor: str) -> bool:
-    """Whether one normal DN lies below another one (or is the same)."""
-    return dn == ancestor or dn.endswith(f",{ancestor}")
-
-
 def naming_value(rdn: Sequence[tuple[str, str]], kind: str) -> str | None:
     """The value of one type in an RDN."""
     return next((value for name, value in rdn if name == kind), None)

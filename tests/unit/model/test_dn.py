@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from control_plane.model.dn import (
     child_dn,
     escape_rdn_value,
-    is_below,
     normal_value,
     normalise_dn,
     parent_dn,
@@ -62,7 +61,6 @@ def test_any_value_stays_in_its_place(value: str) -> None:
     dn = child_dn("cn", value, BASE)
     assert normalise_dn(dn) == dn
     assert parent_dn(dn) == BASE
-    assert is_below(dn, BASE)
     assert normalise_dn(f"CN = {escape_rdn_value(value)} , {BASE}") == dn
     parts = split_dn(dn)
     assert len(parts) == len(split_dn(BASE)) + 1
@@ -74,8 +72,3 @@ def test_any_value_stays_in_its_place(value: str) -> None:
 def test_an_empty_value_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
         child_dn("cn", "", BASE)
-
-
-def test_is_below_needs_a_whole_part() -> None:
-    assert not is_below("uid=a,xou=jyj,dc=test", "ou=jyj,dc=test")
-    assert is_below("ou=jyj,dc=test", "ou=jyj,dc=test")
