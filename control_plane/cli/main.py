@@ -92,5 +92,7 @@ gasp = Root(
 
 def run() -> NoReturn:
     """What the installed `gasp` script calls."""
+    # A short process with ten thousand living things: looking for cycles among them costs up to 40 % of a plan.
+    gc.set_threshold(100_000, 50, 50)
     gasp.main()
     raise AssertionError("unreachable")

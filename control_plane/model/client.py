@@ -25,7 +25,7 @@ class Client(Protocol):
         ...
 
     def get_plan(self, digest: str) -> Json:
-        """A stored plan by digest or unique prefix (≥ 6)."""
+        """A stored plan by digest or unique prefix (≥ 6), as `plan`; with `restores` when it undoes a run."""
         ...
 
     def apply(
@@ -96,8 +96,8 @@ class Client(Protocol):
         ...
 
     def status(self) -> Json:
-        """{estate, tenants: {served, network_only, listed}, subscriptions, resources, lab: {...}, last_run, last_plan,
-        lease, drift_kept, version}: quick, reads no outside system."""
+        """{version, estate, tenants: {status: n}, subscriptions: {total, pending, by_offering}, hosts: {state: n},
+        last_run, last_plan, busy, drift_kept}: quick, reads no outside system."""
         ...
 
     def doctor(self) -> list[Json]:

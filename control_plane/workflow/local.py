@@ -70,7 +70,18 @@ class LocalClient:
 
     def get_plan(self, digest: str) -> Json:
         """See `Client.get_plan`."""
-        return dict(self.store.plans.load(digest).body)
+        stored = self.store.plans.load(digest)
+        guards = self.planner.guards_of(stored.digest, stored.body["changes"], stored.body["summary"]["unchanged"])
+        answer = {**stored.body, "guards": [g.as_json() for g in guards]}
+        if stored.undo_of is not None:
+            answer["restores"] = self._restores(stored.undo_of)
+        return answer
+
+    def _restores(self, run_id: int) -> list[Json]:
+        return [
+            {"subscription": name, "from_generation": new, "to_generation": old}
+            for name, (old, new) in sorted(undo_targets(run_id, self.store).items())
+        ]
 
     def apply(
         self,
@@ -130,10 +141,7 @@ class LocalClient:
         return {
             **plan.as_json(),
             "guards": [g.as_json() for g in self.planner.guards(plan)],
-            "restores": [
-                {"subscription": name, "from_generation": new, "to_generation": old}
-                for name, (old, new) in sorted(undo_targets(run_id, self.store).items())
-            ],
+            "restores": self._restores(run_id),
         }
 
     # drift ----------------------------------------------------------------------------------------

@@ -76,11 +76,15 @@ class Planner:
 
     def guards(self, plan: Plan) -> list[Guard]:
         """What this plan needs beyond a plain yes: absolute counts and lost data, never a percentage alone."""
-        word = plan.digest[:CONFIRM_LENGTH]
+        return self.guards_of(plan.digest, [c.as_json() for c in plan.steps], plan.unchanged)
+
+    def guards_of(self, digest: str, changes: Sequence[Mapping[str, Any]], unchanged: int) -> list[Guard]:
+        """The same for a plan in its JSON form."""
+        word = digest[:CONFIRM_LENGTH]
         found = []
-        losing = [c for c in plan.steps if c.action == "delete" and c.destroys_data]
+        losing = [c for c in changes if c["action"] == "delete" and c["destroys_data"]]
         if losing:
-            tenants = sorted({c.tenant for c in losing})
+            tenants = sorted({c["tenant"] for c in losing})
             found.append(
                 Guard(
                     "destroys-data",
@@ -88,21 +92,21 @@ class Planner:
                         "{count} deletions destroy data of {tenants}: {names}.",
                         count=len(losing),
                         tenants=", ".join(tenants[:10]),
-                        names=_some([c.label or c.id for c in losing]),
+                        names=_some([c["label"] for c in losing]),
                     ),
                     tenants[0] if len(tenants) == 1 else word,
                 )
             )
-        touched = [c for c in plan.steps if c.action in ("update", "delete")]
-        if len(touched) > self.touch_limit:
-            total = plan.unchanged + len(touched)
+        touched = sum(1 for c in changes if c["action"] in ("update", "delete"))
+        if touched > self.touch_limit:
+            total = unchanged + touched
             found.append(
                 Guard(
                     "touches-many",
                     t(
                         "The plan touches {count} existing things ({share} of {total}); the limit is {limit}.",
-                        count=len(touched),
-                        share=f"{len(touched) / total:.1%}",
+                        count=touched,
+                        share=f"{touched / total:.1%}",
                         total=total,
                         limit=self.touch_limit,
                     ),

@@ -16,6 +16,7 @@ from control_plane.model.text import t
 from control_plane.store.estate import SubscriptionChange
 from control_plane.workflow.applying import Order
 from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.import_problems import problems_of
 
 
 def claims_of(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> dict[tuple[str, str], list[Claim]]:
@@ -34,10 +35,7 @@ def claims_of(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> di
         try:
             spec = offering.spec.model_validate(change.spec)
         except ValidationError as error:
-            problems += [
-                Problem("bad-spec", t("{message}", message=e["msg"]), field=".".join(str(p) for p in e["loc"]))
-                for e in error.errors()
-            ]
+            problems += [problem for _, problem in problems_of(error)]
             continue
         view = SubscriptionView(tenant, offering.id, change.tier, spec)
         problems += offering.check(view, estate) if offering.check else []
