@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import socket
 import ssl
@@ -26,7 +27,7 @@ from tests.waiting import wait_until
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin") or "nginx"
 OFFERINGS = discover()
 CONF = """
-daemon off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/error.log {level};
+{user} daemon off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/error.log {level};
 events {{ worker_connections 256; }}
 http {{
   client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;
@@ -81,7 +82,9 @@ def prefix(tmp_path: Path) -> Prefix:
     certificate, key = authority.server_certificate(["any.test"], [], datetime.now(UTC))
     shutil.copy(certificate, tmp_path / "tls/any.crt")
     shutil.copy(key, tmp_path / "tls/any.key")
-    (tmp_path / "nginx.conf").write_text(CONF.format(root=tmp_path, level="notice"))
+    (tmp_path / "nginx.conf").write_text(
+        CONF.format(root=tmp_path, level="notice", user="user root;" if os.geteuid() == 0 else "")
+    )
     ports = {}
     for port in (443, 80):
         with socket.socket() as probe:
@@ -176,9 +179,6 @@ def content(root: Path) -> None:
     (release / ".well-known" / "x.html").write_text("known")
     (release / "link.html").symlink_to("/etc/passwd")
     (release.parents[1] / "current").symlink_to("releases/r1")
-    for path in (root, root / "sites", *root.rglob("sites/**/*"), *root.parents):
-        if path.is_dir() and not path.is_symlink() and path.is_relative_to(root.parents[1]):
-            path.chmod(0o755)
 
 
 @pytest.fixture
