@@ -26,7 +26,7 @@ test: ## Everything: lint, types, import contracts, unit tests, driver contracts
 
 lint: ## ruff, ansible-lint, catalogue and lock checks
 	@tools/bootstrap.sh test
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --offline -q playbooks && $(PY) tools/messages.py check
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --offline -q --profile production playbooks && $(PY) tools/messages.py check
 
 types: ## mypy, strict
 	@.venv/bin/mypy

@@ -107,10 +107,18 @@ def before_lab() -> dict[str, Any]:
     return snapshot()
 
 
-def _fresh_state(path: Path) -> Path:
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(mode=0o700, parents=True)
-    return path
+STATES = {"small": Path("/var/lib/gasp-test"), "city": Path("/var/lib/gasp-test-city")}
+
+
+def begin(name: str, estate: Path) -> Centre:
+    """A centre with an empty state folder. What an interrupted earlier run left of the lab goes first."""
+    for state in STATES.values():
+        if state.exists():
+            Centre(state, estate).run("lab", "down", check=False)
+    made = Centre(STATES[name], estate)
+    shutil.rmtree(made.state, ignore_errors=True)
+    made.state.mkdir(mode=0o700, parents=True)
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -119,12 +127,8 @@ def centre(before_lab: dict[str, Any]) -> Iterator[Centre]:
 
     GASP_TEST_KEEP=1 (for work on a single test) takes the lab as it is and leaves it running.
     """
-    made = Centre(Path("/var/lib/gasp-test"), SMALL)
     keep = bool(os.environ.get("GASP_TEST_KEEP"))
-    if not keep:
-        if made.state.exists():
-            made.run("lab", "down", check=False)
-        _fresh_state(made.state)
+    made = Centre(STATES["small"], SMALL) if keep else begin("small", SMALL)
     made.run("bringup", timeout=1500)
     yield made
     if not keep:

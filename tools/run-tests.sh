@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 step() { printf '\n== %s\n' "$*"; }
 step "lint"; ruff check . && ruff format --check .
-step "playbooks"; ansible-lint --offline -q playbooks
+step "playbooks"; ansible-lint --offline -q --profile production playbooks
 step "types"; mypy
 step "import contracts"; lint-imports
 step "unit tests"; python -m pytest tests/unit -n 2 -q

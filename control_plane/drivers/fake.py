@@ -53,9 +53,14 @@ class FakeDriver:
         seen = things.get(change.id)
         if change.id in self.refuse:
             return Outcome(change.id, "failed", self.refuse[change.id])
-        if seen is not None and change.after is not None and content_hash(seen.attributes) == change.after_hash:
-            if seen.owner_marker == f"{change.tenant_id}/{change.offering}" and seen.retiring_until is None:
-                return Outcome(change.id, "already")
+        if (
+            seen is not None
+            and change.after is not None
+            and content_hash(seen.attributes) == change.after_hash
+            and seen.owner_marker == f"{change.tenant_id}/{change.offering}"
+            and seen.retiring_until is None
+        ):
+            return Outcome(change.id, "already")
         if (content_hash(seen.attributes) if seen else None) != change.before_hash:
             return Outcome(change.id, "refused", t("It changed since the plan was made."))
         self.writes += 1

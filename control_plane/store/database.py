@@ -80,7 +80,8 @@ class Database:
         with self.read() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return None
-            return connection.scalar(text("SELECT version_num FROM alembic_version"))
+            found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return found
 
     def upgrade(self, migrations: Path = MIGRATIONS) -> None:
         """Migrate to the newest revision in one transaction; SQLite is copied first. Failing, nothing changes.

@@ -1,6 +1,7 @@
 """Writing on a host's disk that the host's own root may have prepared against us; and images, keys, seeds as text."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -110,12 +111,12 @@ def test_mount_points_are_found_by_source(tmp_path, monkeypatch):
     assert mounts("gasp:lab:") == {"gasp:lab:web": ["/var/lib/g x/web/root"]}
 
 
-def test_ssh_config_checks_keys_and_keeps_to_the_labs_folder(tmp_path):
-    access = Access(tmp_path / "lab")
+def test_ssh_config_checks_keys_and_keeps_to_the_labs_folder():
+    access = Access(Path("/var/lib/gasp/lab"))
     text = access.render_config(LABT.hosts)
     assert "Host fgw\n  HostName 10.95.255.17\n  HostKeyAlias fgw\n" in text
     assert "  StrictHostKeyChecking yes\n" in text
-    assert f"  ControlPath {tmp_path}/lab/cm/%n\n" in text
+    assert "  ControlPath /var/lib/gasp/lab/cm/%n\n" in text
     assert "~" not in text
 
 

@@ -122,7 +122,7 @@ def make_centre(tmp_path: Path) -> Iterator[Callable[..., Centre]]:
                     domain="qingdao.test",
                     base_dn="dc=qingdao,dc=test",
                     region_code="370200",
-                )  # fmt: skip
+                )
             )
         drivers = [FakeDriver([kind], [PARTS[kind.name]], clock) for kind in KINDS]
         catalogue = Catalogue(store, {"toy": TOY}, plan_for("labt"), lambda: [], ttl, lambda estate: [])
