@@ -70,16 +70,19 @@ def topology() -> Topology:
     """The hosts: shared ones from the topology file, one workstation a tenant that has a network."""
     from lab.topology import load_topology
 
-    return load_topology(address_plan(), networked_tenants(settings().estate))
+    return load_topology(address_plan(), networked_tenants())
 
 
-def networked_tenants(folder: Path) -> list[tuple[str, int]]:
-    """Code and network index of every tenant document in a folder that has a network."""
+def networked_tenants() -> list[tuple[str, int]]:
+    """Code and network index of every tenant with a network; from the documents until they were imported."""
+    if store().estate.document() is not None:
+        rows = store().estate.tenants()
+        return [(row.code, row.network_index) for row in rows if row.network_index is not None]
     import yaml
 
     documents = (
         yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
-        for path in sorted(folder.glob("*.yaml"))
+        for path in sorted(settings().estate.glob("*.yaml"))
         if path.name not in ("estate.yaml", "costs.yaml")
     )
     return [(d["code"], d["network"]["index"]) for d in documents if d.get("network")]

@@ -92,8 +92,8 @@ class Catalogue:
             ttl=self._ttl,
         )
 
-    def world(self, replacements: Replacements | None = None) -> World:
-        """Compute the desired world, optionally with other specs for some subscriptions."""
+    def world(self, replacements: Replacements | None = None, tenants: frozenset[str] | None = None) -> World:
+        """Compute the desired world, optionally with other specs for some subscriptions, or of these tenants only."""
         estate = self.estate()
         changed = replacements or {}
         views: dict[str, SubscriptionView] = {}
@@ -105,7 +105,11 @@ class Catalogue:
             offering = self.offerings.get(row.offering)
             spec = changed.get(row.id, row.spec) if row.id in changed else row.spec
             tenant = estate.tenants[row.code]
-            if spec is None or tenant.status is TenantStatus.LISTED:
+            if (
+                spec is None
+                or tenant.status is TenantStatus.LISTED
+                or (tenants is not None and row.code not in tenants)
+            ):
                 continue
             if offering is None or offering.status != "operated":
                 continue

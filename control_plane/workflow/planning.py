@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from control_plane.model.errors import NotFound, UnsafePlan
-from control_plane.model.plan import Plan, diff
+from control_plane.model.plan import Memory, Plan, diff
 from control_plane.model.ports import Driver
-from control_plane.model.resource import Kind, Look, Sensitivity
+from control_plane.model.resource import Kind, Look, Measured, Sensitivity
 from control_plane.model.scope import Scope
 from control_plane.model.text import Text, t
 from control_plane.workflow.catalogue import Catalogue, Replacements, World
@@ -61,7 +61,7 @@ class Planner:
 
     def picture(self, scope: Scope, replacements: Replacements | None = None) -> Picture:
         """Observe and compare; stores nothing. Raises NotFound for a scope that names nothing."""
-        world = self.catalogue.world(replacements)
+        world = self.catalogue.world(replacements, scope.tenants)
         self._check_scope(scope, world)
         looks = observe(parts_of(self.drivers, scope), scope.tenants, self.clock)
         return self.compare(scope, world, looks)
@@ -72,7 +72,8 @@ class Planner:
         memory = self.catalogue.store.memory(now)
         plan = diff(str(scope), world.desired, looks, self.kinds, memory, world.covers(scope), now)
         broken = tuple((name, why) for name, why in sorted(world.broken.items()) if _within(scope, name))
-        return Picture(replace(plan, reloads=_reloads(plan, world), broken=broken), world, tuple(looks))
+        reloads = _reloads(plan, world, looks, memory)
+        return Picture(replace(plan, reloads=reloads, broken=broken), world, tuple(looks))
 
     def guards(self, plan: Plan) -> list[Guard]:
         """What this plan needs beyond a plain yes: absolute counts and lost data, never a percentage alone."""
@@ -149,16 +150,19 @@ def _within(scope: Scope, subscription: str) -> bool:
     return scope.covers(tenant, offering, "")
 
 
-def _reloads(plan: Plan, world: World) -> tuple[Mapping[str, Any], ...]:
+def _reloads(plan: Plan, world: World, looks: Sequence[Look], memory: Memory) -> tuple[Mapping[str, Any], ...]:
     """Services that are reloaded (without interruption) by the plan, and the tenants that live on them."""
     parts = {c.part for c in plan.steps if c.system == "web"}
+    living: dict[str, set[str]] = {part: set() for part in parts}
+    for resource in world.desired.values():
+        if resource.part in parts:
+            living[resource.part].add(resource.owner.tenant)
+    for look in looks:
+        if look.part in parts and isinstance(look, Measured):
+            markers = {seen.owner_marker for seen in look.resources.values()}
+            living[look.part] |= {memory.owners[m].tenant for m in markers if m in memory.owners}
     return tuple(
-        {
-            "host": part.split(":", 1)[1],
-            "service": "nginx",
-            "tenants": sorted({r.owner.tenant for r in world.desired.values() if r.part == part}),
-        }
-        for part in sorted(parts)
+        {"host": part.split(":", 1)[1], "service": "nginx", "tenants": sorted(living[part])} for part in sorted(parts)
     )
 
 

@@ -62,7 +62,9 @@ def _templates_hash() -> str:
 @cache
 def _environment() -> Environment:
     """Compiled once a process: a hundred sites are rendered in one apply."""
-    return Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=True, auto_reload=False)
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=True, auto_reload=False
+    )
 
 
 def release_id(inputs: Mapping[str, Any]) -> str:
