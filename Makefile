@@ -13,20 +13,20 @@ up: ## Install what is needed, boot the lab, bring the whole estate up, verify i
 	@$(GASP) bringup
 
 down: ## Stop the lab: nothing stays running, mounted or configured; database, images and disks are kept
-	@tools/bootstrap.sh run
+	@tools/bootstrap.sh stop
 	@$(GASP) lab down
 
 clean: ## As down, and delete the lab's disks, the database and all state
-	@tools/bootstrap.sh run
+	@tools/bootstrap.sh stop
 	@$(GASP) lab clean --yes
 
 test: ## Everything: lint, types, import contracts, unit tests, driver contracts, lab tests on real hosts
 	@tools/bootstrap.sh test
 	@tools/run-tests.sh
 
-lint: ## ruff, ansible-lint, catalogue and lock checks
+lint: ## ruff, ansible-lint, sentences and reference
 	@tools/bootstrap.sh test
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --offline -q --profile production playbooks && $(PY) tools/messages.py check
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --offline -q --profile production playbooks && $(PY) tools/messages.py check && $(PY) tools/reference.py check
 
 types: ## mypy, strict
 	@.venv/bin/mypy

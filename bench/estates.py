@@ -14,11 +14,15 @@ from tools.generate_estate import write_synthetic
 
 W_TENANTS = 94
 DOMAIN, BASE_DN = "qingdao.test", "dc=qingdao,dc=test"
-GROUPS = (("all", "全体人员", "Everybody"), ("approvers", "审批人", "Approvers"), ("site-editors", "网站编辑", "Site editors"))
+GROUPS = (
+    ("all", "全体人员", "Everybody"),
+    ("approvers", "审批人", "Approvers"),
+    ("site-editors", "网站编辑", "Site editors"),
+)
 
 
 def write_empty(out: Path) -> Path:
-    """The centre without tenants: what the bench's lab is brought up with, so that it has no workstations."""
+    """A centre that serves nobody: what the bench's lab is brought up with, so that it has no workstations."""
     document = {
         "version": 1,
         "name": "synthetic",
@@ -30,6 +34,14 @@ def write_empty(out: Path) -> Path:
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / ESTATE_FILE).write_bytes(write_yaml(document))
+    listed = {
+        "code": "nobody",
+        "names": {"zh": "无服务单位", "en": "Nobody"},
+        "kind": "government_department",
+        "status": "listed",
+        "region_code": "370200",
+    }
+    (out / "nobody.yaml").write_bytes(write_yaml(listed))
     return out
 
 
@@ -51,7 +63,10 @@ def workload_document(code: str, index: int, aliases: tuple[str, ...] = ()) -> d
             {
                 "offering": "directory",
                 "tier": "S",
-                "spec": {"groups": [{"name": n, "title": {"zh": zh, "en": en}} for n, zh, en in GROUPS], "services": []},
+                "spec": {
+                    "groups": [{"name": n, "title": {"zh": zh, "en": en}} for n, zh, en in GROUPS],
+                    "services": [],
+                },
             },
             {
                 "offering": "intranet",

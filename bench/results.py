@@ -82,7 +82,9 @@ def load_now() -> float:
 
 def machine() -> dict[str, Any]:
     """What this machine is, without its name."""
-    cpus = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    cpus = [
+        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1024
     return {
         "cpu": cpus[0] if cpus else platform.machine(),
@@ -129,7 +131,13 @@ one-minute average before and after it: the servers measured against run on the 
 def page(document: Mapping[str, Any], order: Sequence[str]) -> str:
     """The whole page."""
     items = [document["items"][name] for name in order if name in document["items"]]
-    lines = [HEAD.format(**document["machine"]), "## Targets", "", "| what | measured | target | met |", "|---|---:|---:|---|"]
+    lines = [
+        HEAD.format(**document["machine"]),
+        "## Targets",
+        "",
+        "| what | measured | target | met |",
+        "|---|---:|---:|---|",
+    ]
     for item in items:
         if item["missing"]:
             lines.append(f"| {item['title']} | not measured: {item['missing']} | | |")
@@ -149,7 +157,9 @@ def page(document: Mapping[str, Any], order: Sequence[str]) -> str:
             ]
         extra = [f for f in item["figures"] if f["target"] is None or f["note"]]
         lines += [""] if extra else []
-        lines += [f"- {f['name']}: {_value(f['value'], f['unit'])}{'. ' + f['note'] if f['note'] else ''}" for f in extra]
+        lines += [
+            f"- {f['name']}: {_value(f['value'], f['unit'])}{'. ' + f['note'] if f['note'] else ''}" for f in extra
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -10,11 +10,10 @@ import pwd
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from control_plane import __version__
-from control_plane.model.network import AddressPlan, plan_for
+from control_plane.model.network import GENERATED_FROM, AddressPlan, plan_for
 from control_plane.model.text import Text, t
 from control_plane.settings import Settings
 
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
-    *("gasp.db", "gasp.db-wal", "gasp.db-shm", "bringup.json", "known_hosts"),
-    *("secrets", "ca", "releases", "lab", "log", "ansible"),
+    *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh"),
 )
 
 
@@ -67,10 +66,11 @@ def store() -> Store:
 
 @cache
 def topology() -> Topology:
-    """The hosts: shared ones from the topology file, one workstation a tenant that has a network."""
+    """The hosts: shared ones from the topology file, one workstation a tenant that has a network (generated
+    tenants have none)."""
     from lab.topology import load_topology
 
-    return load_topology(address_plan(), networked_tenants())
+    return load_topology(address_plan(), [(code, n) for code, n in networked_tenants() if n < GENERATED_FROM])
 
 
 def networked_tenants() -> list[tuple[str, int]]:
@@ -278,10 +278,15 @@ def checks() -> Mapping[str, Check]:
         return "passed", t("{path}, mode 0700", path=settings().state), None
 
     def secret_files() -> tuple[str, Text, Text | None]:
-        loose = [p for p in settings().secrets.rglob("*") if p.is_file() and p.stat().st_mode & 0o077]
+        kept = [settings().secrets, *settings().secrets.rglob("*")]
+        loose = [p for p in kept if p.stat().st_mode & 0o077]
         if loose:
-            return "failed", t("{count} secrets are open to others.", count=len(loose)), t("chmod 0600 them.")
-        return "passed", t("{count} files, all mode 0600", count=sum(1 for _ in settings().secrets.rglob("*"))), None
+            return (
+                "failed",
+                t("{count} secrets are open to others.", count=len(loose)),
+                t("chmod -R go= {path}", path=settings().secrets),
+            )
+        return "passed", t("{count} files, open to nobody else", count=sum(p.is_file() for p in kept)), None
 
     def disk() -> tuple[str, Text, Text | None]:
         usage = os.statvfs(settings().state)
@@ -314,8 +319,7 @@ def clean(report: Callable[[Progress], None]) -> None:
     from shutil import rmtree
 
     lab().clean(report)
-    for name in STATE:
-        path = settings().state / name
+    for path in (found for name in STATE for found in settings().state.glob(name)):
         if path.is_dir():
             rmtree(path)
         else:

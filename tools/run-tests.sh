@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 step() { printf '\n== %s\n' "$*"; }
 step "lint"; ruff check . && ruff format --check .
+step "catalogue and reference"; python tools/messages.py check && python tools/reference.py check
 step "playbooks"; ansible-lint --offline -q --profile production playbooks
 step "types"; mypy
 step "import contracts"; lint-imports

@@ -123,9 +123,19 @@ class DirectoryAccounts:
         account = self.find(uid)
         return account.dn if account else None
 
+    def with_password(self) -> frozenset[str]:
+        """Uids of all people who have a password, whoever set it."""
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        with session, _available(self.endpoint):
+            found = next(answer for _, answer in session.run([(None, self._search(ber.present("pwdChangedTime")))]))
+        return frozenset(raw["uid"][0] for _, raw in found if raw.get("uid"))
+
     def _look(self, uid: str) -> Conversation[list[ber.RawEntry]]:
-        wanted = ("uid", "pwdAccountLockedTime")
-        answer = yield Request(ber.search_request(self.tenants_dn, ber.SUBTREE, ber.equals("uid", uid), wanted))
+        return (yield from self._search(ber.equals("uid", uid)))
+
+    def _search(self, wanted: bytes) -> Conversation[list[ber.RawEntry]]:
+        attributes = ("uid", "pwdAccountLockedTime")
+        answer = yield Request(ber.search_request(self.tenants_dn, ber.SUBTREE, wanted, attributes))
         if answer.result.code:
             raise DirectoryUnavailable(t("The search for an account failed: {reason}", reason=answer.result.diagnostic))
         return answer.entries

@@ -61,7 +61,7 @@ class HostFilesDriver:
     """
 
     kinds: Sequence[Kind] = (
-        Kind("web.release", "web", 20, destroys_data=True),
+        Kind("web.release", "web", 20),  # no data is lost with it: the centre keeps every release
         Kind("web.certificate", "web", 20),
         Kind("web.vhost", "web", 30),
     )

@@ -38,7 +38,8 @@ class Client(Protocol):
         wait: float = 600.0,
     ) -> Json:
         """Apply a stored plan (digest or prefix) or a scope (planned now). Returns the run (see `run`).
-        `spare_hand_made`: leave drift alone, for callers that show nobody a plan.
+        `spare_hand_made`: overwrite no hand-made change (what is missing is made again), for callers that show
+        nobody a plan.
 
         Raises StalePlan (the world moved), UnsafePlan (a guard wants `confirm`), TemporaryError (another
         run holds the lease for longer than `wait` seconds), CouldNotMeasureError (nothing was seen).
@@ -147,12 +148,12 @@ class Client(Protocol):
         ...
 
     def preview_offboard(self, code: str) -> Json:
-        """Everything that goes: {code, plan: {...}, people, sites, releases, archive_path, retiring_seconds}."""
+        """Everything that goes: {code, plan: {...}, subscriptions, people, sites, releases, retiring_seconds}."""
         ...
 
     def offboard(self, code: str, *, confirm: str, archive: Path, on_event: OnEvent | None = None) -> Json:
         """Export the tenant's data, end its subscriptions, apply, and return the receipt
-        {code, run, archive, archive_sha256, remaining: [], others_changed: [], retiring: [...]}."""
+        {code, tenant_id, run, archive, archive_sha256, remaining: [], others_changed: [], issued_at}."""
         ...
 
     # sites ----------------------------------------------------------------------------------------

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
-from control_plane.model.errors import ControlPlaneError, CouldNotMeasureError, Rejected, StalePlan, TemporaryError
+from control_plane.model.errors import (
+    ControlPlaneError,
+    CouldNotMeasureError,
+    Rejected,
+    StalePlan,
+    TemporaryError,
+    UnsafePlan,
+)
 from control_plane.model.plan import Change, Plan
 from control_plane.model.ports import Outcome
 from control_plane.model.run import Actor, EventType, RunState
@@ -27,6 +35,7 @@ from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.stages import carry_out_stage
 
 LEASE = "apply"
+Spare = Literal["nothing", "overwriting", "everything"]
 FEW_TENANTS = 6
 
 
@@ -37,8 +46,9 @@ class Order:
     `digest`: the plan that was agreed on; None means whatever the plan under the lease says, within the
     guards. `confirm`: the typed word. `only`: a restriction to these resources. `expected`: resource id →
     content hash wanted by an earlier run that is being resumed. `replacements` with `commit`: another
-    desired state, which becomes the stored one once its plan was accepted. `spare_hand_made`: nobody has seen
-    the plan, so hand-made changes are left alone, and refused where they are in the way.
+    desired state, which becomes the stored one once its plan was accepted. `spare`: what is left alone
+    because nobody has seen the plan: every hand-made change, or those that something would be overwritten
+    for; where one is in the way of a wish, the order is refused.
     """
 
     scope: str
@@ -49,7 +59,7 @@ class Order:
     expected: Mapping[str, str | None] | None = None
     replacements: Replacements | None = None
     commit: Callable[[], None] | None = None
-    spare_hand_made: bool = False
+    spare: Spare = "nothing"
 
 
 class Applier:
@@ -76,7 +86,10 @@ class Applier:
         except ControlPlaneError as error:
             if run_id:
                 states = {"stale-plan": RunState.STALE, "could-not-measure": RunState.COULD_NOT_MEASURE}
-                self._close(run_id, states.get(error.code, RunState.FAILED), error.text)
+                # what a guard says names people; the history does not
+                unsafe = t("Nothing was changed: the plan needs a further yes.")
+                sentence = unsafe if isinstance(error, UnsafePlan) else error.text
+                self._close(run_id, states.get(error.code, RunState.FAILED), sentence)
             raise
         except Exception as error:
             if run_id:
@@ -115,10 +128,10 @@ class Applier:
         )
         self._check(order, plan)
         steps = [c for c in plan.steps if order.only is None or c.id in order.only]
-        if order.spare_hand_made:
-            steps = _without_hand_made(steps, order.scope)
-        if order.only is None and order.expected is None:
-            self.planner.demand_consent(plan, order.confirm)
+        if order.spare != "nothing":
+            steps = _without_hand_made(steps, order)
+        if order.expected is None:
+            self.planner.demand_consent(replace(plan, changes=tuple(steps)), order.confirm)
         self.store.plans.save(plan, journal.actor, self.planner.personal)
         self.store.runs.set_plan(journal.run_id, plan.digest, len(steps), journal.lease.token)
         self.store.runs.set_state(journal.run_id, RunState.RUNNING)
@@ -133,7 +146,7 @@ class Applier:
             affected_tenants=list(plan.affected_tenants),
             generations={name: list(pair) for name, pair in generations.items() if pair[0] != pair[1]},
         )
-        if self._carry_out(steps, plan, journal):
+        if self._carry_out(steps, picture, journal):
             sentence = t("Stopped on request; gasp runs resume {run} finishes it.", run=journal.run_id)
             self._finish(journal, RunState.STOPPED, sentence, False)
             return
@@ -171,10 +184,11 @@ class Applier:
                 t("Plan again: gasp plan {scope}", scope=order.scope),
             )
 
-    def _carry_out(self, steps: Sequence[Change], plan: Plan, journal: Journal) -> bool:
+    def _carry_out(self, steps: Sequence[Change], picture: Picture, journal: Journal) -> bool:
         """Three stages; returns whether the run was stopped in between."""
         held: set[tuple[str, str]] = set()
-        blind = {u.part.split(":", 1)[0] for u in plan.unmeasured}
+        unseen = {u.part for u in picture.plan.unmeasured}
+        names_unseen = any(part.startswith("dns:") for part in unseen)
         names_off = [c for c in steps if c.system == "dns" and c.action == "delete"]
         servers = [c for c in steps if c.system != "dns"]
         names_on = [c for c in steps if c.system == "dns" and c.action != "delete"]
@@ -185,16 +199,19 @@ class Applier:
         waits = [
             c
             for c in servers
-            if c.system == "web" and c.action == "delete" and ((c.tenant_id, c.offering) in held or "dns" in blind)
+            if c.system == "web" and c.action == "delete" and ((c.tenant_id, c.offering) in held or names_unseen)
         ]
         self._hold(waits, t("A name still leads here; it goes when the name is withdrawn."), journal)
         failed, stopped = carry_out_stage(self.planner.drivers, [c for c in servers if c not in waits], journal)
         if stopped:
             return True
         missing = {(c.tenant_id, c.offering) for c in failed if c.system == "web" and c.action != "delete"}
-        if "web" in blind:
-            missing |= {(c.tenant_id, c.offering) for c in names_on if c.action == "create"}
-        waits = [c for c in names_on if (c.tenant_id, c.offering) in missing]
+        missing |= {
+            (r.owner.tenant_id, r.owner.offering)
+            for r in picture.world.desired.values()
+            if r.part in unseen and r.system == "web"
+        }
+        waits = [c for c in names_on if c.action == "create" and (c.tenant_id, c.offering) in missing]
         self._hold(waits, t("The site behind this name is not ready; a name is never published before it."), journal)
         _, stopped = carry_out_stage(self.planner.drivers, [c for c in names_on if c not in waits], journal)
         return stopped
@@ -246,15 +263,16 @@ class Applier:
         )
 
 
-def _without_hand_made(steps: Sequence[Change], scope: str) -> list[Change]:
+def _without_hand_made(steps: Sequence[Change], order: Order) -> list[Change]:
     """Leave drift as it is; raise Rejected where a hand-made change would be overwritten on the way."""
     overwritten = [c for c in steps if c.hand_made and c.reason != "drift"]
     if overwritten:
         raise Rejected(
-            t("Changed by hand since: {ids}.", ids=", ".join(c.label or c.id for c in overwritten[:5])),
-            t("Look first: gasp plan {scope}; then apply that plan, or answer with gasp drift.", scope=scope),
+            t("Changed by hand since: {ids}.", ids=", ".join(c.id for c in overwritten[:5])),
+            t("Look first: gasp plan {scope}; then apply that plan, or answer with gasp drift.", scope=order.scope),
         )
-    return [c for c in steps if c.reason != "drift"]
+    restored = order.spare == "overwriting"
+    return [c for c in steps if c.reason != "drift" or (restored and c.action == "create")]
 
 
 def _verdict(plan: Plan, any_steps: bool, counts: Mapping[str, int], left: Sequence[str]) -> tuple[RunState, Text]:

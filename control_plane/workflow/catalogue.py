@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from control_plane.model.errors import ControlPlaneError, NotFound, PermanentError
+from control_plane.model.errors import ControlPlaneError, NotFound, PermanentError, Rejected
 from control_plane.model.network import AddressPlan
 from control_plane.model.offering import EstateView, HostView, Offering, SubscriptionView, TenantView
 from control_plane.model.ports import Probe
@@ -147,7 +147,12 @@ class Catalogue:
         return desired
 
     def probes(self, scope: Scope) -> list[Probe]:
-        """All promises in scope and how each is measured."""
+        """All promises in scope and how each is measured. Raises Rejected for a scope of systems or hosts."""
+        if scope.terms and scope.tenants is None:
+            raise Rejected(
+                t("Promises belong to tenants, not to “{scope}”.", scope=scope),
+                t("Use estate, tenant:CODE or subscription:CODE/OFFERING."),
+            )
         world = self.world()
         probes = [*self._network_probes(world.estate)]
         for view in world.subscriptions.values():

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from control_plane.model.errors import Invalid, NotFound, Problem
+from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.plan import Change
 from control_plane.model.resource import Attributes, CouldNotMeasure, content_hash
 from control_plane.model.run import Actor
@@ -69,6 +69,12 @@ class Drift:
         _need_reason(reason)
         changes = self._named(ids)
         world = self.planner.catalogue.world()
+        lost = [c.id for c in changes if c.action == "delete" or (c.before and "hand_made" in c.before)]
+        if lost:
+            raise Rejected(
+                t("Nobody could make this again, so it cannot become desired: {ids}.", ids=", ".join(lost)),
+                t("Keep it until a date, revert it, or put the wish into the tenant's document."),
+            )
         for change in changes:
             declared = world.desired.get(change.id)
             base = content_hash(declared.attributes) if declared else ""
@@ -78,16 +84,24 @@ class Drift:
     def revert(self, ids: Sequence[str], actor: Actor, on_event: OnEvent | None) -> int:
         """Bring the desired state back for these resources only."""
         changes = self._named(ids)
+        losing = [c.id for c in changes if c.action == "delete" and c.destroys_data]
+        if losing:
+            raise Rejected(
+                t("To revert {ids} destroys data.", ids=", ".join(losing)),
+                t(
+                    "Read the plan of that tenant and apply it with its word: gasp plan tenant:{code}",
+                    code=changes[0].tenant,
+                ),
+            )
         tenants = ",".join(sorted({f"tenant:{c.tenant}" for c in changes}))
         return self.applier.apply(Order(tenants, kind="revert", only=frozenset(c.id for c in changes)), actor, on_event)
 
     def _named(self, ids: Sequence[str]) -> list[Change]:
         plan = self.planner.picture(parse_scope("estate")).plan
         drifted = {c.id: c for c in plan.changes if c.hand_made}
-        by_label = {c.label: c for c in drifted.values() if c.label}
         found, unknown = [], []
         for name in ids:
-            change = drifted.get(name) or by_label.get(name)
+            change = drifted.get(name)
             (found.append(change) if change else unknown.append(name))
         if unknown:
             near = difflib.get_close_matches(unknown[0], drifted, 1, 0.4)

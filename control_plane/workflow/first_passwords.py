@@ -21,7 +21,11 @@ CHUNK = 25
 
 
 class Passwords(Protocol):
-    """Sets passwords in the directory."""
+    """Sets passwords in the directory, and says who has one."""
+
+    def with_password(self) -> frozenset[str]:
+        """Uids of all who have a password."""
+        ...
 
     def set_password(self, dn: str, new: str) -> None:
         """Set one. Raises ControlPlaneError."""
@@ -38,7 +42,9 @@ def issue_first_passwords(
 ) -> int:
     """Issue what is missing; returns how many were issued now. Killed and run again, it carries on."""
     rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8")))) if file.exists() else []
-    have = {row["uid"] for row in rows}
+    # a directory on a fresh disk knows none of them; who has one, ours or a newer one, keeps it
+    have = {row["uid"] for row in rows} & directory.with_password()
+    rows = [row for row in rows if row["uid"] in have]
     wanted: dict[str, list[tuple[str, str]]] = {}
     for resource in catalogue.world().desired.values():
         if resource.kind == "directory.person":

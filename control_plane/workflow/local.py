@@ -95,7 +95,7 @@ class LocalClient:
         """See `Client.apply`."""
         order = self._order(target, confirm)
         if spare_hand_made:
-            order = replace(order, spare_hand_made=True)
+            order = replace(order, spare="overwriting")
         run = self.applier.apply(order, self.actor, _plain(on_event), wait)
         return self.run(run)
 
@@ -107,7 +107,7 @@ class LocalClient:
             changes = undo_changes(stored.undo_of, self.store)
             cause = f"undo {stored.undo_of}"
             order = wish_order(self.planner.catalogue, changes, self.actor, cause, "undo")
-            return replace(order, digest=stored.digest, confirm=confirm, spare_hand_made=False)
+            return replace(order, digest=stored.digest, confirm=confirm, spare="nothing")
         return Order(str(parse_scope(target)), confirm=confirm)
 
     def runs(self, *, limit: int = 50, state: str | None = None) -> list[Json]:

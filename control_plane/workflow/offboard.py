@@ -138,8 +138,8 @@ class Offboarding:
                 run = self.applier.apply(
                     Order(str(scope), kind="offboard", digest=plan.digest, confirm=plan.digest), actor, on_event
                 )
-                if self.store.runs.get(run).counts.get("failed") or self.store.runs.get(run).counts.get("unknown"):
-                    return run
+                if not self.store.runs.get(run).counts.get("applied"):
+                    return run  # what is left is held by something that is not ours; the receipt names it
             elif plan.retiring:
                 _sleep_until(max(until for _, until in plan.retiring), self.planner.clock)
             else:
@@ -157,7 +157,7 @@ class Offboarding:
     def _archive(self, code: str, tenant_id: str, subscriptions: Sequence[SubscriptionRow], archive: Path) -> None:
         """A tar.gz with the documents, every release and the history, readable by root only."""
         temporary = archive.with_name(f".{archive.name}.part")
-        with TemporaryDirectory() as folder, temporary.open("xb") as raw:
+        with TemporaryDirectory() as folder, temporary.open("wb") as raw:
             temporary.chmod(0o600)
             self.export(Path(folder), [code])
             with tarfile.open(fileobj=raw, mode="w:gz") as tar:
@@ -172,10 +172,9 @@ class Offboarding:
                         f"{code}/history/{subscription.offering}.json",
                         json.dumps(history, ensure_ascii=False).encode(),
                     )
-                    for site in subscription.spec.get("sites", ()):
-                        for release in self.store.releases.list(site["names"]["main"]):
-                            content = self.releases.open_archive({"kind": "release", "release": release.id})
-                            _add(tar, f"{code}/releases/{site['names']['main']}/{release.id}.tar", content)
+                for release in self.store.releases.list(tenant_id=tenant_id):
+                    content = self.releases.open_archive({"kind": "release", "release": release.id})
+                    _add(tar, f"{code}/releases/{release.site}/{release.id}.tar", content)
         temporary.rename(archive)
 
 

@@ -84,10 +84,13 @@ def resume(run_id: int, store: Store, applier: Applier, actor: Actor, on_event: 
             t("Run {run} is {state}; there is nothing to resume.", run=run_id, state=row.state.value),
             t("See gasp runs show {run}.", run=run_id),
         )
-    if row.digest is None:
-        expected = None
-    else:
-        expected = {c["id"]: c["after_hash"] for c in store.plans.load(row.digest).body["changes"]}
+    agreed = any(e.type is EventType.CONFIRMED for e in store.runs.events(run_id, 0))
+    if not agreed or row.digest is None:
+        raise Rejected(
+            t("Run {run} ended before anything was agreed on; there is nothing to resume.", run=run_id),
+            t("Give the command again that began it; gasp plan {scope} shows what is to do.", scope=row.scope),
+        )
+    expected = {c["id"]: c["after_hash"] for c in store.plans.load(row.digest).body["changes"]}
     return applier.apply(Order(row.scope, kind="resume", digest=row.digest, expected=expected), actor, on_event)
 
 

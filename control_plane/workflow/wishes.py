@@ -53,7 +53,7 @@ def wish_order(
     return Order(
         scope=",".join(sorted(f"subscription:{c.tenant_code}/{c.offering}" for c in changes)),
         kind=kind,
-        spare_hand_made=True,
+        spare="everything",
         replacements={f"{c.tenant_code}/{c.offering}": c.spec for c in changes},
         commit=lambda: catalogue.store.estate.change(actor, cause, changes, claims),
     )

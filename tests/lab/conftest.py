@@ -31,7 +31,7 @@ class Strangers:
             Names(self.centre).update(zone, *acts)
         with Directory(self.centre).admin() as connection:
             for n in range(ENTRIES):
-                parent = f"ou=people,ou={('fgw', 'czj')[n % 2]},ou=tenants,{BASE}" if n % 3 else f"ou=tenants,{BASE}"
+                parent = f"ou=people,ou={('fgw', 'gaj')[n % 2]},ou=tenants,{BASE}" if n % 3 else f"ou=tenants,{BASE}"
                 connection.add(
                     f"cn=stranger {n},{parent}", "device", {"cn": f"stranger {n}", "description": "made by hand"}
                 )

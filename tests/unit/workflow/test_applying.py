@@ -14,6 +14,7 @@ from control_plane.model.scope import Scope, parse_scope
 from control_plane.model.text import t
 from control_plane.store.leases import Holder
 from control_plane.workflow.applying import LEASE, Order
+from control_plane.workflow.drift import Drift
 from control_plane.workflow.process import boot_id, process_alive
 from control_plane.workflow.runs import resume, undo_changes, undo_plan
 from control_plane.workflow.wishes import wish_order
@@ -338,3 +339,69 @@ def test_two_applies_go_one_after_the_other(centre):
     assert results == [RunState.DONE, RunState.DONE]
     applied = [c for r in centre.store.runs.list() for c in centre.store.runs.changes(r.id) if c.state == "applied"]
     assert len(applied) == 40
+
+
+class TestConsentHasNoWayRound:
+    """A refusal for want of the typed word stays one, whichever command comes next."""
+
+    def refused(self, centre) -> int:
+        centre.tenant("fgw", people=("zhang",))
+        apply(centre)
+        centre.wish("fgw")
+        with pytest.raises(UnsafePlan):
+            apply(centre)
+        return centre.store.runs.list(1)[0].id
+
+    def test_resume_of_a_refused_run(self, centre):
+        run = self.refused(centre)
+        with pytest.raises(Rejected):
+            resume(run, centre.store, centre.applier, centre.actor, None)
+        assert "directory.person/zhang" in centre.directory.things["directory:tenants"]
+
+    def test_revert_of_something_that_holds_data(self, centre):
+        self.refused(centre)
+        people = centre.directory.things["directory:tenants"]
+        seen = people["directory.person/zhang"]
+        people[seen.id] = Observed(seen.id, seen.kind, seen.owner_marker, {"name": "changed"})
+        drift = Drift(centre.planner, centre.applier, centre.store)
+        with pytest.raises(Rejected):
+            drift.revert([seen.id], centre.actor, None)
+        assert seen.id in people
+
+    def test_the_history_names_nobody(self, centre):
+        run = self.refused(centre)
+        assert "zhang" not in str(centre.store.runs.get(run).sentence)
+
+
+def test_a_name_waits_only_for_the_hosts_its_own_site_is_on(centre):
+    centre.tenant("fgw", names=("fgw.qingdao.test",))
+    centre.web.blind["web:web"] = t("no answer")
+    run = apply(centre)
+    assert state(centre, run) is RunState.COULD_NOT_MEASURE
+    assert [c.state for c in centre.store.runs.changes(run)] == ["held"]
+    centre.web.blind.clear()
+    assert state(centre, apply(centre)) is RunState.DONE
+
+
+def test_bring_up_makes_what_is_missing_again_and_overwrites_nothing(centre):
+    centre.tenant("fgw", names=("a.qingdao.test", "b.qingdao.test"))
+    apply(centre)
+    zone = centre.dns.things["dns:qingdao.test"]
+    del zone["dns.rrset/a.qingdao.test"]
+    seen = zone["dns.rrset/b.qingdao.test"]
+    zone[seen.id] = Observed(seen.id, seen.kind, seen.owner_marker, {"name": "b.qingdao.test", "ttl": 7})
+    apply(centre, spare="overwriting")
+    assert "dns.rrset/a.qingdao.test" in zone
+    assert zone[seen.id].attributes["ttl"] == 7
+
+
+def test_what_nobody_wants_cannot_be_accepted(centre):
+    centre.tenant("fgw", names=("a.qingdao.test",))
+    apply(centre)
+    centre.wish("fgw")
+    zone = centre.dns.things["dns:qingdao.test"]
+    seen = zone["dns.rrset/a.qingdao.test"]
+    zone[seen.id] = Observed(seen.id, seen.kind, seen.owner_marker, {"name": "a.qingdao.test", "ttl": 7})
+    drift = Drift(centre.planner, centre.applier, centre.store)
+    with pytest.raises(Rejected):
+        drift.accept([seen.id], "because", centre.actor)
