@@ -101,7 +101,9 @@ def lab() -> Lab:
     """The lab of real hosts that this state belongs to."""
     from lab.lab import Lab
 
-    return Lab(topology(), settings().state, settings().cache, authority().ca_pem())
+    made = Lab(topology(), settings().state, settings().cache, authority().ca_pem())
+    made.join()
+    return made
 
 
 @cache

@@ -87,6 +87,12 @@ class Lab:
 
     # --- bringing up and down ---
 
+    def join(self) -> None:
+        """Run this command where the lab's mounts are, if its supervisor lives in another mount namespace."""
+        pid = self.keeper.pid()
+        if pid is not None:
+            mountspace.join(pid)
+
     def up(self, progress: Report = _silent) -> None:
         """Every host runs, is plugged in and answers on SSH when this returns; at once if that is so already.
 

@@ -282,6 +282,7 @@ def unpack(archive: IO[bytes], target: Path) -> None:
     """
     target.mkdir(mode=0o755)
     target.chmod(0o755)
+    made = {target}
     try:
         with tarfile.open(fileobj=archive, mode="r|*") as members:
             for member in members:
@@ -289,7 +290,7 @@ def unpack(archive: IO[bytes], target: Path) -> None:
                 path = target / pure
                 if pure.is_absolute() or ".." in pure.parts or not (member.isfile() or member.isdir()):
                     raise AgentError("bad-archive", member.name)
-                _folder(path if member.isdir() else path.parent, target)
+                _folder(path if member.isdir() else path.parent, made)
                 if member.isfile():
                     source = members.extractfile(member)
                     write_file(path, source or b"", 0o644)
@@ -299,8 +300,10 @@ def unpack(archive: IO[bytes], target: Path) -> None:
         raise AgentError("bad-archive", detail=str(error)) from None
 
 
-def _folder(path: Path, top: Path) -> None:
-    for step in [*reversed(path.parents), path]:
-        if top in step.parents and not step.exists():
-            step.mkdir()
-            step.chmod(0o755)
+def _folder(path: Path, made: set[Path]) -> None:
+    """Make a folder and those above it that are not in `made` yet."""
+    if path not in made:
+        _folder(path.parent, made)
+        path.mkdir()
+        path.chmod(0o755)
+        made.add(path)
