@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from lab import cgroups, network, preflight, shared
+from lab import cgroups, mountspace, network, preflight, shared
 from lab.access import Access
 from lab.commands import LabError
 from lab.disks import Authority, Disks, mounts

@@ -10,7 +10,13 @@ import pytest
 
 from lab import mountspace
 
-SCRIPT = "import os; from lab import mountspace; mountspace.join(int(os.environ['TARGET'])); print(os.readlink('/proc/self/ns/mnt'))"
+SCRIPT = """
+import os
+from lab import mountspace
+
+mountspace.join(int(os.environ["TARGET"]))
+print(os.readlink("/proc/self/ns/mnt"))
+"""
 
 
 def test_here_is_not_elsewhere():
