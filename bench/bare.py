@@ -1,8 +1,8 @@
 """Workload W as a good administrator would script it in an afternoon: batched, and without any of our guarantees.
 
 No plan that is shown, no owner marks, no preconditions, no history, nothing kept of what was there, no second look:
-one DNS update, one archive with `nginx -t` and a reload, one `ldapadd`. Started as `python bare.py provision|check JOB`;
-imports nothing of the product, and takes the content of the sites as files that are there already.
+one DNS update, one archive with `nginx -t` and a reload, one `ldapadd`. `python bare.py provision|check JOB`; imports
+nothing of the product, and takes the content of the sites as files that are there already.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from bench.measure import Timing, timed
 
 GASP = Path(sys.executable).with_name("gasp")
 STATE = Path(os.environ.get("GASP_BENCH_STATE", "/var/lib/gasp-bench"))
-LAB = "labt"
+LAB = "labb"
 ZONES = (estates.DOMAIN, f"intra.{estates.DOMAIN}")
 WEB_HOSTS = ("web", "intranet")
 KEEP = {
@@ -159,19 +159,19 @@ class Centre:
     def wipe(self) -> None:
         """Every managed place as it was before the first tenant."""
         for zone in ZONES:
-            names = {row.split()[0] for row in self.transfer(zone).splitlines() if row and row[0] not in "; "}
-            apex = f"{zone}."
-            rows = [
-                f"update delete {name}"
-                for name in sorted(names)
-                if name != apex and not f".{name}".endswith(f".core.{apex}")
-            ]
-            for at in range(0, len(rows), 1000):
-                self.nsupdate(zone, rows[at : at + 1000])
+            self.wipe_names(zone)
         for host, script in PUT_BACK.items():
             self.shell(host, script)
         for key in (self.state / "secrets" / "tls").glob("t0*.key"):
             key.unlink()
+
+    def wipe_names(self, zone: str) -> None:
+        """A zone as it was made."""
+        names = {row.split()[0] for row in self.transfer(zone).splitlines() if row and row[0] not in "; "}
+        core = f".core.{zone}."
+        rows = [f"update delete {n}" for n in sorted(names) if n != f"{zone}." and not f".{n}".endswith(core)]
+        for at in range(0, len(rows), 1000):
+            self.nsupdate(zone, rows[at : at + 1000])
 
     # the systems by their ordinary clients --------------------------------------------------------------------------
     @property

@@ -19,7 +19,7 @@ from bench import estates
 from bench.centre import Centre
 from bench.measure import Timing, alternate, line_fit, timed
 from bench.results import Figure, Result
-from control_plane.model.network import plan_for
+from control_plane.model.network import GENERATED_FROM, plan_for
 from control_plane.offerings._site import starter, vhost
 
 HERE = Path(__file__).resolve().parent.parent
@@ -36,7 +36,7 @@ def job(centre: Centre, tenants: int = estates.W_TENANTS) -> Path:
     sites: list[dict[str, Any]] = []
     units: list[dict[str, Any]] = []
     for index, code in enumerate(estates.codes(tenants), 1):
-        segment, main = plan.tenant(estates.GENERATED_FROM + index), estates.main_name(code)
+        segment, main = plan.tenant(GENERATED_FROM + index), estates.main_name(code)
         content = folder / "content" / main
         write_content(content, code, index)
         values = {
@@ -185,8 +185,8 @@ def measure(centre: Centre, rounds: int = 5, full: bool = False) -> Result:
         "W is an internal site a tenant, which has exactly an A and an AAAA record; the site's 12 starter pages and"
         " files are part of it for both. The product also writes owner marks, checks the certificate's record, keeps"
         " last good copies, records the run and looks again at the end.",
-        "The bare script does its three systems side by side, renders the same vhosts, issues certificates from the same"
-        " authority, and finds the sites' content rendered already.",
+        "The bare script does its three systems side by side, renders the same vhosts, issues its certificates from the"
+        " same authority, and finds the sites' content rendered already.",
     ]
     ansible(centre, result, full, ours.seconds, ours_again.seconds)
     one_reload(centre, result)
@@ -213,8 +213,8 @@ def ansible(centre: Centre, result: Result, full: bool, first: float, again: flo
             estimate[when] = constant + slope * estates.W_TENANTS
     how = "measured" if full else f"by a line through {' and '.join(map(str, counts))} tenants"
     result.remarks.append(
-        f"Ansible role for 94 tenants, {how}: {estimate['first']:.0f} s first, {estimate['again']:.0f} s again. It has four"
-        " items a tenant, pipelining and a kept connection, certificates made beforehand and no content of sites."
+        f"Ansible role for 94 tenants, {how}: {estimate['first']:.0f} s first, {estimate['again']:.0f} s again. It has"
+        " four items a tenant, pipelining and a kept connection, certificates made beforehand and no content of sites."
     )
     result.figures += [
         Figure("W, first provisioning, faster than Ansible", estimate["first"] / first, "x", 50, "at least"),

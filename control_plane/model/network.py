@@ -90,7 +90,7 @@ def _v6_subnet(base: IPv6Network, group: int, subnet: int) -> IPv6Network:
 
 
 def plan_for(name: str) -> AddressPlan:
-    """The address plan of a named lab: `lab` (make up) or `labt` (make test). Raises KeyError."""
+    """The address plan of a named lab: `lab` (make up), `labt` (make test), `labb` (make bench). Raises KeyError."""
     return _PLANS[name]
 
 
@@ -108,6 +108,12 @@ _PLANS = {
             IPv4Network("10.95.0.0/16"),
             IPv6Network("fd95::/32"),
             Segment(IPv4Network("198.18.95.0/24"), IPv6Network("fd95:0:1:1::/64")),
+        ),
+        AddressPlan(
+            "labb",
+            IPv4Network("10.96.0.0/16"),
+            IPv6Network("fd96::/32"),
+            Segment(IPv4Network("198.18.96.0/24"), IPv6Network("fd96:0:1:1::/64")),
         ),
     )
 }

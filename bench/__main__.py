@@ -1,0 +1,84 @@
+"""`python -m bench [--full] [--only ITEM …]`: measures, keeps bench/results.json, writes docs/benchmarks.md.
+
+Uses a lab of its own, `labb`, so that it can run beside the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from bench import results
+from bench.centre import Centre
+from bench.items import change, digest, large, make_up, people, records, start, workload
+from bench.measure import Failed
+from bench.results import Result
+
+ORDER = ("make_up", "make_up_small", "workload", "change", "people", "records", "large", "digest", "start")
+NO_LAB = ("start", "digest")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what was asked for. Exit status 1 when an item could not be measured; a missed target is no error."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="the whole estate's make up, Ansible over all 94 tenants")
+    parser.add_argument("--only", nargs="+", choices=ORDER, help="these items; the others keep their last figures")
+    parser.add_argument("--page", action="store_true", help="write the page from the figures on file, measure nothing")
+    chosen = parser.parse_args(argv)
+    if chosen.page:
+        results.write_page(results.keep((), {}), ORDER)
+        return 0
+    wanted = chosen.only or [item for item in ORDER if item != "make_up" or chosen.full]
+    failed = 0
+    reads: list[int] = []
+
+    def workload_item(centre: Centre) -> Result:
+        found = workload.measure(centre, full=chosen.full)
+        reads.extend(int(f.value) for f in found.figures if f.name.startswith("Logical reads"))
+        return found
+
+    in_lab: dict[str, Callable[[Centre], Result]] = {
+        "make_up_small": make_up.measure_small,
+        "workload": workload_item,
+        "change": change.measure,
+        "people": people.measure,
+        "records": records.measure,
+        "large": lambda centre: large.measure(centre, reads_of_w=reads[0] if reads else None),
+    }
+
+    def run(name: str, work: Callable[[], Result]) -> None:
+        nonlocal failed
+        began, load = time.monotonic(), results.load_now()
+        print(f"{name} …", file=sys.stderr, flush=True)
+        try:
+            found = work()
+        except (Failed, RuntimeError) as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            failed = 1
+            return
+        document = results.keep([found], {found.item: (load, results.load_now())})
+        results.write_page(document, ORDER)
+        for figure in found.figures:
+            verdict = {True: "met", False: "MISSED", None: ""}[figure.met]
+            print(
+                f"  {figure.name}: {figure.value:.3g} {figure.unit} (target {figure.target}) {verdict}", file=sys.stderr
+            )
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+    for name, work in (("start", start.measure), ("digest", digest.measure)):
+        if name in wanted:
+            run(name, work)
+    if any(item in wanted for item in in_lab):
+        with Centre().up() as centre:
+            for name, item in in_lab.items():
+                if name in wanted:
+                    run(name, lambda item=item: item(centre))  # type: ignore[misc]
+    if "make_up" in wanted:
+        run("make_up", make_up.measure_full)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
