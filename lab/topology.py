@@ -162,7 +162,7 @@ def management_network(plan: AddressPlan) -> IPv4Network:
 
 
 def load_topology(plan: AddressPlan, tenants: Iterable[tuple[str, int]], path: Path = TOPOLOGY) -> Topology:
-    """Read `path` and add a workstation for every `(code, index)` in `tenants` (the lab may take fewer).
+    """Read `path` and add a workstation for every `(code, index)` in `tenants`.
 
     Raises ValueError with every fault found: bad or double names, unknown roles, numbers or indices used twice.
     """
@@ -178,10 +178,9 @@ def load_topology(plan: AddressPlan, tenants: Iterable[tuple[str, int]], path: P
             plan.internet if entry["zone"] == "internet" else plan.core, management[entry["number"]], entry["number"],
         )
         for entry in document["hosts"]
-        if plan.name in entry.get("labs", [plan.name])
     ]  # fmt: skip
     station = document["workstation"]
-    chosen = sorted(tenants, key=lambda tenant: tenant[1])[: document["workstations"].get(plan.name)]
+    chosen = sorted(tenants, key=lambda tenant: tenant[1])
     hosts += [
         Host(
             code, station["role"], "tenant", code, index, station["number"], plan.tenant(index),

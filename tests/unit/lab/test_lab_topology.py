@@ -26,11 +26,11 @@ def test_the_big_lab_has_104_hosts_one_a_role_and_a_workstation_a_tenant(big):
     }
 
 
-def test_the_test_lab_leaves_out_what_it_does_not_need():
+def test_a_lab_has_the_shared_hosts_and_one_workstation_a_tenant():
     small = load_topology(plan_for("labt"), reversed(TENANTS))
     names = [host.name for host in small.hosts]
-    assert " ".join(names[:8]) == "gateway ns1 ns2 directory web intranet mail citizen"
-    assert names[8:] == [code for code, _ in TENANTS[:6]]
+    assert " ".join(names[:10]) == "gateway ns1 ns2 directory web intranet monitor repository mail citizen"
+    assert names[10:] == [code for code, _ in TENANTS]
 
 
 ADDRESSES = [
