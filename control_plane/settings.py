@@ -19,7 +19,9 @@ class Settings(BaseSettings):
 
     state: Path = Field(Path("/var/lib/gasp"), description="Database, secrets, certificates, lab disks (mode 0700).")
     cache: Path = Field(Path("/var/cache/gasp"), description="Host images, keyed by the hash of their recipe.")
-    lab: Literal["lab", "labt", "labb"] = Field("lab", description="Name of the lab: address ranges and interfaces follow it.")
+    lab: Literal["lab", "labt", "labb"] = Field(
+        "lab", description="Name of the lab: address ranges and interfaces follow it."
+    )
     estate: Path = Field(
         Path(__file__).parent.parent / "tenants" / "qingdao", description="Folder of tenant documents for bring-up."
     )

@@ -32,8 +32,8 @@ OnEvent = Callable[[str, str, str, str], None]
 STATES = ("started", "ok", "changed", "skipped", "failed", "unreachable")
 
 PREFIX = "ansible-"
-#: A socket's path has room for 107 bytes, and OpenSSH adds 18 to it while it connects.
-LONGEST_SOCKET_FOLDER = 60
+#: A socket's path has room for 107 bytes: its name is a hash of 40, and OpenSSH adds 18 to it while it connects.
+LONGEST_SOCKET_FOLDER = 107 - len("/") - 40 - 18
 #: Seconds an SSH master outlives its last user, should this process be killed before it ends it.
 PERSIST_SECONDS = 20
 #: Shorter values cannot be told from ordinary words, and blacking them out would garble messages.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from control_plane.drivers.secrets import write_private
 from control_plane.model.errors import PermanentError
+from control_plane.model.ports import CertificateState
 from control_plane.model.text import t
 
 ISSUER = "GASP lab authority"
@@ -79,8 +81,11 @@ class CertificateRecords(Protocol):
     def current(self, names: Sequence[str]) -> CertificateRow | None:
         """The newest certificate for exactly this set of names."""
 
-    def by_fingerprint(self, fingerprint: str) -> CertificateRow | None:
-        """A certificate that we issued."""
+    def by_fingerprint(self, fingerprints: Collection[str]) -> Mapping[str, CertificateRow]:
+        """Those of these certificates that we issued."""
+
+    def together(self) -> AbstractContextManager[Any]:
+        """What this thread records inside is one step."""
 
 
 class Authority:
@@ -132,12 +137,21 @@ class Authority:
         return self.ca_path
 
     # certificates of sites ---------------------------------------------------------------------------------------
-    def describe(self, fingerprint: str, names: Sequence[str], now: datetime) -> Literal["valid", "due", "unknown"]:
-        """What a certificate found on a host is (see `ports.CertificateStore`): due from two thirds of its life on."""
-        row = self._store().by_fingerprint(fingerprint)
-        if row is None or set(row.names) != set(names) or row.issuer != ISSUER:
-            return "unknown"
-        return "due" if _due(row.not_before, row.not_after, now) else "valid"
+    def describe(self, found: Sequence[tuple[str, Sequence[str]]], now: datetime) -> list[CertificateState]:
+        """What certificates found on a host are (see `ports.CertificateStore`): due from two thirds of its life on."""
+        issued = self._store().by_fingerprint({fingerprint for fingerprint, _ in found})
+
+        def state(fingerprint: str, names: Sequence[str]) -> CertificateState:
+            row = issued.get(fingerprint)
+            if row is None or set(row.names) != set(names) or row.issuer != ISSUER:
+                return "unknown"
+            return "due" if _due(row.not_before, row.not_after, now) else "valid"
+
+        return [state(fingerprint, names) for fingerprint, names in found]
+
+    def together(self) -> AbstractContextManager[Any]:
+        """See `ports.CertificateStore`."""
+        return self._store().together()
 
     def obtain(self, names: Sequence[str], now: datetime) -> tuple[bytes, Path]:
         """PEM of the current certificate for `names` and the path of its key; issues one when there is none,

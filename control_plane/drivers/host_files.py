@@ -7,7 +7,7 @@ leaves nothing of itself on the host. Must not keep anything between calls: what
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -19,7 +19,7 @@ from control_plane.drivers.host_words import sentence
 from control_plane.drivers.ssh import Runner
 from control_plane.model.errors import ControlPlaneError, TemporaryError
 from control_plane.model.plan import Change
-from control_plane.model.ports import CertificateStore, Fence, Notice, Outcome, ReleaseStore
+from control_plane.model.ports import CertificateState, CertificateStore, Fence, Notice, Outcome, ReleaseStore
 from control_plane.model.resource import CouldNotMeasure, Foreign, Kind, Look, Measured, Observed
 from control_plane.model.text import Text, t
 
@@ -41,16 +41,16 @@ _MANAGED = "# managed by gasp:"
 def bundle(names: tuple[str, ...] = MODULES) -> bytes:
     """The agent's source as the loader reads it."""
     package = resources.files("control_plane.drivers")
-    modules = [(f"control_plane.drivers.{name}", package.joinpath(f"{name}.py").read_text("utf-8")) for name in MODULES]
+    modules = [(f"control_plane.drivers.{name}", package.joinpath(f"{name}.py").read_text("utf-8")) for name in names]
     packed = zlib.compress(orjson.dumps(modules), 6)
     return b"%d\n%s" % (len(packed), packed)
 
 
-def request_bytes(request: Mapping[str, Any], archives: Sequence[bytes] = ()) -> bytes:
+def request_pieces(request: Mapping[str, Any], archives: Iterable[bytes] = ()) -> list[bytes]:
     """What goes to the agent's standard input: the agent itself, the request, the archives, a closing dot."""
     header = orjson.dumps(request)
     agent = bundle(LOOK_MODULES if request["verb"] == "observe" else MODULES)
-    return b"".join([agent, b"%d\n" % len(header), header, *archives, b"."])
+    return [agent, b"%d\n" % len(header), header, *archives, b"."]
 
 
 class HostFilesDriver:
@@ -88,7 +88,7 @@ class HostFilesDriver:
     def observe(self, part: str, tenants: frozenset[str] | None = None) -> Look:
         """One command on the host, whatever the number of sites; `tenants` saves nothing here."""
         host, now = part.partition(":")[2], self._clock()
-        request = request_bytes({"verb": "observe", "options": self._options})
+        request = b"".join(request_pieces({"verb": "observe", "options": self._options}))
         try:
             done = self._runner.run(host, self._argv, request, OBSERVE_SECONDS)
             rows = [orjson.loads(line) for line in done.stdout.splitlines()]
@@ -104,17 +104,18 @@ class HostFilesDriver:
             return CouldNotMeasure(
                 part, now, t("Host {host} gave no answer: {reason}", host=host, reason=words[-1] if words else done.rc)
             )
-        seen = (self._observed(row, now) for row in rows[0]["resources"])
+        certificates = [row for row in rows[0]["resources"] if row.get("fingerprint")]
+        states = self._certificates.describe([(r["fingerprint"], r["attributes"]["names"]) for r in certificates], now)
+        known = dict(zip((row["id"] for row in certificates), states, strict=True))
+        seen = (self._observed(row, known.get(row["id"])) for row in rows[0]["resources"])
         foreign = tuple(self._foreign(part, row) for row in rows[0]["foreign"])
         return Measured(part, now, {item.id: item for item in seen}, foreign)
 
-    def _observed(self, row: Mapping[str, Any], now: datetime) -> Observed:
+    @staticmethod
+    def _observed(row: Mapping[str, Any], certificate: CertificateState | None) -> Observed:
         attributes = dict(row["attributes"])
-        hint = None
-        if row.get("fingerprint"):
-            state = self._certificates.describe(row["fingerprint"], attributes["names"], now)
-            attributes["state"] = state
-            hint = "renew" if state == "due" else None
+        if certificate is not None:
+            attributes["state"] = certificate
         for extra in ("hand_made", "unfinished"):
             if row.get(extra):
                 attributes[extra] = row[extra]
@@ -125,7 +126,7 @@ class HostFilesDriver:
             owner_marker=row["owner"],
             attributes=attributes,
             label=row["label"],
-            hint=hint,
+            hint="renew" if certificate == "due" else None,
             token=f"{row['token']}|{row['site_dir'] or ''}|{','.join(row['have'])}",
             retiring_until=datetime.fromtimestamp(until, UTC) if until is not None else None,
         )
@@ -139,14 +140,11 @@ class HostFilesDriver:
         """One command on the host: one check of the whole and one reload, extra checks only to find culprits."""
         host = part.partition(":")[2]
         archives: dict[str, bytes] = {}
-        rows: dict[str, dict[str, Any]] = {}
-        for change in changes:
-            try:
-                rows[change.id] = self._row(change, archives)
-            except ControlPlaneError as error:
-                yield Outcome(change.id, "failed", error.text)
-            except OSError as error:
-                yield Outcome(change.id, "failed", t("A file of the centre cannot be read: {reason}", reason=error))
+        with self._certificates.together():
+            rows, faults = self._rows([c for c in changes if c.kind == "web.certificate"], archives)
+        more, other_faults = self._rows([c for c in changes if c.kind != "web.certificate"], archives)
+        rows |= more
+        yield from (*faults, *other_faults)
         if not rows:
             return
         request = {
@@ -160,9 +158,7 @@ class HostFilesDriver:
         open_ids = dict.fromkeys(rows)
         lost = t("Host {host} gave no answer; only a new look can tell.", host=host)
         try:
-            for line in self._runner.lines(
-                host, self._argv, request_bytes(request, list(archives.values())), APPLY_SECONDS
-            ):
+            for line in self._runner.lines(host, self._argv, request_pieces(request, archives.values()), APPLY_SECONDS):
                 answer = orjson.loads(line)
                 if answer["is"] == "outcome" and answer["id"] in open_ids:
                     del open_ids[answer["id"]]
@@ -177,6 +173,22 @@ class HostFilesDriver:
             lost = t("Host {host} gave half an answer.", host=host)
         for id_ in open_ids:
             yield Outcome(id_, "unknown", lost)
+
+    def _rows(
+        self, changes: Sequence[Change], archives: dict[str, bytes]
+    ) -> tuple[dict[str, dict[str, Any]], list[Outcome]]:
+        """`_row` of each change by its id, and what became of those that cannot be told."""
+        rows: dict[str, dict[str, Any]] = {}
+        faults: list[Outcome] = []
+        for change in changes:
+            try:
+                rows[change.id] = self._row(change, archives)
+            except ControlPlaneError as error:
+                faults.append(Outcome(change.id, "failed", error.text))
+            except OSError as error:
+                text = t("A file of the centre cannot be read: {reason}", reason=error)
+                faults.append(Outcome(change.id, "failed", text))
+        return rows, faults
 
     def _row(self, change: Change, archives: dict[str, bytes]) -> dict[str, Any]:
         """What the agent is told of one change; adds to `archives` what it will not find on the host."""

@@ -40,7 +40,7 @@ class Runner(Protocol):
         """Run to the end."""
         ...
 
-    def lines(self, host: str, argv: Sequence[str], stdin: bytes, timeout: float) -> Iterator[bytes]:
+    def lines(self, host: str, argv: Sequence[str], stdin: Sequence[bytes], timeout: float) -> Iterator[bytes]:
         """Lines of standard output as they come. Raises TemporaryError when the host is lost before the end."""
         ...
 
@@ -87,7 +87,7 @@ class SshRunner:
             raise _lost(host, done.stderr)
         return Completed(done.returncode, done.stdout, done.stderr)
 
-    def lines(self, host: str, argv: Sequence[str], stdin: bytes, timeout: float) -> Iterator[bytes]:
+    def lines(self, host: str, argv: Sequence[str], stdin: Sequence[bytes], timeout: float) -> Iterator[bytes]:
         """Lines as they come; see `Runner`. Ends the command's connection when the caller stops reading."""
         yield from stream([*self._ssh, host, "--", shlex.join(argv)], host, stdin, timeout)
 
@@ -97,7 +97,7 @@ class SshRunner:
             subprocess.run([*self._ssh, "-O", "exit", host], capture_output=True, check=False)
 
 
-def stream(command: Sequence[str], host: str, stdin: bytes, timeout: float) -> Iterator[bytes]:
+def stream(command: Sequence[str], host: str, stdin: Sequence[bytes], timeout: float) -> Iterator[bytes]:
     """Start a local command, feed it and yield its lines; any end but exit status 0 raises TemporaryError."""
     late = threading.Event()
     with tempfile.TemporaryFile() as said:
@@ -129,9 +129,9 @@ def stream(command: Sequence[str], host: str, stdin: bytes, timeout: float) -> I
             raise _lost(host, said.read())
 
 
-def _feed(pipe: IO[bytes], content: bytes) -> None:
+def _feed(pipe: IO[bytes], content: Sequence[bytes]) -> None:
     with contextlib.suppress(OSError), pipe:
-        pipe.write(content)
+        pipe.writelines(content)
 
 
 def _late(host: str, timeout: float) -> TemporaryError:

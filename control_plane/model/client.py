@@ -153,7 +153,8 @@ class Client(Protocol):
 
     def offboard(self, code: str, *, confirm: str, archive: Path, on_event: OnEvent | None = None) -> Json:
         """Export the tenant's data, end its subscriptions, apply, and return the receipt
-        {code, tenant_id, run, archive, archive_sha256, remaining: [], others_changed: [], issued_at}."""
+        {code, tenant_id, run, archive, archive_sha256, remaining: [], others_changed: [],
+        follow_up: [subscriptions of others that shared something with it], issued_at}."""
         ...
 
     # sites ----------------------------------------------------------------------------------------

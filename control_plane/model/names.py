@@ -65,6 +65,8 @@ def to_ascii(name: str) -> str:
 
 def to_unicode(name: str) -> str:
     """The readable form of an A-label name, for screens."""
+    if "xn--" not in name:
+        return name
     try:
         return idna.decode(name)
     except (idna.IDNAError, UnicodeError):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -114,11 +115,19 @@ class Prober(Protocol):
         ...
 
 
+CertificateState = Literal["valid", "due", "unknown"]
+
+
 class CertificateStore(Protocol):
     """Issued certificates: the driver asks which one is current and for a new one when there is none."""
 
-    def describe(self, fingerprint: str, names: Sequence[str], now: datetime) -> Literal["valid", "due", "unknown"]:
-        """What a certificate found on a host is: ours and current, ours and due for renewal, or unknown."""
+    def describe(self, found: Sequence[tuple[str, Sequence[str]]], now: datetime) -> list[CertificateState]:
+        """What each certificate found on a host, given by fingerprint and names, is: ours and current, ours and due
+        for renewal, or unknown."""
+        ...
+
+    def together(self) -> AbstractContextManager[Any]:
+        """What is obtained inside, by this thread, is recorded as one step. Keep it short: nobody else can write."""
         ...
 
     def obtain(self, names: Sequence[str], now: datetime) -> tuple[bytes, Path]:

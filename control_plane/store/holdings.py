@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,9 @@ from control_plane.model.text import t
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.tables import certificates, releases, tenants
+
+#: Values in one query; SQLite takes 32,766.
+QUERY_VALUES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +88,30 @@ class CertificateRepository:
         """The newest certificate for exactly these names."""
         columns = certificates.c
         query = select(certificates).where(columns.names == _names(names))
-        return self._one(query.order_by(columns.recorded_at.desc(), columns.not_after.desc()).limit(1))
-
-    def by_fingerprint(self, fingerprint: str) -> CertificateRow | None:
-        """The certificate with this fingerprint."""
-        return self._one(select(certificates).where(certificates.c.fingerprint == fingerprint))
-
-    def _one(self, query: Any) -> CertificateRow | None:
+        query = query.order_by(columns.recorded_at.desc(), columns.not_after.desc()).limit(1)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        if row is None:
-            return None
-        names = tuple(orjson.loads(row.names))
-        return CertificateRow(row.fingerprint, names, row.issuer, row.key_type, row.not_before, row.not_after, row.pem)
+        return _certificate(row) if row else None
+
+    def by_fingerprint(self, fingerprints: Collection[str]) -> dict[str, CertificateRow]:
+        """Those of these certificates that are known, by fingerprint."""
+        column, wanted = certificates.c.fingerprint, sorted(fingerprints)
+        with self._database.read() as connection:
+            rows = [
+                row
+                for at in range(0, len(wanted), QUERY_VALUES)
+                for row in connection.execute(select(certificates).where(column.in_(wanted[at : at + QUERY_VALUES])))
+            ]
+        return {row.fingerprint: _certificate(row) for row in rows}
+
+    def together(self) -> AbstractContextManager[Any]:
+        """What this thread records inside is committed at the end, in one transaction."""
+        return self._database.write()
+
+
+def _certificate(row: Any) -> CertificateRow:
+    names = tuple(orjson.loads(row.names))
+    return CertificateRow(row.fingerprint, names, row.issuer, row.key_type, row.not_before, row.not_after, row.pem)
 
 
 class ReleaseRepository:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 
 from control_plane.model.errors import ControlPlaneError
@@ -18,12 +19,16 @@ def parts_of(drivers: Iterable[Driver], scope: Scope) -> list[tuple[Driver, str]
     return [(driver, part) for driver in drivers for part in driver.parts() if scope.covers_part(part)]
 
 
-def observe(
+@contextmanager
+def looking(
     parts: Sequence[tuple[Driver, str]],
     tenants: frozenset[str] | None,
     clock: Callable[[], datetime],
-) -> list[Look]:
-    """Look at the parts side by side; `tenants` limits the looks where a driver can do so."""
+) -> Iterator[Callable[[], list[Look]]]:
+    """Begin to look at the parts side by side; call what is yielded for the looks, when they are needed.
+
+    `tenants` limits the looks where a driver can do so.
+    """
 
     def look(item: tuple[Driver, str]) -> Look:
         driver, part = item
@@ -34,7 +39,16 @@ def observe(
         except Exception as error:  # a fault in a driver must never read as "nothing there"
             return CouldNotMeasure(part, clock(), t("{kind}: {error}", kind=type(error).__name__, error=error))
 
-    if not parts:
-        return []
-    with ThreadPoolExecutor(max_workers=min(16, len(parts)), thread_name_prefix="look") as pool:
-        return list(pool.map(look, parts))
+    with ThreadPoolExecutor(max_workers=max(1, min(16, len(parts))), thread_name_prefix="look") as pool:
+        begun = [pool.submit(look, item) for item in parts]
+        yield lambda: [one.result() for one in begun]
+
+
+def observe(
+    parts: Sequence[tuple[Driver, str]],
+    tenants: frozenset[str] | None,
+    clock: Callable[[], datetime],
+) -> list[Look]:
+    """Look at the parts side by side and wait for all looks; see `looking`."""
+    with looking(parts, tenants, clock) as looks:
+        return looks()

@@ -90,6 +90,8 @@ class Offboarding:
         if not remaining:
             self.store.estate.end_tenant(code, actor, self.planner.clock())
         now = _others(after, tenant_id)
+        # what others had shared with the tenant: theirs to plan and apply
+        follow_up = sorted({f"{c.tenant}/{c.offering}" for c in self.planner.picture(Scope()).plan.changes})
         return {
             "code": code,
             "tenant_id": tenant_id,
@@ -98,6 +100,7 @@ class Offboarding:
             "archive_sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
             "remaining": remaining,
             "others_changed": sorted(i for i in before.keys() | now.keys() if before.get(i) != now.get(i)),
+            "follow_up": follow_up,
             "issued_at": self.planner.clock().isoformat(),
         }
 

@@ -15,7 +15,7 @@ from control_plane.model.resource import Kind, Look, Measured, Sensitivity
 from control_plane.model.scope import Scope
 from control_plane.model.text import Text, t
 from control_plane.workflow.catalogue import Catalogue, Replacements, World
-from control_plane.workflow.observe import observe, parts_of
+from control_plane.workflow.observe import looking, parts_of
 
 CONFIRM_LENGTH = 8
 
@@ -60,11 +60,14 @@ class Planner:
         self.personal = frozenset(k.name for k in self.kinds.values() if k.sensitivity is Sensitivity.PERSONAL)
 
     def picture(self, scope: Scope, replacements: Replacements | None = None) -> Picture:
-        """Observe and compare; stores nothing. Raises NotFound for a scope that names nothing."""
-        world = self.catalogue.world(replacements, scope.tenants)
-        self._check_scope(scope, world)
-        looks = observe(parts_of(self.drivers, scope), scope.tenants, self.clock)
-        return self.compare(scope, world, looks)
+        """Observe and compare; stores nothing. Raises NotFound for a scope that names nothing.
+
+        What should be is computed while the systems are asked what is.
+        """
+        self._check_scope(scope)
+        with looking(parts_of(self.drivers, scope), scope.tenants, self.clock) as looks:
+            world = self.catalogue.world(replacements, scope.tenants)
+            return self.compare(scope, world, looks())
 
     def compare(self, scope: Scope, world: World, looks: Sequence[Look]) -> Picture:
         """The plan for a world and looks already taken."""
@@ -126,11 +129,12 @@ class Planner:
                 t("Read the plan, then pass --confirm={word}.", word=missing[-1].confirm),
             )
 
-    def _check_scope(self, scope: Scope, world: World) -> None:
+    def _check_scope(self, scope: Scope) -> None:
+        estate = self.catalogue.store.estate
         parts = [part.partition(":") for driver in self.drivers for part in driver.parts()]
         known = {
-            "tenant": set(world.estate.tenants),
-            "subscription": set(world.generations),
+            "tenant": {row.code for row in estate.tenants()},
+            "subscription": {row.id for row in estate.subscriptions()},
             "host": {name for _, _, name in parts},
             "system": {system for system, _, _ in parts},
         }

@@ -11,11 +11,12 @@ import ssl
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,7 +27,7 @@ from control_plane.drivers.host_files import HostFilesDriver
 from control_plane.drivers.ssh import Completed, stream
 from control_plane.model.errors import TemporaryError
 from control_plane.model.plan import Memory, Plan, diff
-from control_plane.model.ports import Notice, Outcome
+from control_plane.model.ports import CertificateState, Notice, Outcome
 from control_plane.model.resource import Look, Measured, Owner, Resource
 from control_plane.model.text import t
 from tests.waiting import wait_until
@@ -151,7 +152,7 @@ class LocalRunner:
         done = subprocess.run(self._command(host, argv), input=stdin, capture_output=True, timeout=timeout, check=False)
         return Completed(done.returncode, done.stdout, done.stderr)
 
-    def lines(self, host: str, argv: Sequence[str], stdin: bytes, timeout: float) -> Iterator[bytes]:
+    def lines(self, host: str, argv: Sequence[str], stdin: Sequence[bytes], timeout: float) -> Iterator[bytes]:
         yield from stream(self._command(host, argv), host, stdin, timeout)
 
 
@@ -164,7 +165,13 @@ class SelfSigned:
         self.current: dict[tuple[str, ...], tuple[bytes, Path, str]] = {}
         self.serial = 0
 
-    def describe(self, fingerprint: str, names: Sequence[str], now: datetime) -> Literal["valid", "due", "unknown"]:
+    def describe(self, found: Sequence[tuple[str, Sequence[str]]], now: datetime) -> list[CertificateState]:
+        return [self._state(fingerprint, names) for fingerprint, names in found]
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def _state(self, fingerprint: str, names: Sequence[str]) -> CertificateState:
         have = self.current.get(tuple(names))
         if have is None or have[2] != fingerprint:
             return "unknown"

@@ -189,7 +189,7 @@ class CutRunner(LocalRunner):
 
     after = 0
 
-    def lines(self, host: str, argv: Sequence[str], stdin: bytes, timeout: float) -> Iterator[bytes]:
+    def lines(self, host: str, argv: Sequence[str], stdin: Sequence[bytes], timeout: float) -> Iterator[bytes]:
         for number, line in enumerate(super().lines(host, argv, stdin, timeout)):
             if number >= self.after:
                 raise TemporaryError(t("Host {host} cannot be reached: {reason}", host=host, reason="cut by the test"))
@@ -220,8 +220,8 @@ def test_half_an_upload_changes_nothing(bench: Bench) -> None:
     plan = bench.plan(after(bench))
     whole = bench.runner.lines
 
-    def cut(host: str, argv: Sequence[str], stdin: bytes, timeout: float) -> Iterator[bytes]:
-        yield from whole(host, argv, stdin[:-600], timeout)
+    def cut(host: str, argv: Sequence[str], stdin: Sequence[bytes], timeout: float) -> Iterator[bytes]:
+        yield from whole(host, argv, [b"".join(stdin)[:-600]], timeout)
 
     bench.runner.lines = cut  # type: ignore[method-assign]
     outcomes, _ = bench.carry_out(plan)

@@ -120,9 +120,9 @@ def _doubles(fields: Iterable[tuple[str, str]]) -> list[Problem]:
 def claims(subscription: SubscriptionView, estate: EstateView) -> list[Claim]:
     """uids (people and services), their numbers and opaque keys, and group numbers."""
     spec, code = _spec(subscription), subscription.tenant.code
-    found = [Claim("gid_number", f"unit:{code}", "")]
+    found = [Claim("gid_number", f"unit:{subscription.tenant.id}", "")]
     for i, group in enumerate(spec.groups):
-        found.append(Claim("gid_number", f"group:{code}/{group.name}", f"groups[{i}].name"))
+        found.append(Claim("gid_number", f"group:{subscription.tenant.id}/{group.name}", f"groups[{i}].name"))
     for i, service in enumerate(spec.services):
         found.append(Claim("uid", service_uid(code, service.name), f"services[{i}].name"))
     for i, person in enumerate(spec.people):
@@ -140,7 +140,7 @@ def desired(subscription: SubscriptionView, estate: EstateView) -> list[Resource
     spec, code, owner = _spec(subscription), subscription.tenant.code, subscription.owner
     numbers = estate.allocations
     unit = f"ou={escape_rdn_value(code)},ou=tenants,{estate.base_dn}"
-    gid = numbers["gid_number", f"unit:{code}"]
+    gid = numbers["gid_number", f"unit:{subscription.tenant.id}"]
     resources = [_unit(owner, code, unit, subscription.tenant.names.zh)]
     resources += [_branch(owner, code, name, unit) for name in BRANCHES]
     members: dict[str, list[str]] = {}
@@ -165,7 +165,7 @@ def desired(subscription: SubscriptionView, estate: EstateView) -> list[Resource
             "objectClass": ["gaspManaged", "groupOfNames"],
             "cn": [group.name],
             "description": _set([group.title.zh, group.title.en]),
-            "gidNumber": [numbers["gid_number", f"group:{code}/{group.name}"]],
+            "gidNumber": [numbers["gid_number", f"group:{subscription.tenant.id}/{group.name}"]],
             "member": sorted(set(members.get(group.name, ()))) or [f"cn=empty,ou=system,{estate.base_dn}"],
         }
         resources.append(_entry("group", f"group/{code}/{group.name}", owner, attributes, f"{group.title.zh} ({code})"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,8 +54,11 @@ class Records:
     def current(self, names: Sequence[str]) -> Row | None:
         return next((r for r in reversed(self.rows) if set(r.names) == set(names)), None)
 
-    def by_fingerprint(self, fingerprint: str) -> Row | None:
-        return next((r for r in self.rows if r.fingerprint == fingerprint), None)
+    def by_fingerprint(self, fingerprints: Collection[str]) -> dict[str, Row]:
+        return {r.fingerprint: r for r in self.rows if r.fingerprint in fingerprints}
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 @pytest.fixture
@@ -143,12 +147,12 @@ def test_the_current_one_is_given_again_until_it_is_due(authority: Authority, re
     assert authority.obtain(names, NOW + timedelta(days=100))[0] == first
     assert len(records.rows) == 1
     life = timedelta(days=398)
-    assert authority.describe(fingerprint(first), names, NOW + life * 0.6) == "valid"
+    assert authority.describe([(fingerprint(first), names)], NOW + life * 0.6) == ["valid"]
     late = NOW + life * 0.7
-    assert authority.describe(fingerprint(first), names, late) == "due"
+    assert authority.describe([(fingerprint(first), names)], late) == ["due"]
     second, key_path = authority.obtain(names, late)
     assert second != first
-    assert authority.describe(fingerprint(second), names, late) == "valid"
+    assert authority.describe([(fingerprint(second), names)], late) == ["valid"]
     key = serialization.load_pem_private_key(key_path.read_bytes(), None)
     assert key.public_key() == leaf(second).public_key()
 
@@ -156,8 +160,8 @@ def test_the_current_one_is_given_again_until_it_is_due(authority: Authority, re
 @pytest.mark.parametrize("names", [["a.test"], ["a.test", "b.test", "c.test"], ["x.test"]])
 def test_a_certificate_for_other_names_is_unknown(authority: Authority, names: list[str]) -> None:
     pem, _ = authority.obtain(["a.test", "b.test"], NOW)
-    assert authority.describe(fingerprint(pem), names, NOW) == "unknown"
-    assert authority.describe("00" * 32, ["a.test", "b.test"], NOW) == "unknown"
+    assert authority.describe([(fingerprint(pem), names)], NOW) == ["unknown"]
+    assert authority.describe([("00" * 32, ["a.test", "b.test"])], NOW) == ["unknown"]
 
 
 def test_a_lost_or_foreign_key_means_a_new_certificate(authority: Authority) -> None:

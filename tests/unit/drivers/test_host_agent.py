@@ -16,7 +16,7 @@ import pytest
 from control_plane.drivers import host_files, host_look, host_stage, host_state
 from control_plane.drivers.host_apply import Blob, validate
 from control_plane.drivers.host_check import Proposal, Service, Verdict, settle
-from control_plane.drivers.host_files import LOADER, LOOK_MODULES, MODULES, request_bytes
+from control_plane.drivers.host_files import LOADER, LOOK_MODULES, MODULES, request_pieces
 from control_plane.drivers.host_journal import STEPS, without_doubles
 from control_plane.drivers.host_state import AgentError, Layout, state_of
 from control_plane.drivers.host_words import WORDS, sentence
@@ -62,7 +62,7 @@ def test_the_bundle_runs_in_a_bare_interpreter(modules: tuple[str, ...], tmp_pat
     request = {"verb": verb, "options": {"root": str(tmp_path)}, "now": 0, "changes": [], "archives": []}
     done = subprocess.run(
         ["/usr/bin/python3", "-I", "-S", "-c", LOADER],
-        input=request_bytes(request),
+        input=b"".join(request_pieces(request)),
         capture_output=True,
         cwd=tmp_path,
         check=True,

@@ -49,23 +49,23 @@ def test_a_host_that_cannot_be_reached_is_temporary(runner: SshRunner) -> None:
     with pytest.raises(TemporaryError, match="No route to host"):
         runner.run("dead", ["true"])
     with pytest.raises(TemporaryError, match="No route to host"):
-        list(runner.lines("dead", ["true"], b"x" * 1_000_000, 10))
+        list(runner.lines("dead", ["true"], [b"x" * 1_000_000], 10))
 
 
 def test_a_host_that_is_too_slow_is_temporary(runner: SshRunner) -> None:
     with pytest.raises(TemporaryError, match="did not finish"):
         runner.run("slow", ["true"], timeout=0.2)
     with pytest.raises(TemporaryError, match="did not finish"):
-        list(runner.lines("slow", ["true"], b"", 0.2))
+        list(runner.lines("slow", ["true"], [b""], 0.2))
 
 
 def test_lines_come_as_they_are_said(runner: SshRunner) -> None:
-    lines = runner.lines("web", ["sh", "-c", "echo one; cat >/dev/null; echo two; exit 0"], b"x" * 300_000, 20)
+    lines = runner.lines("web", ["sh", "-c", "echo one; cat >/dev/null; echo two; exit 0"], [b"x" * 300_000], 20)
     assert list(lines) == [b"one\n", b"two\n"]
 
 
 def test_a_caller_that_stops_reading_ends_the_command(runner: SshRunner) -> None:
-    lines = runner.lines("web", ["sh", "-c", "echo one; exec sleep 60"], b"", 30)
+    lines = runner.lines("web", ["sh", "-c", "echo one; exec sleep 60"], [b""], 30)
     assert next(iter(lines)) == b"one\n"
     lines.close()  # type: ignore[attr-defined]
 
@@ -73,5 +73,5 @@ def test_a_caller_that_stops_reading_ends_the_command(runner: SshRunner) -> None
 def test_an_end_in_the_middle_is_temporary_after_the_lines_that_came(runner: SshRunner) -> None:
     came: list[bytes] = []
     with pytest.raises(TemporaryError):
-        came.extend(runner.lines("web", ["sh", "-c", "echo one; exit 1"], b"", 20))
+        came.extend(runner.lines("web", ["sh", "-c", "echo one; exit 1"], [b""], 20))
     assert came == [b"one\n"]

@@ -224,7 +224,7 @@ def test_certificates_and_releases(store, actor, clock):
     current = store.certificates.current(["a.test", "b.test"])
     assert (current.fingerprint, current.names, current.not_after) == ("b" * 64, ("a.test", "b.test"), clock() + year)
     assert store.certificates.current(["a.test"]) is None
-    assert store.certificates.by_fingerprint("a" * 64).pem == "PEM 0"
+    assert store.certificates.by_fingerprint(["a" * 64])["a" * 64].pem == "PEM 0"
 
     owner = store.estate.put_tenants(actor, "import 1", [tenant("fgw", 1)])["fgw"]
     for release in ("abc1", "abd2", "abc1"):
