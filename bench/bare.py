@@ -2,12 +2,14 @@
 
 No plan that is shown, no owner marks, no preconditions, no history, nothing kept of what was there, no second look:
 one DNS update, one archive with `nginx -t` and a reload, one `ldapadd`. `python bare.py provision|check JOB`; imports
-nothing of the product, and takes the content of the sites as files that are there already.
+nothing of the product but the module that renders a site's first pages, by its path. What it made it keeps beside JOB,
+so that `check` only has to compare.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -52,6 +54,7 @@ def names(job: Job) -> bool:
 
 def sites(job: Job) -> bool:
     """One archive, one check, one reload."""
+    render(job)
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for path, content in files(job, issue(job)).items():
@@ -66,6 +69,21 @@ def entries(job: Job) -> bool:
     """One pipeline of adds."""
     run([*job["ldapadd"]], job, ldif(job).encode())
     return True
+
+
+def render(job: Job) -> None:
+    """First pages of every site, kept beside the job."""
+    spec = importlib.util.spec_from_file_location("starter", job["starter"])
+    assert spec is not None
+    assert spec.loader is not None
+    starter = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(starter)
+    for site in job["sites"]:
+        folder = Path(site["content"])
+        for name, content in starter.render(site["pages"]).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def issue(job: Job) -> dict[str, tuple[bytes, bytes]]:

@@ -122,15 +122,21 @@ def import_estate(tell: Tell) -> str:
 
 
 def apply_estate(tell: Tell) -> str:
-    """Bring the desired state to life. Hand-made changes are spared: nobody has seen a plan of them."""
+    """Bring to life what bring-up itself imported, and make missing things again. Later wishes and hand-made
+    changes wait for somebody who has seen their plan."""
     client = wiring.local_client()
+    pending = {
+        s.id: s.generation for s in wiring.store().estate.subscriptions() if s.generation > s.observed_generation
+    }
+    imported = wiring.store().estate.revisions_by_cause("import 1")
+    own = frozenset(name for name, revision in imported if pending.get(name) == revision.generation)
 
     def follow(event: dict[str, Any]) -> None:
         if event["type"] == "part.progress":
             tell(event["data"]["done"], event["data"]["total"], "")
 
-    run = client.apply("estate", spare_hand_made=True, on_event=follow)
-    if run["state"] != "done":
+    run = client.apply("estate", spare_hand_made=True, wishes=own, on_event=follow)
+    if run["state"] not in ("done", "done_with_conflicts", "partly"):  # verification says what these lack
         raise PermanentError(
             t("Run {run}: {sentence}", run=run["id"], sentence=run["sentence"]),
             t("gasp runs show {run} says more; then run it again.", run=run["id"]),

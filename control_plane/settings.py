@@ -5,17 +5,19 @@ Read once from the environment (`GASP_*`); holds no rule and no secret.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+PREFIX = "GASP_"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Environment variables are the upper-case field names with the prefix `GASP_`."""
 
-    model_config = SettingsConfigDict(env_prefix="GASP_", extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     state: Path = Field(Path("/var/lib/gasp"), description="Database, secrets, certificates, lab disks (mode 0700).")
     cache: Path = Field(Path("/var/cache/gasp"), description="Host images, keyed by the hash of their recipe.")
@@ -31,6 +33,17 @@ class Settings(BaseSettings):
     )
     ttl: int = Field(300, ge=1, le=86400, description="Time to live of published names, in seconds.")
     fault: str | None = Field(None, description="Fault injection for tests: kill:EVENT[:N] ends the process there.")
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The settings of this process. Raises pydantic's ValidationError."""
+        return cls.model_validate(
+            {
+                name: os.environ[PREFIX + name.upper()]
+                for name in cls.model_fields
+                if PREFIX + name.upper() in os.environ
+            }
+        )
 
     @field_validator("state", "cache", "estate")
     @classmethod

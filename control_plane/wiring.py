@@ -39,7 +39,7 @@ STATE = (
 @cache
 def settings() -> Settings:
     """Settings of this process."""
-    return Settings()
+    return Settings.from_environment()
 
 
 def now() -> datetime:

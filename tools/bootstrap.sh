@@ -13,7 +13,8 @@ missing=()
 [[ ${ID:-} == debian && ${VERSION_ID:-} == 12 ]] || missing+=("Debian 12: this machine is ${PRETTY_NAME:-unknown} / 需要 Debian 12")
 command -v python3 >/dev/null && python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
   missing+=("Python 3.11: apt-get install -y python3 python3-venv / 需要 Python 3.11")
-if [[ $purpose != stop && ! -d /run/gasp-labs ]]; then # what runs already needs no more room
+[[ $purpose == stop && -x .venv/bin/gasp ]] && exit 0 # what is to be stopped needs nothing new
+if [[ $purpose != stop ]] && ! pgrep -f -- '-m lab.supervisor' >/dev/null; then # what runs already needs no more room
   need=2500; have=$(df -Pm /var | awk 'NR==2 {print $4}')
   [[ $have -ge $need ]] || missing+=("disk: /var has ${have} MB free, ${need} MB are needed / 磁盘空间不足")
   memory=$(awk '/MemAvailable/ {print int($2/1024)}' /proc/meminfo)

@@ -288,7 +288,7 @@ def offboard(
 def _offboard_lines(app: App, preview: Json) -> Iterator[str]:
     from control_plane.cli.plan_view import PlanView
 
-    yield from PlanView(preview["plan"], paint=app.paint).lines()
+    yield from PlanView(preview["plan"], paint=app.paint, closing=False).lines()
     if preview["plan"]["unmeasured"]:
         return  # the numbers would be too small
     yield ""

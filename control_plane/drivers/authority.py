@@ -1,37 +1,30 @@
 """The centre's certificate authority: makes itself once, issues and renews certificates for sites and servers.
 
 Keys lie in files of mode 0600 and go nowhere else; what was issued is recorded without its key. `now` is given by
-the caller, so that planning and tests decide what time it is.
+the caller, so that planning and tests decide what time it is. `issuing`, the half that needs a library for it, is
+imported when something is issued: a plan does without.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from typing import TYPE_CHECKING, Any, Protocol
 
 from control_plane.drivers.secrets import write_private
 from control_plane.model.errors import PermanentError
 from control_plane.model.ports import CertificateState
 from control_plane.model.text import t
 
+if TYPE_CHECKING:
+    from control_plane.drivers.issuing import Issuer
+
 ISSUER = "GASP lab authority"
 KEY_TYPE = "EC P-256"
 LEAF_DAYS = 398
-AUTHORITY_DAYS = 3650
-#: Certificates begin a little in the past: hosts' clocks differ.
-SKEW = timedelta(hours=1)
-#: A common name has at most 64 characters (RFC 5280, upper bounds).
-MAX_COMMON_NAME = 64
 MAX_NAMES = 51
 
 
@@ -99,7 +92,7 @@ class Authority:
         self._records = records
         self._life = timedelta(days=leaf_days)
         self._lock = threading.Lock()
-        self._loaded: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None
+        self._loaded: Issuer | None = None
 
     @property
     def ca_path(self) -> Path:
@@ -114,25 +107,11 @@ class Authority:
         """Make the authority unless there is one; returns `ca_path`. A half-made one is made anew."""
         if self.ca_path.exists() and (self._ca / "ca.key").exists():
             return self.ca_path
-        now = now or datetime.now(UTC)
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ISSUER)])
-        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - SKEW)
-            .not_valid_after(now + timedelta(days=AUTHORITY_DAYS))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(authority=True), critical=True)
-            .add_extension(identifier, critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        write_private(self._ca / "ca.key", _key_pem(key))
-        write_private(self.ca_path, _pem(certificate))  # last: it says that the authority is complete
+        from control_plane.drivers.issuing import new_authority
+
+        certificate, key = new_authority(ISSUER, now or datetime.now(UTC))
+        write_private(self._ca / "ca.key", key)
+        write_private(self.ca_path, certificate)  # last: it says that the authority is complete
         self._loaded = None
         return self.ca_path
 
@@ -166,19 +145,20 @@ class Authority:
             row = self._store().current(names)
             if row is not None and row.issuer == ISSUER and not _due(row.not_before, row.not_after, now):
                 pem = row.pem.encode()
-                if _matches(key_path, x509.load_pem_x509_certificate(pem)):
+                if self._issuer().fits(key_path, pem):
                     return pem, key_path
-            certificate, pem = self._issue_to(key_path, names, (), now)
+            issued = self._issuer().issue(names, (), now, self._life)
+            write_private(key_path, issued.key)
             self._store().record(
                 names=sorted(set(names)),
                 issuer=ISSUER,
                 key_type=KEY_TYPE,
-                fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
-                not_before=certificate.not_valid_before_utc,
-                not_after=certificate.not_valid_after_utc,
-                pem=pem.decode(),
+                fingerprint=issued.fingerprint,
+                not_before=issued.not_before,
+                not_after=issued.not_after,
+                pem=issued.pem.decode(),
             )
-            return pem, key_path
+            return issued.pem, key_path
 
     # certificates of the centre's own servers --------------------------------------------------------------------
     def server_certificate(self, names: Sequence[str], addresses: Sequence[str], now: datetime) -> tuple[Path, Path]:
@@ -189,56 +169,29 @@ class Authority:
         path, key_path = self._ca / "servers" / f"{names[0]}.pem", self._keys / f"{names[0]}.key"
         with self._lock:
             if path.exists():
-                found = x509.load_pem_x509_certificate(path.read_bytes())
-                if (
-                    found.issuer == self._authority()[0].subject
-                    and _alternatives(found) == _wanted(names, addresses)
-                    and not _due(found.not_valid_before_utc, found.not_valid_after_utc, now)
-                    and _matches(key_path, found)
-                ):
+                pem = path.read_bytes()
+                start, end = self._issuer().validity(pem, names, addresses) or (now, now)
+                if not _due(start, end, now) and self._issuer().fits(key_path, pem):
                     return path, key_path
-            _, pem = self._issue_to(key_path, names, addresses, now)
-            write_private(path, pem)
+            issued = self._issuer().issue(names, addresses, now, self._life)
+            write_private(key_path, issued.key)
+            write_private(path, issued.pem)
         return path, key_path
 
-    def _issue_to(
-        self, key_path: Path, names: Sequence[str], addresses: Sequence[str], now: datetime
-    ) -> tuple[x509.Certificate, bytes]:
-        authority, authority_key = self._authority()
-        key = ec.generate_private_key(ec.SECP256R1())
-        common = [x509.NameAttribute(NameOID.COMMON_NAME, names[0])] if len(names[0]) <= MAX_COMMON_NAME else []
-        issuer_id = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name(common))
-            .issuer_name(authority.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - SKEW)
-            .not_valid_after(min(now + self._life, authority.not_valid_after_utc))
-            .add_extension(x509.SubjectAlternativeName(_wanted(names, addresses)), critical=not common)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(authority=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_id), critical=False)
-            .sign(authority_key, hashes.SHA256())
-        )
-        write_private(key_path, _key_pem(key))
-        return certificate, _pem(certificate)
-
-    def _authority(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def _issuer(self) -> Issuer:
         if self._loaded is None:
+            from control_plane.drivers.issuing import Issuer, WrongKeyError
+
             try:
-                key = serialization.load_pem_private_key((self._ca / "ca.key").read_bytes(), None)
-                certificate = x509.load_pem_x509_certificate(self.ca_path.read_bytes())
+                self._loaded = Issuer(self.ca_path.read_bytes(), (self._ca / "ca.key").read_bytes())
             except FileNotFoundError:
                 raise PermanentError(
                     t("The centre has no certificate authority yet."), t("Run make up; it makes one.")
                 ) from None
-            if not isinstance(key, ec.EllipticCurvePrivateKey):
-                raise PermanentError(t("The key of the certificate authority is of another type than expected."))
-            self._loaded = certificate, key
+            except WrongKeyError:
+                raise PermanentError(
+                    t("The key of the certificate authority is of another type than expected.")
+                ) from None
         return self._loaded
 
     def _store(self) -> CertificateRecords:
@@ -251,44 +204,3 @@ def _due(not_before: datetime, not_after: datetime, now: datetime) -> bool:
     """From two thirds of its life on a certificate is renewed (times without zone are UTC)."""
     start, end = (moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in (not_before, not_after))
     return now >= start + (end - start) * 2 / 3
-
-
-def _matches(key_path: Path, certificate: x509.Certificate) -> bool:
-    try:
-        key = serialization.load_pem_private_key(key_path.read_bytes(), None)
-    except (FileNotFoundError, ValueError):
-        return False
-    return key.public_key() == certificate.public_key()
-
-
-def _wanted(names: Sequence[str], addresses: Sequence[str]) -> list[x509.GeneralName]:
-    ordered = dict.fromkeys([names[0], *sorted(names)])
-    return [*map(x509.DNSName, ordered), *(x509.IPAddress(ipaddress.ip_address(a)) for a in addresses)]
-
-
-def _alternatives(certificate: x509.Certificate) -> list[x509.GeneralName]:
-    return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-
-
-def _usage(authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )

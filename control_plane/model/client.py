@@ -34,12 +34,13 @@ class Client(Protocol):
         *,
         confirm: str | None = None,
         spare_hand_made: bool = False,
+        wishes: frozenset[str] | None = None,
         on_event: OnEvent | None = None,
         wait: float = 600.0,
     ) -> Json:
         """Apply a stored plan (digest or prefix) or a scope (planned now). Returns the run (see `run`).
         `spare_hand_made`: overwrite no hand-made change (what is missing is made again), for callers that show
-        nobody a plan.
+        nobody a plan; `wishes` then names the only subscriptions whose new wishes are made real.
 
         Raises StalePlan (the world moved), UnsafePlan (a guard wants `confirm`), TemporaryError (another
         run holds the lease for longer than `wait` seconds), CouldNotMeasureError (nothing was seen).

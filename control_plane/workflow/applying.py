@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -20,14 +21,14 @@ from control_plane.model.errors import (
     TemporaryError,
     UnsafePlan,
 )
-from control_plane.model.plan import Change, Plan
+from control_plane.model.plan import Change, Plan, digest_of
 from control_plane.model.ports import Outcome
+from control_plane.model.resource import content_hash
 from control_plane.model.run import Actor, EventType, RunState
 from control_plane.model.scope import Scope, parse_scope
 from control_plane.model.text import Text, t
 from control_plane.store.leases import Lease
 from control_plane.store.repository import Store
-from control_plane.workflow.catalogue import Replacements
 from control_plane.workflow.journal import Journal, OnEvent
 from control_plane.workflow.observe import observe, parts_of
 from control_plane.workflow.planning import Picture, Planner
@@ -45,10 +46,11 @@ class Order:
 
     `digest`: the plan that was agreed on; None means whatever the plan under the lease says, within the
     guards. `confirm`: the typed word. `only`: a restriction to these resources. `expected`: resource id →
-    content hash wanted by an earlier run that is being resumed. `replacements` with `commit`: another
-    desired state, which becomes the stored one once its plan was accepted. `spare`: what is left alone
-    because nobody has seen the plan: every hand-made change, or those that something would be overwritten
-    for; where one is in the way of a wish, the order is refused.
+    hashes before and after, of an earlier run that is being resumed and was agreed on. `commit`: makes
+    another state the desired one; it is undone when the plan that follows from it is not accepted. `spare`:
+    what is left alone because nobody has seen the plan: every hand-made change, or those that something
+    would be overwritten for; where one is in the way of a wish, the order is refused. `wishes`: the only
+    subscriptions whose new wishes are made real.
     """
 
     scope: str
@@ -56,10 +58,10 @@ class Order:
     digest: str | None = None
     confirm: str | None = None
     only: frozenset[str] | None = None
-    expected: Mapping[str, str | None] | None = None
-    replacements: Replacements | None = None
+    expected: Mapping[str, tuple[str | None, str | None]] | None = None
     commit: Callable[[], None] | None = None
     spare: Spare = "nothing"
+    wishes: frozenset[str] | None = None
 
 
 class Applier:
@@ -117,28 +119,12 @@ class Applier:
 
     def _execute(self, order: Order, journal: Journal) -> None:
         scope = parse_scope(order.scope)
-        picture = self.planner.picture(scope, order.replacements)
+        with self.store.transaction() if order.commit else nullcontext():
+            if order.commit:
+                order.commit()
+            picture, steps = self._agree(order, scope, journal)
         plan = picture.plan
-        journal.event(
-            EventType.OBSERVED,
-            digest=plan.digest,
-            summary=plan.summary(),
-            reads=plan.reads,
-            unmeasured=[{"part": u.part, "reason": u.reason.as_json()} for u in plan.unmeasured],
-        )
-        self._check(order, plan)
-        steps = [c for c in plan.steps if order.only is None or c.id in order.only]
-        if order.spare != "nothing":
-            steps = _without_hand_made(steps, order)
-        if order.expected is None:
-            self.planner.demand_consent(replace(plan, changes=tuple(steps)), order.confirm)
-        self.store.plans.save(plan, journal.actor, self.planner.personal)
-        self.store.runs.set_plan(journal.run_id, plan.digest, len(steps), journal.lease.token)
-        self.store.runs.set_state(journal.run_id, RunState.RUNNING)
-        generations = dict(picture.world.generations)
-        if order.commit:
-            order.commit()
-            generations = {s.id: (s.generation, s.observed_generation) for s in self.store.estate.subscriptions()}
+        generations = {s.id: (s.generation, s.observed_generation) for s in self.store.estate.subscriptions()}
         journal.event(
             EventType.CONFIRMED,
             digest=plan.digest,
@@ -154,8 +140,37 @@ class Applier:
         state, sentence = _verdict(plan, bool(steps), journal.counts, left)
         self._finish(journal, state, sentence, not left)
 
-    def _check(self, order: Order, plan: Plan) -> None:
+    def _agree(self, order: Order, scope: Scope, journal: Journal) -> tuple[Picture, list[Change]]:
+        """Look, plan, and find out which changes the order may carry out. Raises when it may not."""
+        picture = self.planner.picture(scope)
+        plan = picture.plan
+        journal.event(
+            EventType.OBSERVED,
+            digest=plan.digest,
+            summary=plan.summary(),
+            reads=plan.reads,
+            unmeasured=[{"part": u.part, "reason": u.reason.as_json()} for u in plan.unmeasured],
+        )
+        if order.commit and plan.broken:
+            raise Rejected(t("{subscription}: {reason}", subscription=plan.broken[0][0], reason=plan.broken[0][1]))
+        steps = [c for c in plan.steps if order.only is None or c.id in order.only]
+        if order.wishes is not None:
+            steps = [c for c in steps if c.reason == "drift" or f"{c.tenant}/{c.offering}" in order.wishes]
+        if order.spare != "nothing":
+            steps = _without_hand_made(steps, order)
+        self._check(order, picture, steps)
+        if len(steps) != len(plan.steps):  # what was agreed on is less than the plan, and has a digest of its own
+            plan = replace(plan, changes=tuple(steps), digest=digest_of(order.scope, steps))
+        if order.expected is None:
+            self.planner.demand_consent(plan, order.confirm)
+        self.store.plans.save(plan, journal.actor, self.planner.personal)
+        self.store.runs.set_plan(journal.run_id, plan.digest, len(steps), journal.lease.token)
+        self.store.runs.set_state(journal.run_id, RunState.RUNNING)
+        return picture, steps
+
+    def _check(self, order: Order, picture: Picture, steps: Sequence[Change]) -> None:
         """Refuse when nothing was seen, or when the world is not the one that was agreed on."""
+        plan = picture.plan
         if plan.unmeasured and not plan.steps:
             raise CouldNotMeasureError(
                 t(
@@ -167,8 +182,10 @@ class Applier:
             )
         moved: list[str] = []
         if order.expected is not None:
-            wanted = order.expected
-            moved = [c.id for c in plan.steps if c.id not in wanted or wanted[c.id] != c.after_hash]
+            desired = picture.world.desired
+            wanted = {i: content_hash(desired[i].attributes) if i in desired else None for i in order.expected}
+            moved = [i for i, (_, after) in order.expected.items() if wanted[i] != after]
+            moved += [c.id for c in steps if not _as_agreed(c, *order.expected[c.id])]
         elif order.digest is not None and plan.digest != order.digest:
             stored = self.store.plans.load(order.digest)
             before = {c["id"]: (c["action"], c["before_hash"], c["after_hash"]) for c in stored.body["changes"]}
@@ -244,6 +261,7 @@ class Applier:
         if not left and not picture.plan.unmeasured and order.only is None:
             skip = {f"{c.tenant}/{c.offering}" for c in picture.plan.changes if c.action == "conflict"}
             skip |= picture.world.broken.keys()
+            skip |= generations.keys() - order.wishes if order.wishes is not None else set()
             self.store.estate.set_observed(
                 {name: new for name, (new, _) in generations.items() if name not in skip and _inside(scope, name)}
             )
@@ -261,6 +279,12 @@ class Applier:
             counts={k: v for k, v in journal.counts.items() if v},
             sentence=sentence.as_json(),
         )
+
+
+def _as_agreed(change: Change, before: str | None, after: str | None) -> bool:
+    """Whether a change is still the one a resumed run was to make. What that run left half done is."""
+    unfinished = bool(change.before and change.before.get("unfinished"))
+    return change.after_hash == after and (change.before_hash == before or unfinished)
 
 
 def _without_hand_made(steps: Sequence[Change], order: Order) -> list[Change]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from control_plane.model.errors import ControlPlaneError, NotFound, PermanentError, Rejected
 from control_plane.model.network import AddressPlan
 from control_plane.model.offering import EstateView, HostView, Offering, SubscriptionView, TenantView
@@ -115,7 +117,16 @@ class Catalogue:
                 continue
             try:
                 view, resources = self._compute(offering, tenant, row.tier, spec, estate)
-            except (ControlPlaneError, ValueError, KeyError) as error:
+            except ValidationError as error:
+                field = ".".join(map(str, error.errors()[0]["loc"]))
+                broken[row.id] = t(
+                    "Its stored form has {count} faults, the first at {field}.", count=error.error_count(), field=field
+                )
+                continue
+            except KeyError:
+                broken[row.id] = t("A number or key that it needs has not been recorded; import its document again.")
+                continue
+            except (ControlPlaneError, ValueError) as error:
                 broken[row.id] = t("{error}", error=error)
                 continue
             views[row.id] = view

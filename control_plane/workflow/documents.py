@@ -138,7 +138,7 @@ def _tenant_files(path: Path, result: Documents) -> list[Path]:
 def _read(file: Path, name: str, result: Documents, seen: list[tuple[str, bytes]]) -> str | None:
     """Decoded text of a file, or None with a problem noted."""
     try:
-        if not file.is_file():
+        if file.is_symlink() or not file.is_file():  # a link could show somebody else's file line by line
             kind = t("It is no regular file.") if file.exists() else t("There is no such file.")
             result.problems.append(Problem("no-file", kind, t("Check the path."), name))
             return None

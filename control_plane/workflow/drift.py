@@ -12,7 +12,7 @@ from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.plan import Change
 from control_plane.model.resource import Attributes, CouldNotMeasure, content_hash
 from control_plane.model.run import Actor
-from control_plane.model.scope import Scope, parse_scope
+from control_plane.model.scope import Scope
 from control_plane.model.text import t
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
@@ -76,6 +76,7 @@ class Drift:
                 t("Keep it until a date, revert it, or put the wish into the tenant's document."),
             )
         for change in changes:
+            self.store.drift.unkeep(change.id)
             declared = world.desired.get(change.id)
             base = content_hash(declared.attributes) if declared else ""
             self.store.drift.accept(change.id, change.before, base, reason, actor)
@@ -84,6 +85,12 @@ class Drift:
     def revert(self, ids: Sequence[str], actor: Actor, on_event: OnEvent | None) -> int:
         """Bring the desired state back for these resources only."""
         changes = self._named(ids)
+        wished = [c for c in changes if c.reason not in ("drift", "removed")]
+        if wished:
+            raise Rejected(
+                t("There is also a new wish for {ids}.", ids=", ".join(c.id for c in wished)),
+                t("Look first: gasp plan tenant:{code}; then apply that plan.", code=wished[0].tenant),
+            )
         losing = [c.id for c in changes if c.action == "delete" and c.destroys_data]
         if losing:
             raise Rejected(
@@ -93,11 +100,13 @@ class Drift:
                     code=changes[0].tenant,
                 ),
             )
+        for change in changes:
+            self.store.drift.unkeep(change.id)
         tenants = ",".join(sorted({f"tenant:{c.tenant}" for c in changes}))
         return self.applier.apply(Order(tenants, kind="revert", only=frozenset(c.id for c in changes)), actor, on_event)
 
     def _named(self, ids: Sequence[str]) -> list[Change]:
-        plan = self.planner.picture(parse_scope("estate")).plan
+        plan = self.planner.picture(Scope(), kept=False).plan
         drifted = {c.id: c for c in plan.changes if c.hand_made}
         found, unknown = [], []
         for name in ids:

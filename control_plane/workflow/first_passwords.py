@@ -42,8 +42,8 @@ def issue_first_passwords(
 ) -> int:
     """Issue what is missing; returns how many were issued now. Killed and run again, it carries on."""
     rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8")))) if file.exists() else []
-    # a directory on a fresh disk knows none of them; who has one, ours or a newer one, keeps it
-    have = {row["uid"] for row in rows} & directory.with_password()
+    # who has a password, whoever set it, keeps it; a directory on a fresh disk knows nobody
+    have = directory.with_password()
     rows = [row for row in rows if row["uid"] in have]
     wanted: dict[str, list[tuple[str, str]]] = {}
     for resource in catalogue.world().desired.values():
@@ -58,14 +58,14 @@ def issue_first_passwords(
         if uid not in have
     ]
     for start in range(0, len(todo), CHUNK):
-        for tenant, uid, dn in todo[start : start + CHUNK]:
-            password = random()
-            directory.set_password(dn, password)
-            rows.append({"tenant": tenant, "uid": uid, "dn": dn, "password": password})
+        new = [{"tenant": c, "uid": uid, "dn": dn, "password": random()} for c, uid, dn in todo[start : start + CHUNK]]
+        rows += new
         out = io.StringIO()
         writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write(file, out.getvalue().encode())
+        write(file, out.getvalue().encode())  # first written, then set: no password is lost by a kill
+        for row in new:
+            directory.set_password(row["dn"], row["password"])
         tell(min(start + CHUNK, len(todo)), len(todo), todo[min(start + CHUNK, len(todo)) - 1][0])
     return len(todo)

@@ -89,13 +89,14 @@ class LocalClient:
         *,
         confirm: str | None = None,
         spare_hand_made: bool = False,
+        wishes: frozenset[str] | None = None,
         on_event: OnEvent | None = None,
         wait: float = 600.0,
     ) -> Json:
         """See `Client.apply`."""
         order = self._order(target, confirm)
         if spare_hand_made:
-            order = replace(order, spare="overwriting")
+            order = replace(order, spare="overwriting", wishes=wishes)
         run = self.applier.apply(order, self.actor, _plain(on_event), wait)
         return self.run(run)
 
@@ -136,7 +137,7 @@ class LocalClient:
     def undo_run(self, run_id: int) -> Json:
         """See `Client.undo_run`."""
         changes = undo_changes(run_id, self.store)
-        plan = undo_plan(changes, self.planner)
+        plan = undo_plan(changes, self.planner, self.actor)
         self.store.plans.save(plan, self.actor, self.planner.personal, undo_of=run_id)
         return {
             **plan.as_json(),

@@ -121,7 +121,6 @@ class Offboarding:
             kind="offboard",
             digest=plan.digest,
             confirm=plan.digest,
-            replacements={s.id: None for s in subscriptions},
             commit=lambda: self.store.estate.change(actor, f"offboard {code}", ended, {}),
         )
         return self.applier.apply(order, actor, on_event)

@@ -59,20 +59,23 @@ class Planner:
         self.kinds: Mapping[str, Kind] = {kind.name: kind for driver in drivers for kind in driver.kinds}
         self.personal = frozenset(k.name for k in self.kinds.values() if k.sensitivity is Sensitivity.PERSONAL)
 
-    def picture(self, scope: Scope, replacements: Replacements | None = None) -> Picture:
-        """Observe and compare; stores nothing. Raises NotFound for a scope that names nothing.
+    def picture(self, scope: Scope, replacements: Replacements | None = None, *, kept: bool = True) -> Picture:
+        """Observe and compare; stores nothing. `kept`: leave out hand-made states that are to be kept.
+        Raises NotFound for a scope that names nothing.
 
         What should be is computed while the systems are asked what is.
         """
         self._check_scope(scope)
         with looking(parts_of(self.drivers, scope), scope.tenants, self.clock) as looks:
             world = self.catalogue.world(replacements, scope.tenants)
-            return self.compare(scope, world, looks())
+            return self.compare(scope, world, looks(), kept=kept)
 
-    def compare(self, scope: Scope, world: World, looks: Sequence[Look]) -> Picture:
+    def compare(self, scope: Scope, world: World, looks: Sequence[Look], *, kept: bool = True) -> Picture:
         """The plan for a world and looks already taken."""
         now = self.clock()
         memory = self.catalogue.store.memory(now)
+        if not kept:
+            memory = replace(memory, kept={})
         plan = diff(str(scope), world.desired, looks, self.kinds, memory, world.covers(scope), now)
         broken = tuple((name, why) for name, why in sorted(world.broken.items()) if _within(scope, name))
         reloads = _reloads(plan, world, looks, memory)

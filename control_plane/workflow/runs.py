@@ -16,6 +16,7 @@ from control_plane.store.runs import RunRow
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.journal import OnEvent
 from control_plane.workflow.planning import Planner
+from control_plane.workflow.wishes import claims_of
 
 SENTENCES: Mapping[RunState, Text] = {
     RunState.WAITING: t("Waits for another run to end."),
@@ -90,8 +91,10 @@ def resume(run_id: int, store: Store, applier: Applier, actor: Actor, on_event: 
             t("Run {run} ended before anything was agreed on; there is nothing to resume.", run=run_id),
             t("Give the command again that began it; gasp plan {scope} shows what is to do.", scope=row.scope),
         )
-    expected = {c["id"]: c["after_hash"] for c in store.plans.load(row.digest).body["changes"]}
-    return applier.apply(Order(row.scope, kind="resume", digest=row.digest, expected=expected), actor, on_event)
+    agreed_on = store.plans.load(row.digest).body["changes"]
+    expected = {c["id"]: (c["before_hash"], c["after_hash"]) for c in agreed_on}
+    order = Order(row.scope, kind="resume", digest=row.digest, only=frozenset(expected), expected=expected)
+    return applier.apply(order, actor, on_event)
 
 
 def undo_targets(run_id: int, store: Store) -> dict[str, tuple[int, int]]:
@@ -133,7 +136,18 @@ def undo_scope(changes: list[SubscriptionChange]) -> Scope:
     return parse_scope(",".join(f"subscription:{c.tenant_code}/{c.offering}" for c in changes))
 
 
-def undo_plan(changes: list[SubscriptionChange], planner: Planner) -> Plan:
-    """The plan that brings the older specs back."""
-    replacements = {f"{c.tenant_code}/{c.offering}": c.spec for c in changes}
-    return planner.picture(undo_scope(changes), replacements).plan
+class _OnlyLooking(Exception):
+    """Ends the transaction of a preview."""
+
+
+def undo_plan(changes: list[SubscriptionChange], planner: Planner, actor: Actor) -> Plan:
+    """The plan that brings the older specs back; what they need is recorded for the moment of planning only."""
+    store = planner.catalogue.store
+    claims = claims_of(planner.catalogue, changes)
+    try:
+        with store.transaction():
+            store.estate.change(actor, "preview", changes, claims)
+            plan = planner.picture(undo_scope(changes)).plan
+            raise _OnlyLooking
+    except _OnlyLooking:
+        return plan

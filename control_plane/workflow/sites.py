@@ -171,7 +171,8 @@ class Sites:
         return self.applier.apply(order, actor, on_event)
 
     def _subscriptions(self) -> list[SubscriptionRow]:
-        return [s for s in self.store.estate.subscriptions() if s.spec.get("sites")]
+        """Those that have sites; one whose stored form is broken is named by every plan, and skipped here."""
+        return [s for s in self.store.estate.subscriptions() if isinstance(s.spec.get("sites"), list)]
 
     def _find(self, name: str) -> tuple[SubscriptionRow, int]:
         """The subscription and place of a site by its main name or any alias. Raises NotFound."""

@@ -54,6 +54,5 @@ def wish_order(
         scope=",".join(sorted(f"subscription:{c.tenant_code}/{c.offering}" for c in changes)),
         kind=kind,
         spare="everything",
-        replacements={f"{c.tenant_code}/{c.offering}": c.spec for c in changes},
         commit=lambda: catalogue.store.estate.change(actor, cause, changes, claims),
     )

@@ -16,8 +16,9 @@ from tests.lab.world import Names
 pytestmark = pytest.mark.estate
 
 FETCH_ALL = """
+names=$(cat)
 for family in 4 6; do
-  for name in $(cat); do
+  for name in $names; do
     echo "$family $name $(curl -s -o /dev/null -m 20 -w '%{http_code}' -$family https://$name/)"
   done
 done

@@ -267,7 +267,7 @@ def test_undo_brings_the_older_wish_back_as_a_plan(centre):
     centre.wish("fgw", names=("a.qingdao.test", "b.qingdao.test"))
     run = apply(centre)
     changes = undo_changes(run, centre.store)
-    plan = undo_plan(changes, centre.planner)
+    plan = undo_plan(changes, centre.planner, centre.actor)
     assert sorted(c.id for c in plan.changes) == ["dns.rrset/b.qingdao.test", "web.vhost/b.qingdao.test"]
     order = wish_order(centre.planner.catalogue, changes, centre.actor, f"undo {run}", "undo")
     assert state(centre, centre.applier.apply(order, centre.actor)) is RunState.DONE
@@ -405,3 +405,56 @@ def test_what_nobody_wants_cannot_be_accepted(centre):
     drift = Drift(centre.planner, centre.applier, centre.store)
     with pytest.raises(Rejected):
         drift.accept([seen.id], "because", centre.actor)
+
+
+class TestResumeDoesWhatWasAgreedOn:
+    def killed(self, centre, monkeypatch, **order) -> int:
+        """A run that ended right after it was agreed on."""
+        with monkeypatch.context() as patch:
+            patch.setattr(type(centre.applier), "_carry_out", lambda *a: (_ for _ in ()).throw(RuntimeError("killed")))
+            with pytest.raises(RuntimeError):
+                apply(centre, **order)
+        return centre.store.runs.list(1)[0].id
+
+    def test_a_revert_of_one_thing_stays_one_thing(self, centre, monkeypatch):
+        centre.tenant("fgw", names=("a.qingdao.test",), people=("zhang",))
+        apply(centre)
+        zone = centre.dns.things["dns:qingdao.test"]
+        seen = zone["dns.rrset/a.qingdao.test"]
+        zone[seen.id] = Observed(seen.id, seen.kind, seen.owner_marker, {"name": "a.qingdao.test", "ttl": 7})
+        centre.wish("fgw", names=("a.qingdao.test",))
+        run = self.killed(centre, monkeypatch, scope="tenant:fgw", only=frozenset({seen.id}), kind="revert")
+        resume(run, centre.store, centre.applier, centre.actor, None)
+        assert zone[seen.id].attributes["ttl"] == 300
+        assert "directory.person/zhang" in centre.directory.things["directory:tenants"]
+
+    def test_what_was_changed_by_hand_since_is_not_overwritten(self, centre, monkeypatch):
+        centre.tenant("fgw", names=("a.qingdao.test",))
+        run = self.killed(centre, monkeypatch)
+        zone = centre.dns.things["dns:qingdao.test"]
+        marker = centre.store.estate.tenants()[0].id + "/toy"
+        zone["dns.rrset/a.qingdao.test"] = Observed("dns.rrset/a.qingdao.test", "dns.rrset", marker, {"by": "hand"})
+        with pytest.raises(StalePlan):
+            resume(run, centre.store, centre.applier, centre.actor, None)
+        assert zone["dns.rrset/a.qingdao.test"].attributes == {"by": "hand"}
+
+
+def test_bring_up_makes_only_its_own_wishes_real(centre):
+    centre.tenant("fgw", names=("a.qingdao.test",))
+    centre.tenant("czj", names=("b.qingdao.test",))
+    apply(centre, spare="overwriting", wishes=frozenset({"fgw/toy"}))
+    assert sorted(centre.dns.things["dns:qingdao.test"]) == ["dns.rrset/a.qingdao.test"]
+    assert [s.observed_generation for s in centre.store.estate.subscriptions()] == [0, 1]
+
+
+def test_a_kept_change_can_still_be_reverted(centre):
+    centre.tenant("fgw", names=("a.qingdao.test",))
+    apply(centre)
+    zone = centre.dns.things["dns:qingdao.test"]
+    seen = zone["dns.rrset/a.qingdao.test"]
+    zone[seen.id] = Observed(seen.id, seen.kind, seen.owner_marker, {"name": "a.qingdao.test", "ttl": 7})
+    drift = Drift(centre.planner, centre.applier, centre.store)
+    drift.keep([seen.id], "2999-01-01", "because", centre.actor)
+    assert plan_of(centre).kept == (seen.id,)
+    drift.revert([seen.id], centre.actor, None)
+    assert zone[seen.id].attributes["ttl"] == 300
