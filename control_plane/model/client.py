@@ -149,13 +149,14 @@ class Client(Protocol):
         ...
 
     def preview_offboard(self, code: str) -> Json:
-        """Everything that goes: {code, plan: {...}, subscriptions, people, sites, releases, retiring_seconds}."""
+        """Everything that goes: {code, plan: {...}, subscriptions, shared_by_others, people, sites, releases,
+        retiring_seconds}."""
         ...
 
     def offboard(self, code: str, *, confirm: str, archive: Path, on_event: OnEvent | None = None) -> Json:
         """Export the tenant's data, end its subscriptions, apply, and return the receipt
-        {code, tenant_id, run, archive, archive_sha256, remaining: [], others_changed: [],
-        follow_up: [subscriptions of others that shared something with it], issued_at}."""
+        {code, tenant_id, run, archive, archive_sha256, remaining: [], others_changed: [], issued_at}. Sites
+        of others are no longer shared with it; that is part of the same plan."""
         ...
 
     # sites ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from control_plane.model.errors import NoConsent, Rejected, TemporaryError
+from control_plane.model.plan import digest_of
 from control_plane.model.ports import ReleaseStore
 from control_plane.model.resource import CouldNotMeasure, Look, Measured, content_hash
 from control_plane.model.run import Actor
@@ -46,12 +47,13 @@ class Offboarding:
     def preview(self, code: str) -> dict[str, Any]:
         """Everything that goes, as a plan and in numbers."""
         subscriptions = self._subscriptions(code)
-        plan = self._without(code, subscriptions).plan
+        plan = self._without(code, self._wishes(code, subscriptions)).plan
         kinds = Counter(c.kind for c in plan.steps if c.action == "delete")
         return {
             "code": code,
             "plan": plan.as_json(),
             "subscriptions": [s.id for s in subscriptions],
+            "shared_by_others": [s.id for s in self._sharing(code)],
             "people": kinds.get("directory.person", 0),
             "sites": kinds.get("web.vhost", 0),
             "releases": kinds.get("web.release", 0),
@@ -69,6 +71,7 @@ class Offboarding:
             )
         tenant_id = self.planner.catalogue.estate().tenants[code].id
         before = _others(self._look(), tenant_id)
+        last = max((run.id for run in self.store.runs.list(1)), default=0)
         subscriptions = self._subscriptions(code)
         run = None
         if subscriptions:
@@ -90,8 +93,9 @@ class Offboarding:
         if not remaining:
             self.store.estate.end_tenant(code, actor, self.planner.clock())
         now = _others(after, tenant_id)
-        # what others had shared with the tenant: theirs to plan and apply
-        follow_up = sorted({f"{c.tenant}/{c.offering}" for c in self.planner.picture(Scope()).plan.changes})
+        # what runs did in the meantime, this one's own included, was planned and shown; only the rest is a surprise
+        since = [run.id for run in self.store.runs.list(1000) if run.id > last]
+        planned = {change.resource_id for number in since for change in self.store.runs.changes(number)}
         return {
             "code": code,
             "tenant_id": tenant_id,
@@ -99,8 +103,9 @@ class Offboarding:
             "archive": str(archive),
             "archive_sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
             "remaining": remaining,
-            "others_changed": sorted(i for i in before.keys() | now.keys() if before.get(i) != now.get(i)),
-            "follow_up": follow_up,
+            "others_changed": sorted(
+                i for i in before.keys() | now.keys() if before.get(i) != now.get(i) and i not in planned
+            ),
             "issued_at": self.planner.clock().isoformat(),
         }
 
@@ -108,20 +113,43 @@ class Offboarding:
         self.planner.picture(parse_scope(f"tenant:{code}"))  # raises NotFound for an unknown code
         return [s for s in self.store.estate.subscriptions() if s.code == code]
 
-    def _without(self, code: str, subscriptions: Sequence[SubscriptionRow]) -> Picture:
-        return self.planner.picture(parse_scope(f"tenant:{code}"), {s.id: None for s in subscriptions})
+    def _sharing(self, code: str) -> list[SubscriptionRow]:
+        """Subscriptions of others that share a site with the tenant."""
+        return [
+            s
+            for s in self.store.estate.subscriptions()
+            if s.code != code and isinstance(s.spec.get("sites"), list)
+            if any(code in site.get("shared_with", ()) for site in s.spec["sites"])
+        ]
+
+    def _wishes(self, code: str, subscriptions: Sequence[SubscriptionRow]) -> list[SubscriptionChange]:
+        """Its own subscriptions end; others no longer share with a code that may be somebody else's one day."""
+        own = [SubscriptionChange(code, s.offering, s.tier, None, s.generation) for s in subscriptions]
+        others = [
+            SubscriptionChange(s.code, s.offering, s.tier, _unshared(s.spec, code), s.generation)
+            for s in self._sharing(code)
+        ]
+        return own + others
+
+    def _without(self, code: str, wishes: Sequence[SubscriptionChange]) -> Picture:
+        others = {f"subscription:{w.tenant_code}/{w.offering}" for w in wishes if w.tenant_code != code}
+        scope = parse_scope(",".join([f"tenant:{code}", *sorted(others)]))
+        return self.planner.picture(scope, {f"{w.tenant_code}/{w.offering}": w.spec for w in wishes})
 
     def _withdraw(
         self, code: str, subscriptions: Sequence[SubscriptionRow], actor: Actor, on_event: OnEvent | None
     ) -> int:
-        ended = [SubscriptionChange(code, s.offering, s.tier, None, s.generation) for s in subscriptions]
-        plan = self._without(code, subscriptions).plan
+        wishes = self._wishes(code, subscriptions)
+        plan = self._without(code, wishes).plan
+        # what others changed by hand beside it is not ours to touch in passing
+        steps = [c for c in plan.steps if c.tenant == code or not c.hand_made]
         order = Order(
-            f"tenant:{code}",
+            plan.scope,
             kind="offboard",
             digest=plan.digest,
-            confirm=plan.digest,
-            commit=lambda: self.store.estate.change(actor, f"offboard {code}", ended, {}),
+            confirm=plan.digest if len(steps) == len(plan.steps) else digest_of(plan.scope, steps),
+            only=frozenset(c.id for c in steps),
+            commit=lambda: self.store.estate.change(actor, f"offboard {code}", wishes, {}),
         )
         return self.applier.apply(order, actor, on_event)
 
@@ -178,6 +206,15 @@ class Offboarding:
                     content = self.releases.open_archive({"kind": "release", "release": release.id})
                     _add(tar, f"{code}/releases/{release.site}/{release.id}.tar", content)
         temporary.rename(archive)
+
+
+def _unshared(spec: Mapping[str, Any], code: str) -> dict[str, Any]:
+    """A spec whose sites are no longer shared with `code`."""
+    sites = [
+        {**site, "shared_with": [c for c in site["shared_with"] if c != code]} if "shared_with" in site else site
+        for site in spec["sites"]
+    ]
+    return {**spec, "sites": sites}
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
