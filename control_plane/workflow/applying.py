@@ -255,7 +255,9 @@ class Applier:
             codes = frozenset(c.tenant for c in steps)
             narrow = scope.tenants or (codes if len(codes) <= FEW_TENANTS and "?" not in codes else None)
             parts = [(d, p) for d, p in parts_of(self.planner.drivers, scope) if p in touched]
-            again = self.planner.compare(scope, picture.world, observe(parts, narrow, self.clock)).plan
+            # as of the plan's own moment: what began to retire in this run is done, however short its time
+            looks = observe(parts, narrow, self.clock)
+            again = self.planner.compare(scope, picture.world, looks, at=picture.plan.observed_at).plan
             ids = {c.id for c in steps}
             left = [c.id for c in again.steps if c.id in ids] + [u.part for u in again.unmeasured]
         if not left and not picture.plan.unmeasured and order.only is None:

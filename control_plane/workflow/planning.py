@@ -70,9 +70,11 @@ class Planner:
             world = self.catalogue.world(replacements, scope.tenants)
             return self.compare(scope, world, looks(), kept=kept)
 
-    def compare(self, scope: Scope, world: World, looks: Sequence[Look], *, kept: bool = True) -> Picture:
-        """The plan for a world and looks already taken."""
-        now = self.clock()
+    def compare(
+        self, scope: Scope, world: World, looks: Sequence[Look], *, kept: bool = True, at: datetime | None = None
+    ) -> Picture:
+        """The plan for a world and looks already taken, as of `at` (default: now)."""
+        now = at or self.clock()
         memory = self.catalogue.store.memory(now)
         if not kept:
             memory = replace(memory, kept={})

@@ -458,3 +458,17 @@ def test_a_kept_change_can_still_be_reverted(centre):
     assert plan_of(centre).kept == (seen.id,)
     drift.revert([seen.id], centre.actor, None)
     assert zone[seen.id].attributes["ttl"] == 300
+
+
+def test_a_retirement_that_ends_during_the_run_is_no_failure(centre, monkeypatch):
+    centre.tenant("fgw", names=("fgw.qingdao.test",))
+    apply(centre)
+    centre.wish("fgw")
+    original = centre.web.apply
+
+    def slow(*arguments):
+        yield from original(*arguments)
+        centre.clock.advance(120)
+
+    monkeypatch.setattr(centre.web, "apply", slow)
+    assert state(centre, apply(centre)) is RunState.DONE
