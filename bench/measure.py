@@ -20,7 +20,7 @@ from statistics import median
 @dataclass(frozen=True, slots=True)
 class Timing:
     """One run. `seconds` from exec to exit, `cpu` seconds (user and system, children too), `peak_mb` of the
-    largest process, `out` what it printed."""
+    largest process (0: less than this process has, which cannot be told), `out` what it printed."""
 
     seconds: float
     cpu: float
@@ -61,7 +61,9 @@ def timed(
         if process.returncode not in codes:
             words = (wrong.read() + out).decode("utf-8", "replace")[-3000:]
             raise Failed(f"{' '.join(argv)[:200]} ended with {process.returncode} after {seconds:.1f} s:\n{words}")
-    return Timing(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # a child begins with the peak of its parent
+    peak = usage.ru_maxrss if usage.ru_maxrss > own else 0
+    return Timing(seconds, usage.ru_utime + usage.ru_stime, peak / 1024, out)
 
 
 def timed_call(work: Callable[[], object]) -> Timing:

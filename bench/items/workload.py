@@ -211,7 +211,8 @@ def ansible(centre: Centre, result: Result, full: bool, first: float, again: flo
     how = "measured" if full else f"by a line through {' and '.join(map(str, counts))} tenants"
     result.remarks.append(
         f"Ansible role for 94 tenants, {how}: {estimate['first']:.0f} s first, {estimate['again']:.0f} s again. It has"
-        " four items a tenant, pipelining and a kept connection, certificates made beforehand and no content of sites."
+        " eight items a tenant (2 record sets, certificate, vhost, unit, 3 groups), pipelining and a kept connection,"
+        " certificates made beforehand and no content of sites."
     )
     result.figures += [
         Figure("W, first provisioning, faster than Ansible", estimate["first"] / first, "x", 50, "at least"),
@@ -224,23 +225,30 @@ def play(centre: Centre, count: int) -> Timing:
     folder = centre.state / "bench-ansible"
     folder.mkdir(exist_ok=True)
     certificates = centre.state / "bench-job" / "certificates"
-    tenants = []
+    tenants: list[dict[str, str]] = []
+    records: list[dict[str, str]] = []
+    directory: list[dict[str, str]] = []
+    addresses = {"A": centre.addresses[HOST], "AAAA": ipv6_of(centre, HOST)}
     for index, code in enumerate(estates.codes(count), 1):
         main = estates.main_name(code)
         both = folder / f"{main}.pem"
         both.write_bytes(b"".join((certificates / f"{main}{suffix}").read_bytes() for suffix in (".crt", ".key")))
-        unit_dn = f"ou={code},ou=tenants,{estates.BASE_DN}"
-        tenants.append({"main": main, "certificate": str(both), "unit": unit_dn, "ldif": ldif(unit(code, index))})
+        tenants.append({"main": main, "certificate": str(both)})
+        records += [{"name": main, "type": kind, "value": value} for kind, value in addresses.items()]
+        entries = unit(code, index)
+        branches, groups = entries[: -len(estates.GROUPS)], entries[-len(estates.GROUPS) :]
+        directory.append({"dn": branches[0]["dn"], "ldif": ldif(branches)})
+        directory += [{"dn": group["dn"], "ldif": ldif([group])} for group in groups]
     variables: Mapping[str, Any] = {
         "ns1": centre.addresses["ns1"],
         "zone": ZONE,
-        "v4": centre.addresses[HOST],
-        "v6": ipv6_of(centre, HOST),
         "key_file": str(centre.key_file),
         "ca": str(centre.state / "ca" / "ca.pem"),
         "ldapadd": " ".join(centre.ldap("ldapadd")),
         "ldapsearch": " ".join(centre.ldap("ldapsearch", "-LLL")),
         "tenants": tenants,
+        "records": records,
+        "directory": directory,
         "ansible_python_interpreter": "/usr/bin/python3",
     }
     (folder / "variables.json").write_text(json.dumps(variables), "utf-8")

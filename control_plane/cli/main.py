@@ -57,6 +57,8 @@ class Root(Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+#: A short process with ten thousand living things: looking for cycles among them costs up to 40 % of a plan.
+COLLECTOR = (100_000, 50, 50)
 COMMANDS = {
     "plan": ("plans", t("Show what would change.")),
     "apply": ("plans", t("Carry out a plan, or plan and carry out a scope.")),
@@ -93,7 +95,6 @@ gasp = Root(
 
 def run() -> NoReturn:
     """What the installed `gasp` script calls."""
-    # A short process with ten thousand living things: looking for cycles among them costs up to 40 % of a plan.
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(*COLLECTOR)
     gasp.main()
     raise AssertionError("unreachable")
