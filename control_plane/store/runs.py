@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from control_plane.model.errors import NotFound
 from control_plane.model.plan import Change
 from control_plane.model.ports import Outcome
+from control_plane.model.resource import Resource
 from control_plane.model.run import FINAL, Actor, Event, EventType, RunState
 from control_plane.model.text import Text, t
 from control_plane.store.database import Database
@@ -164,6 +165,28 @@ class RunRepository:
             for start in range(0, len(gone), _CHUNK):
                 chunk = gone[start : start + _CHUNK]
                 connection.execute(delete(resource_states).where(resource_states.c.resource_id.in_(chunk)))
+
+    def confirm(
+        self, run_id: int, found: Iterable[tuple[Resource, str]], at: datetime, fence_token: int | None = None
+    ) -> None:
+        """Remember resources (with their content's hash) that were found as wanted: written by a run that was
+        killed before it could say so."""
+        states = [
+            {
+                "resource_id": resource.id,
+                "applied_hash": content,
+                "tenant_id": resource.owner.tenant_id,
+                "offering": resource.owner.offering,
+                "kind": resource.kind,
+                "applied_at": at,
+                "run_id": run_id,
+            }
+            for resource, content in found
+        ]
+        if states:
+            with self._database.write() as connection:
+                check_token(connection, fence_token)
+                connection.execute(_upsert(connection, resource_states, ("resource_id",)), states)
 
     def set_state(
         self,

@@ -23,7 +23,7 @@ from control_plane.model.errors import (
 )
 from control_plane.model.plan import Change, Plan, digest_of
 from control_plane.model.ports import Outcome
-from control_plane.model.resource import content_hash
+from control_plane.model.resource import Measured, Resource, content_hash
 from control_plane.model.run import Actor, EventType, RunState
 from control_plane.model.scope import Scope, parse_scope
 from control_plane.model.text import Text, t
@@ -163,6 +163,8 @@ class Applier:
             plan = replace(plan, changes=tuple(steps), digest=digest_of(order.scope, steps))
         if order.expected is None:
             self.planner.demand_consent(plan, order.confirm)
+        found = _found_as_wanted(picture, self.store.memory(self.clock()).applied)
+        self.store.runs.confirm(journal.run_id, found, self.clock(), journal.lease.token)
         self.store.plans.save(plan, journal.actor, self.planner.personal)
         self.store.runs.set_plan(journal.run_id, plan.digest, len(steps), journal.lease.token)
         self.store.runs.set_state(journal.run_id, RunState.RUNNING)
@@ -281,6 +283,19 @@ class Applier:
             counts={k: v for k, v in journal.counts.items() if v},
             sentence=sentence.as_json(),
         )
+
+
+def _found_as_wanted(picture: Picture, applied: Mapping[str, str]) -> list[tuple[Resource, str]]:
+    """What is there exactly as desired although no run ever recorded that it wrote it."""
+    found = []
+    for look in picture.looks:
+        for seen in look.resources.values() if isinstance(look, Measured) else ():
+            resource = picture.world.desired.get(seen.id)
+            if resource is not None and resource.attributes == seen.attributes and seen.retiring_until is None:
+                content = content_hash(seen.attributes)
+                if applied.get(seen.id) != content:
+                    found.append((resource, content))
+    return found
 
 
 def _as_agreed(change: Change, before: str | None, after: str | None) -> bool:

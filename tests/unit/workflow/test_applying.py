@@ -472,3 +472,14 @@ def test_a_retirement_that_ends_during_the_run_is_no_failure(centre, monkeypatch
 
     monkeypatch.setattr(centre.web, "apply", slow)
     assert state(centre, apply(centre)) is RunState.DONE
+
+
+def test_what_a_killed_run_wrote_unrecorded_is_known_after_the_next_apply(centre):
+    centre.tenant("fgw", names=("a.qingdao.test",))
+    zone = centre.dns.things["dns:qingdao.test"]
+    marker = centre.store.estate.tenants()[0].id + "/toy"
+    written = {"name": "a.qingdao.test", "ttl": 300}
+    zone["dns.rrset/a.qingdao.test"] = Observed("dns.rrset/a.qingdao.test", "dns.rrset", marker, written)
+    apply(centre)
+    zone["dns.rrset/a.qingdao.test"] = Observed("dns.rrset/a.qingdao.test", "dns.rrset", marker, {"by": "hand"})
+    assert [(c.reason, c.hand_made) for c in plan_of(centre).changes] == [("drift", True)]
