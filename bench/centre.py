@@ -88,7 +88,8 @@ class Centre:
             self.gasp("lab", "down", codes=(0, 1, 2, 4, 6))
         for name in ("gasp.db", "gasp.db-wal", "gasp.db-shm"):
             (self.state / name).unlink(missing_ok=True)
-        shutil.rmtree(self.state / "lab", ignore_errors=True)
+        for folder in (self.state / "lab", self.saved):
+            shutil.rmtree(folder, ignore_errors=True)
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.estate == self.estates / "empty":
             estates.write_empty(self.estate)

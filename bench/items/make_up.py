@@ -10,9 +10,9 @@ import json
 import shutil
 from pathlib import Path
 
-from bench.centre import STATE, Centre
-from bench.measure import Failed, timed
-from bench.results import Figure, Result, Row
+from bench.centre import GASP, STATE, Centre
+from bench.measure import Failed, Timing, timed
+from bench.results import Figure, Result
 
 COLD, AGAIN, AFTER_DOWN = 8 * 60, 30, 90
 
@@ -26,7 +26,7 @@ def measure_small(centre: Centre, rounds: int = 3) -> Result:
     result = Result("make_up_small", f"`make up` of {hosts} hosts without tenants")
     result.row("again, lab up", again)
     result.row("after make down", after)
-    result.remarks.append("For comparison only: the targets are for the whole estate, below.")
+    result.remarks.append("For comparison only: the targets are for the whole estate.")
     return result
 
 
@@ -38,22 +38,23 @@ def measure_full(state: Path = STATE) -> Result:
     cache = place / "cache"
     env = {**centre.env, "GASP_CACHE": str(cache)}
 
-    def gasp(*argv: str, codes: tuple[int, ...] = (0,)) -> float:
-        took = timed([str(_gasp()), *argv], env=env, codes=codes, timeout=3600)
-        return took.seconds
+    def gasp(*argv: str, codes: tuple[int, ...] = (0,)) -> Timing:
+        return timed([str(GASP), *argv], env=env, codes=codes, timeout=3600)
 
     try:
-        shutil.rmtree(place, ignore_errors=True)
+        if place.exists():  # what a killed run left
+            gasp("lab", "clean", "--yes", codes=(0, 1, 2, 4, 6))
+            shutil.rmtree(place)
         place.mkdir(mode=0o700, parents=True)
-        cold = timed([str(_gasp()), "bringup"], env=env, timeout=3600)
+        cold = gasp("bringup")
         phases = json.loads((place / "bringup.json").read_text())
         result.remarks.append(
             "Cold, by phase: " + ", ".join(f"{name} {took:.0f} s" for name, took in phases.items()) + "."
         )
         result.row("cold", [cold])
-        again = [timed([str(_gasp()), "bringup"], env=env, timeout=3600) for _ in range(3)]
+        again = [gasp("bringup") for _ in range(3)]
         gasp("lab", "down")
-        after = [timed([str(_gasp()), "bringup"], env=env, timeout=3600)]
+        after = [gasp("bringup")]
         middle_again, middle_after = result.row("again, lab up", again), result.row("after make down", after)
         result.figures += [
             Figure("`make up` cold", cold.seconds, "s", COLD),
@@ -67,17 +68,3 @@ def measure_full(state: Path = STATE) -> Result:
         gasp("lab", "clean", "--yes", codes=(0, 1, 2, 4, 6))
         shutil.rmtree(place, ignore_errors=True)
     return result
-
-
-def history(folder: Path) -> list[Row]:
-    """Phases of a `make up` that was run on this machine, as it remembered them."""
-    file = folder / "bringup.json"
-    if not file.exists():
-        return []
-    return [Row(f"last `make up`, {name}", 1, took, 0.0) for name, took in json.loads(file.read_text()).items()]
-
-
-def _gasp() -> Path:
-    from bench.centre import GASP
-
-    return GASP

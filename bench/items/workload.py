@@ -183,45 +183,59 @@ def measure(centre: Centre, rounds: int = 5, full: bool = False) -> Result:
         " files are part of it for both. The product also writes owner marks, checks the certificate's record, keeps"
         " last good copies, records the run and looks again at the end.",
         "The bare script does its three systems side by side; it renders the same vhosts and pages and issues its"
-        " certificates from the same authority. Looking again, it compares with what it kept.",
+        " certificates from the same authority. Looking again, it compares with what it kept. It asks one web host, the"
+        " product both.",
     ]
     ansible(centre, result, full, ours.seconds, ours_again.seconds)
     one_reload(centre, result)
     return result
 
 
+#: Items a tenant of the two forms of the role. `main` was written first and is what the targets are judged by; it came
+#: out below one of them. `single` was made after that figure was known, so it is shown and judges nothing.
+FORMS = {"main": 4, "single": 8}
+
+
 def ansible(centre: Centre, result: Result, full: bool, first: float, again: float) -> None:
     """An ordinary role over some tenants and a line through the points, or over all 94."""
     counts = (estates.W_TENANTS,) if full else (4, 12)
-    points: dict[str, list[tuple[float, float]]] = {"first": [], "again": []}
-    for count in counts:
-        centre.wipe()
-        for when in ("first", "again"):
-            centre.cold()
-            took = play(centre, count)
-            points[when].append((count, took.seconds))
-            result.row(f"Ansible role, {count} tenants, {when}", [took])
-    estimate: dict[str, float] = {}
-    for when, found in points.items():
-        if full:
-            estimate[when] = found[0][1]
-        else:
-            constant, slope = line_fit(found)
-            estimate[when] = constant + slope * estates.W_TENANTS
     how = "measured" if full else f"by a line through {' and '.join(map(str, counts))} tenants"
-    result.remarks.append(
-        f"Ansible role for 94 tenants, {how}: {estimate['first']:.0f} s first, {estimate['again']:.0f} s again. It has"
-        " eight items a tenant (2 record sets, certificate, vhost, unit, 3 groups), pipelining and a kept connection,"
-        " certificates made beforehand and no content of sites."
-    )
-    result.figures += [
-        Figure("W, first provisioning, faster than Ansible", estimate["first"] / first, "x", 50, "at least"),
-        Figure("W, no-op plan, faster than Ansible", estimate["again"] / again, "x", 100, "at least"),
+    for form, items in FORMS.items():
+        points: dict[str, list[tuple[float, float]]] = {"first": [], "again": []}
+        for count in counts:
+            centre.wipe()
+            for when in ("first", "again"):
+                centre.cold()
+                took = play(centre, count, form)
+                points[when].append((count, took.seconds))
+                result.row(f"Ansible role, {items} items a tenant, {count} tenants, {when}", [took])
+        estimate = {when: found[0][1] if full else _at_all(found) for when, found in points.items()}
+        times = {"first": estimate["first"] / first, "again": estimate["again"] / again}
+        result.remarks.append(
+            f"Ansible role with {items} items a tenant, all 94, {how}: {estimate['first']:.0f} s first,"
+            f" {estimate['again']:.0f} s again, which is {times['first']:.0f} and {times['again']:.0f} times ours."
+        )
+        if form == "main":
+            result.figures += [
+                Figure("W, first provisioning, faster than Ansible", times["first"], "x", 50, "at least"),
+                Figure("W, no-op plan, faster than Ansible", times["again"], "x", 100, "at least"),
+            ]
+    result.remarks += [
+        "The role has pipelining and a kept connection, certificates made beforehand and no content of sites. The form"
+        " with four items was written first and is the one judged. The form with eight, one a resource, was written"
+        " after the first had missed a target; it is here for comparison only.",
+        "The bare script at first took its pages ready made. That they are rendered by it, as the product does, was"
+        " changed after a first ratio of 2.78 under load; product and script were both made faster afterwards.",
     ]
 
 
-def play(centre: Centre, count: int) -> Timing:
-    """One run of the role over the first `count` tenants."""
+def _at_all(points: list[tuple[float, float]]) -> float:
+    constant, slope = line_fit(points)
+    return constant + slope * estates.W_TENANTS
+
+
+def play(centre: Centre, count: int, form: str) -> Timing:
+    """One run of the role, in one of `FORMS`, over the first `count` tenants."""
     folder = centre.state / "bench-ansible"
     folder.mkdir(exist_ok=True)
     certificates = centre.state / "bench-job" / "certificates"
@@ -233,9 +247,9 @@ def play(centre: Centre, count: int) -> Timing:
         main = estates.main_name(code)
         both = folder / f"{main}.pem"
         both.write_bytes(b"".join((certificates / f"{main}{suffix}").read_bytes() for suffix in (".crt", ".key")))
-        tenants.append({"main": main, "certificate": str(both)})
         records += [{"name": main, "type": kind, "value": value} for kind, value in addresses.items()]
         entries = unit(code, index)
+        tenants.append({"main": main, "certificate": str(both), "unit": entries[0]["dn"], "ldif": ldif(entries)})
         branches, groups = entries[: -len(estates.GROUPS)], entries[-len(estates.GROUPS) :]
         directory.append({"dn": branches[0]["dn"], "ldif": ldif(branches)})
         directory += [{"dn": group["dn"], "ldif": ldif([group])} for group in groups]
@@ -246,6 +260,9 @@ def play(centre: Centre, count: int) -> Timing:
         "ca": str(centre.state / "ca" / "ca.pem"),
         "ldapadd": " ".join(centre.ldap("ldapadd")),
         "ldapsearch": " ".join(centre.ldap("ldapsearch", "-LLL")),
+        "form": form,
+        "v4": addresses["A"],
+        "v6": addresses["AAAA"],
         "tenants": tenants,
         "records": records,
         "directory": directory,
