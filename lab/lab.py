@@ -227,7 +227,7 @@ class Lab:
     # --- parts ---
 
     def _leftovers(self) -> bool:
-        return bool(self.cgroups.members() or network.namespaces(self.topology))
+        return bool(self.cgroups.members() or network.names(self.topology))
 
     def _remove_strangers(self) -> None:
         """Hosts that are no longer in the topology, or were left by a lab of this name from elsewhere."""

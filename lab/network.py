@@ -8,9 +8,11 @@ switch is up, which is the last thing done. Must not touch a name that does not 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
+from pathlib import Path
 
 from control_plane.model.network import Segment
 from lab import guard
@@ -23,6 +25,8 @@ BRIDGE_MANAGEMENT = "br-mgmt"
 PORTS_MACHINE = ("machine-core", "machine-mgmt")
 #: Far above every real route, so that only what has no route falls into the hole.
 HOLE_METRIC = 4000
+#: Where iproute2 keeps namespaces by name, each a file with the namespace mounted on it.
+NETNS = Path("/run/netns")
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,23 @@ def ports_up(topology: Topology) -> set[str]:
 
 
 def namespaces(topology: Topology) -> set[str]:
-    """The lab's namespaces that exist now."""
-    done = run(["ip", "-json", "netns", "list"], check=False)
-    found = {entry["name"] for entry in json.loads(done.stdout or "[]")}
-    return {name for name in found if name.startswith(f"{topology.name}-")}
+    """The lab's namespaces that can be entered from here.
+
+    `ip netns list` names files. A lab that died together with the mount namespace it was started in leaves files
+    that lead nowhere: those are not counted, and `remove_dead_names` takes them away.
+    """
+    return {name for name in names(topology) if os.path.ismount(NETNS / name)}
+
+
+def remove_dead_names(topology: Topology) -> None:
+    """Remove the lab's files in the folder of namespaces that lead nowhere. Only for who holds the lab's name."""
+    for name in names(topology) - namespaces(topology):
+        (NETNS / name).unlink(missing_ok=True)
+
+
+def names(topology: Topology) -> set[str]:
+    """Names of the lab's namespaces, living or dead."""
+    return {file.name for file in NETNS.glob(f"{topology.name}-*")}
 
 
 def _batch(lines: Iterable[str], netns: str | None = None) -> None:
@@ -115,6 +132,7 @@ def _batch(lines: Iterable[str], netns: str | None = None) -> None:
 def ensure_machine(topology: Topology) -> None:
     """Guard and holes first, then the switch with its bridges, the machine's two interfaces and its routes."""
     plan, sw = topology.plan, switch(topology)
+    remove_dead_names(topology)
     run(["nft", "-f", "-"], text=guard.ruleset(topology))
     for family, ranges in (("-4", (plan.v4, plan.internet.v4)), ("-6", (plan.v6,))):
         for wanted in ranges:
@@ -169,18 +187,18 @@ def _nodad(address: IPv4Interface | IPv6Interface) -> str:
 
 def incomplete(topology: Topology) -> list[Host]:
     """Hosts of which a wire or the namespace is missing or half made."""
-    up, names = ports_up(topology), namespaces(topology)
+    up, living = ports_up(topology), namespaces(topology)
     return [
         host
         for host in topology.hosts
-        if namespace(topology, host) not in names or any(wire.port not in up for wire in wires(topology, host))
+        if namespace(topology, host) not in living or any(wire.port not in up for wire in wires(topology, host))
     ]
 
 
 def ensure_hosts(topology: Topology, hosts: Iterable[Host]) -> None:
     """Make the namespaces and missing wires of these hosts. Wires that are up are left alone, even in use."""
-    sw, names, chosen = switch(topology), namespaces(topology), list(hosts)
-    _batch([f"netns add {namespace(topology, host)}" for host in chosen if namespace(topology, host) not in names])
+    sw, living, chosen = switch(topology), namespaces(topology), list(hosts)
+    _batch([f"netns add {namespace(topology, host)}" for host in chosen if namespace(topology, host) not in living])
     done = run(["ip", "-n", sw, "-json", "link", "show"])
     links = json.loads(done.stdout)
     present = {link["ifname"] for link in links}
@@ -261,6 +279,7 @@ def remove_all(topology: Topology) -> None:
         run(["ip", "link", "del", "dev", name], check=False)
     spaces = "".join(f"netns del {name}\n" for name in sorted(namespaces(topology)))
     run(["ip", "-force", "-batch", "-"], text=spaces, check=False, timeout=120)
+    remove_dead_names(topology)
     for family, ranges in (("-4", (plan.v4, plan.internet.v4)), ("-6", (plan.v6,))):
         for wanted in ranges:
             run(["ip", family, "route", "del", "blackhole", str(wanted), "metric", str(HOLE_METRIC)], check=False)

@@ -13,12 +13,12 @@ from typing import Any
 
 from lab.commands import LabError, run
 from lab.files import locked, read_json, write_json
+from lab.network import NETNS
 
 REGISTER = Path("/run/gasp-labs")
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 #: 104 hosts hold about 620 instances; two labs and the machine's own fit.
 INOTIFY_WANTED = 8192
-NETNS = Path("/run/netns")
 NSPAWN = Path("/run/systemd/nspawn")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

@@ -103,7 +103,8 @@ def snapshot() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def before_lab() -> dict[str, Any]:
-    """The machine before the tests' lab."""
+    """The machine before the tests' lab. What a killed earlier run left, even from another root, goes first."""
+    Centre(STATES["small"], SMALL).run("lab", "down")
     return snapshot()
 
 
