@@ -12,10 +12,10 @@ from pathlib import Path
 
 from lab.access import masters
 from lab.commands import run
-from lab.shared import INOTIFY, REGISTER, folders
+from lab.shared import REGISTER, folders, machine_inotify
 
-#: Kernel settings the lab touches, or must not touch.
-SYSCTLS = (INOTIFY, Path("/proc/sys/net/ipv4/ip_forward"), Path("/proc/sys/net/ipv6/conf/all/forwarding"))
+#: Kernel settings the lab must not touch; the one it does touch is asked for by `machine_inotify`.
+SYSCTLS = (Path("/proc/sys/net/ipv4/ip_forward"), Path("/proc/sys/net/ipv6/conf/all/forwarding"))
 #: What an IPv6 route says about its remaining life changes by itself.
 VOLATILE = re.compile(r" (expires|hoplimit) \S+")
 FOLDERS = (Path("/run/netns"), Path("/run/systemd/nspawn"), REGISTER)
@@ -33,7 +33,10 @@ def snapshot() -> dict[str, list[str]]:
         "processes": _processes(),
         "cgroups": [str(place) for place in Path("/sys/fs/cgroup").glob("*/*/") if place.is_dir()],
         "tables": _lines("nft", "list", "tables"),
-        "sysctls": [f"{path}={path.read_text().strip()}" for path in SYSCTLS if path.exists()],
+        "sysctls": [
+            f"inotify instances={machine_inotify()}",
+            *(f"{path}={path.read_text().strip()}" for path in SYSCTLS if path.exists()),
+        ],
         "files": [str(path) for folder in FOLDERS for path in (folder, *folder.glob("**/*")) if path.exists()],
     }
     return {kind: sorted(lines) for kind, lines in found.items()}

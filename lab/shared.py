@@ -93,6 +93,13 @@ def folders() -> dict[str, Path]:
     return {name: Path(entry["folder"]) for name, entry in _labs().items()}
 
 
+def machine_inotify() -> str:
+    """The machine's own limit of inotify instances, also while labs have raised it."""
+    document = read_json(REGISTER / "labs.json") or {}
+    before: dict[str, str] = document.get("before", {})
+    return before.get("inotify") or INOTIFY.read_text().strip()
+
+
 def _labs() -> dict[str, dict[str, Any]]:
     document = read_json(REGISTER / "labs.json") or {}
     found: dict[str, dict[str, Any]] = document.get("labs", {})
