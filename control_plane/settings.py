@@ -21,7 +21,7 @@ class Settings(BaseModel):
 
     state: Path = Field(Path("/var/lib/gasp"), description="Database, secrets, certificates, lab disks (mode 0700).")
     cache: Path = Field(Path("/var/cache/gasp"), description="Host images, keyed by the hash of their recipe.")
-    lab: Literal["lab", "labt", "labb"] = Field(
+    lab: Literal["lab", "labt", "labb", "dev1", "dev2", "dev3", "dev4", "dev5", "dev6"] = Field(
         "lab", description="Name of the lab: address ranges and interfaces follow it."
     )
     estate: Path = Field(
@@ -30,6 +30,9 @@ class Settings(BaseModel):
     database: str | None = Field(None, description="SQLAlchemy URL; default is gasp.db in the state folder.")
     touch_limit: int = Field(
         50, ge=0, description="More updates and deletes than this in one plan need an explicit yes."
+    )
+    cut_limit: int = Field(
+        5, ge=0, description="Taking network access from more tenants than this in one plan needs an explicit yes."
     )
     ttl: int = Field(300, ge=1, le=86400, description="Time to live of published names, in seconds.")
     fault: str | None = Field(None, description="Fault injection for tests: kill:EVENT[:N] ends the process there.")

@@ -226,7 +226,7 @@ def local_client() -> LocalClient:
     from control_plane.workflow.status import Status
 
     catalogue = Catalogue(store(), discover(), address_plan(), hosts_of_centre, settings().ttl, network_probes)
-    planner = Planner(catalogue, drivers(), now, settings().touch_limit)
+    planner = Planner(catalogue, drivers(), now, settings().touch_limit, settings().cut_limit)
     return LocalClient(
         planner,
         Applier(planner, store(), now, settings().fault),

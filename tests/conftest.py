@@ -17,6 +17,8 @@ import pytest
 REPO = Path(__file__).parent.parent
 GASP = Path(sys.executable).with_name("gasp")
 SMALL = REPO / "tests" / "data" / "small"
+#: Which lab the tests use; a `devN` has a state folder of its own, so that several can be up side by side.
+TEST_LAB = os.environ.get("GASP_TEST_LAB", "labt")
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Centre:
 
     state: Path
     estate: Path
-    lab: str = "labt"
+    lab: str = field(default_factory=lambda: TEST_LAB)
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -108,7 +110,8 @@ def before_lab() -> dict[str, Any]:
     return snapshot()
 
 
-STATES = {"small": Path("/var/lib/gasp-test"), "city": Path("/var/lib/gasp-test-city")}
+SUFFIX = "" if TEST_LAB == "labt" else f"-{TEST_LAB}"
+STATES = {"small": Path(f"/var/lib/gasp-test{SUFFIX}"), "city": Path(f"/var/lib/gasp-test{SUFFIX}-city")}
 
 
 def begin(name: str, estate: Path) -> Centre:

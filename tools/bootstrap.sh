@@ -27,11 +27,12 @@ if ((${#missing[@]})); then
   exit 1
 fi
 
-packages=(python3-venv systemd-container mmdebstrap nftables iproute2 openssh-client procps ca-certificates openssl kmod)
+packages=(python3-venv systemd-container mmdebstrap nftables iproute2 openssh-client procps ca-certificates openssl kmod
+  libpango-1.0-0 libpangoft2-1.0-0 fonts-wqy-microhei) # the last line: hand-over sheets as PDF
 lock=requirements.lock
 if [[ $purpose == test ]]; then
   # Private instances for driver tests, their ordinary clients, and the tools that check generated files.
-  packages+=(bind9 bind9-dnsutils slapd ldap-utils nginx-light vagrant curl)
+  packages+=(bind9 bind9-dnsutils slapd ldap-utils nginx-light vagrant curl squid chromium)
   lock=requirements-dev.lock
 fi
 absent=()

@@ -164,6 +164,8 @@ class PlanView:
                 "Could not compute {subscription}: {reason}", subscription=item["subscription"], reason=item["reason"]
             )
             lines.append(self.paint(sentence(text), "bold red"))
+        for item in plan.get("waiting", ())[: None if self.every_line else FEW]:
+            lines.append(sentence(t("Waits: {id}: {reason}", id=item["id"], reason=item["reason"])))
         foreign, kept, retiring = (plan.get(key, ()) for key in ("foreign", "kept", "retiring"))
         for found, text in (
             (foreign, t("{count} foreign objects, left alone", count=f"{len(foreign):,}")),

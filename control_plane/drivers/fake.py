@@ -14,7 +14,8 @@ from control_plane.model.text import Text, t
 
 class FakeDriver:
     """Parts are created on demand. `blind` (part → reason) makes looks fail; `refuse` (id → reason) makes
-    changes fail; `things` and `foreign` may be edited by a test to play a hand-made change."""
+    changes fail; `off` (id → reason) plays a machine that is off;
+    `things` and `foreign` may be edited by a test to play a hand-made change."""
 
     stages: Sequence[str] = ("fake.sent",)
 
@@ -28,6 +29,7 @@ class FakeDriver:
         self.foreign: dict[str, list[Foreign]] = {part: [] for part in parts}
         self.blind: dict[str, Text] = {}
         self.refuse: dict[str, Text] = {}
+        self.off: dict[str, Text] = {}
         self.writes = 0
 
     def parts(self) -> Sequence[str]:
@@ -38,7 +40,8 @@ class FakeDriver:
         """Everything in the part, or why it could not be seen."""
         if part in self.blind:
             return CouldNotMeasure(part, self._clock(), self.blind[part])
-        return Measured(part, self._clock(), dict(self.things[part]), tuple(self.foreign[part]))
+        seen = {i: thing for i, thing in self.things[part].items() if i not in self.off}
+        return Measured(part, self._clock(), seen, tuple(self.foreign[part]), waiting=dict(self.off))
 
     def apply(self, part: str, changes: Sequence[Change], fence: Fence) -> Iterator[Outcome | Notice]:
         """Carry out changes one by one, each under its precondition."""

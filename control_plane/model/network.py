@@ -90,30 +90,24 @@ def _v6_subnet(base: IPv6Network, group: int, subnet: int) -> IPv6Network:
 
 
 def plan_for(name: str) -> AddressPlan:
-    """The address plan of a named lab: `lab` (make up), `labt` (make test), `labb` (make bench). Raises KeyError."""
+    """The address plan of a named lab: see `_PLANS`. Raises KeyError."""
     return _PLANS[name]
 
 
+def _lab(name: str, number: int, internet: str) -> AddressPlan:
+    v6 = IPv6Network(f"fd{number}::/32")
+    return AddressPlan(
+        name, IPv4Network(f"10.{number}.0.0/16"), v6, Segment(IPv4Network(f"{internet}.0/24"), _v6_subnet(v6, 1, 1))
+    )
+
+
+#: `lab`, `labt` and `labb` belong to make up, test and bench; `dev1` to `dev6` to people who work on several things.
 _PLANS = {
     plan.name: plan
     for plan in (
-        AddressPlan(
-            "lab",
-            IPv4Network("10.94.0.0/16"),
-            IPv6Network("fd94::/32"),
-            Segment(IPv4Network("198.51.100.0/24"), IPv6Network("fd94:0:1:1::/64")),
-        ),
-        AddressPlan(
-            "labt",
-            IPv4Network("10.95.0.0/16"),
-            IPv6Network("fd95::/32"),
-            Segment(IPv4Network("198.18.95.0/24"), IPv6Network("fd95:0:1:1::/64")),
-        ),
-        AddressPlan(
-            "labb",
-            IPv4Network("10.96.0.0/16"),
-            IPv6Network("fd96::/32"),
-            Segment(IPv4Network("198.18.96.0/24"), IPv6Network("fd96:0:1:1::/64")),
-        ),
+        _lab("lab", 94, "198.51.100"),
+        _lab("labt", 95, "198.18.95"),
+        _lab("labb", 96, "198.18.96"),
+        *(_lab(f"dev{n}", 80 + n, f"198.18.{80 + n}") for n in range(1, 7)),
     )
 }

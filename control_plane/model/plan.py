@@ -104,6 +104,7 @@ class Plan:
     """A frozen set of changes for a scope, with everything that was seen but not touched.
 
     `broken`: subscriptions whose resources could not be computed, and why; they keep what they have.
+    `waiting`: resources on machines that could not be asked now, and why; they catch up when those are back.
     """
 
     scope: str
@@ -118,6 +119,7 @@ class Plan:
     retiring: tuple[tuple[str, datetime], ...]
     affected_tenants: tuple[str, ...]
     broken: tuple[tuple[str, Text], ...] = ()
+    waiting: tuple[tuple[str, Text], ...] = ()
     reloads: tuple[Mapping[str, Any], ...] = ()
     reads: int = 0
 
@@ -132,7 +134,7 @@ class Plan:
         return tuple(c for c in self.changes if c.action != "conflict")
 
     def summary(self) -> dict[str, int]:
-        """Counts by what happens: create, update, delete, conflict, unchanged, kept, foreign, unmeasured."""
+        """Counts by what happens: create, update, delete, conflict, unchanged, kept, waiting, foreign, unmeasured."""
         counts = Counter(c.action for c in self.changes)
         return {
             "create": counts["create"],
@@ -142,6 +144,7 @@ class Plan:
             "unchanged": self.unchanged,
             "kept": len(self.kept),
             "retiring": len(self.retiring),
+            "waiting": len(self.waiting),
             "foreign": len(self.foreign),
             "unmeasured": self.unmeasured_resources,
         }
@@ -159,6 +162,7 @@ class Plan:
             "foreign": [{"id": f.id, "kind": f.kind, "label": f.label} for f in self.foreign],
             "unmeasured": [{"part": u.part, "reason": str(u.reason)} for u in self.unmeasured],
             "broken": [{"subscription": name, "reason": str(why)} for name, why in self.broken],
+            "waiting": [{"id": i, "reason": str(why)} for i, why in self.waiting],
             "kept": list(self.kept),
             "retiring": [{"id": i, "until": until.isoformat()} for i, until in self.retiring],
         }
@@ -204,6 +208,7 @@ def diff(
     unmeasured: list[CouldNotMeasure] = []
     kept: list[str] = []
     retiring: list[tuple[str, datetime]] = []
+    waiting: list[tuple[str, Text]] = []
     unchanged = unseen = reads = 0
     by_part: dict[str, list[Resource]] = {}
     for resource in desired.values():
@@ -220,6 +225,9 @@ def diff(
         foreign.extend(look.foreign)
         blocked = {**look.blocked, **{i: f.label for f in look.foreign for i in f.blocks}}
         for resource in in_scope:
+            if resource.id in look.waiting:
+                waiting.append((resource.id, look.waiting[resource.id]))
+                continue
             seen = look.resources.get(resource.id)
             if seen is not None and seen.owner_marker != resource.owner.marker:
                 other = memory.owners.get(seen.owner_marker)
@@ -267,6 +275,7 @@ def diff(
         unmeasured_resources=unseen,
         retiring=tuple(sorted(retiring)),
         affected_tenants=tuple(affected),
+        waiting=tuple(sorted(waiting, key=lambda item: item[0])),
         reads=reads,
     )
 

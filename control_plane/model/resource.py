@@ -7,7 +7,7 @@ A look at a part ends in `Measured` or in `CouldNotMeasure`, never in an empty a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -104,6 +104,8 @@ class Measured:
     """A complete look at one part.
 
     `blocked`: ids that can never exist in this part, with what rules them out (a CNAME at a zone's apex).
+    `waiting`: ids on machines that are off or do not answer, with the reason. Only for parts that are many machines of
+    the tenants: nothing is planned for such an id, and its subscription is not brought to life before it was seen.
     """
 
     part: str
@@ -112,6 +114,7 @@ class Measured:
     foreign: tuple[Foreign, ...] = ()
     reads: int = 1
     blocked: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, Text] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,8 @@ class Sensitivity(Enum):
 class Kind:
     """What the engine must know of a kind of resource; declared by its driver.
 
-    `phase`: creation order (10 directory units … 50 names); removal runs in reverse.
+    `phase`: creation order (10 directory units … 50 names); removal runs in reverse. `cuts_off(before, after)`
+    says whether a change takes a tenant's network access away; the guard on cutting off many counts these.
     """
 
     name: str
@@ -147,3 +151,4 @@ class Kind:
     phase: int
     destroys_data: bool = False
     sensitivity: Sensitivity = Sensitivity.PLAIN
+    cuts_off: Callable[[Attributes | None, Attributes | None], bool] | None = None

@@ -265,6 +265,8 @@ class Applier:
         if not left and not picture.plan.unmeasured and order.only is None:
             skip = {f"{c.tenant}/{c.offering}" for c in picture.plan.changes if c.action == "conflict"}
             skip |= picture.world.broken.keys()
+            owners = (picture.world.desired[i].owner for i, _ in picture.plan.waiting)
+            skip |= {f"{o.tenant}/{o.offering}" for o in owners}
             skip |= generations.keys() - order.wishes if order.wishes is not None else set()
             self.store.estate.set_observed(
                 {name: new for name, (new, _) in generations.items() if name not in skip and _inside(scope, name)}

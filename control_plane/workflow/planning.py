@@ -51,11 +51,13 @@ class Planner:
         drivers: Sequence[Driver],
         clock: Callable[[], datetime],
         touch_limit: int,
+        cut_limit: int,
     ) -> None:
         self.catalogue = catalogue
         self.drivers = drivers
         self.clock = clock
         self.touch_limit = touch_limit
+        self.cut_limit = cut_limit
         self.kinds: Mapping[str, Kind] = {kind.name: kind for driver in drivers for kind in driver.kinds}
         self.personal = frozenset(k.name for k in self.kinds.values() if k.sensitivity is Sensitivity.PERSONAL)
 
@@ -122,7 +124,25 @@ class Planner:
                     word,
                 )
             )
+        cut = sorted({c["tenant"] for c in changes if self._cuts_off(c)})
+        if len(cut) > self.cut_limit:
+            found.append(
+                Guard(
+                    "cuts-off",
+                    t(
+                        "The plan takes network access from {count} tenants ({tenants}); the limit is {limit}.",
+                        count=len(cut),
+                        tenants=_some(cut),
+                        limit=self.cut_limit,
+                    ),
+                    word,
+                )
+            )
         return found
+
+    def _cuts_off(self, change: Mapping[str, Any]) -> bool:
+        cuts_off = self.kinds[change["kind"]].cuts_off if change["action"] != "conflict" else None
+        return cuts_off is not None and cuts_off(change["before"], change["after"])
 
     def demand_consent(self, plan: Plan, confirm: str | None) -> None:
         """Raise UnsafePlan unless every guard has its word. A yes is bound to this digest."""

@@ -153,9 +153,9 @@ def test_a_layers_key_follows_its_recipe_and_what_lies_under_it(tmp_path):
 
 def test_the_store_knows_what_is_missing(tmp_path):
     store = ImageStore(tmp_path, load_layers(release="bookworm"))
-    assert [layer.name for layer in store.missing()] == ["base", "server"]
+    assert [layer.name for layer in store.missing()] == ["base", "server", "gateway", "repository", "workstation"]
     store.path(store.layers["base"]).mkdir(parents=True)
-    assert [layer.name for layer in store.missing()] == ["server"]
+    assert [layer.name for layer in store.missing()] == ["server", "gateway", "repository", "workstation"]
     assert store.lower("server") == [store.path(store.layers["server"]), store.path(store.layers["base"])]
 
 

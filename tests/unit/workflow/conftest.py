@@ -108,7 +108,7 @@ class Centre:
 def make_centre(tmp_path: Path) -> Iterator[Callable[..., Centre]]:
     stores = []
 
-    def make(fault: str | None = None, touch_limit: int = 50, ttl: int = 300) -> Centre:
+    def make(fault: str | None = None, touch_limit: int = 50, cut_limit: int = 5, ttl: int = 300) -> Centre:
         url = f"sqlite:///{tmp_path / 'gasp.db'}"
         clock = Clock()
         store = Store(url, clock=clock)
@@ -126,7 +126,7 @@ def make_centre(tmp_path: Path) -> Iterator[Callable[..., Centre]]:
             )
         drivers = [FakeDriver([kind], [PARTS[kind.name]], clock) for kind in KINDS]
         catalogue = Catalogue(store, {"toy": TOY}, plan_for("labt"), lambda: [], ttl, lambda estate: [])
-        planner = Planner(catalogue, drivers, clock, touch_limit)
+        planner = Planner(catalogue, drivers, clock, touch_limit, cut_limit)
         return Centre(
             store, clock, drivers, planner, Applier(planner, store, clock, fault), store.actors.get("local:test"), url
         )

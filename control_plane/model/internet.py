@@ -1,0 +1,95 @@
+"""What the gateway is told of one tenant: the attributes of the kinds `gateway.network` and `gateway.proxy`.
+
+The offering `internet` makes them, the gateway's driver builds rules from them, and both compare exactly these.
+All lists are sorted and free of doubles, all host names are lower-case A-labels, so that equal wishes are equal data.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+NETWORK = "gateway.network"
+"""Kind of a tenant's rules in nftables and HTB; id `gateway:CODE/network`, part `gateway:HOST`."""
+PROXY = "gateway.proxy"
+"""Kind of a tenant's rules in Squid; id `gateway:CODE/proxy`, part `gateway:HOST`."""
+
+#: Squid's log of every request, one line each: tab-separated, URL-encoded where text comes from outside. Columns:
+#: time (s.ms, UTC), client address, client port, address and port the proxy used outside, address and port of the
+#: server, method, URL (CONNECT: host:port), HTTP status, Squid's result, octets from and to the client, rule id.
+PROXY_LOG = "/var/log/squid/gasp.log"
+PROXY_LOG_COLUMNS = (
+    "time", "client", "client_port", "nat", "nat_port", "server", "server_port", "method", "url", "status", "result",
+    "octets_up", "octets_down", "rule",
+)  # fmt: skip
+
+
+class Hours(TypedDict):
+    """When a rule applies: `days` of `MTWHFAS` (Squid's letters), `begin` and `end` as HH:MM, Asia/Shanghai."""
+
+    days: str
+    begin: str
+    end: str
+
+
+class ProxyRule(TypedDict):
+    """One rule; the first that matches decides. `hosts`: names, or `.name` for it and all below; addresses.
+
+    `category` is set when the hosts are those of a category; then `hosts` is empty. `owner` says whose rule it is.
+    """
+
+    id: str
+    action: Literal["allow", "block"]
+    hosts: list[str]
+    category: str | None
+    hours: Hours | None
+    owner: Literal["centre", "tenant"]
+    since: str
+    reason_zh: str
+    reason_en: str
+
+
+class ProxyPolicy(TypedDict):
+    """Attributes of `PROXY`. `otherwise`: what happens to a host that no rule names."""
+
+    tenant: str
+    v4: str
+    v6: str
+    enabled: bool
+    otherwise: Literal["allow", "block"]
+    rules: list[ProxyRule]
+
+
+class Direct(TypedDict):
+    """Access past the proxy. `source`: address or prefix inside the LAN; `to`: address, prefix or host name (names
+    are resolved on the gateway, again and again); `ports`: `443` or `5000-5010`."""
+
+    source: str
+    to: str
+    protocol: Literal["tcp", "udp"]
+    ports: str
+
+
+class Peer(TypedDict):
+    """Another tenant with which both sides agreed to be connected, with its networks."""
+
+    tenant: str
+    v4: str
+    v6: str
+
+
+class NetworkPolicy(TypedDict):
+    """Attributes of `NETWORK`. Rates in kbit/s, volume in octets a calendar month (Asia/Shanghai); at
+    `warn_percent` of it a warning, at all of it both directions are throttled to `throttle_kbit`, never cut."""
+
+    tenant: str
+    interface: str
+    v4: str
+    v6: str
+    enabled: bool
+    up_kbit: int
+    down_kbit: int
+    throttle_kbit: int
+    month_octets: int
+    warn_percent: int
+    direct: list[Direct]
+    peers: list[Peer]

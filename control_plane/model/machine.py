@@ -1,0 +1,140 @@
+"""Machines of tenants and of the centre: who they are, which ring they are in, and what was measured on them.
+
+Pure data. What is not known is None and never reads as good; `CouldNotMeasure` stands for a machine that is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Literal, Protocol
+
+from control_plane.model.resource import CouldNotMeasure
+
+
+class Ring(IntEnum):
+    """In which order changes reach machines."""
+
+    CENTRE = 0
+    """The centre's own hosts."""
+    PILOT = 1
+    """One volunteer machine in a few tenants."""
+    BROAD = 2
+    """About half of the machines."""
+    ALL = 3
+    """The rest of the machines."""
+    SERVERS = 4
+    """Servers, in their window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine of the inventory. `id` is opaque and survives a transfer; `host` is what SSH reaches it by.
+
+    `managed`: whether we install on it; else it is only observed (`source` says by whose list). `fingerprint` is
+    what told it apart at enrolment (machine-id and SSH host key), to recognise clones.
+    """
+
+    id: str
+    name: str
+    tenant: str
+    ring: Ring
+    host: str | None
+    managed: bool
+    source: str
+    fingerprint: str | None
+    enrolled_at: datetime
+    retired_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One package that a machine lacks. `held_by`/`held_since`: put on hold there. `kept_back`: apt defers it."""
+
+    package: str
+    installed: str
+    candidate: str
+    severity: Literal["critical", "high", "medium", "low", "unknown"] = "unknown"
+    security: bool = False
+    since: datetime | None = None
+    deadline: datetime | None = None
+    held: bool = False
+    kept_back: bool = False
+
+
+Fault = Literal[
+    "dpkg-interrupted", "dpkg-locked", "disk-full", "clock-wrong", "release-expired", "lists-stale", "source-missing",
+    "engine-dead", "signatures-missing",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class MachineState:
+    """What one look at a machine found. `faults` is empty on a healthy one; each has a sentence and a remedy.
+
+    `packages`: name → installed version of what the centre's repository offers. `signature_set` is the id of the set
+    that the running engine has loaded, `signature_at` when that set was made.
+    """
+
+    machine: str
+    at: datetime
+    packages: Mapping[str, str]
+    pending: Sequence[Pending]
+    lists_at: datetime | None
+    reboot_required: bool
+    signature_set: str | None
+    signature_at: datetime | None
+    engine_running: bool | None
+    faults: Mapping[Fault, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+MachineLook = MachineState | CouldNotMeasure
+
+
+class Measurer(Protocol):
+    """Looks at machines, many at once."""
+
+    def measure(self, machines: Sequence[Machine]) -> Mapping[str, MachineLook]:
+        """By machine id: one look each, never fewer; a machine that does not answer is `CouldNotMeasure`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What became of one machine in an installation. failed: it said no, `text` says what, `fault` when known.
+    unreachable: it is off or did not answer; it catches up later. untouched: stopped before it was its turn."""
+
+    machine: str
+    state: Literal["changed", "already", "failed", "unreachable", "untouched"]
+    text: str = ""
+    fault: Fault | None = None
+
+
+class Installer(Protocol):
+    """Brings machines to what their ring may have now."""
+
+    def install(
+        self, machines: Sequence[Machine], what: Literal["patches", "signatures"], proceed: Any
+    ) -> Iterator[Installed]:
+        """One result a machine, as they come. `proceed() -> bool` is asked before each machine is touched, never in the
+        middle of a package. Patches: exactly what the ring's suite offers, going back to older versions too."""
+        ...
+
+
+class Repository(Protocol):
+    """The centre's repository host: snapshots of packages and sets of signatures, published by ring."""
+
+    def published(self, what: Literal["patches", "signatures"]) -> Mapping[Ring, str | None]:
+        """Which snapshot (set) each ring has now. Raises CouldNotMeasureError."""
+        ...
+
+    def publish(self, what: Literal["patches", "signatures"], ring: Ring, snapshot: str) -> None:
+        """Give a ring a snapshot (set). The same twice is harmless. Raises NotFound for one that does not exist."""
+        ...
+
+    def snapshots(self, what: Literal["patches", "signatures"]) -> Sequence[Mapping[str, Any]]:
+        """Newest first: [{id, made_at, source, packages | signatures, octets, rings}]."""
+        ...
