@@ -90,11 +90,12 @@ class Store:
         """What `diff` needs to know of the past."""
         states, kept = resource_states.c, drift_kept.c
         with self.database.read() as connection:
-            applied = connection.execute(select(states.resource_id, states.applied_hash)).all()
+            applied = connection.execute(select(states)).all()
             left = connection.execute(select(kept.resource_id, kept.observed_hash).where(kept.until > now)).all()
             known = owners(connection)
         return Memory(
-            applied=dict(map(tuple, applied)),
+            applied={row.resource_id: row.applied_hash for row in applied},
+            markers={row.resource_id: f"{row.tenant_id}/{row.offering}" for row in applied},
             kept=dict(map(tuple, left)),
             owners=known,
         )

@@ -265,7 +265,8 @@ class Applier:
         if not left and not picture.plan.unmeasured and order.only is None:
             skip = {f"{c.tenant}/{c.offering}" for c in picture.plan.changes if c.action == "conflict"}
             skip |= picture.world.broken.keys()
-            owners = (picture.world.desired[i].owner for i, _ in picture.plan.waiting)
+            desired = picture.world.desired
+            owners = (desired[i].owner for i, _ in picture.plan.waiting if i in desired)
             skip |= {f"{o.tenant}/{o.offering}" for o in owners}
             skip |= generations.keys() - order.wishes if order.wishes is not None else set()
             self.store.estate.set_observed(
