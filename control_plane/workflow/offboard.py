@@ -172,7 +172,8 @@ class Offboarding:
                         ids=", ".join(i for i, _ in plan.waiting),
                     ),
                     t(
-                        "Switch them on and run gasp tenants offboard {code} again, or retire a lost one: gasp hosts retire.",
+                        "Switch them on and run gasp tenants offboard {code} again, or retire a lost one "
+                        "(gasp hosts retire).",
                         code=code,
                     ),
                 )
