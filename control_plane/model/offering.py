@@ -111,13 +111,15 @@ class Offering:
     `spec` is the form; `check` finds problems that need the estate (a name outside the tenant's own
     label, too many seats for the tier) and returns all of them; `claims` lists what must be unique;
     `desired` and `probes` are pure and deterministic. A declared offering has none of these.
-    `example` is a spec that validates, used by the contract test and by help.
+    `example` is a spec that validates, used by the contract test and by help. `systems` names every system that its
+    resources can be in: a plan of one subscription looks at these only, and does not need the others to answer.
     """
 
     id: str
     status: Literal["operated", "declared"]
     title: Text
     folder: Path
+    systems: tuple[str, ...] | None = None
     spec: type[Document] | None = None
     tiers: Mapping[Tier, Mapping[str, int]] | None = None
     check: Callable[[SubscriptionView, EstateView], list[Problem]] | None = None

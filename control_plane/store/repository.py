@@ -88,7 +88,7 @@ class Store:
 
     def memory(self, now: datetime) -> Memory:
         """What `diff` needs to know of the past."""
-        states, kept = resource_states.c, drift_kept.c
+        kept = drift_kept.c
         with self.database.read() as connection:
             applied = connection.execute(select(resource_states)).all()
             left = connection.execute(select(kept.resource_id, kept.observed_hash).where(kept.until > now)).all()

@@ -100,6 +100,11 @@ def test_costs_and_help_are_there(offering: Offering) -> None:
 
 
 @pytest.mark.parametrize("offering", OPERATED, ids=lambda o: o.id)
+def test_it_names_every_system_that_its_resources_are_in(offering: Offering) -> None:
+    assert {r.system for r in desired(offering, *world_for(offering))} == set(offering.systems or ())
+
+
+@pytest.mark.parametrize("offering", OPERATED, ids=lambda o: o.id)
 def test_the_folder_has_the_usual_files(offering: Offering) -> None:
     assert {p.name for p in offering.folder.iterdir()} >= {
         "form.py",
