@@ -11,6 +11,7 @@ from typing import Any
 from control_plane import wiring
 from control_plane.drivers.secrets import SecretFolder, write_private
 from control_plane.model.errors import PermanentError, TemporaryError
+from control_plane.model.machine import Depot
 from control_plane.model.network import Segment
 from control_plane.model.text import t
 from control_plane.model.upstream import UpstreamDocument
@@ -134,7 +135,9 @@ def first_snapshots(tell: Tell) -> str:
     repository, upstream = wiring.repository(), wiring.upstream()
     wiring.repository_key().parent.mkdir(mode=0o700, exist_ok=True)
     write_private(wiring.repository_key(), repository.public_key().encode())
-    kinds = [what for what, has in (("patches", upstream.packages), ("signatures", upstream.signatures)) if has]
+    kinds: list[Depot] = []
+    kinds += ["patches"] if upstream.packages else []
+    kinds += ["signatures"] if upstream.signatures else []
     return str(first_publication(repository, kinds, tell))
 
 

@@ -221,12 +221,9 @@ def lab_upstream() -> Upstream:
     def run(host: str, argv: Sequence[str], stdin: bytes) -> bytes:
         done = runner().run(host, argv, stdin, 120.0)
         if done.rc:
+            reason = done.stderr.decode("utf-8", "replace").strip()[-400:]
             raise TemporaryError(
-                t(
-                    "Host {host} gave no answer: {reason}",
-                    host=host,
-                    reason=done.stderr.decode("utf-8", "replace")[-400:],
-                ),
+                t("Host {host} gave no answer: {reason}", host=host, reason=reason),
                 t("See whether it is up: gasp lab status."),
             )
         return done.stdout

@@ -1,7 +1,7 @@
 """Works on the lab's outside host and plays the upstream of a centre: a signed Debian suite and signature sets.
 
-Runs there as root, sent along with each request (JSON on the last line of the script); standard library only. Packages are
-built on the spot, so that the same version always has the same content. Must not be used outside a lab.
+Runs there as root, sent along with each request (JSON on the last line of the script); standard library only.
+Packages are built on the spot; the same version always has the same content. Must not be used outside a lab.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def trees(layout: Layout, medium: Path | None) -> list[tuple[Mapping[str, Any], 
         raise AgentError("no-source", what="patches")
     if medium is None:
         return [(source, WebTree(source["url"])) for source in sources]
-    found = []
+    found: list[tuple[Mapping[str, Any], Tree]] = []
     for source in sources:
         places = (medium / "debian" / source["name"], medium / "debian", medium / source["name"], medium)
         place = next((p for p in places if (p / "dists" / source["suite"] / "InRelease").is_file()), None)
@@ -202,12 +202,10 @@ def _snapshot(layout: Layout, id_: str, releases: Sequence[Release]) -> None:
         if mirror in mirrors:
             aptly(layout, "mirror", "drop", "-force", mirror)
         with loopback(folder) as url:
-            options = [
-                f"-keyring={layout.keyring(source['key'])}",
-                f"-architectures={','.join(source['architectures'])}",
-            ]
-            aptly(layout, "mirror", "create", *options, mirror, url, source["suite"], *source["components"])
-            aptly(layout, "mirror", "update", options[0], "-force", "-max-tries=1", mirror)
+            keyring = f"-keyring={layout.keyring(source['key'])}"
+            only = f"-architectures={','.join(source['architectures'])}"
+            aptly(layout, "mirror", "create", keyring, only, mirror, url, source["suite"], *source["components"])
+            aptly(layout, "mirror", "update", keyring, "-force", "-max-tries=1", mirror)
         aptly(layout, "snapshot", "create", part, "from", "mirror", mirror)
         shutil.rmtree(folder, ignore_errors=True)
         parts.append(part)

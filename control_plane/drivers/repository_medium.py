@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import Protocol
 
 from control_plane.drivers.archive_check import resolve
 from control_plane.drivers.archives import MIB, Damaged, TooLarge, members
@@ -60,8 +60,9 @@ class Medium:
     def _contents(self) -> Iterator[_Readable]:
         if self.path.is_dir():
             for name, _ in self.files:
-                with open(os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-                    yield cast("IO[bytes]", file)
+                handle = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                with os.fdopen(handle, "rb") as file:
+                    yield file
             return
         for member in members(self.path, MOST_OCTETS, MOST_RATIO):
             if member.kind == "file":

@@ -172,7 +172,7 @@ def published(layout: Layout) -> dict[str, str | None]:
     for ring in RINGS:
         link = layout.signatures / f"ring{ring}"
         if link.is_symlink():
-            found[ring] = os.path.basename(link.readlink())
+            found[ring] = link.readlink().name
     return found
 
 

@@ -20,7 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from calendar import timegm
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,12 @@ BLOCK = 1 << 18
 MOST_INDEX = 1 << 30
 SILENT_SECONDS = 20.0
 PARALLEL = 4
-PACKED = {".xz": lzma.decompress, ".gz": gzip.decompress, ".bz2": bz2.decompress, "": bytes}
+PACKED: Mapping[str, Callable[[bytes], bytes]] = {
+    ".xz": lzma.decompress,
+    ".gz": gzip.decompress,
+    ".bz2": bz2.decompress,
+    "": bytes,
+}
 SAFE = re.compile(r"[A-Za-z0-9._+~:@%=-]+(/[A-Za-z0-9._+~:@%=-]+)*\Z")
 HASH = re.compile(r"[0-9a-f]{64}\Z")
 
