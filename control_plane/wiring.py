@@ -231,6 +231,7 @@ def lab_upstream() -> Upstream:
     return Upstream(topology(), run)
 
 
+@cache
 def upstream() -> UpstreamDocument:
     """Where packages and signatures come from: the estate's own document, else the lab's outside host."""
     from control_plane.drivers.upstream_file import read_upstream
@@ -270,6 +271,7 @@ def local_client() -> LocalClient:
     from control_plane.workflow.catalogue import Catalogue
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.planning import Planner
+    from control_plane.workflow.snapshots import Snapshots
     from control_plane.workflow.status import Status
 
     catalogue = Catalogue(store(), discover(), address_plan(), hosts_of_centre, settings().ttl, network_probes)
@@ -283,6 +285,7 @@ def local_client() -> LocalClient:
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
         f"local:{pwd.getpwuid(os.getuid()).pw_name}",
         shown_settings,
+        Snapshots(repository, lambda: upstream().keep),
     )
 
 

@@ -82,9 +82,13 @@ class HostRepository:
 
     def take(self, what: Depot, medium: Path, tell: Tell | None = None) -> Mapping[str, Any]:
         """See `Repository.take`."""
-        found = read_medium(medium)
+        found = read_medium(medium).of(what)
         words = {"what": what, "wait": WAIT_SECONDS, "octets": found.octets}
         return self._ask("take", SYNC_SECONDS, tell, found.pieces(), **words)
+
+    def medium_holds(self, medium: Path) -> Sequence[Depot]:
+        """See `Repository.medium_holds`."""
+        return read_medium(medium).holds
 
     def publish(self, what: Depot, ring: Ring, snapshot: str) -> bool:
         """See `Repository.publish`."""

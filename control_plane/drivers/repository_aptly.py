@@ -105,14 +105,27 @@ def look_upstream(layout: Layout, medium: Path | None) -> list[Release]:
 def estimate(layout: Layout) -> dict[str, Any]:
     """What a sync would need, before it."""
     releases = look_upstream(layout, None)
+    before = next(iter(layout.all_records("patches")), None)
     room = needed(layout, releases)
+    if before is not None and before["digest"] == digest_of(rows_of(releases)):
+        room |= {"fetch": 0, "need": 0}
     return {
         **room,
         "total": sum(release.octets for release in releases),
         "packages": len({p["SHA256"] for release in releases for p in release.packages}),
-        "first": not layout.all_records("patches"),
+        "first": before is None,
         "enough": room["need"] + room["reserve"] <= room["free"],
     }
+
+
+def rows_of(releases: Sequence[Release]) -> list[tuple[str, str, str, str]]:
+    """Name, version, architecture and digest of every package, in order."""
+    return sorted({(p["Package"], p["Version"], p["Architecture"], p["SHA256"]) for r in releases for p in r.packages})
+
+
+def digest_of(rows: Sequence[tuple[str, str, str, str]]) -> str:
+    """What tells two snapshots' contents apart."""
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def _advisories(layout: Layout, releases: Sequence[Release]) -> list[dict[str, Any]]:
@@ -137,8 +150,8 @@ def sync(layout: Layout, tell: Tell, medium: Path | None = None) -> dict[str, An
     tell(0, 0, "index")
     releases = look_upstream(layout, medium)
     notes = _advisories(layout, releases)
-    rows = sorted({(p["Package"], p["Version"], p["Architecture"], p["SHA256"]) for r in releases for p in r.packages})
-    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    rows = rows_of(releases)
+    digest = digest_of(rows)
     before = next(iter(layout.all_records("patches")), None)
     for release in releases:
         old = (before or {}).get("upstream", {}).get(release.source["name"], {}).get("date")

@@ -7,22 +7,27 @@ to be believed is decided on the repository host, by signatures.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from os.path import commonpath
 from pathlib import Path
 from typing import Protocol
 
 from control_plane.drivers.archive_check import resolve
 from control_plane.drivers.archives import MIB, Damaged, TooLarge, members
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
+from control_plane.model.machine import Depot
 from control_plane.model.text import Text, t
 
 MOST_OCTETS = 1 << 41
 MOST_FILES = 500_000
 MOST_RATIO = 1000
 BLOCK = 1 << 18
+_SUITE = re.compile(r"(?P<top>(?:.*/)?)dists/[^/]+/InRelease\Z")
+_SET = re.compile(r"(?P<top>(?:.*/)?)manifest\.json\.asc\Z")
 
 
 class _Readable(Protocol):
@@ -31,20 +36,55 @@ class _Readable(Protocol):
 
 @dataclass(frozen=True)
 class Medium:
-    """A sound medium: names and sizes of its files."""
+    """A sound medium. `files`: name there, name to send it under (None: leave it out), size; in the order there."""
 
     path: Path
-    files: tuple[tuple[str, int], ...]
+    files: tuple[tuple[str, str | None, int], ...]
 
     @property
     def octets(self) -> int:
-        """All files together."""
-        return sum(size for _, size in self.files)
+        """All files that are sent."""
+        return sum(size for _, sent, size in self.files if sent is not None)
+
+    @property
+    def holds(self) -> Sequence[Depot]:
+        """What it could be taken for. Raises Invalid when it is neither."""
+        names = [name for name, _, _ in self.files]
+        found: list[Depot] = []
+        found += ["patches"] if any(_SUITE.match(name) for name in names) else []
+        found += ["signatures"] if any(_SET.match(name) for name in names) else []
+        if not found:
+            raise self._unfit(t("It holds neither dists/SUITE/InRelease nor manifest.json with its signature."))
+        return found
+
+    def of(self, what: Depot) -> Medium:
+        """The part of one kind: trees of packages as `debian/…`, a set as `signatures/…`. Raises Invalid."""
+        pattern, place, sought = {
+            "patches": (_SUITE, "debian", "dists/SUITE/InRelease"),
+            "signatures": (_SET, "signatures", "manifest.json"),
+        }[what]
+        tops = {found["top"].rstrip("/") for name, _, _ in self.files if (found := pattern.match(name))}
+        if not tops:
+            raise self._unfit(t("The medium has no {what}.", what=sought))
+        if what == "signatures" and len(tops) > 1:
+            raise self._unfit(t("It holds {count} signature sets; name the folder of one.", count=len(tops)))
+        top = commonpath(tops) if "" not in tops else ""
+        cut = len(top) + 1 if top else 0
+        sent = (
+            (name, f"{place}/{name[cut:]}" if not top or name.startswith(f"{top}/") else None, size)
+            for name, _, size in self.files
+        )
+        return Medium(self.path, tuple(sent))
+
+    def _unfit(self, text: Text) -> Invalid:
+        return Invalid([Problem("no-medium", text, t("Carry the tree as the upstream has it."), str(self.path))])
 
     def pieces(self) -> Iterator[bytes]:
         """The content as an uncompressed tar of plain files."""
-        for (name, size), content in zip(self.files, self._contents(), strict=True):
-            info = tarfile.TarInfo(name)
+        for (name, sent, size), content in zip(self.files, self._contents(), strict=True):
+            if sent is None:
+                continue
+            info = tarfile.TarInfo(sent)
             info.size = size
             yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
             left = size
@@ -59,7 +99,7 @@ class Medium:
 
     def _contents(self) -> Iterator[_Readable]:
         if self.path.is_dir():
-            for name, _ in self.files:
+            for name, _, _ in self.files:
                 handle = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
                 with os.fdopen(handle, "rb") as file:
                     yield file
@@ -80,11 +120,9 @@ def read_medium(path: Path) -> Medium:
         if name in seen:
             problems.append(_bad(path, name, t("it is there twice")))
         seen.add(name)
-    if not files and not problems:
-        problems.append(Problem("empty-medium", t("There are no files in it."), t("Name another folder."), str(path)))
     if problems:
         raise Invalid(problems, t("The medium has {count} faults; nothing was taken from it.", count=len(problems)))
-    return Medium(path, files)
+    return Medium(path, tuple((name, None, size) for name, size in files))
 
 
 def _folder(path: Path, problems: list[Problem]) -> Iterator[tuple[str, int]]:
@@ -118,23 +156,11 @@ def _archive(path: Path, problems: list[Problem]) -> Iterator[tuple[str, int]]:
             if member.kind == "file" and not reasons:
                 yield place, member.size
     except Damaged as error:
-        problems.append(
-            Problem(
-                "damaged-archive",
-                t("The archive is damaged or is neither zip nor tar: {reason}.", reason=error),
-                t("Copy it again."),
-                str(path),
-            )
-        )
+        damaged = t("The archive is damaged or is neither zip nor tar: {reason}.", reason=error)
+        problems.append(Problem("damaged-archive", damaged, t("Copy it again."), str(path)))
     except TooLarge:
-        problems.append(
-            Problem(
-                "archive-too-large",
-                t("The archive unpacks to far more than it may ({limit} MiB).", limit=MOST_OCTETS // MIB),
-                t("Carry a folder instead of an archive."),
-                str(path),
-            )
-        )
+        large = t("The archive unpacks to far more than it may ({limit} MiB).", limit=MOST_OCTETS // MIB)
+        problems.append(Problem("archive-too-large", large, t("Carry a folder instead of an archive."), str(path)))
 
 
 def _bad(path: Path, name: str, reason: Text) -> Problem:

@@ -75,6 +75,11 @@ def manifest(layout: Layout, tree: Tree) -> tuple[dict[str, Any], str]:
     return found, signer
 
 
+def _same(record: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether the upstream's set is the one that we have."""
+    return bool(record["files"] == found["files"] and record["made_at"] == found["made_at"])
+
+
 def _need(layout: Layout, found: Mapping[str, Any]) -> dict[str, int]:
     octets = sum(int(row["octets"]) for row in found["files"].values())
     return {
@@ -88,12 +93,16 @@ def _need(layout: Layout, found: Mapping[str, Any]) -> dict[str, int]:
 def estimate(layout: Layout) -> dict[str, Any]:
     """What a sync would need, before it."""
     found, _ = manifest(layout, tree_of(layout, None))
+    before = next(iter(layout.all_records("signatures")), None)
     room = _need(layout, found)
+    total = room["fetch"]
+    if before is not None and _same(before, found):
+        room |= {"fetch": 0, "need": 0}
     return {
         **room,
-        "total": room["fetch"],
+        "total": total,
         "packages": len(found["files"]),
-        "first": not layout.all_records("signatures"),
+        "first": before is None,
         "enough": room["need"] + room["reserve"] <= room["free"],
     }
 
@@ -103,13 +112,12 @@ def sync(layout: Layout, tell: Tell, medium: Path | None = None) -> dict[str, An
     tell(0, 0, "index")
     tree = tree_of(layout, medium)
     found, signer = manifest(layout, tree)
-    digest = hashlib.sha256(json.dumps(found["files"], sort_keys=True).encode()).hexdigest()
     before = next(iter(layout.all_records("signatures")), None)
     answer: dict[str, Any] = {"snapshot": None, "latest": before["id"] if before else None, "octets": 0}
     answer["advisories_changed"] = False
     if before and seconds_of(found["made_at"]) < seconds_of(before["made_at"]):
         raise AgentError("older", path="manifest.json", date=found["made_at"], known=before["made_at"])
-    if before and before["digest"] == digest and before["made_at"] == found["made_at"]:
+    if before and _same(before, found):
         return answer
     refuse_without_room(_need(layout, found))
     for left in layout.sets.glob(".new-*"):
@@ -146,7 +154,6 @@ def sync(layout: Layout, tell: Tell, medium: Path | None = None) -> dict[str, An
             "signer": signer,
             "signatures": lines,
             "octets": total,
-            "digest": digest,
             "files": found["files"],
         }
         write(layout.records / f"{id_}.json", record)

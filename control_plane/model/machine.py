@@ -189,6 +189,10 @@ class Repository(Protocol):
         """The same from a folder or archive that was carried here. Raises Invalid for bad entries."""
         ...
 
+    def medium_holds(self, medium: Path) -> Sequence[Depot]:
+        """What a folder or archive could be taken for. Raises Invalid for bad entries, or when it holds neither."""
+        ...
+
     def prune(self, what: Depot, keep: int, dry_run: bool = False) -> Mapping[str, Any]:
         """Delete all but the newest `keep` and what a ring has or had before: {removed, kept, octets}."""
         ...
