@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from control_plane.model.client_machines import MachinesClient
+
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
 """Called with each event of a run (`Event.as_json()`), in order, as it happens."""
@@ -17,6 +19,11 @@ OnEvent = Callable[[Json], None]
 
 class Client(Protocol):
     """Operations of the control plane, one method a verb."""
+
+    @property
+    def machines(self) -> MachinesClient:
+        """Machines of tenants: inventory, measuring, antivirus."""
+        ...
 
     # plans and runs -------------------------------------------------------------------------------
     def plan(self, scope: str = "estate") -> Json:
@@ -107,7 +114,7 @@ class Client(Protocol):
         ...
 
     def hosts(self) -> list[Json]:
-        """[{name, role, zone, tenant, ipv4, ipv6, state}]."""
+        """Hosts and machines; see `MachinesClient.rows`."""
         ...
 
     def accounts(self, tenant: str | None = None) -> list[Json]:
