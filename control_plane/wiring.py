@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,10 @@ from control_plane.settings import Settings
 
 if TYPE_CHECKING:
     from control_plane.drivers.directory_accounts import DirectoryAccounts
+    from control_plane.drivers.machine_link import Link
     from control_plane.drivers.ssh import SshRunner
     from control_plane.model.client import Client
-    from control_plane.model.machine import Repository
+    from control_plane.model.machine import Hands, Repository
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
     from control_plane.model.upstream import UpstreamDocument
@@ -145,10 +146,11 @@ def hosts_of_centre() -> Sequence[HostView]:
 
 @cache
 def drivers() -> Sequence[Driver]:
-    """One driver a system: names, directory, web hosts."""
+    """One driver a system: names, directory, web hosts, machines."""
     from control_plane.drivers.directory import DirectoryDriver
     from control_plane.drivers.dns import DnsDriver
     from control_plane.drivers.host_files import HostFilesDriver
+    from control_plane.drivers.machines import MachinesDriver
 
     document = store().estate.document()
     domain = document.domain if document else estate_document().domain
@@ -179,7 +181,38 @@ def drivers() -> Sequence[Driver]:
             releases(),
             now,
         ),
+        MachinesDriver(machine_link(), store().machines.touched, signing_key, now),
     )
+
+
+@cache
+def machine_link() -> Link:
+    """The way to machines."""
+    from control_plane.drivers.machine_link import Link
+
+    return Link(runner())
+
+
+def machine_hands() -> Hands:
+    """Measures machines and acts on them."""
+    from control_plane.drivers.machine_hands import MachineHands
+    from control_plane.model.advisory import Advisory, deadline, worst
+
+    def judge(rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, date | None]:
+        found = [Advisory.from_json(row) for row in rows]
+        days = [day for day in (deadline(advisory, exposed=False) for advisory in found) if day is not None]
+        return worst(found), min(days, default=None)
+
+    return MachineHands(machine_link(), now, lambda: repository().advisories(), judge)
+
+
+def signing_key() -> str:
+    """The repository's public key, armoured, as bring-up fetched it. Raises TemporaryError while there is none."""
+    try:
+        return repository_key().read_text("ascii")
+    except OSError as error:
+        text = t("The repository's signing key is not here yet: {path}", path=repository_key())
+        raise TemporaryError(text, t("Run make up.")) from error
 
 
 def directory_accounts() -> DirectoryAccounts:
@@ -286,6 +319,7 @@ def local_client() -> LocalClient:
         f"local:{pwd.getpwuid(os.getuid()).pw_name}",
         shown_settings,
         Snapshots(repository, lambda: upstream().keep),
+        machine_hands(),
     )
 
 

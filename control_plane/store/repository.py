@@ -26,12 +26,15 @@ from control_plane.store.estate import (
 from control_plane.store.holdings import CertificateRepository, CertificateRow, ReleaseRepository, ReleaseRow
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
+from control_plane.store.machines import Contact, Finding, MachineRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
 from control_plane.store.tables import drift_kept, resource_states
 
 __all__ = [
     "CertificateRow",
+    "Contact",
+    "Finding",
     "Holder",
     "Kept",
     "LastChange",
@@ -69,6 +72,7 @@ class Store:
         self.drift = DriftRepository(self.database, clock)
         self.certificates = CertificateRepository(self.database, clock)
         self.releases = ReleaseRepository(self.database, clock)
+        self.machines = MachineRepository(self.database, clock)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""
