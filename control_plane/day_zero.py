@@ -11,8 +11,10 @@ from typing import Any
 from control_plane import wiring
 from control_plane.drivers.secrets import SecretFolder, write_private
 from control_plane.model.errors import PermanentError, TemporaryError
+from control_plane.model.machine import Depot
 from control_plane.model.network import Segment
 from control_plane.model.text import t
+from control_plane.model.upstream import UpstreamDocument
 from control_plane.workflow.bringup import Phase, Tell
 
 PLAYBOOKS = Path(__file__).parent.parent / "playbooks"
@@ -24,6 +26,7 @@ def phases() -> Sequence[Phase]:
         Phase("secrets", t("Secrets and certificate authority"), 2, make_secrets),
         Phase("hosts", t("Host images and hosts"), 180, boot_hosts),
         Phase("servers", t("Shared servers (Ansible)"), 60, set_up_servers),
+        Phase("snapshots", t("First patches and signatures"), 10, first_snapshots),
         Phase("import", t("Import of the estate"), 5, import_estate),
         Phase("apply", t("Plan and apply"), 45, apply_estate),
         Phase("passwords", t("First passwords"), 15, issue_passwords),
@@ -75,7 +78,21 @@ def playbook_variables() -> dict[str, Any]:
         },
         "tenants": tenants,
         "tls": tls,
+        "repository": _repository(wiring.upstream()),
         "ca": str(wiring.authority().ca_path),
+    }
+
+
+def _repository(upstream: UpstreamDocument) -> dict[str, Any]:
+    return {
+        "packages": [source.model_dump() for source in upstream.packages],
+        "signatures": upstream.signatures.model_dump() if upstream.signatures else None,
+        "key_files": [
+            {"path": f"/etc/gasp/repository/{name}.asc", "content": text} for name, text in upstream.keys.items()
+        ],
+        "reach": [str(network) for network in upstream.reach],
+        "ports": upstream.ports,
+        "reserve_octets": upstream.reserve_mb * 1_000_000,
     }
 
 
@@ -109,6 +126,19 @@ def set_up_servers(tell: Tell) -> str:
             t("Mend that host and run it again; gasp lab status shows all hosts."),
         )
     return str(t("{changed} changes", changed=result.changed))
+
+
+def first_snapshots(tell: Tell) -> str:
+    """The repository's key, and something in every ring that has nothing yet. Whatever a ring has stays."""
+    from control_plane.workflow.snapshots import first_publication
+
+    repository, upstream = wiring.repository(), wiring.upstream()
+    wiring.repository_key().parent.mkdir(mode=0o700, exist_ok=True)
+    write_private(wiring.repository_key(), repository.public_key().encode())
+    kinds: list[Depot] = []
+    kinds += ["patches"] if upstream.packages else []
+    kinds += ["signatures"] if upstream.signatures else []
+    return str(first_publication(repository, kinds, tell))
 
 
 def import_estate(tell: Tell) -> str:

@@ -10,9 +10,11 @@ import pwd
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from control_plane import __version__
+from control_plane.model.errors import TemporaryError
 from control_plane.model.network import GENERATED_FROM, AddressPlan, plan_for
 from control_plane.model.text import Text, t
 from control_plane.settings import Settings
@@ -21,18 +23,21 @@ if TYPE_CHECKING:
     from control_plane.drivers.directory_accounts import DirectoryAccounts
     from control_plane.drivers.ssh import SshRunner
     from control_plane.model.client import Client
+    from control_plane.model.machine import Repository
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
+    from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.status import Check
     from lab.lab import Lab, Progress
     from lab.topology import Topology
+    from lab.upstream import Upstream
 
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
     *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json"),
-    *("secrets", "ca", "releases", "lab", "ansible", "ssh"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository"),
 )
 
 
@@ -196,6 +201,49 @@ def directory_accounts() -> DirectoryAccounts:
     )
 
 
+@cache
+def repository() -> Repository:
+    """The repository host: snapshots of packages, sets of signatures."""
+    from control_plane.drivers.repository import HostRepository
+
+    return HostRepository(runner(), topology().role_hosts("repository")[0].name)
+
+
+def repository_key() -> Path:
+    """Where the public key of the repository lies (armoured), for machines to trust; made at bring-up."""
+    return settings().state / "repository" / "archive-key.asc"
+
+
+def lab_upstream() -> Upstream:
+    """The upstream that the lab's outside host plays."""
+    from lab.upstream import Upstream
+
+    def run(host: str, argv: Sequence[str], stdin: bytes) -> bytes:
+        done = runner().run(host, argv, stdin, 120.0)
+        if done.rc:
+            reason = done.stderr.decode("utf-8", "replace").strip()[-400:]
+            raise TemporaryError(
+                t("Host {host} gave no answer: {reason}", host=host, reason=reason),
+                t("See whether it is up: gasp lab status."),
+            )
+        return done.stdout
+
+    return Upstream(topology(), run)
+
+
+@cache
+def upstream() -> UpstreamDocument:
+    """Where packages and signatures come from: the estate's own document, else the lab's outside host."""
+    from control_plane.drivers.upstream_file import read_upstream
+    from control_plane.model.upstream import UpstreamDocument
+
+    found = read_upstream(settings().estate)
+    if found is not None:
+        return found
+    play = lab_upstream()
+    return UpstreamDocument.model_validate(play.sources(play.begin()))
+
+
 def estate_document() -> Any:
     """`estate.yaml` of the estate folder, before anything was imported."""
     import yaml
@@ -223,6 +271,7 @@ def local_client() -> LocalClient:
     from control_plane.workflow.catalogue import Catalogue
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.planning import Planner
+    from control_plane.workflow.snapshots import Snapshots
     from control_plane.workflow.status import Status
 
     catalogue = Catalogue(store(), discover(), address_plan(), hosts_of_centre, settings().ttl, network_probes)
@@ -236,6 +285,7 @@ def local_client() -> LocalClient:
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
         f"local:{pwd.getpwuid(os.getuid()).pw_name}",
         shown_settings,
+        Snapshots(repository, lambda: upstream().keep),
     )
 
 

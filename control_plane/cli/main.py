@@ -68,6 +68,7 @@ COMMANDS = {
     "sites": ("sites", t("Websites and their releases.")),
     "accounts": ("looking", t("People in the directory.")),
     "drift": ("drift", t("Hand-made changes: keep, accept or revert.")),
+    "snapshots": ("snapshots", t("Patches and signatures of the repository: fetch, look, give to a ring.")),
     "runs": ("runs", t("Runs: list, show, follow, stop, resume, undo.")),
     "probes": ("probes", t("Promises and how they are measured.")),
     "hosts": ("looking", t("Machines of the centre and of its tenants.")),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from control_plane.model.resource import CouldNotMeasure
@@ -129,17 +130,74 @@ class Installer(Protocol):
         ...
 
 
+Depot = Literal["patches", "signatures"]
+"""What the repository host holds: snapshots of packages, or sets of signatures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """One look at a depot. `rows`: see `Repository.snapshots`; `published`: what each ring has now; `before`: what it
+    had before that, which is where a roll-back leads."""
+
+    rows: Sequence[Mapping[str, Any]]
+    published: Mapping[Ring, str | None]
+    before: Mapping[Ring, str | None]
+
+
 class Repository(Protocol):
-    """The centre's repository host: snapshots of packages and sets of signatures, published by ring."""
+    """The centre's repository host: snapshots of packages and sets of signatures, published by ring.
 
-    def published(self, what: Literal["patches", "signatures"]) -> Mapping[Ring, str | None]:
-        """Which snapshot (set) each ring has now. Raises CouldNotMeasureError."""
+    Ids are opaque; later ones sort after earlier ones of their kind. All may be killed and repeated. Looking raises
+    CouldNotMeasureError. `tell(done, total, what)` hears of octets done; total 0 where it is not known.
+    """
+
+    def published(self, what: Depot) -> Mapping[Ring, str | None]:
+        """Which snapshot (set) each ring has now."""
         ...
 
-    def publish(self, what: Literal["patches", "signatures"], ring: Ring, snapshot: str) -> None:
-        """Give a ring a snapshot (set). The same twice is harmless. Raises NotFound for one that does not exist."""
+    def publish(self, what: Depot, ring: Ring, snapshot: str) -> bool:
+        """Give a ring a snapshot (set), older ones too; False when it has it already. Raises NotFound."""
         ...
 
-    def snapshots(self, what: Literal["patches", "signatures"]) -> Sequence[Mapping[str, Any]]:
+    def snapshots(self, what: Depot) -> Sequence[Mapping[str, Any]]:
         """Newest first: [{id, made_at, source, packages | signatures, octets, rings}]."""
+        ...
+
+    def look(self, what: Depot) -> Snapshots:
+        """Both of the above in one look, and what rings had before."""
+        ...
+
+    def show(self, snapshot: str) -> Mapping[str, Any]:
+        """One of them with all that is known: patches have `contents` ({"NAME ARCHITECTURE": version}) and
+        `advisories`, sets have `files` ({name: {sha256, octets}}). Raises NotFound."""
+        ...
+
+    def advisories(self, snapshot: str | None = None) -> Sequence[Mapping[str, Any]]:
+        """Security faults as known when a snapshot was made, or now: forms of `model.advisory.Advisory`."""
+        ...
+
+    def public_key(self) -> str:
+        """The key that signs all that is published, armoured."""
+        ...
+
+    def estimate(self, what: Depot) -> Mapping[str, Any]:
+        """Octets that a sync needs: {fetch, need, free, reserve, total, packages, first, enough}; `need` includes
+        indexes, `enough` is whether it would be refused."""
+        ...
+
+    def sync(self, what: Depot, tell: Callable[[int, int, str], None] | None = None) -> Mapping[str, Any]:
+        """Fetch from the upstream: {snapshot: new id | None (nothing new), latest, octets, advisories_changed}.
+        Nothing unverified, expired or partial becomes a snapshot; nothing is published."""
+        ...
+
+    def take(self, what: Depot, medium: Path, tell: Callable[[int, int, str], None] | None = None) -> Mapping[str, Any]:
+        """The same from a folder or archive that was carried here. Raises Invalid for bad entries."""
+        ...
+
+    def medium_holds(self, medium: Path) -> Sequence[Depot]:
+        """What a folder or archive could be taken for. Raises Invalid for bad entries, or when it holds neither."""
+        ...
+
+    def prune(self, what: Depot, keep: int, dry_run: bool = False) -> Mapping[str, Any]:
+        """Delete all but the newest `keep` and what a ring has or had before: {removed, kept, octets}."""
         ...

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.model.client import Json, OnEvent
+from control_plane.model.client_snapshots import SnapshotsClient
 from control_plane.model.errors import NotFound
 from control_plane.model.ports import Prober, ProbeResult, ReleaseStore
 from control_plane.model.run import Actor, Event
@@ -41,7 +42,9 @@ class LocalClient:
         status: Status,
         actor_name: str,
         config: Callable[[], Mapping[str, Any]],
+        snapshots: SnapshotsClient,
     ) -> None:
+        self.snapshots = snapshots
         self.planner = planner
         self.applier = applier
         self.store = store
