@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from control_plane.model.plan import Memory
 from control_plane.store.allocations import Pools
+from control_plane.store.chores import ChoreRepository
 from control_plane.store.database import Database
 from control_plane.store.drift import DriftRepository, Kept, Override
 from control_plane.store.estate import (
@@ -23,11 +24,13 @@ from control_plane.store.estate import (
     TenantRow,
     owners,
 )
+from control_plane.store.freezes import FreezeRepository
 from control_plane.store.holdings import CertificateRepository, CertificateRow, ReleaseRepository, ReleaseRow
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
 from control_plane.store.machines import Contact, Finding, MachineRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
+from control_plane.store.rollouts import RolloutRepository
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
 from control_plane.store.tables import drift_kept, resource_states
 
@@ -73,6 +76,9 @@ class Store:
         self.certificates = CertificateRepository(self.database, clock)
         self.releases = ReleaseRepository(self.database, clock)
         self.machines = MachineRepository(self.database, clock)
+        self.rollouts = RolloutRepository(self.database, clock)
+        self.freezes = FreezeRepository(self.database, clock)
+        self.chores = ChoreRepository(self.database, clock)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""
