@@ -70,6 +70,8 @@ COMMANDS = {
     "drift": ("drift", t("Hand-made changes: keep, accept or revert.")),
     "runs": ("runs", t("Runs: list, show, follow, stop, resume, undo.")),
     "probes": ("probes", t("Promises and how they are measured.")),
+    "internet": ("internet", t("Internet access of departments.")),
+    "record": ("record", t("The access record: who reached what, how long it is kept, who looked.")),
     "hosts": ("looking", t("Machines of the centre and of its tenants.")),
     "lab": ("lab", t("The lab of real hosts: up, down, run, stop, cut.")),
     "bringup": ("bringup", t("Boot the lab, set up its servers, import the estate, apply and verify.")),

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from control_plane.model.client_record import RecordClient
+
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
 """Called with each event of a run (`Event.as_json()`), in order, as it happens."""
@@ -17,6 +19,11 @@ OnEvent = Callable[[Json], None]
 
 class Client(Protocol):
     """Operations of the control plane, one method a verb."""
+
+    @property
+    def record(self) -> RecordClient:
+        """The access record."""
+        ...
 
     # plans and runs -------------------------------------------------------------------------------
     def plan(self, scope: str = "estate") -> Json:

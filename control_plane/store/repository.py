@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 
 from control_plane.model.plan import Memory
+from control_plane.store.access import AccessRepository
 from control_plane.store.allocations import Pools
 from control_plane.store.database import Database
 from control_plane.store.drift import DriftRepository, Kept, Override
@@ -69,6 +70,7 @@ class Store:
         self.drift = DriftRepository(self.database, clock)
         self.certificates = CertificateRepository(self.database, clock)
         self.releases = ReleaseRepository(self.database, clock)
+        self.access = AccessRepository(self.database, clock)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""

@@ -14,6 +14,7 @@ from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
 from control_plane.store.repository import Store
+from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
@@ -41,6 +42,7 @@ class LocalClient:
         status: Status,
         actor_name: str,
         config: Callable[[], Mapping[str, Any]],
+        record: AccessRecord,
     ) -> None:
         self.planner = planner
         self.applier = applier
@@ -53,6 +55,7 @@ class LocalClient:
         self.status_ = status
         self.actor_name = actor_name
         self._config = config
+        self.record = record
         self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants)
         store.runs.mark_interrupted(process_alive)
 
