@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from control_plane.model.ports import Driver
     from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
+    from control_plane.workflow.access_record import AccessRecord
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.status import Check
     from lab.lab import Lab, Progress
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
     *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json"),
-    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access"),
 )
 
 
@@ -316,10 +317,36 @@ def local_client() -> LocalClient:
         releases(),
         SshProber(runner(), now),
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
-        f"local:{pwd.getpwuid(os.getuid()).pw_name}",
+        actor_name(),
         shown_settings,
         Snapshots(repository, lambda: upstream().keep),
         machine_hands(),
+        access_record(),
+    )
+
+
+def actor_name() -> str:
+    """Who runs this process."""
+    return f"local:{pwd.getpwuid(os.getuid()).pw_name}"
+
+
+@cache
+def access_record() -> AccessRecord:
+    """The access record: the gateways' spools, the files of lines, the ledger."""
+    from control_plane.drivers.record_archive import ParquetArchive
+    from control_plane.drivers.record_seal import KeySeal
+    from control_plane.drivers.record_spool import SpoolReader
+    from control_plane.workflow.access_record import AccessRecord
+
+    return AccessRecord(
+        store(),
+        lambda: [SpoolReader(runner(), host.name) for host in topology().role_hosts("gateway")],
+        ParquetArchive(settings().state / "access"),
+        KeySeal(settings().secrets),
+        address_plan(),
+        settings().record_days,
+        now,
+        lambda: store().actors.get(actor_name()),
     )
 
 

@@ -71,6 +71,8 @@ COMMANDS = {
     "snapshots": ("snapshots", t("Patches and signatures of the repository: fetch, look, give to a ring.")),
     "runs": ("runs", t("Runs: list, show, follow, stop, resume, undo.")),
     "probes": ("probes", t("Promises and how they are measured.")),
+    "internet": ("internet", t("Internet access of departments.")),
+    "record": ("record", t("The access record: who reached what, how long it is kept, who looked.")),
     "hosts": ("hosts", t("Machines of the centre and of its tenants.")),
     "security": ("security", t("Antivirus on tenants' machines: how they are protected, scans, findings.")),
     "lab": ("lab", t("The lab of real hosts: up, down, run, stop, cut.")),

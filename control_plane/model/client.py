@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from control_plane.model.client_snapshots import SnapshotsClient
 
 from control_plane.model.client_machines import MachinesClient
+from control_plane.model.client_record import RecordClient
 
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
@@ -26,6 +27,11 @@ class Client(Protocol):
     @property
     def machines(self) -> MachinesClient:
         """Machines of tenants: inventory, measuring, antivirus."""
+        ...
+
+    @property
+    def record(self) -> RecordClient:
+        """The access record."""
         ...
 
     # plans and runs -------------------------------------------------------------------------------

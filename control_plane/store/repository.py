@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 
 from control_plane.model.plan import Memory
+from control_plane.store.access import AccessRepository
 from control_plane.store.allocations import Pools
 from control_plane.store.chores import ChoreRepository
 from control_plane.store.database import Database
@@ -79,6 +80,7 @@ class Store:
         self.rollouts = RolloutRepository(self.database, clock)
         self.freezes = FreezeRepository(self.database, clock)
         self.chores = ChoreRepository(self.database, clock)
+        self.access = AccessRepository(self.database, clock)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""

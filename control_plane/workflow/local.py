@@ -16,6 +16,7 @@ from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
 from control_plane.store.repository import Store
+from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
@@ -46,6 +47,7 @@ class LocalClient:
         config: Callable[[], Mapping[str, Any]],
         snapshots: SnapshotsClient,
         hands: Hands,
+        record: AccessRecord,
     ) -> None:
         self.snapshots = snapshots
         self.planner = planner
@@ -60,6 +62,7 @@ class LocalClient:
         self.actor_name = actor_name
         self._config = config
         self.machines = Machines(store, hands, applier, status.hosts, lambda: self.actor, planner.clock)
+        self.record = record
         self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
         store.runs.mark_interrupted(process_alive)
 

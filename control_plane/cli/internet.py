@@ -1,0 +1,20 @@
+"""`gasp internet`: internet access of departments."""
+
+from __future__ import annotations
+
+from control_plane.cli.base import Group
+from control_plane.model.text import t
+
+internet = Group(
+    name="internet",
+    sentence=t("Internet access of departments."),
+    examples=(
+        (
+            "gasp internet log --case Q-2026-118 --reason 'police query' --from 2026-11-24T09:00 --to 2026-11-24T09:10"
+            " --nat-address 198.51.100.254 --nat-port 40112",
+            t("who had this address and port outside"),
+        ),
+        ("gasp internet log --help", t("what may be asked, and how")),
+    ),
+    lazy={"log": ("internet_log", t("Ask the access record, for a case."))},
+)
