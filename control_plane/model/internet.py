@@ -23,6 +23,18 @@ PROXY_LOG_COLUMNS = (
 )  # fmt: skip
 
 
+#: Written by the gateway's driver, read by the page that explains refusals: `{"tenants": {code: ProxyPolicy}}`.
+RULES_FILE = "/etc/squid/gasp/rules.json"
+
+#: Rule ids of what no rule decided: internet access is off; the tenant allows only what its rules name; a client of
+#: no tenant. `{tenant}` is the tenant's code.
+RULE_OFF = "{tenant}-off"
+RULE_OTHERWISE = "{tenant}-otherwise"
+RULE_UNKNOWN = "centre-unknown"
+
+PROXY_PORT = 3128
+
+
 class Hours(TypedDict):
     """When a rule applies: `days` of `MTWHFAS` (Squid's letters), `begin` and `end` as HH:MM, Asia/Shanghai."""
 
@@ -48,10 +60,23 @@ class ProxyRule(TypedDict):
     reason_en: str
 
 
+class Contact(TypedDict):
+    """Whom people of the tenant ask for an exception; empty strings for what is not known."""
+
+    name: str
+    phone: str
+    email: str
+
+
 class ProxyPolicy(TypedDict):
-    """Attributes of `PROXY`. `otherwise`: what happens to a host that no rule names."""
+    """Attributes of `PROXY`. `otherwise`: what happens to a host that no rule names. `contact` and the names are for
+    pages that explain a refusal, `pac` is the text that the tenant's browsers get from the gateway."""
 
     tenant: str
+    name_zh: str
+    name_en: str
+    contact: Contact
+    pac: str
     v4: str
     v6: str
     enabled: bool
