@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
     from control_plane.store.repository import Store
+    from control_plane.workflow.applying import Applier
+    from control_plane.workflow.catalogue import Catalogue
+    from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.status import Check
     from lab.lab import Lab, Progress
@@ -227,16 +230,38 @@ def local_client() -> LocalClient:
 
     catalogue = Catalogue(store(), discover(), address_plan(), hosts_of_centre, settings().ttl, network_probes)
     planner = Planner(catalogue, drivers(), now, settings().touch_limit, settings().cut_limit)
+    applier = Applier(planner, store(), now, settings().fault)
+    actor_name = f"local:{pwd.getpwuid(os.getuid()).pw_name}"
     return LocalClient(
         planner,
-        Applier(planner, store(), now, settings().fault),
+        applier,
         store(),
         releases(),
         SshProber(runner(), now),
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
-        f"local:{pwd.getpwuid(os.getuid()).pw_name}",
+        actor_name,
         shown_settings,
+        internet(catalogue, applier, actor_name),
     )
+
+
+def internet(catalogue: Catalogue, applier: Applier, actor_name: str) -> Internet:
+    """Internet access of tenants."""
+    from control_plane.drivers.path import SshPathTester
+    from control_plane.offerings.internet import described
+    from control_plane.workflow.internet import Internet
+
+    return Internet(
+        catalogue, applier, store(), described, volumes, SshPathTester(runner()), host_rows, now,
+        lambda: store().actors.get(actor_name),
+    )  # fmt: skip
+
+
+def volumes() -> Mapping[str, Mapping[str, Any]]:
+    """Volume of each tenant this month, as the gateway counts it."""
+    from control_plane.model.errors import CouldNotMeasureError
+
+    raise CouldNotMeasureError(t("The gateway counts nothing yet."))
 
 
 def client() -> Client:

@@ -66,6 +66,7 @@ COMMANDS = {
     "status": ("looking", t("Where this centre stands, at a glance.")),
     "tenants": ("tenants", t("Departments and districts: list, import, export, offboard.")),
     "sites": ("sites", t("Websites and their releases.")),
+    "internet": ("internet", t("Internet access of tenants: use, rules, the real path of an address, hand-over.")),
     "accounts": ("looking", t("People in the directory.")),
     "drift": ("drift", t("Hand-made changes: keep, accept or revert.")),
     "runs": ("runs", t("Runs: list, show, follow, stop, resume, undo.")),

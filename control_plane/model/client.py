@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from control_plane.model.client_internet import InternetClient
 
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
@@ -182,6 +185,12 @@ class Client(Protocol):
 
     def maintenance(self, site: str, on: bool, *, on_event: OnEvent | None = None) -> Json:
         """Answer with a maintenance page (503), or stop doing so."""
+        ...
+
+    # services -------------------------------------------------------------------------------------
+    @property
+    def internet(self) -> InternetClient:
+        """Internet access of tenants."""
         ...
 
     def config(self) -> Mapping[str, Any]:

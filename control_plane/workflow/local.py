@@ -19,6 +19,7 @@ from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
 from control_plane.workflow.import_tenants import Importer
+from control_plane.workflow.internet import Internet
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.process import process_alive
@@ -41,6 +42,7 @@ class LocalClient:
         status: Status,
         actor_name: str,
         config: Callable[[], Mapping[str, Any]],
+        internet: Internet,
     ) -> None:
         self.planner = planner
         self.applier = applier
@@ -54,7 +56,13 @@ class LocalClient:
         self.actor_name = actor_name
         self._config = config
         self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants)
+        self._internet = internet
         store.runs.mark_interrupted(process_alive)
+
+    @property
+    def internet(self) -> Internet:
+        """See `Client.internet`."""
+        return self._internet
 
     @property
     def actor(self) -> Actor:

@@ -21,8 +21,20 @@ CATEGORY_NAMES: Mapping[str, tuple[str, str]] = {
     "adult": ("成人内容", "adult content"),
     "video": ("视频", "video"),
 }
+_DAYS = dict(
+    zip("MTWHFAS", zip("一二三四五六日", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True), strict=True)
+)
 OFFICE_HOURS = Hours(days="MTWHF", begin="08:00", end="18:00")
 SINCE = "2026-11-01"
+
+
+def hours_words(hours: Hours) -> tuple[str, str]:
+    """`周一至周五 08:00–18:00` and `Mon–Fri 08:00–18:00`."""
+    days = [_DAYS[day] for day in hours["days"]]
+    span = f"{hours['begin']}–{hours['end']}"
+    if len(days) > 2 and hours["days"] in "MTWHFAS":
+        return f"周{days[0][0]}至周{days[-1][0]} {span}", f"{days[0][1]}–{days[-1][1]} {span}"
+    return f"周{'、'.join(d[0] for d in days)} {span}", f"{', '.join(d[1] for d in days)} {span}"
 
 
 def _rule(category: str, hours: Hours | None, zh: str, en: str) -> ProxyRule:
@@ -50,8 +62,8 @@ LAST = (
     _rule(
         "video",
         OFFICE_HOURS,
-        "工作时间（周一至周五 08:00–18:00）限制视频网站，以保障出口带宽",
-        "Video is closed in office hours (Monday to Friday, 08:00–18:00) to keep the line free for work",
+        "工作时间限制视频网站，以保障出口带宽",
+        "Video is closed in office hours to keep the line free for work",
     ),
 )
 

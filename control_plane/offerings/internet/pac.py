@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
+from urllib.parse import urlsplit
 
-from control_plane.model.internet import PROXY_PORT, Direct
+from control_plane.model.internet import PROXY_PORT, Direct, NetworkPolicy
 from control_plane.model.network import GENERATED_V4, GENERATED_V6
 from control_plane.model.offering import EstateView
 from control_plane.offerings.internet.entries import is_name
@@ -93,13 +94,6 @@ def pac(code: str, direct: Sequence[Direct], lan: tuple[str, str], estate: Estat
     """The file's text. Of `direct` those that the whole LAN may use over TCP are opened directly; a host that only
     some machines may reach goes by the proxy, because the file cannot tell machines apart."""
     inside = [_mask(network) for network in (estate.plan.v4, GENERATED_V4)]
-    found = sorted(
-        {
-            (*_where(row["to"]), *_ports(row["ports"]))
-            for row in direct
-            if row["protocol"] == "tcp" and row["source"] in lan and (is_name(row["to"]) or ":" not in row["to"])
-        }
-    )
     prefixes = [str(network.network_address).rstrip(":") + ":" for network in (estate.plan.v6, GENERATED_V6)]
     return _SCRIPT % {
         "tenant": code,
@@ -108,8 +102,39 @@ def pac(code: str, direct: Sequence[Direct], lan: tuple[str, str], estate: Estat
         "inside": json.dumps([estate.domain]),
         "networks4": json.dumps(inside),
         "prefixes6": json.dumps(prefixes),
-        "direct": json.dumps([list(row) for row in found]),
+        "direct": json.dumps([list(row) for row in _rows(direct, lan)]),
     }
+
+
+def goes_direct(policy: NetworkPolicy, estate: EstateView, url: str) -> bool:
+    """What the file answers for a URL, without running it (a test holds the two together)."""
+    parts = urlsplit(url)
+    name = (parts.hostname or "").rstrip(".")
+    port = parts.port or {"https": 443, "wss": 443, "ftp": 21}.get(parts.scheme, 80)
+    if name == check_host(estate.domain):
+        return False
+    if is_name(name):
+        inside = "." not in name or name == estate.domain or name.endswith(f".{estate.domain}")
+        address = None
+    else:
+        address = ip_address(name)
+        own = (estate.plan.v4, GENERATED_V4, estate.plan.v6, GENERATED_V6)
+        inside = address.is_loopback or any(address.version == n.version and address in n for n in own)
+    return inside or any(
+        first <= port <= last
+        and (name == to if mask == "" else address is not None and address in ip_network(f"{to}/{mask}"))
+        for to, mask, first, last in _rows(policy["direct"], (policy["v4"], policy["v6"]))
+    )
+
+
+def _rows(direct: Sequence[Direct], lan: tuple[str, str]) -> list[tuple[str, str, int, int]]:
+    return sorted(
+        {
+            (*_where(row["to"]), *_ports(row["ports"]))
+            for row in direct
+            if row["protocol"] == "tcp" and row["source"] in lan and ":" not in row["to"]
+        }
+    )
 
 
 def _mask(network: IPv4Network) -> list[str]:

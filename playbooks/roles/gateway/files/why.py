@@ -194,8 +194,11 @@ def _what(row: Mapping[str, Any]) -> tuple[str, str]:
     if hours:
         days = [DAYS[d] for d in hours["days"] if d in DAYS]
         span = f"{hours['begin']}–{hours['end']}"
-        zh = "；".join(filter(None, (zh, f"时段：周{'、'.join(d[0] for d in days)} {span}")))
-        en = "; ".join(filter(None, (en, f"{', '.join(d[1] for d in days)} {span}")))
+        row_of_days = len(days) > 2 and hours["days"] in "MTWHFAS"
+        days_zh = f"周{days[0][0]}至周{days[-1][0]}" if row_of_days else f"周{'、'.join(d[0] for d in days)}"
+        days_en = f"{days[0][1]}–{days[-1][1]}" if row_of_days else ", ".join(d[1] for d in days)
+        zh = "；".join(filter(None, (zh, f"时段：{days_zh} {span}")))
+        en = "; ".join(filter(None, (en, f"{days_en} {span}")))
     return zh, en
 
 
