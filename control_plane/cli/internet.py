@@ -129,7 +129,7 @@ def _rule_row(rule: Json) -> Json:
 
 @internet.verb(
     "test",
-    sentence=t("Open an address from a machine of the tenant, as its browser would. Exit code 1: it cannot be reached."),
+    sentence=t("Open an address from a machine of the tenant, as its browser would. Exit code 1: not reachable."),
     examples=(
         ("gasp internet test fgw https://www.example.test/", t("what a department's people see")),
         ("gasp internet test fgw http://www.example.test/ --from fgw -o json", t("from a certain machine")),

@@ -23,15 +23,8 @@ PROXY_LOG_COLUMNS = (
 )  # fmt: skip
 
 
-#: Written by the gateway's driver, read by the page that explains refusals: `{"tenants": {code: ProxyPolicy}}`.
-RULES_FILE = "/etc/squid/gasp/rules.json"
-
-#: Rule ids of what no rule decided: internet access is off; the tenant allows only what its rules name; a client of
-#: no tenant. `{tenant}` is the tenant's code.
-RULE_OFF = "{tenant}-off"
-RULE_OTHERWISE = "{tenant}-otherwise"
-RULE_UNKNOWN = "centre-unknown"
-
+#: Ids of what no rule of a list decided: internet access is off; only what rules allow is open.
+RULE_OFF, RULE_OTHERWISE = "off", "otherwise"
 PROXY_PORT = 3128
 
 

@@ -250,7 +250,8 @@ def _judged(view: SubscriptionView, seen: Mapping[str, Any], answer: Json, why_u
     by_proxy, said = answer["way"] == "proxy", seen["proxy_said"] or ""
     refusal, encrypted = seen["refusal"], answer["url"].startswith("https:")
     told = (seen["connect_status"] if encrypted and by_proxy else seen["status"]) == REFUSED
-    if by_proxy and (said.startswith("ERR_GASP") or (told and (refusal is not None or encrypted))):
+    ours = said.startswith(("ERR_GASP", "ERR_ACCESS_DENIED"))
+    if by_proxy and (ours or (told and (refusal is not None or encrypted))):
         found = {key: refusal[key] for key in ("rule", "owner", "since", "reason_zh", "reason_en")} if refusal else {}
         sees = (
             t("The browser's own error; {url} explains it.", url=why_url)

@@ -75,14 +75,14 @@ def verdict(policy: ProxyPolicy, host: str) -> Verdict:
     `host` is an A-label name or an address.
     """
     if not policy["enabled"]:
-        return Verdict("block", RULE_OFF.format(tenant=policy["tenant"]))
+        return Verdict("block", RULE_OFF)
     depends: list[str] = []
     for rule in policy["rules"]:
         if rule["category"] is not None or (rule["hours"] is not None and names_host(rule["hosts"], host)):
             depends.append(rule["id"])
         elif names_host(rule["hosts"], host):
             return Verdict(rule["action"], rule["id"], tuple(depends))
-    return Verdict(policy["otherwise"], RULE_OTHERWISE.format(tenant=policy["tenant"]), tuple(depends))
+    return Verdict(policy["otherwise"], RULE_OTHERWISE, tuple(depends))
 
 
 def names_host(hosts: Sequence[str], host: str) -> bool:

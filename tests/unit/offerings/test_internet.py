@@ -283,14 +283,14 @@ def policies(spec: Mapping[str, Any]) -> tuple[ProxyPolicy, NetworkPolicy]:
 @pytest.mark.parametrize(
     ("spec", "host", "action", "decided_by"),
     [
-        ({}, "news.example.test", "allow", "fgw-otherwise"),
-        ({"enabled": False}, "news.example.test", "block", "fgw-off"),
-        ({"otherwise": "block"}, "news.example.test", "block", "fgw-otherwise"),
+        ({}, "news.example.test", "allow", "otherwise"),
+        ({"enabled": False}, "news.example.test", "block", "off"),
+        ({"otherwise": "block"}, "news.example.test", "block", "otherwise"),
         ({"rules": [rule(hosts=[".example.test"])]}, "news.example.test", "block", "fgw-10"),
         ({"rules": [rule(hosts=[".example.test"])]}, "example.test", "block", "fgw-10"),
-        ({"rules": [rule(hosts=["example.test"])]}, "news.example.test", "allow", "fgw-otherwise"),
+        ({"rules": [rule(hosts=["example.test"])]}, "news.example.test", "allow", "otherwise"),
         ({"rules": [rule(hosts=["203.0.113.0/24"])]}, "203.0.113.9", "block", "fgw-10"),
-        ({"rules": [rule(hosts=["203.0.113.0/24"])]}, "2001:db8::1", "allow", "fgw-otherwise"),
+        ({"rules": [rule(hosts=["203.0.113.0/24"])]}, "2001:db8::1", "allow", "otherwise"),
     ],
 )
 def test_what_the_rules_say_of_a_host(spec: Mapping[str, Any], host: str, action: str, decided_by: str) -> None:

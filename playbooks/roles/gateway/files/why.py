@@ -15,6 +15,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -129,32 +130,37 @@ def host_of(method: str, url: str) -> str:
 
 # what the rules say --------------------------------------------------------------------------------------------
 class Rules:
-    """The file that the control plane writes; read again when it has changed."""
+    """What the control plane wrote of each tenant: `CODE/why.json` below a folder; looked at again after a second."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._seen, self._lock = path, None, threading.Lock()
-        self._tenants: dict[str, Any] = {}
-        self._fault = ""
+    FRESH_SECONDS = 1.0
 
-    def tenants(self) -> Mapping[str, Policy]:
-        """Policies by tenant code. A file that cannot be read leaves what was read last."""
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._lock, self._at = folder, threading.Lock(), float("-inf")
+        self._files: dict[Path, tuple[tuple[int, int, int], Policy | None]] = {}
+
+    def tenants(self) -> list[Policy]:
+        """Policies of all tenants. A file that cannot be read counts as not there, and is told once."""
         with self._lock:
-            try:
-                stat = self._path.stat()
-                seen: Any = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-                if seen != self._seen:
-                    self._tenants = dict(json.loads(self._path.read_text("utf-8"))["tenants"])
-                    self._seen, self._fault = seen, ""
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                if str(error) != self._fault:
-                    print(f"rules not read: {error}", file=sys.stderr)
-                self._fault = str(error)
-            return self._tenants
+            if time.monotonic() - self._at > self.FRESH_SECONDS:
+                self._files = {path: self._read(path) for path in self._folder.glob("*/why.json")}
+                self._at = time.monotonic()
+            return [policy for _, policy in self._files.values() if policy is not None]
+
+    def _read(self, path: Path) -> tuple[tuple[int, int, int], Policy | None]:
+        try:
+            stat = path.stat()
+            seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            known = self._files.get(path)
+            return known if known is not None and known[0] == seen else (seen, json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError) as error:
+            if path not in self._files or self._files[path][1] is not None:
+                print(f"{path} cannot be read: {error}", file=sys.stderr)
+            return (0, 0, 0), None
 
     def tenant_of(self, client: Address) -> Policy | None:
         """The policy of the network that an address lies in."""
         key = "v4" if client.version == 4 else "v6"
-        return next((p for p in self.tenants().values() if client in ip_network(p[key])), None)
+        return next((p for p in self.tenants() if client in ip_network(p[key])), None)
 
 
 @dataclass(frozen=True)
