@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
     from control_plane.workflow.access_record import AccessRecord
+    from control_plane.workflow.applying import Applier
+    from control_plane.workflow.catalogue import Catalogue
+    from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.status import Check
     from lab.lab import Lab, Progress
@@ -310,9 +313,10 @@ def local_client() -> LocalClient:
 
     catalogue = Catalogue(store(), discover(), address_plan(), hosts_of_centre, settings().ttl, network_probes)
     planner = Planner(catalogue, drivers(), now, settings().touch_limit, settings().cut_limit)
+    applier = Applier(planner, store(), now, settings().fault)
     return LocalClient(
         planner,
-        Applier(planner, store(), now, settings().fault),
+        applier,
         store(),
         releases(),
         SshProber(runner(), now),
@@ -322,6 +326,7 @@ def local_client() -> LocalClient:
         Snapshots(repository, lambda: upstream().keep),
         machine_hands(),
         access_record(),
+        internet(catalogue, applier),
     )
 
 
@@ -348,6 +353,25 @@ def access_record() -> AccessRecord:
         now,
         lambda: store().actors.get(actor_name()),
     )
+
+
+def internet(catalogue: Catalogue, applier: Applier) -> Internet:
+    """Internet access of tenants."""
+    from control_plane.drivers.path import SshPathTester
+    from control_plane.offerings.internet import described
+    from control_plane.workflow.internet import Internet
+
+    return Internet(
+        catalogue, applier, store(), described, volumes, SshPathTester(runner()), host_rows, now,
+        lambda: store().actors.get(actor_name()),
+    )  # fmt: skip
+
+
+def volumes() -> Mapping[str, Mapping[str, Any]]:
+    """Volume of each tenant this month, as the gateway counts it."""
+    from control_plane.model.errors import CouldNotMeasureError
+
+    raise CouldNotMeasureError(t("The gateway counts nothing yet."))
 
 
 def client() -> Client:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from control_plane.model.client_internet import InternetClient
     from control_plane.model.client_snapshots import SnapshotsClient
 
 from control_plane.model.client_machines import MachinesClient
@@ -204,6 +205,12 @@ class Client(Protocol):
     @property
     def snapshots(self) -> SnapshotsClient:
         """Snapshots of packages and sets of signatures."""
+        ...
+
+    # services -------------------------------------------------------------------------------------
+    @property
+    def internet(self) -> InternetClient:
+        """Internet access of tenants."""
         ...
 
     def config(self) -> Mapping[str, Any]:

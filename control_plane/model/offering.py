@@ -7,7 +7,7 @@ talks to a system, reads a clock or makes a random choice.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from control_plane.model.machine import Machine
 from control_plane.model.network import AddressPlan
 from control_plane.model.ports import Probe
 from control_plane.model.resource import Owner, Resource
-from control_plane.model.tenant import Document, TenantNames, TenantStatus, Tier
+from control_plane.model.tenant import Contact, Document, TenantNames, TenantStatus, Tier
 from control_plane.model.text import Text
 
 
@@ -41,6 +41,7 @@ class TenantView:
     names: TenantNames
     status: TenantStatus
     network_index: int | None
+    contacts: tuple[Contact, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class EstateView:
     `domain` is `qingdao.test`; internal names live below `intra.<domain>`, infrastructure below
     `core.<domain>`. `machines` is the inventory without retired ones. `allocations[(pool, subject)]` is a recorded
     value (`uid_number`, `uid:zhangsan`).
+    `specs`: subscription id → spec as it is stored, for what two tenants must agree on; it may be invalid.
     """
 
     name: str
@@ -63,6 +65,7 @@ class EstateView:
     issuer: str = "GASP lab authority"
     ttl: int = 300
     machines: Sequence[Machine] = ()
+    specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def tenant_networks(self, code: str) -> tuple[str, str]:
         """IPv4 and IPv6 prefix of a tenant's LAN."""

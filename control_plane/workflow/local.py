@@ -22,6 +22,7 @@ from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
 from control_plane.workflow.import_tenants import Importer
+from control_plane.workflow.internet import Internet
 from control_plane.workflow.machines import Machines
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
@@ -48,6 +49,7 @@ class LocalClient:
         snapshots: SnapshotsClient,
         hands: Hands,
         record: AccessRecord,
+        internet: Internet,
     ) -> None:
         self.snapshots = snapshots
         self.planner = planner
@@ -64,6 +66,7 @@ class LocalClient:
         self.machines = Machines(store, hands, applier, status.hosts, lambda: self.actor, planner.clock)
         self.record = record
         self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
+        self.internet = internet
         store.runs.mark_interrupted(process_alive)
 
     @property
