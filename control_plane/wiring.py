@@ -150,9 +150,10 @@ def hosts_of_centre() -> Sequence[HostView]:
 
 @cache
 def drivers() -> Sequence[Driver]:
-    """One driver a system: names, directory, web hosts, machines."""
+    """One driver a system: names, directory, web hosts, internet gateway, tenants' machines."""
     from control_plane.drivers.directory import DirectoryDriver
     from control_plane.drivers.dns import DnsDriver
+    from control_plane.drivers.gateway import GatewayDriver
     from control_plane.drivers.host_files import HostFilesDriver
     from control_plane.drivers.machines import MachinesDriver
 
@@ -185,6 +186,7 @@ def drivers() -> Sequence[Driver]:
             releases(),
             now,
         ),
+        GatewayDriver(runner(), [h.name for h in plan.role_hosts("gateway")], now),
         MachinesDriver(machine_link(), store().machines.touched, signing_key, now),
     )
 
