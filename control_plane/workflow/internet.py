@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -235,7 +236,7 @@ def checked_url(url: str) -> str:
         raise Rejected(t("“{url}” names no host.", url=url), remedy)
     if ":" not in host:
         try:
-            host = to_ascii(host)
+            host = to_ascii(host) if not host.replace(".", "").isdigit() else str(ip_address(host))
         except ValueError as error:
             raise Rejected(t("“{url}” is no web address: {reason}.", url=url, reason=error), remedy) from None
     door = f"[{host}]" if ":" in host else host
