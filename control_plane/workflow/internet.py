@@ -282,7 +282,7 @@ def _judged(view: SubscriptionView, seen: Mapping[str, Any], answer: Json, why_u
 
 def _unreached(seen: Mapping[str, Any], said: str, host: str, by_proxy: bool) -> Json:
     code = said.split(" ")[0]
-    if code == "ERR_DNS_FAIL" or (not by_proxy and not seen["addresses"]):
+    if code == "ERR_DNS_FAIL" or not seen["addresses"]:
         sees, needs = (
             t("There is no such name: {host}.", host=host),
             t("Check the spelling; the centre's name servers do not know it."),
