@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -96,17 +96,22 @@ def direct(gateway: Gateway, code: str, version: int = 4, path: str = "small") -
     return gateway.fetch(code, f"http://{host}/{path}", "-m", "5")
 
 
-def speeds(gateway: Gateway, seconds: int, *codes: str, upload: bool = False) -> dict[str, float]:
-    """kbit/s of downloads (or uploads) through the proxy side by side."""
+def speeds(gateway: Gateway, seconds: int, *codes: str) -> dict[str, float]:
+    """kbit/s of downloads through the proxy side by side."""
     url = f"http://{gateway.hosts['citizen']['ipv4']}/big"
-    work = f"head -c {BIG} /dev/zero | curl -s -T - -H 'Expect:'" if upload else "curl -s"
-    url = url.replace("/big", f":{SINK}/") if upload else url
-    word = "speed_upload" if upload else "speed_download"
+    script = f"curl -s -o /dev/null -m {seconds} -w '%{{speed_download}}' {url} -x "
+    running = {code: started(gateway, code, script + gateway.proxy_url(code)) for code in codes}
+    return {code: float(told.result(90)) * 8 / 1000 for code, told in running.items()}
+
+
+def uploads(gateway: Gateway, sizes: Mapping[str, int]) -> dict[str, float]:
+    """kbit/s of uploads through the proxy side by side, until the server outside says that it has all of it."""
+    url = f"http://{gateway.hosts['citizen']['ipv4']}:{SINK}/"
+    script = (
+        "head -c {} /dev/zero > /tmp/sent; curl -s -o /dev/null -H Expect: -T /tmp/sent -w '%{{speed_upload}}' {} -x {}"
+    )
     running = {
-        code: started(
-            gateway, code, f"{work} -o /dev/null -m {seconds} -w '%{{{word}}}' -x {gateway.proxy_url(code)} {url}"
-        )
-        for code in codes
+        code: started(gateway, code, script.format(size, url, gateway.proxy_url(code))) for code, size in sizes.items()
     }
     return {code: float(told.result(90)) * 8 / 1000 for code, told in running.items()}
 
@@ -280,8 +285,9 @@ def test_off_is_off_at_once_and_the_rest_goes_on(gateway: Gateway) -> None:
 def sink(gateway: Gateway) -> Iterator[None]:
     """A server outside that takes whatever it is sent."""
     code = (
-        f"import socket,threading;s=socket.create_server(('',{SINK}))\nwhile 1:\n c=s.accept()[0]\n"
-        " threading.Thread(target=lambda c=c:[None for _ in iter(lambda:c.recv(65536),b'')]).start()"
+        "import http.server as h\nclass H(h.BaseHTTPRequestHandler):\n def do_PUT(self):\n"
+        "  left=int(self.headers['content-length'])\n  while left: left-=len(self.rfile.read(min(left,65536)))\n"
+        f"  self.send_response(200)\n  self.end_headers()\nh.ThreadingHTTPServer(('',{SINK}),H).serve_forever()"
     )
     gateway.shell("citizen", f'systemd-run -q --unit=gasp-test-90 python3 -c "{code}"')
     wait_until(lambda: gateway.shell("citizen", f"ss -Hltn sport = :{SINK}") != "", 20)
@@ -296,7 +302,7 @@ def test_bandwidth_of_the_tier_and_even_shares_of_a_full_line(gateway: Gateway) 
     gateway.settle()
     down = speeds(gateway, 6, "fgw", "czj")
     assert down == {"fgw": pytest.approx(8000, rel=0.25), "czj": pytest.approx(4000, rel=0.25)}
-    up = speeds(gateway, 6, "fgw", "czj", upload=True)
+    up = uploads(gateway, {"fgw": 2 * MEGA, "czj": 4 * MEGA})
     assert up == {"fgw": pytest.approx(4000, rel=0.25), "czj": pytest.approx(8000, rel=0.25)}
     line = "tc class change dev gaspdown parent 1: classid 1:1 htb rate {0} ceil {0}"
     gateway.on(line.format("4000kbit"))
