@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from control_plane.drivers.gateway_render import MARKED, NetworkRules, ProxyRules
+from control_plane.drivers.gateway_render import MARKED, NetworkRules, ProxyRules, table_text
 from control_plane.drivers.gateway_state import (
     NETWORK,
     SHARED,
@@ -54,27 +54,56 @@ class Item:
         return {}
 
 
+class Section:
+    """One tenant's part of a batch: what must go first, its own text, and what is left over."""
+
+    def __init__(self, item: Item, table: Table) -> None:
+        self.item, rules, top = item, item.network, f"t/{item.code}/"
+        wanted = rules.elements if rules else {}
+        self.before: list[str] = []
+        for interface, number in keys_of(item):
+            for name in SHARED:
+                key = str(MARKED | number) if name == "proxied" else interface
+                current = table.keyed(name).get(key)
+                kept = rules is not None and (interface, number) == (rules.interface, rules.number) and name in wanted
+                if current is not None and not (kept and current == element(name, rules)):
+                    quoted = key if name == "proxied" else f'"{key}"'
+                    self.before.append(f"delete element inet gw {name} {{ {quoted} }}")
+        chains = [name for name in table.chains if name.startswith(top) and not (rules and name in rules.chains)]
+        sets = [name for name in table.sets if name.startswith(top) and not (rules and name in rules.sets)]
+        counters = [name for name in table.counters if name.startswith(top) and not (rules and name in rules.counters)]
+        self.after = [f"flush chain inet gw {name}" for name in chains]
+        for word, names in (("chain", chains), ("set", sets), ("counter", counters)):
+            self.after += [f"delete {word} inet gw {name}" for name in names]
+
+    @property
+    def lines(self) -> list[str]:
+        """The part by itself."""
+        return [*self.before, *(self.item.network.text.splitlines() if self.item.network else []), *self.after]
+
+
 class Batch:
     """One atomic load for nft: each tenant's section, built from what is in the table now, and the pairs."""
 
     def __init__(self, items: Sequence[Item], manifest: Mapping[str, Entry], table: Table) -> None:
-        self.sections: list[tuple[Item | None, list[str], int]] = []
         networks = [item for item in items if item.kind == NETWORK]
-        for item in networks:
-            self.sections.append((item, *_section(item, table)))
+        self.sections = [Section(item, table) for item in networks]
         merged = {**manifest, **{item.id: item.entry for item in networks}}
         wanted = wanted_pairs({id_: entry for id_, entry in merged.items() if entry is not None})
         known = {entry["attributes"]["interface"] for entry in manifest.values() if entry["kind"] == NETWORK}
         known |= {item.network.interface for item in networks if item.network}
         now = {pair for pair in table.pairs() if known & set(pair)}
-        lines = [f'delete element inet gw peers {{ "{a}" . "{b}" }}' for a, b in sorted(now - wanted)]
-        lines += [f'add element inet gw peers {{ "{a}" . "{b}" }}' for a, b in sorted(wanted - now)]
-        self.sections.append((None, lines, 0))
+        self.pairs = [f'delete element inet gw peers {{ "{a}" . "{b}" }}' for a, b in sorted(now - wanted)]
+        self.pairs += [f'add element inet gw peers {{ "{a}" . "{b}" }}' for a, b in sorted(wanted - now)]
 
     @property
     def text(self) -> str:
         """The whole batch."""
-        return "".join(line + "\n" for _, lines, _ in self.sections for line in lines)
+        before = [line for section in self.sections for line in section.before]
+        after = [line for section in self.sections for line in section.after]
+        rules = [section.item.network for section in self.sections if section.item.network]
+        lines = "".join(f"{line}\n" for line in before), "".join(f"{line}\n" for line in (*after, *self.pairs))
+        return lines[0] + (table_text(rules) if rules else "") + lines[1]
 
     def check(self, path: Path) -> tuple[Item | None, str, int] | None:
         """None when nft accepts it; otherwise whose fault it is (None: nobody's), its words, and the line there."""
@@ -82,48 +111,20 @@ class Batch:
         done = tool(["nft", "-c", "-f", str(path)])
         if done.returncode == 0:
             return None
-        found = _PLACE.search(done.stderr)
-        words = (found[2] if found else done.stderr).strip()[:300]
-        start = 0
-        for item, lines, skipped in self.sections:
-            if found and item is not None and start < int(found[1]) <= start + len(lines):
-                return item, words, max(int(found[1]) - start - skipped, 0)
-            start += len(lines)
-        for item, lines, _ in self.sections:
-            path.write_text("".join(line + "\n" for line in lines))
+        for section in self.sections:
+            path.write_text("".join(f"{line}\n" for line in section.lines))
             alone = tool(["nft", "-c", "-f", str(path)])
-            if item is not None and alone.returncode:
-                return item, alone.stderr.strip()[:300], 0
-        return None, words, 0
+            if alone.returncode:
+                found = _PLACE.search(alone.stderr)
+                words = (found[2] if found else alone.stderr).strip()[:300]
+                return section.item, words, max(int(found[1]) - len(section.before), 0) if found else 0
+        return None, done.stderr.strip()[:300], 0
 
     def load(self) -> None:
         """Load it: all or nothing. Raises AgentError."""
         done = tool(["nft", "-f", "-"], self.text)
         if done.returncode:
             raise AgentError("nft-refused", "", done.stderr.strip()[:300])
-
-
-def _section(item: Item, table: Table) -> tuple[list[str], int]:
-    """Lines for one tenant, and how many of them come before the text of its file."""
-    rules, top = item.network, f"t/{item.code}/"
-    wanted = rules.elements if rules else {}
-    before = []
-    for interface, number in keys_of(item):
-        for name in SHARED:
-            key = str(MARKED | number) if name == "proxied" else interface
-            current = table.keyed(name).get(key)
-            kept = rules is not None and (interface, number) == (rules.interface, rules.number) and name in wanted
-            if current is not None and not (kept and current == element(name, rules)):
-                quoted = key if name == "proxied" else f'"{key}"'
-                before.append(f"delete element inet gw {name} {{ {quoted} }}")
-    chains = [name for name in table.chains if name.startswith(top) and not (rules and name in rules.chains)]
-    sets = [name for name in table.sets if name.startswith(top) and not (rules and name in rules.sets)]
-    counters = [name for name in table.counters if name.startswith(top) and not (rules and name in rules.counters)]
-    middle = rules.text.splitlines() if rules else []
-    after = [f"flush chain inet gw {name}" for name in chains]
-    for word, names in (("chain", chains), ("set", sets), ("counter", counters)):
-        after += [f"delete {word} inet gw {name}" for name in names]
-    return [*before, *middle, *after], len(before)
 
 
 def keys_of(item: Item) -> set[tuple[str, int]]:

@@ -76,3 +76,15 @@ def test_a_torn_state_file_is_no_end(program: ModuleType, tmp_path: Path) -> Non
     assert program.read_json(tmp_path / "usage.json") == {}
     program.write(tmp_path / "usage.json", '{"a": 1}')
     assert program.read_json(tmp_path / "usage.json") == {"a": 1}
+
+
+def test_many_files_load_as_one(program: ModuleType) -> None:
+    from control_plane.drivers.gateway_render import table_text
+    from tests.unit.drivers.test_gateway_render import network
+
+    rules = [network(), network(tenant="fgw", interface="fgw", enabled=False), network(tenant="czj", interface="czj")]
+    peers = '# managed by gasp\nadd element inet gw peers { "tjj" . "czj" }\n'
+    whole = program.merged([*(one.text for one in rules), peers])
+    assert whole == table_text(rules) + 'add element inet gw peers { "tjj" . "czj" }\n'
+    with pytest.raises(ValueError, match="flooded"):
+        program.merged(["flooded\n"])

@@ -168,10 +168,38 @@ def usage() -> None:
 
 
 # rules and queues --------------------------------------------------------------------------------------------------
+def merged(texts: list[str]) -> str:
+    """Tenants' files as one: their blocks in the same order, but one of each kind; nft is four times as fast so."""
+    blocks: dict[str, list[str]] = {"first": [], "second": []}
+    flushes: list[str] = []
+    elements: dict[str, list[str]] = {}
+    for text in texts:
+        block = ""
+        for line in text.splitlines():
+            if line == f"table {TABLE} {{":
+                block = "second" if block else "first"
+            elif line.startswith("\t"):
+                blocks[block].append(line)
+            elif line.startswith("flush "):
+                flushes.append(line)
+            elif line.startswith("add element "):
+                head, _, tail = line.partition(" { ")
+                elements.setdefault(head, []).append(tail.removesuffix(" }"))
+            elif line not in ("", "}") and not line.startswith("#"):
+                raise ValueError(line)
+    lines = [f"table {TABLE} {{", *blocks["first"], "}", *flushes, f"table {TABLE} {{", *blocks["second"], "}"]
+    lines += [f"{head} {{ {', '.join(found)} }}" for head, found in elements.items()]
+    return "\n".join(lines) + "\n"
+
+
 def load() -> None:
     """Load what belongs to tenants into the table: all at once, or, when one of them is faulty, one by one."""
     files = [*sorted((ETC / "tenants").glob("*.nft")), *filter(Path.exists, [ETC / "peers.nft"])]
-    if files and run("nft", "-f", "-", text="".join(f'include "{file}"\n' for file in files)).returncode:
+    try:
+        whole = not files or not run("nft", "-f", "-", text=merged([file.read_text() for file in files])).returncode
+    except (ValueError, KeyError):
+        whole = False
+    if not whole:
         for file in files:
             done = run("nft", "-f", str(file))
             if done.returncode:
