@@ -4,8 +4,9 @@ Managed by GASP (playbooks/roles/gateway); standard library only. Reads what the
 (`policy.json`, `tenants/*.nft`, `peers.nft`) and works without the control plane. Must not change a tenant's rules:
 it owns the set `throttled`, the elements of the tenants' sets of names, the queues, and its own state.
 
-Commands: restore (counters, before the rules), load (tenants' rules and queues, after the table), shape (queues and
-classes), save (counters once), meter (the service), resolve (names once), usage (JSON on standard output).
+Commands: restore (counters, before the rules), load (tenants' rules and queues, after the table), base (remember the
+table's own rules), shape (queues and classes), save (counters once), meter (the service), resolve (names once), usage
+(JSON on standard output).
 """
 
 from __future__ import annotations
@@ -167,16 +168,54 @@ def usage() -> None:
 
 
 # rules and queues --------------------------------------------------------------------------------------------------
+def merged(texts: list[str]) -> str:
+    """Tenants' files as one: their blocks in the same order, but one of each kind; nft is four times as fast so."""
+    blocks: dict[str, list[str]] = {"first": [], "second": []}
+    flushes: list[str] = []
+    elements: dict[str, list[str]] = {}
+    for text in texts:
+        block = ""
+        for line in text.splitlines():
+            if line == f"table {TABLE} {{":
+                block = "second" if block else "first"
+            elif line.startswith("\t"):
+                blocks[block].append(line)
+            elif line.startswith("flush "):
+                flushes.append(line)
+            elif line.startswith("add element "):
+                head, _, tail = line.partition(" { ")
+                elements.setdefault(head, []).append(tail.removesuffix(" }"))
+            elif line not in ("", "}") and not line.startswith("#"):
+                raise ValueError(line)
+    lines = [f"table {TABLE} {{", *blocks["first"], "}", *flushes, f"table {TABLE} {{", *blocks["second"], "}"]
+    lines += [f"{head} {{ {', '.join(found)} }}" for head, found in elements.items()]
+    return "\n".join(lines) + "\n"
+
+
 def load() -> None:
     """Load what belongs to tenants into the table: all at once, or, when one of them is faulty, one by one."""
     files = [*sorted((ETC / "tenants").glob("*.nft")), *filter(Path.exists, [ETC / "peers.nft"])]
-    if files and run("nft", "-f", "-", text="".join(f'include "{file}"\n' for file in files)).returncode:
+    try:
+        whole = not files or not run("nft", "-f", "-", text=merged([file.read_text() for file in files])).returncode
+    except (ValueError, KeyError):
+        whole = False
+    if not whole:
         for file in files:
             done = run("nft", "-f", str(file))
             if done.returncode:
                 print(f"{file} is left out:\n{done.stderr}", file=sys.stderr)
     shape([])
     resolve(remembered=True)
+
+
+def base() -> None:
+    """Remember the table's own rules as they are now, so that a look tells what others add to them."""
+    listed = json.loads(run("nft", "-j", "list", "table", *TABLE.split()).stdout)["nftables"]
+    chains: dict[str, list[str]] = {i["chain"]["name"]: [] for i in listed if "chain" in i}
+    for rule in (item["rule"] for item in listed if "rule" in item):
+        chains[rule["chain"]].append(json.dumps([rule["expr"], rule.get("comment")], sort_keys=True))
+    own = {name: rules for name, rules in chains.items() if not name.startswith("t/")}
+    write(LIB / "base.json", json.dumps(own, separators=(",", ":")))
 
 
 def shape(arguments: list[str]) -> None:
@@ -314,7 +353,8 @@ def main(argv: list[str]) -> int:
     if command == "shape":
         shape(arguments)
         return 0
-    plain = {"restore": restore, "load": load, "save": sample, "meter": meter, "resolve": resolve, "usage": usage}
+    plain = {"restore": restore, "load": load, "base": base, "save": sample}
+    plain |= {"meter": meter, "resolve": resolve, "usage": usage}
     plain[command]()
     return 0
 
