@@ -141,9 +141,10 @@ def hosts_of_centre() -> Sequence[HostView]:
 
 @cache
 def drivers() -> Sequence[Driver]:
-    """One driver a system: names, directory, web hosts."""
+    """One driver a system: names, directory, web hosts, internet gateway."""
     from control_plane.drivers.directory import DirectoryDriver
     from control_plane.drivers.dns import DnsDriver
+    from control_plane.drivers.gateway import GatewayDriver
     from control_plane.drivers.host_files import HostFilesDriver
 
     document = store().estate.document()
@@ -175,6 +176,7 @@ def drivers() -> Sequence[Driver]:
             releases(),
             now,
         ),
+        GatewayDriver(runner(), [h.name for h in plan.role_hosts("gateway")], now),
     )
 
 

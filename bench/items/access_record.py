@@ -97,7 +97,7 @@ def measure(lines: int = LINES, rounds: int = 3) -> Result:
         result.row("merge of the day's 24 pieces", [merging])
         megabytes, gz = day.octets / 2**20, packed.stat().st_size / 2**20
         shutil.rmtree(root / "access")
-    name = f"{lines:,} lines"
+    name, text_mb = f"{lines:,} lines", octets / 2**20
     result.figures += [
         Figure(f"Search one day of {name} by address", ours.seconds, "s", 10),
         Figure("The same search, to DuckDB over CSV.gz", ours.seconds / other.seconds, "x", 1),
@@ -106,7 +106,7 @@ def measure(lines: int = LINES, rounds: int = 3) -> Result:
         Figure("Writing the pieces", lines / writing, "lines/s"),
     ]
     result.remarks += [
-        f"{counts.pop():,} lines have the address. The day has {octets / 2**20:,.0f} MB as text, {gz:,.0f} MB with gzip.",
+        f"{counts.pop():,} lines have the address. The day has {text_mb:,.0f} MB as text, {gz:,.0f} MB with gzip.",
         f"{megabytes * 2**20 / lines:.1f} octets a line; random ports and addresses compress worse than real ones.",
     ]
     return result

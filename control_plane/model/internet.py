@@ -15,11 +15,12 @@ PROXY = "gateway.proxy"
 
 #: Squid's log of every request, one line each: tab-separated, URL-encoded where text comes from outside. Columns:
 #: time (s.ms, UTC), client address, client port, address and port the proxy used outside, address and port of the
-#: server, method, URL (CONNECT: host:port), HTTP status, Squid's result, octets from and to the client, rule id.
+#: server, method, URL (CONNECT: host:port), HTTP status, Squid's result, octets from and to the client, rule id,
+#: milliseconds from the request to its end (an HTTPS tunnel is logged when it ends).
 PROXY_LOG = "/var/log/squid/gasp.log"
 PROXY_LOG_COLUMNS = (
     "time", "client", "client_port", "nat", "nat_port", "server", "server_port", "method", "url", "status", "result",
-    "octets_up", "octets_down", "rule",
+    "octets_up", "octets_down", "rule", "milliseconds",
 )  # fmt: skip
 
 
@@ -78,7 +79,7 @@ class Peer(TypedDict):
 
 
 class NetworkPolicy(TypedDict):
-    """Attributes of `NETWORK`. Rates in kbit/s, volume in octets a calendar month (Asia/Shanghai); at
+    """Attributes of `NETWORK`. Rates in kbit/s, volume in octets a calendar month (Asia/Shanghai, 0: no limit); at
     `warn_percent` of it a warning, at all of it both directions are throttled to `throttle_kbit`, never cut."""
 
     tenant: str
@@ -93,3 +94,21 @@ class NetworkPolicy(TypedDict):
     warn_percent: int
     direct: list[Direct]
     peers: list[Peer]
+
+
+class Volume(TypedDict):
+    """Octets from (`up`) and to (`down`) a tenant."""
+
+    up: int
+    down: int
+
+
+class Usage(Volume):
+    """A tenant's internet traffic in `month` (YYYY-MM, Asia/Shanghai), proxied and direct, as of `at`. `warned` and
+    `throttled` say since when, or None; `closed` holds the months before. Times are ISO 8601 with +08:00."""
+
+    month: str
+    warned: str | None
+    throttled: str | None
+    closed: dict[str, Volume]
+    at: str
