@@ -139,6 +139,9 @@ class Collector:
                 self.archive.keep_damaged(f"{host}-{stand_in.chain}-{stand_in.sequence}.seg", segment.content)
                 damaged.add(number)
                 bad.append(segment.sequence)
+                if last is not None and last[1] + 1 < segment.sequence:
+                    detail = f"{last[1] + 1}–{segment.sequence - 1}"
+                    gaps.append(Gap("all", last[3], max(last[3], after), "segments-missing", detail))
                 gaps += stand_in.gaps
                 new[number] = stand_in
                 last = (stand_in.chain, stand_in.sequence, None, stand_in.closed)

@@ -22,7 +22,7 @@ from control_plane.workflow.access_times import ZONE, day_of, read_window
 
 LONGEST = timedelta(days=31)
 MOST_LINES = 10_000
-JOIN = timedelta(seconds=2)
+JOIN = timedelta(milliseconds=100)
 """Gaps of one kind this near are one, and segments this near join."""
 FAR = datetime.max.replace(tzinfo=UTC)
 ASKED = ("tenant", "address", "nat_address", "nat_port", "host", "person")

@@ -269,6 +269,10 @@ class Service:
             self.tick(now())
             notify("WATCHDOG=1")
             self.connections.wait(TICK_SECONDS)
+        self.finish()
+
+    def finish(self) -> None:
+        """The last tick of an orderly end."""
         at = now()
         self.beaten = 0.0
         self.tick(at)
