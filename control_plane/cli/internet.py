@@ -10,9 +10,9 @@ internet = Group(
     sentence=t("Internet access of departments."),
     examples=(
         (
-            "gasp internet log --case Q-2026-118 --reason 'police query' --from 2026-11-24T09:00 --to 2026-11-24T09:10"
-            " --nat-address 198.51.100.254 --nat-port 40112",
-            t("who had this address and port outside"),
+            "gasp internet log --case Q-118 --reason police --from 2026-11-24T09:00 --to 2026-11-24T09:10"
+            " --nat-port 40112",
+            t("who had this port outside"),
         ),
         ("gasp internet log --help", t("what may be asked, and how")),
     ),

@@ -198,7 +198,7 @@ def _draw_collected(app: App, answer: Json) -> None:
 def verify(app: App) -> None:
     """`gasp record verify`."""
     answer = app.client.record.verify()
-    show_one(answer, lambda: _draw_verified(app, answer), rows="problems", name="name", columns=PROBLEMS)
+    show_one(answer, lambda: _draw_verified(app, answer), name="head")
     if not answer["ok"]:
         raise Stop(FAILED)
 

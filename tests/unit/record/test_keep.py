@@ -26,7 +26,7 @@ def old(gateway: Gateway, centre: Centre) -> Centre:
     """Three days with a line each; now is 200 days after the end of the first."""
     for number in range(3):
         gateway.start()
-        gateway.tick(direct(gateway.time.wall, nat_port=40000 + number))
+        gateway.tick(direct(gateway.time.wall, nat_port=40000 + number), seconds=10)
         gateway.stop()
         centre.record.collect()
         gateway.time.go(86400)
