@@ -12,12 +12,23 @@ from collections.abc import Callable, Sequence
 
 from bench import results
 from bench.centre import Centre
-from bench.items import change, digest, large, make_up, people, records, start, workload
+from bench.items import access_record, change, digest, large, make_up, people, records, start, workload
 from bench.measure import Failed
 from bench.results import Result
 
-ORDER = ("make_up", "make_up_small", "workload", "change", "people", "records", "large", "digest", "start")
-NO_LAB = ("start", "digest")
+ORDER = (
+    "make_up",
+    "make_up_small",
+    "workload",
+    "change",
+    "people",
+    "records",
+    "large",
+    "digest",
+    "start",
+    "access_record",
+)
+NO_LAB = ("start", "digest", "access_record")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
-    for name, work in (("start", start.measure), ("digest", digest.measure)):
+    for name, work in (("start", start.measure), ("digest", digest.measure), ("access_record", access_record.measure)):
         if name in wanted:
             run(name, work)
     if any(item in wanted for item in in_lab):

@@ -49,9 +49,9 @@ internet = Group(
         ("gasp internet list", t("who has access and how much is used")),
         ("gasp internet test fgw https://www.example.test/", t("open an address from a department's network")),
         (
-            "gasp internet log --case Q-2026-118 --reason 'police query' --from 2026-11-24T09:00 --to 2026-11-24T09:10"
-            " --nat-address 198.51.100.254 --nat-port 40112",
-            t("who had this address and port outside"),
+            "gasp internet log --case Q-118 --reason police --from 2026-11-24T09:00 --to 2026-11-24T09:10"
+            " --nat-port 40112",
+            t("who had this port outside"),
         ),
     ),
     lazy={"log": ("internet_log", t("Ask the access record, for a case."))},

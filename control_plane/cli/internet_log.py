@@ -45,12 +45,12 @@ MOST = 10_000
     ),
     examples=(
         (
-            "gasp internet log --case Q-2026-118 --reason 'police query' --from 2026-11-24T09:00 --to 2026-11-24T09:10"
-            " --nat-address 198.51.100.254 --nat-port 40112",
-            t("who had this address and port outside"),
+            "gasp internet log --case Q-118 --reason police --from 2026-11-24T09:00 --to 2026-11-24T09:10"
+            " --nat-port 40112",
+            t("who had this port outside"),
         ),
         (
-            "gasp internet log --case Q-119 --reason complaint --from 2026-11-24 --to 2026-11-24 --tenant fgw -o csv",
+            "gasp internet log --case Q-119 --reason audit --from 2026-11-24 --to 2026-11-24 --tenant fgw -o csv",
             t("a department's day, for a spreadsheet"),
         ),
     ),

@@ -168,7 +168,7 @@ def _draw_status(app: App, answer: Json) -> None:
 @click.pass_obj
 def collect(app: App) -> None:
     """`gasp record collect`."""
-    answer = app.client.record.collect()
+    answer = app.client.record.collect(fresh=True)
     show_one(answer, lambda: _draw_collected(app, answer), rows="hosts", name="host", columns=COLLECTED)
     if answer["state"] != "done":
         raise Stop(TEMPORARY)
@@ -198,7 +198,7 @@ def _draw_collected(app: App, answer: Json) -> None:
 def verify(app: App) -> None:
     """`gasp record verify`."""
     answer = app.client.record.verify()
-    show_one(answer, lambda: _draw_verified(app, answer), rows="problems", name="name", columns=PROBLEMS)
+    show_one(answer, lambda: _draw_verified(app, answer), name="head")
     if not answer["ok"]:
         raise Stop(FAILED)
 

@@ -31,10 +31,15 @@ class SpoolReader:
         self._argv = ["python3", "-B", program, "send", config]
 
     def fetch(
-        self, confirmed: Sequence[tuple[int, str]] = (), skipped: Sequence[int] = (), limit: int = 64 << 20
+        self,
+        confirmed: Sequence[tuple[int, str]] = (),
+        skipped: Sequence[int] = (),
+        limit: int = 64 << 20,
+        close: bool = False,
     ) -> tuple[SpoolState, Sequence[Segment | Damaged]]:
         """See `Spool.fetch`."""
         order = [f"{sequence} {digest}" for sequence, digest in confirmed]
+        order += ["close now"] * close
         order += [f"skip {sequence}" for sequence in skipped]
         done = self._runner.run(
             self.host, self._argv, "\n".join([*order, f"limit {limit}", ""]).encode(), FETCH_SECONDS

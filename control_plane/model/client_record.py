@@ -12,9 +12,10 @@ Json = dict[str, Any]
 class RecordClient(Protocol):
     """Operations of the access record, one method a verb."""
 
-    def collect(self) -> Json:
+    def collect(self, fresh: bool = False) -> Json:
         """Bring what gateways have and put it in order: {state: done|busy|partly, hosts: [{host, state, segments,
-        lines, damaged, gaps, warning, reason}], merged, problems}. Harmless at any time, in any number of processes."""
+        lines, damaged, gaps, warning, reason}], merged, problems}. Harmless at any time, in any number of processes.
+        `fresh`: also what was recorded in the last minute."""
         ...
 
     def status(self) -> Json:

@@ -15,11 +15,12 @@ PROXY = "gateway.proxy"
 
 #: Squid's log of every request, one line each: tab-separated, URL-encoded where text comes from outside. Columns:
 #: time (s.ms, UTC), client address, client port, address and port the proxy used outside, address and port of the
-#: server, method, URL (CONNECT: host:port), HTTP status, Squid's result, octets from and to the client, rule id.
+#: server, method, URL (CONNECT: host:port), HTTP status, Squid's result, octets from and to the client, rule id,
+#: milliseconds from the request to its end (an HTTPS tunnel is logged when it ends).
 PROXY_LOG = "/var/log/squid/gasp.log"
 PROXY_LOG_COLUMNS = (
     "time", "client", "client_port", "nat", "nat_port", "server", "server_port", "method", "url", "status", "result",
-    "octets_up", "octets_down", "rule",
+    "octets_up", "octets_down", "rule", "milliseconds",
 )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ GAPS: Mapping[str, Text] = {
     "segments-missing": t("Segments were lost on the way."),
     "chain-began-anew": t("The gateway began a new record."),
     "damaged": t("A segment is damaged."),
-    "not-collected": t("Nothing was collected from this time."),
+    "not-collected": t("Nothing was collected from this time, or not yet."),
 }
 """Every reason of a gap has one sentence."""
 REMARKS = frozenset({"began", "clock-moved"})
@@ -133,10 +133,15 @@ class Spool(Protocol):
     host: str
 
     def fetch(
-        self, confirmed: Sequence[tuple[int, str]] = (), skipped: Sequence[int] = (), limit: int = 64 << 20
+        self,
+        confirmed: Sequence[tuple[int, str]] = (),
+        skipped: Sequence[int] = (),
+        limit: int = 64 << 20,
+        close: bool = False,
     ) -> tuple[SpoolState, Sequence[Segment | Damaged]]:
         """Delete there what is `confirmed` (sequence, hash) and bring closed segments, oldest first, up to `limit`
-        octets (at least one, unless it is 0) and none of `skipped`. Raises TemporaryError."""
+        octets (at least one, unless it is 0) and none of `skipped`; `close` closes the open one first, so that what
+        is recorded now comes too. Raises TemporaryError."""
         ...
 
 

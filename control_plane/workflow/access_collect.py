@@ -74,14 +74,14 @@ class Collector:
         self.store, self.spools, self.archive, self.seal = store, spools, archive, seal
         self.tenant_at, self.clock = tenant_at, clock
 
-    def collect(self, actor: Actor) -> dict[str, Any]:
+    def collect(self, actor: Actor, fresh: bool = False) -> dict[str, Any]:
         """See `RecordClient.collect`."""
         lease = self.store.leases.acquire(LEASE, myself(), process_alive)
         if lease is None:
             return {"state": "busy", "hosts": [], "merged": 0, "problems": []}
         try:
             self.sweep()
-            hosts = [self._from(spool) for spool in self.spools()]
+            hosts = [self._from(spool, fresh) for spool in self.spools()]
             merged, problems = self._merge(actor)
         finally:
             self.store.leases.release(lease)
@@ -100,14 +100,15 @@ class Collector:
             self.archive.discard([f.name for f in self.store.access.files(state=state) if f.name in there])
         self.store.access.forget_merged()
 
-    def _from(self, spool: Spool) -> Collected:
+    def _from(self, spool: Spool, fresh: bool) -> Collected:
         found = Collected(spool.host)
         confirmed: list[tuple[int, str]] = []
         skipped = self.store.access.damaged(spool.host)
         tenant_at = self.tenant_at()
         try:
             while True:
-                state, segments = spool.fetch(confirmed, skipped)
+                state, segments = spool.fetch(confirmed, skipped, close=fresh)
+                fresh = False
                 found.warning = state.warning
                 if not segments:
                     break
@@ -138,6 +139,9 @@ class Collector:
                 self.archive.keep_damaged(f"{host}-{stand_in.chain}-{stand_in.sequence}.seg", segment.content)
                 damaged.add(number)
                 bad.append(segment.sequence)
+                if last is not None and last[1] + 1 < segment.sequence:
+                    detail = f"{last[1] + 1}–{segment.sequence - 1}"
+                    gaps.append(Gap("all", last[3], max(last[3], after), "segments-missing", detail))
                 gaps += stand_in.gaps
                 new[number] = stand_in
                 last = (stand_in.chain, stand_in.sequence, None, stand_in.closed)

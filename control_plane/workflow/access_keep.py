@@ -135,20 +135,17 @@ class Keeper:
         problems = []
         last: Any = None
         for row in self.store.access.chain():
-            name = f"{row.host} {row.chain} {row.sequence}"
-            if row.state == "damaged":
-                detail = str(t("It came damaged; its octets are kept."))
-                problems.append({"what": "segment", "name": name, "fault": "changed", "detail": detail})
-            elif last is not None and (last.host, last.chain) == (row.host, row.chain):
-                if row.sequence != last.sequence + 1:
-                    name = f"{row.host} {row.chain} {last.sequence + 1}–{row.sequence - 1}"
-                    problems.append({"what": "segment", "name": name, "fault": "missing", "detail": ""})
-                elif row.former != last.hash and last.state != "damaged":
-                    detail = str(t("It does not follow the one before."))
-                    problems.append({"what": "segment", "name": name, "fault": "changed", "detail": detail})
-            elif row.sequence != 1:
-                name = f"{row.host} {row.chain} 1–{row.sequence - 1}"
-                problems.append({"what": "segment", "name": name, "fault": "missing", "detail": ""})
+            name = f"{row.host} {row.chain}"
+            joins = last is not None and (last.host, last.chain) == (row.host, row.chain)
+            expected = last.sequence + 1 if joins else 1
+            if row.sequence != expected:
+                lost = f"{name} {expected}–{row.sequence - 1}"
+                problems.append({"what": "segment", "name": lost, "fault": "missing", "detail": ""})
+            broken = joins and row.sequence == expected and row.former != last.hash and last.state != "damaged"
+            if row.state == "damaged" or broken:
+                why = t("It does not follow the one before.") if broken else t("It came damaged; its octets are kept.")
+                lost = f"{name} {row.sequence}"
+                problems.append({"what": "segment", "name": lost, "fault": "changed", "detail": str(why)})
             last = row
         return problems
 

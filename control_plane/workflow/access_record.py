@@ -49,9 +49,9 @@ class AccessRecord:
         """Whose network an address was in, as far as is known now."""
         return tenant_finder(self.plan, self.store.access.network_history())
 
-    def collect(self) -> Json:
+    def collect(self, fresh: bool = False) -> Json:
         """See `RecordClient.collect`."""
-        return self.collector.collect(self.actor())
+        return self.collector.collect(self.actor(), fresh)
 
     def status(self) -> Json:
         """See `RecordClient.status`."""
@@ -62,7 +62,7 @@ class AccessRecord:
         per_day = sum(whole) // len(whole) if whole else None
         hosts = [self._host(spool) for spool in self.spools()]
         begin = max(now - timedelta(days=self.days), span.first_at) if span.first_at else now
-        gaps = not_recorded(self.store, begin, now, now) if span.first_at else []
+        gaps = not_recorded(self.store, begin, now) if span.first_at else []
         return {
             "oldest": span.first_at.isoformat() if span.first_at else None,
             "newest": span.last_at.isoformat() if span.last_at else None,

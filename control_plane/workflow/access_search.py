@@ -22,7 +22,7 @@ from control_plane.workflow.access_times import ZONE, day_of, read_window
 
 LONGEST = timedelta(days=31)
 MOST_LINES = 10_000
-JOIN = timedelta(seconds=2)
+JOIN = timedelta(milliseconds=100)
 """Gaps of one kind this near are one, and segments this near join."""
 FAR = datetime.max.replace(tzinfo=UTC)
 ASKED = ("tenant", "address", "nat_address", "nat_port", "host", "person")
@@ -68,7 +68,8 @@ def search(
     files = store.access.files(day_of(first), day_of(last + OPEN_EVERY))
     lines, cut = archive.search(question, [f.name for f in files])
     _name_people(store, lines)
-    unrecorded = not_recorded(store, first, last, clock())
+    now = clock()
+    unrecorded = not_recorded(store, first, min(last, max(now, first)))
     body = {
         "case": case.strip(),
         "reason": reason.strip(),
@@ -79,7 +80,7 @@ def search(
         "cut": cut,
     }
     entry = store.access.enter("search", body, actor, seal)
-    if not lines and _nothing(unrecorded, first, last):
+    if not lines and _nothing(unrecorded, first, min(last, now)):
         raise CouldNotMeasureError(
             t(
                 "Nothing was recorded from {begin} to {end}, so nothing can be said about it.",
@@ -110,11 +111,8 @@ def search_row(entry: Entry) -> dict[str, Any]:
     }
 
 
-def not_recorded(store: Store, begin: datetime, end: datetime, now: datetime) -> list[Gap]:
-    """Everything of a window that was not recorded, by time: gaps that were marked, and times without a segment.
-
-    A window that reaches beyond now is recorded until now at most.
-    """
+def not_recorded(store: Store, begin: datetime, end: datetime) -> list[Gap]:
+    """Everything of a window that was not recorded, by time: gaps that were marked, and times without a segment."""
     gaps = [g for g in store.access.gaps(begin, end) if g.reason not in REMARKS]
     marked = [(g.begin - JOIN, g.end + JOIN) for g in gaps if g.source == "all"]
     hosts: dict[str, list[tuple[datetime, datetime]]] = {}

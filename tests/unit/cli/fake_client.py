@@ -450,6 +450,88 @@ ANSWERS["diff_tenants"] = {
 ANSWERS["run_probes"] = [{**ANSWERS["probes"][0], "state": "passed", "at": AT, "seconds": 0.12, "detail": "200"}]
 
 
+HOLD = {
+    "number": 3,
+    "case": "Q-118",
+    "reason": "court order",
+    "from": AT,
+    "to": AT,
+    "tenant": None,
+    "set_by": "local:root",
+    "set_at": AT,
+    "state": "active",
+    "lifted_second": None,
+    "lifted_reason": None,
+    "lifted_at": None,
+}
+GAP = {"source": "direct", "from": AT, "to": AT, "seconds": 3700.0, "reason": "killed", "sentence": "It.", "detail": ""}
+SPOOL = {"host": "gateway", "state": "running", "waiting": 1, "octets": 200, "free": 9, "warning": None, "reason": None}
+COLLECTED = {
+    "host": "gateway",
+    "state": "done",
+    "segments": 1,
+    "lines": 7,
+    "damaged": 0,
+    "gaps": [GAP],
+    "warning": None,
+}
+LINE = {
+    **{"time": AT, "since": AT, "kind": "direct", "event": "opened", "tenant": "fgw", "address": "10.94.1.10"},
+    **{"port": 50000, "nat": "198.51.100.254", "nat_port": 40112, "host": None, "server": "198.51.100.10"},
+    **{"server_port": 443, "protocol": "tcp", "octets_up": 0, "octets_down": 0, "verdict": "allowed", "rule": None},
+    **{"machine": "PC-17", "person": "王伟"},
+}
+SEARCH = {"number": 9, "case": "Q-118", "reason": "police", "from": AT, "to": AT, "asked": {"nat_port": 40112}}
+REGISTERED = {
+    **{"id": 1, "tenant": "fgw", "address": "10.94.1.10", "machine": "PC-17", "person": "王伟", "from": AT, "to": None},
+    **{"source": "handover", "recorded_at": AT},
+}
+PURGE = {
+    "before": AT,
+    "retention_days": 200,
+    "days": [{"day": "2026-05-01", "lines": 7, "files": 1, "octets": 900, "held_by": []}],
+    "lines": 7,
+    "number": None,
+}
+RECORD: Json = {
+    "collect": {"state": "done", "hosts": [{**COLLECTED, "reason": None}], "merged": 0, "problems": []},
+    "status": {
+        "oldest": AT,
+        "newest": AT,
+        "silent_seconds": 12.5,
+        "lines": 7,
+        "days": 1,
+        "retention_days": 200,
+        "disk": {"octets": 900, "octets_a_day": 900, "estimate": 180_000},
+        "gaps": [GAP],
+        "short_gaps": 2,
+        "gap_seconds": 3710.0,
+        "holds": 1,
+        "purge_due": 1,
+        "hosts": [SPOOL],
+    },
+    "log": {
+        **SEARCH,
+        "lines": [LINE],
+        "cut": False,
+        "complete": False,
+        "unrecorded": [GAP],
+        "remarks": ["There are more."],
+    },
+    "searches": [{**SEARCH, "at": AT, "actor": {"key": "a_1", "name": "local:root"}, "lines": 1, "cut": False}],
+    "register": [REGISTERED],
+    "preview_register": {"encoding": "UTF-8", "rows": [REGISTERED], "warnings": [], "count": 1},
+    "add_to_register": {"new": 1, "same": 0},
+    "preview_purge": PURGE,
+    "purge": {**PURGE, "number": 12},
+    "verify": {"ok": True, "segments": 5, "files": 1, "entries": 9, "head": "e" * 64, "problems": []},
+    "holds": [HOLD],
+    "hold": HOLD,
+    "lift": {**HOLD, "state": "lifted", "lifted_second": "Wang Wei", "lifted_at": AT},
+}
+ANSWERS |= {f"record.{name}": answer for name, answer in RECORD.items()}
+
+
 class Area:
     """The part of the client that is about one service, such as `client.internet`; its calls are `internet.list`."""
 
@@ -495,7 +577,18 @@ class FakeClient:
     def acted(self) -> bool:
         """Whether anything was asked that changes something."""
         acts = ("apply", "resume_run", "drift_", "import_tenants", "export_tenants", "offboard", "publish_release")
-        more = ("internet.change", "preview_release", "activate_release", "rollback_release", "maintenance", "stop_run")
+        more = (
+            "internet.change",
+            "record.purge",
+            "record.hold",
+            "record.lift",
+            "record.add_to_register",
+            "preview_release",
+            "activate_release",
+            "rollback_release",
+            "maintenance",
+            "stop_run",
+        )
         return any(name.startswith(acts) or name in more for name, _, _ in self.calls)
 
 

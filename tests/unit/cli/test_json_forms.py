@@ -64,6 +64,18 @@ VERBS = {
     "probes list": "probes",
     "probes run": "results",
     "config": "config",
+    "internet log --case Q --reason x --from 2026-11-24 --to 2026-11-25": "internet_log",
+    "record status": "record_status",
+    "record collect": "record_collect",
+    "record verify": "record_verify",
+    "record purge --yes": "record_purge",
+    "record purge --dry-run": "record_purge",
+    "record hold set --case Q --reason x --from 2026-11-24 --to 2026-11-25 --yes": "record_hold",
+    "record hold lift 3 --second W --reason x --yes": "record_hold",
+    "record holds": "record_holds",
+    "record searches": "record_searches",
+    "record register list": "record_register",
+    "record register add 10.94.1.10 --machine PC --from 2026-11-24 --yes": "record_added",
 }
 
 

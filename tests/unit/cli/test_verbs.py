@@ -39,6 +39,13 @@ LISTING = {
     "internet show fgw": "internet.show",
     "probes list": "probes",
     "probes run tenant:fgw": "run_probes",
+    "internet log --case Q-118 --reason police --from 2026-11-24 --to 2026-11-25 --nat-port 40112": "record.log",
+    "record status": "record.status",
+    "record collect": "record.collect",
+    "record verify": "record.verify",
+    "record holds --all": "record.holds",
+    "record searches": "record.searches",
+    "record register list --person x": "record.register",
 }
 ACTING = {
     "apply 7f3a9c1e --yes": "apply",
@@ -59,6 +66,11 @@ ACTING = {
     "sites maintenance fgw.qingdao.test on --yes": "maintenance",
     "internet set fgw --off --yes": "internet.change",
     "internet set fgw --block .games.test --reason x --yes": "internet.change",
+    "record purge --yes": "record.purge",
+    "record hold set --case Q-118 --reason court --from 2026-11-24 --to 2026-11-25 --yes": "record.hold",
+    "record hold lift 3 --second Wang --reason closed --yes": "record.lift",
+    "record register add 10.94.1.10 --machine PC --from 2026-11-24 --yes": "record.add_to_register",
+    "record register import {folder}/site.zip --yes": "record.add_to_register",
 }
 
 

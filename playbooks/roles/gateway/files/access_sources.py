@@ -21,7 +21,7 @@ from pathlib import Path
 
 Trouble = tuple[str, float, float, str, str]
 
-PROXY_COLUMNS = 14
+PROXY_COLUMNS = 15
 """`PROXY_LOG_COLUMNS` of the control plane's `model/internet.py`; more columns at the end do no harm."""
 BUFFER = 8 << 20
 OPEN_SECONDS = 600
@@ -73,12 +73,12 @@ def proxy_line(text: str) -> str | None:
     fields = text.split("\t")
     if len(fields) < PROXY_COLUMNS:
         return None
-    at, client, port, nat, nat_port, server, server_port, method, url, status, result, up, down, rule = (
+    at, client, port, nat, nat_port, server, server_port, method, url, status, result, up, down, rule, took = (
         "" if field == "-" else field for field in fields[:PROXY_COLUMNS]
     )
-    scheme, host, url_port = host_of(method, url)
+    scheme, host, url_port = host_of(method, urllib.parse.unquote(url))
     try:
-        since = f"{float(at) - float(fields[PROXY_COLUMNS]) / 1000:.6f}" if len(fields) > PROXY_COLUMNS else ""
+        since = f"{float(at) - float(took) / 1000:.6f}" if took else ""
         at, address = f"{float(at):.6f}", str(ip_address(client))
         for number in (port, nat_port, server_port, up, down):
             int(number or 0)
@@ -88,6 +88,7 @@ def proxy_line(text: str) -> str | None:
         verdict = "refused"
     else:
         verdict = "failed" if not server and (not status.isdigit() or int(status) in range(400, 600)) else "allowed"
+    rule = urllib.parse.unquote(rule)
     fields = [
         *("proxy", at, since, "request", scheme or "http", address, port, nat, nat_port, host),
         *(server, server_port or url_port, up or "0", down or "0", verdict, rule),

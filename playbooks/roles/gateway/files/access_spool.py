@@ -29,6 +29,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -42,6 +43,7 @@ BEAT_SECONDS = 5.0
 CLOCK_SECONDS = 2.0
 MARGIN_SECONDS = 1.0
 """A gap begins this long before the last heartbeat: events may have been on their way when it was written."""
+CLOSE_TICKS = 100
 HELD_LINES = 200_000
 """Lines kept in memory while the disk takes none."""
 
@@ -202,7 +204,7 @@ class Service:
         state = self.spool.state
         self.proxy = ProxyLog(Path(config["proxy_log"]), state["beat"])
         self.connections = Connections(config["tenants"], config["core"], config["inside"])
-        self.ending = False
+        self.ending = self.closing = False
         self.held: list[str] = []
         self.beaten = 0.0
         self.clock = now() - BEATEN()
@@ -233,7 +235,8 @@ class Service:
         for problem in (*self.connections.troubles(at, self.beaten or at), *self.proxy.troubles()):
             self.held.append(gap(*problem))
         read, place = self.proxy.take() if len(self.held) < HELD_LINES else ([], self.proxy.place)
-        if not came and not read and not self.held and at - self.beaten < BEAT_SECONDS and at >= self.beaten:
+        quiet = not came and not read and not self.held and not self.closing
+        if quiet and at - self.beaten < BEAT_SECONDS and at >= self.beaten:
             return
         beat = "\t".join(("B", f"{at:.6f}", f"{BEATEN():.3f}", *place))
         try:
@@ -243,7 +246,8 @@ class Service:
             if self.lost_since is not None:
                 entries.append(gap("direct", self.lost_since, at, "disk-full"))
             self.spool.append(entries, beat)
-            if self.spool.due(at):
+            if self.spool.due(at) or self.closing:
+                self.closing = False
                 self.spool.close(at, "running")
         except OSError as error:
             print(f"the spool cannot be written: {error}", file=sys.stderr, flush=True)
@@ -258,18 +262,27 @@ class Service:
         """Until the service is stopped."""
         signal.signal(signal.SIGTERM, self.end)
         signal.signal(signal.SIGINT, self.end)
+        signal.signal(signal.SIGUSR1, self.hurry)
         self.begin()
         notify("READY=1")
         while not self.ending:
             self.tick(now())
             notify("WATCHDOG=1")
             self.connections.wait(TICK_SECONDS)
+        self.finish()
+
+    def finish(self) -> None:
+        """The last tick of an orderly end."""
         at = now()
         self.beaten = 0.0
         self.tick(at)
         if self.spool.file is not None:
             self.spool.close(at, "stopped")
         self.connections.stop()
+
+    def hurry(self, _number: int, _frame: FrameType | None) -> None:
+        """Somebody wants what is here now: close the open segment at the next tick."""
+        self.closing = True
 
     def end(self, _number: int, _frame: FrameType | None) -> None:
         """Asked to stop."""
@@ -286,7 +299,8 @@ def notify(word: str) -> None:
 
 def send(config: dict) -> None:
     """Answer the centre. Standard input names what it holds (`SEQUENCE HASH` a line; those are deleted when their hash
-    is the one named), what it does not want (`skip SEQUENCE`), and `limit OCTETS`.
+    is the one named), what it does not want (`skip SEQUENCE`), `close now` when the open segment shall be closed first,
+    and `limit OCTETS`.
 
     The answer: a line of JSON about the spool; then each closed segment, oldest first and until the limit, as
     `NAME LENGTH` and its octets.
@@ -297,6 +311,9 @@ def send(config: dict) -> None:
         first, second = line.split()
         if first == "limit":
             limit = int(second)
+            continue
+        if first == "close":
+            close_now(folder)
             continue
         if first == "skip":
             skipped.add(f"{int(second):012d}")
@@ -324,6 +341,18 @@ def send(config: dict) -> None:
     out.flush()
 
 
+def close_now(folder: Path) -> None:
+    """Have the service close its open segment, and wait for it a little; without a service there is none."""
+    waiting = [path.name for path in folder.glob("*.open")]
+    if not waiting or not running(folder):
+        return
+    os.kill(int((folder / "lock").read_text()), signal.SIGUSR1)
+    for _ in range(CLOSE_TICKS):
+        if not (folder / waiting[0]).exists():
+            return
+        time.sleep(0.05)
+
+
 def running(folder: Path) -> bool:
     """Whether somebody gathers now: the service holds a lock as long as it lives."""
     try:
@@ -344,8 +373,11 @@ def main() -> None:
         return
     folder = Path(config["folder"])
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "lock").open("wb") as lock:
+    with (folder / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         Service(config).run()
 
 
