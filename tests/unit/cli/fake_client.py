@@ -10,6 +10,8 @@ from typing import Any
 from control_plane.model.errors import ControlPlaneError, NotFound, UnsafePlan
 from control_plane.model.text import t
 
+from . import fake_machines
+
 Json = dict[str, Any]
 DIGEST = "7f3a9c1e" + "0" * 56
 AT = "2026-11-24T15:08:41+00:00"
@@ -205,6 +207,7 @@ ANSWERS: dict[str, Any] = {
         {"check": "disk", "state": "warning", "detail": "900 MB are free.", "remedy": "Free some space."},
     ],
     "hosts": [
+        fake_machines.ROW,
         {
             "name": "web",
             "role": "web",
@@ -215,7 +218,8 @@ ANSWERS: dict[str, Any] = {
             "mgmt": "10.94.254.14",
             "state": "running",
             "restarts": 0,
-        }
+            **fake_machines.NOT_ENROLLED,
+        },
     ],
     "accounts": [
         {
@@ -368,7 +372,18 @@ ANSWERS["diff_tenants"] = {
         {"code": "fgw", "field": "names.en", "before": "DRC", "after": "Development and Reform Commission"}
     ],
 }
+ANSWERS |= fake_machines.ANSWERS
 ANSWERS["run_probes"] = [{**ANSWERS["probes"][0], "state": "passed", "at": AT, "seconds": 0.12, "detail": "200"}]
+
+
+class Area:
+    """The part of the client that is about one service, such as `client.internet`; its calls are `internet.list`."""
+
+    def __init__(self, client: FakeClient, name: str) -> None:
+        self._client, self._name = client, name
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return self._client.method(f"{self._name}.{name}")
 
 
 class FakeClient:
@@ -378,9 +393,14 @@ class FakeClient:
         self.answers = {**deepcopy(ANSWERS), **answers}
         self.calls: list[tuple[str, tuple[Any, ...], Mapping[str, Any]]] = []
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
+        if any(answer.startswith(f"{name}.") for answer in self.__dict__.get("answers", ())):
+            return Area(self, name)
         if name.startswith("_") or name not in self.answers:
             raise AttributeError(name)
+        return self.method(name)
+
+    def method(self, name: str) -> Callable[..., Any]:
 
         def method(*args: Any, **kwargs: Any) -> Any:
             self.calls.append((name, args, kwargs))
@@ -402,7 +422,7 @@ class FakeClient:
         """Whether anything was asked that changes something."""
         acts = ("apply", "resume_run", "drift_", "import_tenants", "export_tenants", "offboard", "publish_release")
         more = ("preview_release", "activate_release", "rollback_release", "maintenance", "stop_run")
-        return any(name.startswith(acts) or name in more for name, _, _ in self.calls)
+        return any(name.startswith(acts) or name in more or name in fake_machines.ACTS for name, _, _ in self.calls)
 
 
 def guarded_apply(target: str, *, confirm: str | None = None, on_event: Any = None, wait: float = 0) -> Json:
