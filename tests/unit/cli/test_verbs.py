@@ -182,7 +182,10 @@ def test_every_example_is_a_command_line_that_parses() -> None:
                     assert found is not None, (path, example)
                     group, argv = found, argv[1:]
                 files = [
-                    w.replace("site.zip", __file__).replace("tenants/qingdao", "/").replace("fgw.yaml", "/")
+                    w.replace("site.zip", __file__)
+                    .replace("list.csv", __file__)
+                    .replace("tenants/qingdao", "/")
+                    .replace("fgw.yaml", "/")
                     for w in argv
                 ]
                 if "xargs" in part:

@@ -14,6 +14,7 @@ from control_plane.drivers.directory_entries import KINDS as DIRECTORY_KINDS
 from control_plane.drivers.dns import DnsDriver
 from control_plane.drivers.fake import FakeDriver
 from control_plane.drivers.host_files import HostFilesDriver
+from control_plane.drivers.machines import MachinesDriver
 from control_plane.model.offering import EstateView, Offering, SubscriptionView
 from control_plane.model.plan import Memory, Plan, diff
 from control_plane.model.ports import Outcome
@@ -23,10 +24,13 @@ from control_plane.offerings.costs import load_costs
 from tests.unit.offerings.estates import allocate, estate, subscription, tenant
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-KINDS = {kind.name: kind for kind in (*DnsDriver.kinds, *HostFilesDriver.kinds, *DIRECTORY_KINDS)}
+KINDS = {
+    kind.name: kind for kind in (*DnsDriver.kinds, *HostFilesDriver.kinds, *DIRECTORY_KINDS, *MachinesDriver.kinds)
+}
 #: A kind of resource is covered when a probe of one of these kinds is promised beside it.
-COVERED_BY = {"directory": {"directory"}, "web": {"http"}, "dns": {"dns"}}
+COVERED_BY = {"security": {"engine"}, "directory": {"directory"}, "web": {"http"}, "dns": {"dns"}}
 PAYLOAD = {
+    "machine.baseline": {"files"},
     "web.vhost": {"main", "text", "gone_text", "site_dir"},
     "web.release": {"main", "site_dir", "source"},
     "web.certificate": {"main", "names"},
@@ -74,13 +78,12 @@ def apply(driver: FakeDriver, made: Plan) -> None:
 
 
 def test_the_catalogue_holds_the_offerings_of_this_stage() -> None:
-    assert [o.id for o in OPERATED] == ["directory", "intranet", "public_site"]
+    assert [o.id for o in OPERATED] == ["directory", "intranet", "public_site", "security"]
     assert sorted(o.id for o in OFFERINGS.values() if o.status == "declared") == [
         "approval",
         "disclosure",
         "internet",
         "mailbox",
-        "security",
     ]
 
 
