@@ -193,6 +193,8 @@ class Measuring:
             sys.path.append(PYTHON)
         apt_pkg = importlib.import_module("apt_pkg")
         apt_pkg.init()
+        for name in ("pkgcache", "srcpkgcache"):  # in memory: a look writes nothing, and works on a full disk
+            apt_pkg.config.set(f"Dir::Cache::{name}", "")
         cache = apt_pkg.Cache(None)
         policy = apt_pkg.DepCache(cache)
         policy.upgrade(True)
