@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from control_plane.model.ports import Driver
     from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
+    from control_plane.workflow.access_record import AccessRecord
+    from control_plane.workflow.applying import Applier
+    from control_plane.workflow.catalogue import Catalogue
+    from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.status import Check
     from lab.lab import Lab, Progress
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
     *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json"),
-    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access"),
 )
 
 
@@ -309,18 +313,65 @@ def local_client() -> LocalClient:
 
     catalogue = Catalogue(store(), discover(), address_plan(), hosts_of_centre, settings().ttl, network_probes)
     planner = Planner(catalogue, drivers(), now, settings().touch_limit, settings().cut_limit)
+    applier = Applier(planner, store(), now, settings().fault)
     return LocalClient(
         planner,
-        Applier(planner, store(), now, settings().fault),
+        applier,
         store(),
         releases(),
         SshProber(runner(), now),
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
-        f"local:{pwd.getpwuid(os.getuid()).pw_name}",
+        actor_name(),
         shown_settings,
         Snapshots(repository, lambda: upstream().keep),
         machine_hands(),
+        access_record(),
+        internet(catalogue, applier),
     )
+
+
+def actor_name() -> str:
+    """Who runs this process."""
+    return f"local:{pwd.getpwuid(os.getuid()).pw_name}"
+
+
+@cache
+def access_record() -> AccessRecord:
+    """The access record: the gateways' spools, the files of lines, the ledger."""
+    from control_plane.drivers.record_archive import ParquetArchive
+    from control_plane.drivers.record_seal import KeySeal
+    from control_plane.drivers.record_spool import SpoolReader
+    from control_plane.workflow.access_record import AccessRecord
+
+    return AccessRecord(
+        store(),
+        lambda: [SpoolReader(runner(), host.name) for host in topology().role_hosts("gateway")],
+        ParquetArchive(settings().state / "access"),
+        KeySeal(settings().secrets),
+        address_plan(),
+        settings().record_days,
+        now,
+        lambda: store().actors.get(actor_name()),
+    )
+
+
+def internet(catalogue: Catalogue, applier: Applier) -> Internet:
+    """Internet access of tenants."""
+    from control_plane.drivers.path import SshPathTester
+    from control_plane.offerings.internet import described
+    from control_plane.workflow.internet import Internet
+
+    return Internet(
+        catalogue, applier, store(), described, volumes, SshPathTester(runner()), host_rows, now,
+        lambda: store().actors.get(actor_name()),
+    )  # fmt: skip
+
+
+def volumes() -> Mapping[str, Mapping[str, Any]]:
+    """Volume of each tenant this month, as the gateway counts it."""
+    from control_plane.model.errors import CouldNotMeasureError
+
+    raise CouldNotMeasureError(t("The gateway counts nothing yet."))
 
 
 def client() -> Client:

@@ -131,14 +131,19 @@ class Installed:
     fault: Fault | None = None
 
 
+Proceed = Callable[[str], bool]
+"""Whether the machine with this id may be touched now; asked right before it is, in the caller's thread."""
+
+
 class Installer(Protocol):
     """Brings machines to what their ring may have now."""
 
     def install(
-        self, machines: Sequence[Machine], what: Literal["patches", "signatures"], proceed: Any
+        self, machines: Sequence[Machine], what: Literal["patches", "signatures"], proceed: Proceed
     ) -> Iterator[Installed]:
-        """One result a machine, as they come. `proceed() -> bool` is asked before each machine is touched, never in the
-        middle of a package. Patches: exactly what the ring's suite offers, going back to older versions too."""
+        """One result a machine, as they come. `proceed` is asked before each machine is touched, never in the
+        middle of a package; one that does not answer is not asked about. Patches: exactly what the ring's
+        suite offers, going back to older versions too."""
         ...
 
 

@@ -39,6 +39,8 @@ LISTING = {
     "security findings --open": "machines.findings",
     "accounts list --tenant fgw": "accounts",
     "sites list": "sites",
+    "internet list": "internet.list",
+    "internet show fgw": "internet.show",
     "probes list": "probes",
     "probes run tenant:fgw": "run_probes",
 }
@@ -66,6 +68,8 @@ ACTING = {
     "sites activate fgw.qingdao.test 3f9a12 --yes": "activate_release",
     "sites rollback fgw.qingdao.test --yes": "rollback_release",
     "sites maintenance fgw.qingdao.test on --yes": "maintenance",
+    "internet set fgw --off --yes": "internet.change",
+    "internet set fgw --block .games.test --reason x --yes": "internet.change",
 }
 
 
