@@ -23,6 +23,8 @@ PEOPLE = 10_000
 SEATS = (("S", 50), ("M", 200), ("L", 1000))
 ORDER = ("directory", "intranet", "public_site", "internet", "security", "approval", "mailbox", "disclosure")
 BIG = {"gaj": 900, "jyj": 420, "wsj": 380, "czj": 260, "szfbgt": 260, "rsj": 230, "jszx": 120, "gtfgj": 240, "hbj": 210}
+#: Workstations that get every patch first, and how many more get it before the rest.
+PILOTS, BROAD = ("fgw", "jszx", "kjj", "tjj"), 30
 OPEN_TO_ALL = ("szfbgt", "jszx", "rsj", "fzb")
 SHARED = {
     "fgw": ["czj", "jmw", "tjj"],
@@ -99,8 +101,13 @@ def write_qingdao(seed: Path, out: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["code", "index"])
         writer.writerows((organ["code"], index[organ["code"]]) for organ in networked)
+    secured = sorted(d["code"] for d in networked if "security" in d["services"])
+    broad = [code for code in secured if code not in PILOTS][:BROAD]
+    rings = {code: 1 if code in PILOTS else 2 if code in broad else 3 for code in secured}
     for organ in [*departments, *districts]:
         code = organ["code"]
+        if code in rings:
+            organ["ring"] = rings[code]
         short = organ.get("short_zh", organ["name_zh"])
         names = {"zh": organ["name_zh"], **({"short_zh": short} if short != organ["name_zh"] else {})}
         document: dict[str, Any] = {
@@ -227,6 +234,8 @@ def _subscription(offering: str, organ: dict[str, Any], index: int, people: int)
                 }
             ]
         }
+    elif offering == "security":
+        spec = {"machines": [{"name": code, "ring": organ["ring"]}]} if "ring" in organ else {}
     return {"offering": offering, "tier": tier, "spec": spec}
 
 

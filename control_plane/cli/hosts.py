@@ -56,7 +56,6 @@ hosts = Group(
     sentence=t("Machines of the centre and of its tenants."),
     examples=(
         ("gasp hosts list --filter zone=core", t("the centre's own servers")),
-        ("gasp hosts show web", t("one machine")),
         ("gasp hosts measure tenant:fgw", t("look now at the enrolled machines of one department")),
     ),
 )
@@ -67,7 +66,6 @@ name_argument = argument("name", help=t("Name of the machine."))
     "list",
     sentence=t("List the machines, with what the last look at each enrolled one found."),
     examples=(
-        ("gasp hosts list", t("all of them")),
         ("gasp hosts list --filter patch_state=pending,unknown", t("those that lack patches or could not be seen")),
         ("gasp hosts list --filter state!=running -o name", t("names of those that do not run")),
     ),
@@ -216,9 +214,8 @@ def transfer(app: App, name: str, tenant: str, dry_run: bool, yes: bool) -> None
         "marked, never touched."
     ),
     examples=(
-        ("gasp hosts import export.csv --dry-run", t("check it whole; every problem is named with its line")),
-        ("gasp hosts import export.csv --column name=计算机名 --column tenant=部门", t("say which column is what")),
-        ("gasp hosts import export.csv --tenant fgw --yes", t("all of them belong to one department")),
+        ("gasp hosts import list.csv --dry-run", t("check it whole; every problem is named with its line")),
+        ("gasp hosts import list.csv --column name=计算机名 --column tenant=部门", t("say which column is what")),
     ),
 )
 @argument("file", help=t("The list."), type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -260,7 +257,6 @@ def import_hosts(
     sentence=t("Look at enrolled machines now: patches, antivirus, faults. Changes nothing on them."),
     examples=(
         ("gasp hosts measure", t("all enrolled machines")),
-        ("gasp hosts measure tenant:fgw", t("those of one department")),
         ("gasp hosts measure host:fgw -o json", t("one machine, for a program")),
     ),
 )

@@ -65,20 +65,19 @@ def bundle(names: tuple[str, ...]) -> bytes:
 
 
 class Link:
-    """Asks machines. `options` go to the agents (tests: another root)."""
+    """Asks machines. `options` of a host go to the agents there (tests: another root)."""
 
-    def __init__(self, runner: Runner, options: Mapping[str, Any] | None = None) -> None:
-        self._runner = runner
-        self._options = dict(options or {})
+    def __init__(self, runner: Runner, options: Callable[[str], Mapping[str, Any]] = lambda _: {}) -> None:
+        self._runner, self._options = runner, options
 
-    def _request(self, agent: tuple[str, ...], request: Mapping[str, Any]) -> list[bytes]:
-        text = orjson.dumps({**request, "options": self._options})
+    def _request(self, host: str, agent: tuple[str, ...], request: Mapping[str, Any]) -> list[bytes]:
+        text = orjson.dumps({**request, "options": self._options(host)})
         return [bundle(agent), b"%d\n" % len(text), text]
 
     def ask(self, host: str, agent: tuple[str, ...], request: Mapping[str, Any], seconds: float) -> Answer:
         """The one answer; an agent's complaint is `{is: error}`. Raises CouldNotMeasureError without an answer."""
         try:
-            done = self._runner.run(host, ARGV, b"".join(self._request(agent, request)), seconds)
+            done = self._runner.run(host, ARGV, b"".join(self._request(host, agent, request)), seconds)
         except TemporaryError as error:
             raise CouldNotMeasureError(error.text, error.hint) from error
         lines = done.stdout.splitlines()
@@ -94,7 +93,7 @@ class Link:
     def stream(self, host: str, agent: tuple[str, ...], request: Mapping[str, Any], seconds: float) -> Iterator[Answer]:
         """Answers as they come. Raises CouldNotMeasureError when the machine is lost."""
         try:
-            for line in self._runner.lines(host, ARGV, self._request(agent, request), seconds):
+            for line in self._runner.lines(host, ARGV, self._request(host, agent, request), seconds):
                 yield orjson.loads(line)
         except TemporaryError as error:
             raise CouldNotMeasureError(error.text, error.hint) from error

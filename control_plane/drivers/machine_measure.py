@@ -7,7 +7,6 @@ which it fetches when they are a day old. Standard library and python3-apt; of o
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import errno
 import fcntl
 import hashlib
@@ -90,6 +89,8 @@ def valid_until(index: Path) -> float | None:
     with contextlib.suppress(OSError, ValueError):
         for line in index.read_text("utf-8", "replace").splitlines():
             if line.startswith("Valid-Until:"):
+                import email.utils  # most indexes have no such line, and a look should be quick
+
                 return email.utils.parsedate_to_datetime(line.partition(":")[2].strip()).timestamp()
     return None
 
@@ -193,6 +194,8 @@ class Measuring:
             sys.path.append(PYTHON)
         apt_pkg = importlib.import_module("apt_pkg")
         apt_pkg.init()
+        for name in ("pkgcache", "srcpkgcache"):  # in memory: a look writes nothing, and works on a full disk
+            apt_pkg.config.set(f"Dir::Cache::{name}", "")
         cache = apt_pkg.Cache(None)
         policy = apt_pkg.DepCache(cache)
         policy.upgrade(True)

@@ -10,6 +10,8 @@ from typing import Any
 from control_plane.model.errors import ControlPlaneError, NotFound, UnsafePlan
 from control_plane.model.text import t
 
+from . import fake_machines
+
 Json = dict[str, Any]
 DIGEST = "7f3a9c1e" + "0" * 56
 AT = "2026-11-24T15:08:41+00:00"
@@ -219,6 +221,7 @@ ANSWERS: dict[str, Any] = {
         {"check": "disk", "state": "warning", "detail": "900 MB are free.", "remedy": "Free some space."},
     ],
     "hosts": [
+        fake_machines.ROW,
         {
             "name": "web",
             "role": "web",
@@ -229,7 +232,8 @@ ANSWERS: dict[str, Any] = {
             "mgmt": "10.94.254.14",
             "state": "running",
             "restarts": 0,
-        }
+            **fake_machines.NOT_ENROLLED,
+        },
     ],
     "accounts": [
         {
@@ -447,6 +451,7 @@ ANSWERS["diff_tenants"] = {
         {"code": "fgw", "field": "names.en", "before": "DRC", "after": "Development and Reform Commission"}
     ],
 }
+ANSWERS |= fake_machines.ANSWERS
 ANSWERS["run_probes"] = [{**ANSWERS["probes"][0], "state": "passed", "at": AT, "seconds": 0.12, "detail": "200"}]
 
 
@@ -589,7 +594,7 @@ class FakeClient:
             "maintenance",
             "stop_run",
         )
-        return any(name.startswith(acts) or name in more for name, _, _ in self.calls)
+        return any(name.startswith(acts) or name in more or name in fake_machines.ACTS for name, _, _ in self.calls)
 
 
 def guarded_apply(target: str, *, confirm: str | None = None, on_event: Any = None, wait: float = 0) -> Json:

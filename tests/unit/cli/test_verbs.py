@@ -32,7 +32,11 @@ LISTING = {
     "runs list": "runs",
     "runs show 482": "run",
     "hosts list": "hosts",
-    "hosts show web": "hosts",
+    "hosts show fgw": "machines.show",
+    "hosts measure tenant:fgw": "machines.measure",
+    "security show": "machines.security",
+    "security scan fgw --path /home": "machines.scan",
+    "security findings --open": "machines.findings",
     "accounts list --tenant fgw": "accounts",
     "sites list": "sites",
     "internet list": "internet.list",
@@ -48,6 +52,13 @@ LISTING = {
     "record register list --person x": "record.register",
 }
 ACTING = {
+    "hosts enrol fgw --tenant fgw --ring 2 --yes": "machines.enrol",
+    "hosts retire fgw --yes": "machines.retire",
+    "hosts transfer fgw --tenant czj --yes": "machines.transfer",
+    "hosts import {folder}/site.zip --column name=计算机名 --yes": "machines.import_machines",
+    "hosts mend fgw --yes": "machines.mend",
+    "security refresh --yes": "machines.refresh_signatures",
+    "security clear f_3k7 --reason deleted --yes": "machines.clear_findings",
     "apply 7f3a9c1e --yes": "apply",
     "apply tenant:fgw --yes": "apply",
     "tenants import {folder} --yes": "import_tenants",
@@ -187,7 +198,10 @@ def test_every_example_is_a_command_line_that_parses() -> None:
                     assert found is not None, (path, example)
                     group, argv = found, argv[1:]
                 files = [
-                    w.replace("site.zip", __file__).replace("tenants/qingdao", "/").replace("fgw.yaml", "/")
+                    w.replace("site.zip", __file__)
+                    .replace("list.csv", __file__)
+                    .replace("tenants/qingdao", "/")
+                    .replace("fgw.yaml", "/")
                     for w in argv
                 ]
                 if "xargs" in part:

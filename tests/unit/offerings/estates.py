@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from control_plane.model.machine import Machine, Ring
 from control_plane.model.network import plan_for
 from control_plane.model.offering import EstateView, HostView, Offering, SubscriptionView, TenantView
 from control_plane.model.tenant import TenantNames, TenantStatus, Tier
@@ -16,6 +18,7 @@ from control_plane.model.tenant import TenantNames, TenantStatus, Tier
 REFERENCE = Path(__file__).parents[3] / "tenants" / "qingdao"
 PLAN = plan_for("lab")
 DOMAIN, BASE_DN = "qingdao.test", "dc=qingdao,dc=test"
+ENROLLED = datetime(2026, 11, 1, tzinfo=UTC)
 _CORE = {"ns1": ("ns-primary", 11), "ns2": ("ns-secondary", 12), "directory": ("directory", 13)}
 _PUBLIC = {"ns1": 53, "ns2": 54}
 
@@ -35,12 +38,19 @@ def tenant(code: str, index: int | None, status: TenantStatus = TenantStatus.SER
     return TenantView(f"t_{code}", code, TenantNames(zh=zh, en=f"Bureau {code}"), status, index)
 
 
+def machine(code: str, ring: Ring = Ring.BROAD, name: str | None = None) -> Machine:
+    """An enrolled workstation."""
+    name = name or code
+    return Machine(f"m_{name}", name, code, ring, name, True, "enrolled", f"id-{name} key-{name}", ENROLLED)
+
+
 def estate(
     tenants: Iterable[TenantView],
     allocations: Mapping[tuple[str, str], str] | None = None,
     web_hosts: int = 1,
     ttl: int = 300,
     domain: str = DOMAIN,
+    machines: Sequence[Machine] | None = None,
 ) -> EstateView:
     hosts = [host(name, role, number, _PUBLIC.get(name)) for name, (role, number) in _CORE.items()]
     hosts += [host(f"web{i or ''}", "web", 14 + i * 6, 80 + i) for i in range(web_hosts)]
@@ -50,6 +60,7 @@ def estate(
     by_role: dict[str, list[HostView]] = {}
     for item in hosts:
         by_role.setdefault(item.role, []).append(item)
+    tenants = list(tenants)
     return EstateView(
         name="qingdao",
         title=TenantNames(zh="青岛市电子政务", en="Qingdao e-government"),
@@ -60,6 +71,7 @@ def estate(
         tenants={t.code: t for t in tenants},
         allocations=allocations or {},
         ttl=ttl,
+        machines=[machine(t.code) for t in tenants] if machines is None else machines,
     )
 
 

@@ -15,6 +15,7 @@ from control_plane.drivers.dns import DnsDriver
 from control_plane.drivers.fake import FakeDriver
 from control_plane.drivers.gateway import GatewayDriver
 from control_plane.drivers.host_files import HostFilesDriver
+from control_plane.drivers.machines import MachinesDriver
 from control_plane.model.offering import EstateView, Offering, SubscriptionView
 from control_plane.model.plan import Memory, Plan, diff
 from control_plane.model.ports import Outcome
@@ -24,10 +25,22 @@ from control_plane.offerings.costs import load_costs
 from tests.unit.offerings.estates import allocate, estate, subscription, tenant
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-KINDS = {kind.name: kind for kind in (*DnsDriver.kinds, *HostFilesDriver.kinds, *DIRECTORY_KINDS, *GatewayDriver.kinds)}
+KINDS = {
+    kind.name: kind
+    for kind in (
+        *DnsDriver.kinds, *HostFilesDriver.kinds, *DIRECTORY_KINDS, *GatewayDriver.kinds, *MachinesDriver.kinds
+    )
+}  # fmt: skip
 #: A kind of resource is covered when a probe of one of these kinds is promised beside it.
-COVERED_BY = {"directory": {"directory"}, "web": {"http"}, "dns": {"dns"}, "gateway": {"http_refused"}}
+COVERED_BY = {
+    "directory": {"directory"},
+    "web": {"http"},
+    "dns": {"dns"},
+    "gateway": {"http_refused"},
+    "security": {"engine"},
+}
 PAYLOAD = {
+    "machine.baseline": {"files"},
     "web.vhost": {"main", "text", "gone_text", "site_dir"},
     "web.release": {"main", "site_dir", "source"},
     "web.certificate": {"main", "names"},

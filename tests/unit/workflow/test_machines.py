@@ -1,0 +1,257 @@
+"""The inventory at work with hands that are data: clones, lost machines, three numbers, since when, mending, scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_plane.model.errors import CouldNotMeasureError, Invalid, NotFound, Rejected
+from control_plane.model.machine import (
+    Fault,
+    Fingerprint,
+    Found,
+    Installed,
+    Machine,
+    MachineLook,
+    MachineState,
+    Mended,
+    Pending,
+    Ring,
+    Scanned,
+)
+from control_plane.model.resource import CouldNotMeasure
+from control_plane.model.text import t
+from control_plane.store.estate import SubscriptionChange
+from control_plane.store.machines import state_from, state_json
+from control_plane.workflow.machines import Machines
+from tests.unit.workflow.conftest import Centre
+
+
+@dataclass
+class FakeHands:
+    """Answers from tables; a host that is not among `who` is silent."""
+
+    clock: Any
+    who: dict[str, Fingerprint] = field(default_factory=dict)
+    pending: dict[str, Sequence[Pending]] = field(default_factory=dict)
+    faults: dict[str, dict[Fault, str]] = field(default_factory=dict)
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    news: Sequence[Found | int | Scanned] = ()
+    asked: list[str] = field(default_factory=list)
+
+    def fingerprints(self, hosts: Sequence[str]) -> Mapping[str, Fingerprint | CouldNotMeasure]:
+        self.asked += hosts
+        return {h: self.who.get(h) or CouldNotMeasure(h, self.clock(), t("No route to host")) for h in hosts}
+
+    def measure(self, machines: Sequence[Machine]) -> Mapping[str, MachineLook]:
+        return {m.id: self._look(m) for m in machines}
+
+    def _look(self, machine: Machine) -> MachineLook:
+        self.asked.append(machine.name)
+        now, who = self.clock(), self.who.get(machine.name)
+        if who is None:
+            return CouldNotMeasure(machine.id, now, t("No route to host"))
+        state = MachineState(
+            machine.id, now, {"gasp-demo": "1.0"}, self.pending.get(machine.name, ()), now, False, "s1", now, True,
+            self.faults.get(machine.name, {}), {"fingerprint": asdict(who)},
+        )  # fmt: skip
+        return replace(state, **self.changes.get(machine.name, {}))
+
+    def refresh_signatures(self, machines: Sequence[Machine]) -> Iterator[Installed]:
+        for machine in machines:
+            self.asked.append(machine.name)
+            yield Installed(machine.id, "changed", "s1")
+
+    def mend(self, machine: Machine, faults: Sequence[Fault]) -> Sequence[Mended]:
+        self.faults[machine.name] = {f: w for f, w in self.faults[machine.name].items() if f not in faults}
+        return [Mended(fault, True, t("done")) for fault in faults]
+
+    def scan(self, machine: Machine, paths: Sequence[str]) -> Iterator[Found | int | Scanned]:
+        yield from self.news
+        found = [n for n in self.news if isinstance(n, Found)]
+        yield Scanned(machine.id, 2, found)
+
+
+@dataclass
+class World:
+    centre: Centre
+    hands: FakeHands
+    machines: Machines
+
+    def row(self, name: str) -> Any:
+        return next(r for r in self.machines.rows() if r["name"] == name)
+
+
+HOSTS = [
+    {"name": n, "role": "workstation", "zone": "tenant", "tenant": n, "ipv4": "x", "ipv6": "y", "state": "running"}
+    for n in ("fgw", "czj", "gaj")
+] + [{"name": "web", "role": "web", "zone": "core", "tenant": None, "ipv4": "x", "ipv6": "y", "state": "running"}]
+
+
+@pytest.fixture
+def world(centre: Centre) -> World:
+    store, actor = centre.store, centre.actor
+    for code in ("czj", "fgw", "gaj"):
+        centre.tenant(code)
+    have = {row.code for row in store.estate.tenants()}
+    codes = sorted(have)[:2]
+    changes = [SubscriptionChange(code, "security", "S", {}) for code in codes]
+    store.estate.change(actor, "test", changes, {})
+    hosts = [{**h, "name": c, "tenant": c} for h, c in zip(HOSTS, sorted(have), strict=False)] + [HOSTS[-1]]
+    hands = FakeHands(centre.clock, {c: Fingerprint(f"id-{c}", f"key-{c}") for c in have})
+    return World(centre, hands, Machines(store, hands, centre.applier, lambda: hosts, lambda: actor, centre.clock))
+
+
+@pytest.fixture
+def codes(world: World) -> list[str]:
+    return sorted(world.machines.subscribed())
+
+
+def test_only_subscribed_tenants_are_enrolled_and_nobody_unseen(world: World, codes: list[str]) -> None:
+    del world.hands.who[codes[1]]
+    count, complaints = world.machines.enrol_wanted(lambda code: code)
+    assert count == 1
+    assert "No route" in complaints[0]
+    assert world.hands.asked == codes, "the others were not even asked"
+    assert world.row(codes[0])["ring"] == Ring.ALL
+    assert world.row("web")["patch_state"] == "unmanaged"
+    with pytest.raises(CouldNotMeasureError):
+        world.machines.enrol(codes[1], codes[1], 2)
+
+
+def test_a_clone_is_refused_and_one_that_appears_later_is_shown(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    world.hands.who["two"] = world.hands.who[codes[0]]
+    with pytest.raises(Rejected, match="clone"):
+        world.machines.enrol("two", codes[0], 2)
+    world.hands.who[codes[1]] = world.hands.who[codes[0]]
+    world.machines.measure()
+    assert [world.row(c)["notes"] for c in codes] == [["clone"], ["clone"]]
+
+
+def test_what_cannot_be_enrolled_has_all_its_reasons(world: World, codes: list[str]) -> None:
+    with pytest.raises(Invalid) as caught:
+        world.machines.enrol("x", "nobody", 9)
+    assert {p.code for p in caught.value.problems} == {"no-tenant", "no-ring"}
+
+
+def test_enrolled_again_changes_the_ring_and_retired_stays_retired(world: World, codes: list[str]) -> None:
+    first = world.machines.enrol(codes[0], codes[0], 1)
+    again = world.machines.enrol(codes[0], codes[0], 2)
+    assert (again["machine"], again["ring"]) == (first["machine"], 2)
+    assert [e["what"] for e in again["history"]] == ["enrolled", "ring"]
+    world.centre.store.machines.retire(world.centre.actor, [world.centre.store.machines.get(codes[0])])
+    world.machines.enrol_wanted(lambda code: code)
+    assert world.row(codes[0])["machine"] is None
+    assert world.machines.enrol(codes[0], codes[0], 2)["machine"] != first["machine"]
+
+
+def test_three_numbers_and_a_lost_machine(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    assert [r["silent"] for r in world.machines.security()] == [1, 1], "never measured is silent"
+    world.hands.changes[codes[0]] = {"signature_at": world.centre.clock() - timedelta(hours=80)}
+    world.machines.measure()
+    old, clean = world.machines.security()
+    assert (old["clean"], old["old_signatures"], old["silent"]) == (0, 1, 0)
+    assert (clean["clean"], clean["old_signatures"], clean["silent"]) == (1, 0, 0)
+    world.hands.who.clear()
+    world.centre.clock.advance(8 * 86400)
+    answer = world.machines.measure()
+    assert (answer["silent"], answer["patches"]) == (2, "0 of 2 patched, 2 unknown")
+    row = world.row(codes[0])
+    assert (row["patch_state"], row["pending"], row["notes"]) == ("unknown", None, ["lost"])
+    assert row["last_contact"] is not None and "No route" in row["silent_because"]
+
+
+def test_since_when_is_what_the_centre_first_saw(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    lacks = Pending("gasp-demo", "1.0", "1.1", severity="high", security=True, held=True)
+    world.hands.pending[codes[0]] = [lacks]
+    begun = world.centre.clock()
+    world.machines.measure()
+    world.centre.clock.advance(3600)
+    world.machines.measure()
+    (item,) = world.machines.show(codes[0])["missing"]
+    assert (item["since"], item["held_since"]) == (begun.isoformat(), begun.isoformat())
+    assert world.row(codes[0])["patch_state"] == "held"
+    world.hands.pending[codes[0]] = [replace(lacks, candidate="1.2", held=False)]
+    world.centre.clock.advance(3600)
+    world.machines.measure()
+    (item,) = world.machines.show(codes[0])["missing"]
+    assert item["since"] == world.centre.clock().isoformat()
+    assert item["held_since"] is None
+
+
+def test_mending_does_what_is_safe_and_names_the_rest(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    world.hands.faults[codes[0]] = {"engine-dead": "killed by signal 9", "dpkg-locked": "12 apt"}
+    plan = world.machines.preview_mend(codes[0])
+    assert [a["fault"] for a in plan["acts"]] == ["engine-dead"]
+    assert [a["fault"] for a in plan["left"]] == ["dpkg-locked"]
+    done = world.machines.mend(codes[0])
+    assert (done["acts"][0]["done"], done["row"]["faults"]) == (True, ["dpkg-locked"])
+    world.hands.who.clear()
+    with pytest.raises(CouldNotMeasureError):
+        world.machines.mend(codes[0])
+
+
+def test_a_finding_is_kept_as_it_comes_and_the_same_again_is_the_same(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    world.machines.measure()
+    world.hands.news = [1, Found("/home/x.com", "Eicar"), 2]
+    heard: list[Any] = []
+    answer = world.machines.scan(codes[0], (), heard.append)
+    assert [h["files"] for h in heard] == [1, 1, 2]
+    assert world.machines.scan(codes[0], ())["findings"] == answer["findings"]
+    (row,) = world.machines.findings(codes[0], only_open=True)
+    assert (row["path"], row["tenant"], row["host"]) == ("/home/x.com", codes[0], codes[0])
+    (counts,) = world.machines.security(codes[0])
+    assert (counts["clean"], counts["with_findings"]) == (0, 1)
+    with pytest.raises(Invalid):
+        world.machines.clear_findings(answer["findings"], " ")
+    with pytest.raises(NotFound):
+        world.machines.clear_findings([*answer["findings"], "f_none"], "deleted")
+    assert len(world.machines.findings(only_open=True)) == 1
+    assert [f["state"] for f in world.machines.clear_findings(answer["findings"], "deleted")] == ["cleared"]
+
+
+def test_an_observed_machine_is_shown_and_never_asked(world: World, codes: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"name,tenant,os\nwin-7,{codes[0]},Windows 7\n")
+    assert world.machines.import_machines(path, {}, None)["create"] == 1
+    assert world.machines.preview_import(path, {}, None)["update"] == 1
+    row = world.machines.show("win-7")
+    assert (row["patch_state"], row["managed"], row["facts"]) == ("observed", False, {"os": "Windows 7"})
+    world.hands.asked.clear()
+    world.machines.measure()
+    assert "win-7" not in world.hands.asked
+    with pytest.raises(Rejected):
+        world.machines.mend("win-7")
+    path.write_text(f"name,tenant\n{codes[0]},{codes[0]}\nwin-7,{codes[1]}\n")
+    with pytest.raises(Invalid) as caught:
+        world.machines.preview_import(path, {}, None)
+    assert [(p.line, p.code) for p in caught.value.problems] == [(2, "known-better"), (3, "other-tenant")]
+
+
+def test_installing_signatures_stops_between_lots(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    chosen = world.machines.chosen("estate")
+    world.hands.asked.clear()
+    assert [r.state for r in world.machines.install_signatures(chosen, lambda: False)] == ["untouched"] * 2
+    assert world.hands.asked == []
+    assert [r.state for r in world.machines.install_signatures(chosen, lambda: True)] == ["changed"] * 2
+    with pytest.raises(NotFound):
+        world.machines.chosen("host:nobody")
+
+
+def test_a_look_survives_being_kept(world: World, codes: list[str]) -> None:
+    now = world.centre.clock()
+    pending = [Pending("a", "1", "2", "high", True, now, now, held_since=now)]
+    facts = {"kernel": "6"}
+    state = MachineState("m", now, {"a": "1"}, pending, now, True, "s", now, True, {"dpkg-locked": "1 apt"}, facts)
+    assert state_from(state_json(state)) == state
