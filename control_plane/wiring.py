@@ -21,9 +21,10 @@ from control_plane.settings import Settings
 
 if TYPE_CHECKING:
     from control_plane.drivers.directory_accounts import DirectoryAccounts
+    from control_plane.drivers.machine_link import Link
     from control_plane.drivers.ssh import SshRunner
     from control_plane.model.client import Client
-    from control_plane.model.machine import Repository
+    from control_plane.model.machine import Hands, Repository
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
     from control_plane.model.upstream import UpstreamDocument
@@ -145,10 +146,11 @@ def hosts_of_centre() -> Sequence[HostView]:
 
 @cache
 def drivers() -> Sequence[Driver]:
-    """One driver a system: names, directory, web hosts."""
+    """One driver a system: names, directory, web hosts, machines."""
     from control_plane.drivers.directory import DirectoryDriver
     from control_plane.drivers.dns import DnsDriver
     from control_plane.drivers.host_files import HostFilesDriver
+    from control_plane.drivers.machines import MachinesDriver
 
     document = store().estate.document()
     domain = document.domain if document else estate_document().domain
@@ -179,7 +181,34 @@ def drivers() -> Sequence[Driver]:
             releases(),
             now,
         ),
+        MachinesDriver(machine_link(), store().machines.touched, signing_key, now),
     )
+
+
+@cache
+def machine_link() -> Link:
+    """The way to machines."""
+    from control_plane.drivers.machine_link import Link
+
+    return Link(runner())
+
+
+def machine_hands() -> Hands:
+    """Measures machines and acts on them."""
+    from control_plane.drivers.machine_hands import MachineHands
+
+    return MachineHands(machine_link(), now)
+
+
+def signing_key() -> str:
+    """The repository's public key, armoured, as bring-up fetched it. Raises TemporaryError while there is none."""
+    path = settings().state / "repository" / "archive-key.asc"
+    try:
+        return path.read_text("ascii")
+    except OSError as error:
+        raise TemporaryError(
+            t("The repository's signing key is not here yet: {path}", path=path), t("Run make up.")
+        ) from error
 
 
 def directory_accounts() -> DirectoryAccounts:
@@ -286,6 +315,7 @@ def local_client() -> LocalClient:
         f"local:{pwd.getpwuid(os.getuid()).pw_name}",
         shown_settings,
         Snapshots(repository, lambda: upstream().keep),
+        machine_hands(),
     )
 
 

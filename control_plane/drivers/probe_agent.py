@@ -256,7 +256,25 @@ def ping(probe: Probe, options: dict[str, Any]) -> Result:
     return passed((time.monotonic() - started) / max(1, len(probe["spec"]["addresses"])), "echo")
 
 
-SINGLE: dict[str, Callable[[Probe, dict[str, Any]], Result]] = {"directory": directory, "ping": ping}
+def engine(probe: Probe, options: dict[str, Any]) -> Result:
+    """The antivirus engine runs and answers. A dead one is not asked: its socket would start it."""
+    unit = "clamav-daemon.service"
+    if shutil.which("systemctl") and run(["systemctl", "is-active", "--quiet", unit], "", 10)[0]:
+        return failed("no-engine", reason=f"{unit} is not active")
+    started = time.monotonic()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.settimeout(CONNECT_SECONDS)
+            link.connect(probe["spec"]["socket"])
+            link.sendall(b"zPING\0")
+            if link.recv(100).startswith(b"PONG"):
+                return passed(time.monotonic() - started, "engine")
+    except OSError as error:
+        return failed("no-engine", reason=error.strerror or error)
+    return failed("no-engine", reason="no PONG")
+
+
+SINGLE: dict[str, Callable[[Probe, dict[str, Any]], Result]] = {"directory": directory, "ping": ping, "engine": engine}
 
 
 def measure(probes: list[Probe], options: dict[str, Any]) -> dict[str, Result]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from control_plane.model.client_snapshots import SnapshotsClient
 
+from control_plane.model.client_machines import MachinesClient
+
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
 """Called with each event of a run (`Event.as_json()`), in order, as it happens."""
@@ -20,6 +22,11 @@ OnEvent = Callable[[Json], None]
 
 class Client(Protocol):
     """Operations of the control plane, one method a verb."""
+
+    @property
+    def machines(self) -> MachinesClient:
+        """Machines of tenants: inventory, measuring, antivirus."""
+        ...
 
     # plans and runs -------------------------------------------------------------------------------
     def plan(self, scope: str = "estate") -> Json:
@@ -110,7 +117,7 @@ class Client(Protocol):
         ...
 
     def hosts(self) -> list[Json]:
-        """[{name, role, zone, tenant, ipv4, ipv6, state}]."""
+        """Hosts and machines; see `MachinesClient.rows`."""
         ...
 
     def accounts(self, tenant: str | None = None) -> list[Json]:

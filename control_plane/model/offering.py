@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from control_plane.model.errors import Problem
+from control_plane.model.machine import Machine
 from control_plane.model.network import AddressPlan
 from control_plane.model.ports import Probe
 from control_plane.model.resource import Owner, Resource
@@ -47,7 +48,8 @@ class EstateView:
     """The centre as offerings see it: addresses, hosts by role, other tenants, recorded allocations.
 
     `domain` is `qingdao.test`; internal names live below `intra.<domain>`, infrastructure below
-    `core.<domain>`. `allocations[(pool, subject)]` is a recorded value (`uid_number`, `uid:zhangsan`).
+    `core.<domain>`. `machines` is the inventory without retired ones. `allocations[(pool, subject)]` is a recorded
+    value (`uid_number`, `uid:zhangsan`).
     """
 
     name: str
@@ -60,6 +62,7 @@ class EstateView:
     allocations: Mapping[tuple[str, str], str]
     issuer: str = "GASP lab authority"
     ttl: int = 300
+    machines: Sequence[Machine] = ()
 
     def tenant_networks(self, code: str) -> tuple[str, str]:
         """IPv4 and IPv6 prefix of a tenant's LAN."""

@@ -28,6 +28,7 @@ from control_plane.store.freezes import FreezeRepository
 from control_plane.store.holdings import CertificateRepository, CertificateRow, ReleaseRepository, ReleaseRow
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
+from control_plane.store.machines import Contact, Finding, MachineRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
 from control_plane.store.rollouts import RolloutRepository
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
@@ -35,6 +36,8 @@ from control_plane.store.tables import drift_kept, resource_states
 
 __all__ = [
     "CertificateRow",
+    "Contact",
+    "Finding",
     "Holder",
     "Kept",
     "LastChange",
@@ -75,6 +78,7 @@ class Store:
         self.rollouts = RolloutRepository(self.database, clock)
         self.freezes = FreezeRepository(self.database, clock)
         self.chores = ChoreRepository(self.database, clock)
+        self.machines = MachineRepository(self.database, clock)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""

@@ -92,6 +92,7 @@ class Catalogue:
             tenants=tenants,
             allocations=self.store.estate.allocations(),
             ttl=self._ttl,
+            machines=self.store.machines.all(),
         )
 
     def world(self, replacements: Replacements | None = None, tenants: frozenset[str] | None = None) -> World:
