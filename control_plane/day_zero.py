@@ -31,6 +31,7 @@ def phases() -> Sequence[Phase]:
         Phase("machines", t("Enrolment of machines"), 5, enrol_machines),
         Phase("apply", t("Plan and apply"), 45, apply_estate),
         Phase("passwords", t("First passwords"), 15, issue_passwords),
+        Phase("worker", t("Worker in the background"), 2, start_worker),
         Phase("verify", t("Verification from citizen and workstations"), 30, verify),
     )
 
@@ -105,6 +106,7 @@ def set_up_servers(tell: Tell) -> str:
     """Roles of `playbooks/site.yml` on the shared hosts."""
     from control_plane.drivers.ansible import run_playbook
 
+    wiring.store().freezes.check()
     state = wiring.settings().state
     done: set[tuple[str, str]] = set()
 
@@ -209,6 +211,16 @@ def issue_passwords(tell: Tell) -> str:
             tell,
         )
     return str(t("{count} issued, in {file}", count=count, file=first_passwords_file()))
+
+
+def start_worker(tell: Tell) -> str:
+    """The background process that moves rollouts on, measures and collects; one that runs stays."""
+    from control_plane.workflow import worker_keeper
+
+    try:
+        return str(t("process {pid}", pid=worker_keeper.start(wiring.settings().state)))
+    except TimeoutError as error:
+        raise TemporaryError(t("The worker did not start: {reason}", reason=error), t("gasp worker start")) from error
 
 
 def verify(tell: Tell) -> str:
