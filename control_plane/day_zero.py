@@ -30,6 +30,7 @@ def phases() -> Sequence[Phase]:
         Phase("import", t("Import of the estate"), 5, import_estate),
         Phase("machines", t("Enrolment of machines"), 5, enrol_machines),
         Phase("apply", t("Plan and apply"), 45, apply_estate),
+        Phase("signatures", t("Signatures and a first look at machines"), 20, first_look),
         Phase("passwords", t("First passwords"), 15, issue_passwords),
         Phase("worker", t("Worker in the background"), 2, start_worker),
         Phase("verify", t("Verification from citizen and workstations"), 30, verify),
@@ -184,6 +185,23 @@ def apply_estate(tell: Tell) -> str:
             t("gasp runs show {run} says more; then run it again.", run=run["id"]),
         )
     return str(run["sentence"])
+
+
+def first_look(tell: Tell) -> str:
+    """Enrolled machines get their ring's signatures and are looked at. One that is off catches up with the chores."""
+    machines = wiring.local_client().machines
+    done = machines.refresh_signatures()
+    rows = machines.security()
+    counts = {k: sum(row[k] for row in rows) for k in ("clean", "old_signatures", "silent", "unprotected")}
+    if done["failed"]:
+        text = next(row["text"] for row in done["machines"] if row["state"] == "failed")
+        raise TemporaryError(
+            t("{count} machines did not load their signatures: {text}", count=done["failed"], text=text),
+            t("Mend that host and run it again; gasp lab status shows all hosts."),
+        )
+    return str(
+        t("{clean} clean, {old_signatures} with old signatures, {silent} silent, {unprotected} unprotected", **counts)
+    )
 
 
 def random_first_password() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,19 +200,23 @@ def machine_link() -> Link:
 def machine_hands() -> Hands:
     """Measures machines and acts on them."""
     from control_plane.drivers.machine_hands import MachineHands
+    from control_plane.model.advisory import Advisory, deadline, worst
 
-    return MachineHands(machine_link(), now)
+    def judge(rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, date | None]:
+        found = [Advisory.from_json(row) for row in rows]
+        days = [day for day in (deadline(advisory, exposed=False) for advisory in found) if day is not None]
+        return worst(found), min(days, default=None)
+
+    return MachineHands(machine_link(), now, lambda: repository().advisories(), judge)
 
 
 def signing_key() -> str:
     """The repository's public key, armoured, as bring-up fetched it. Raises TemporaryError while there is none."""
-    path = settings().state / "repository" / "archive-key.asc"
     try:
-        return path.read_text("ascii")
+        return repository_key().read_text("ascii")
     except OSError as error:
-        raise TemporaryError(
-            t("The repository's signing key is not here yet: {path}", path=path), t("Run make up.")
-        ) from error
+        text = t("The repository's signing key is not here yet: {path}", path=repository_key())
+        raise TemporaryError(text, t("Run make up.")) from error
 
 
 def directory_accounts() -> DirectoryAccounts:

@@ -155,6 +155,7 @@ MARKS: Mapping[str, Mark] = {
     "machine-old": Mark(t("old signatures"), *_WARN),
     "machine-pending": Mark(t("lacks patches"), *_BAD),
     "machine-unprotected": Mark(t("unprotected"), *_BAD),
+    "machine-found": Mark(t("something found"), *_BAD),
     "machine-open": Mark(t("open"), *_BAD),
     "machine-unknown": Mark(t("unknown"), *_BLIND),
     "machine-silent": Mark(t("silent"), *_BLIND),

@@ -133,11 +133,13 @@ def _digest(key: str) -> str:
 
 def _observed(answer: Mapping[str, Any], key: str) -> Observed:
     attributes = dict(answer["attributes"])
-    attributes["key"] = "current" if attributes.get("key") == key else f"other:{attributes.get('key')}"
+    current = attributes.get("key") == key
+    attributes["key"] = "current" if current else f"other:{attributes.get('key')}"
     for extra in ("hand_made", "unfinished"):
         if answer.get(extra):
             attributes[extra] = answer[extra]
-    return Observed(answer["id"], BASELINE, answer["owner"], attributes, answer["label"], token=answer["token"])
+    hint = None if current or "hand_made" in attributes else "renew"
+    return Observed(answer["id"], BASELINE, answer["owner"], attributes, answer["label"], hint, answer["token"])
 
 
 def _foreign(machine: Machine, answer: Mapping[str, Any]) -> list[Foreign]:

@@ -60,8 +60,8 @@ class MachinesClient(Protocol):
         ...
 
     def security(self, tenant: str | None = None) -> list[Json]:
-        """By tenant: {tenant, machines, clean, old_signatures, silent, unprotected, findings, patched, pending, held,
-        waiting, restart, unknown, overdue, sentence}."""
+        """By tenant: {tenant, machines, clean, old_signatures, silent, unprotected, with_findings, findings, patched,
+        pending, held, waiting, restart, unknown, overdue, sentence}."""
         ...
 
     def scan(self, target: str, paths: Sequence[str], on_progress: OnProgress | None = None) -> Json:

@@ -16,7 +16,7 @@ from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import Text, t
 
 PatchState = Literal["patched", "pending", "held", "waiting", "restart", "unknown", "observed", "unmanaged"]
-Protection = Literal["clean", "old", "silent", "unprotected", "unmanaged"]
+Protection = Literal["clean", "found", "old", "silent", "unprotected", "unmanaged"]
 
 LISTS_FRESH = timedelta(days=3)
 """A list of packages older than this says nothing about what is missing."""
@@ -116,14 +116,16 @@ def patch_state(look: MachineLook | None, now: datetime) -> PatchState:
     return "restart" if look.reboot_required else "patched"
 
 
-def protection(look: MachineLook | None, now: datetime) -> Protection:
+def protection(look: MachineLook | None, now: datetime, findings: int = 0) -> Protection:
     """One word for a machine's antivirus: silent when nothing is known, unprotected when no engine works with the
-    centre's signatures, old when these are older than three days."""
+    centre's signatures, old when these are older than three days, found while a finding is not settled."""
     if not isinstance(look, MachineState) or now - look.at > LOOK_VALID:
         return "silent"
     if not look.engine_running or look.signature_at is None or look.faults.keys() & ENGINE:
         return "old" if "signatures-not-loaded" in look.faults and look.engine_running else "unprotected"
-    return "old" if now - look.signature_at > SIGNATURES_FAIL else "clean"
+    if now - look.signature_at > SIGNATURES_FAIL:
+        return "old"
+    return "found" if findings else "clean"
 
 
 def signature_age(look: MachineLook | None, now: datetime) -> int | None:

@@ -91,7 +91,7 @@ class Rows:
             "held": sum(1 for p in pending if p.held) if known else None,
             "waiting": sum(1 for p in pending if deferred(p)) if known else None,
             "reboot_required": state.reboot_required if state else None,
-            "protection": protection(look, self.now) if machine.managed else "unmanaged",
+            "protection": protection(look, self.now, self.open[machine.name]) if machine.managed else "unmanaged",
             "signature_set": state.signature_set if state else None,
             "signature_age_seconds": signature_age(look, self.now),
             "findings": self.open[machine.name],
@@ -141,7 +141,7 @@ class Rows:
         for code in sorted(codes):
             mine = [m for m in self.machines if m.tenant == code and m.managed]
             looks = {m.id: self.contacts[m.id].look if m.id in self.contacts else None for m in mine}
-            words = Counter(protection(looks[m.id], self.now) for m in mine)
+            words = Counter(protection(looks[m.id], self.now, self.open[m.name]) for m in mine)
             counted = self.summary({m.id for m in mine})
             late = sum(overdue(look.pending, self.now) for look in looks.values() if isinstance(look, MachineState))
             rows.append(
@@ -152,6 +152,7 @@ class Rows:
                     "old_signatures": words["old"],
                     "silent": words["silent"],
                     "unprotected": words["unprotected"],
+                    "with_findings": words["found"],
                     "findings": sum(self.open[m.name] for m in mine),
                     "patched": counted.patched,
                     **{k: counted.states.get(k, 0) for k in ("pending", "held", "waiting", "restart", "unknown")},
