@@ -287,9 +287,10 @@ _act(
     ),
 )
 @id_argument
+@option("--no-wait", help=t("What has happened so far, and no more."), is_flag=True)
 @option("-o", "--output", help=t("Form of the answer."), type=click.Choice(["table", "json"]), default="table")
 @click.pass_obj
-def follow(app: App, rollout: int, output: str) -> None:
+def follow(app: App, rollout: int, no_wait: bool, output: str) -> None:
     """`gasp rollouts follow ID`."""
     seen = 0
     while True:
@@ -300,7 +301,7 @@ def follow(app: App, rollout: int, output: str) -> None:
                 app.out(json.dumps(event, ensure_ascii=False))
             else:
                 app.out(f"{moment(event['at'])}  {clean(event['type'])}  {_detail(event['data'])}".rstrip())
-        if standing["state"] in STANDING:
+        if no_wait or standing["state"] in STANDING:
             break
         time.sleep(FOLLOW_SECONDS)
     if output == "table":
