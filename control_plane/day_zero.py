@@ -32,6 +32,7 @@ def phases() -> Sequence[Phase]:
         Phase("apply", t("Plan and apply"), 45, apply_estate),
         Phase("signatures", t("Signatures and a first look at machines"), 20, first_look),
         Phase("passwords", t("First passwords"), 15, issue_passwords),
+        Phase("worker", t("Worker in the background"), 2, start_worker),
         Phase("verify", t("Verification from citizen and workstations"), 30, verify),
     )
 
@@ -106,6 +107,7 @@ def set_up_servers(tell: Tell) -> str:
     """Roles of `playbooks/site.yml` on the shared hosts."""
     from control_plane.drivers.ansible import run_playbook
 
+    wiring.store().freezes.check()
     state = wiring.settings().state
     done: set[tuple[str, str]] = set()
 
@@ -227,6 +229,16 @@ def issue_passwords(tell: Tell) -> str:
             tell,
         )
     return str(t("{count} issued, in {file}", count=count, file=first_passwords_file()))
+
+
+def start_worker(tell: Tell) -> str:
+    """The background process that moves rollouts on, measures and collects; one that runs stays."""
+    from control_plane.workflow import worker_keeper
+
+    try:
+        return str(t("process {pid}", pid=worker_keeper.start(wiring.settings().state)))
+    except TimeoutError as error:
+        raise TemporaryError(t("The worker did not start: {reason}", reason=error), t("gasp worker start")) from error
 
 
 def verify(tell: Tell) -> str:

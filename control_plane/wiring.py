@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from control_plane import __version__
 from control_plane.model.errors import TemporaryError
 from control_plane.model.network import GENERATED_FROM, AddressPlan, plan_for
+from control_plane.model.rollout import MOVING
 from control_plane.model.text import Text, t
 from control_plane.settings import Settings
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from control_plane.drivers.machine_link import Link
     from control_plane.drivers.ssh import SshRunner
     from control_plane.model.client import Client
-    from control_plane.model.machine import Hands, Repository
+    from control_plane.model.machine import Depot, Hands, Repository
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
     from control_plane.model.upstream import UpstreamDocument
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from control_plane.workflow.catalogue import Catalogue
     from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
+    from control_plane.workflow.rollout_carriers import Carrier
+    from control_plane.workflow.rollout_tick import Ticker
     from control_plane.workflow.status import Check
+    from control_plane.workflow.worker import Chore
     from lab.lab import Lab, Progress
     from lab.topology import Topology
     from lab.upstream import Upstream
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
     *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json"),
-    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access", "worker.*", "log"),
 )
 
 
@@ -325,10 +329,12 @@ def local_client() -> LocalClient:
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
         actor_name(),
         shown_settings,
-        Snapshots(repository, lambda: upstream().keep),
+        Snapshots(repository, lambda: upstream().keep, lambda ring: store().freezes.check(None, ring, "snapshots")),
         machine_hands(),
         access_record(),
         internet(catalogue, applier),
+        repository,
+        settings().state,
     )
 
 
@@ -379,6 +385,74 @@ def volumes() -> Mapping[str, Mapping[str, Any]]:
             for part in driver.parts():
                 found |= driver.usage(part.partition(":")[2])
     return found
+
+
+def ticker() -> Ticker:
+    """What moves rollouts on."""
+    from control_plane.drivers.pyinfra import PyinfraInstaller, Reach
+    from control_plane.model.windows import chinese_calendar
+    from control_plane.workflow.rollout_carriers import MachineCarrier
+    from control_plane.workflow.rollout_configuration import ConfigurationCarrier
+    from control_plane.workflow.rollout_tick import Ticker
+
+    made, here = local_client(), lab()
+    reach = Reach(
+        lambda: {host.name: (str(host.mgmt), 22) for host in here.topology.hosts},
+        lambda: here.access.identity,
+        lambda: here.access.known_hosts,
+    )
+    hands = PyinfraInstaller(reach, machine_hands().refresh_signatures)
+    kinds: Sequence[Depot] = ("patches", "signatures")
+    carriers: dict[str, Carrier] = {
+        what: MachineCarrier(what, store().machines.all, repository(), hands, made.machines.look) for what in kinds
+    }
+    carriers["configuration"] = ConfigurationCarrier(made.planner.catalogue, made.applier, store(), made.prober)
+    return Ticker(store(), carriers, chinese_calendar(), now, settings().fault)
+
+
+def chores() -> Sequence[Chore]:
+    """What the worker does again and again: name, seconds, act. Each asks for its rooms anew at every turn."""
+    from control_plane.workflow.process import process_alive
+    from control_plane.workflow.worker import Chore
+
+    def move_rollouts() -> str | None:
+        if not store().rollouts.list(MOVING):
+            return None
+        moved = ticker().tick()
+        return f"rollouts {', '.join(map(str, moved))}" if moved else None
+
+    def measure_machines() -> str | None:
+        found = local_client().machines.measure()
+        return f"{found['measured']} measured, {found['silent']} silent"
+
+    def collect_record() -> str | None:
+        found = access_record().collect()
+        return f"{sum(host['lines'] for host in found['hosts'])} lines, {found['state']}"
+
+    def close_runs() -> str | None:
+        ended = store().runs.mark_interrupted(process_alive)
+        return f"interrupted runs: {', '.join(map(str, ended))}" if ended else None
+
+    return (
+        Chore("rollouts", 3, move_rollouts),
+        Chore("runs", 30, close_runs),
+        Chore("record", 60, collect_record),
+        Chore("machines", 3600, measure_machines),
+    )
+
+
+_estate: list[Any] = []
+
+
+def renew() -> None:
+    """Drop every room that was built for hosts and tenants which are no longer those of the database."""
+    document = store().estate.document()
+    found = [networked_tenants(), document]
+    if _estate and _estate != found:
+        for room in list(globals().values()):
+            if hasattr(room, "cache_clear") and room not in (settings, store):
+                room.cache_clear()
+    _estate[:] = found
 
 
 def client() -> Client:
@@ -455,7 +529,10 @@ def checks() -> Mapping[str, Check]:
             )
         return "passed", t("{total} hosts run.", total=len(rows)), None
 
-    return {"state": state_folder, "secrets": secret_files, "disk": disk, "hosts": hosts}
+    from control_plane.workflow.worker import WorkerStatus
+
+    worker = WorkerStatus(store(), settings().state, now).check
+    return {"state": state_folder, "secrets": secret_files, "disk": disk, "hosts": hosts, "worker": worker}
 
 
 def clean(report: Callable[[Progress], None]) -> None:

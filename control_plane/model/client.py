@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from control_plane.model.client_internet import InternetClient
+    from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
 
 from control_plane.model.client_machines import MachinesClient
@@ -211,6 +212,22 @@ class Client(Protocol):
     @property
     def internet(self) -> InternetClient:
         """Internet access of tenants."""
+        ...
+
+    # rollouts, freezes, the worker -----------------------------------------------------------------
+    @property
+    def rollouts(self) -> RolloutsClient:
+        """Changes that go out in waves."""
+        ...
+
+    @property
+    def freezes(self) -> FreezesClient:
+        """What must not be changed now."""
+        ...
+
+    @property
+    def worker(self) -> WorkerClient:
+        """What goes on by itself."""
         ...
 
     def config(self) -> Mapping[str, Any]:

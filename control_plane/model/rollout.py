@@ -67,7 +67,7 @@ ACTS: Mapping[str, frozenset[RolloutState]] = {
 class ItemState(StrEnum):
     """What became of one machine (or subscription) of a rollout."""
 
-    PENDING = "pending"
+    PENDING = "untouched"
     TOUCHING = "touching"
     INSTALLED = "installed"
     OK = "ok"

@@ -10,7 +10,7 @@ from typing import Any
 from control_plane.model.client import Json, OnEvent
 from control_plane.model.client_snapshots import SnapshotsClient
 from control_plane.model.errors import NotFound
-from control_plane.model.machine import Hands
+from control_plane.model.machine import Hands, Repository
 from control_plane.model.ports import Prober, ProbeResult, ReleaseStore
 from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
@@ -21,16 +21,20 @@ from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
+from control_plane.workflow.freezes import Freezes
 from control_plane.workflow.import_tenants import Importer
 from control_plane.workflow.internet import Internet
 from control_plane.workflow.machines import Machines
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.process import process_alive
+from control_plane.workflow.rollout_making import RolloutMaker
+from control_plane.workflow.rollouts import Rollouts
 from control_plane.workflow.runs import resume, run_details, run_json, undo_changes, undo_plan, undo_targets
 from control_plane.workflow.sites import Sites
 from control_plane.workflow.status import Status
 from control_plane.workflow.wishes import wish_order
+from control_plane.workflow.worker import WorkerStatus
 
 
 class LocalClient:
@@ -50,8 +54,18 @@ class LocalClient:
         hands: Hands,
         record: AccessRecord,
         internet: Internet,
+        repository: Callable[[], Repository],
+        state: Path,
     ) -> None:
         self.snapshots = snapshots
+        self.rollouts = Rollouts(
+            store,
+            lambda: RolloutMaker(store, planner.catalogue, store.machines.all, repository),
+            lambda: self.actor,
+            planner.clock,
+        )
+        self.freezes = Freezes(store, lambda: self.actor)
+        self.worker = WorkerStatus(store, state, planner.clock)
         self.planner = planner
         self.applier = applier
         self.store = store

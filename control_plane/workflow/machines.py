@@ -311,6 +311,7 @@ class Machines:
     def mend(self, name: str) -> Json:
         """See `MachinesClient.mend`."""
         machine = self._managed(name)
+        self.store.freezes.check(machine.tenant, machine.ring, "patches")
         faults: list[Fault] = [act["fault"] for act in self.preview_mend(name)["acts"]]
         done = self.hands.mend(machine, faults) if faults else ()
         self.look([machine])

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from control_plane.model.errors import Rejected
 from control_plane.model.machine import (
+    Depot,
     Fault,
     Installed,
     Installer,
     Machine,
     MachineLook,
     MachineState,
-    Measurer,
     Proceed,
     Repository,
 )
@@ -26,9 +26,8 @@ from control_plane.model.rollout import ItemState
 from control_plane.model.text import Text, t
 from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
 
-MachineKind = Literal["patches", "signatures"]
 #: Faults of a machine that mean that what was brought there is not good there.
-FATAL: Mapping[MachineKind, frozenset[Fault]] = {
+FATAL: Mapping[Depot, frozenset[Fault]] = {
     "patches": frozenset({"dpkg-interrupted", "disk-full", "clock-wrong", "release-expired", "source-missing"}),
     "signatures": frozenset({"engine-dead", "signatures-missing", "disk-full"}),
 }
@@ -75,21 +74,21 @@ class Carrier(Protocol):
 
 
 class MachineCarrier:
-    """Packages or signatures. `machines` gives the inventory as it is now."""
+    """Packages or signatures. `machines` gives the inventory as it is now, `measure` looks at machines."""
 
     def __init__(
         self,
-        what: MachineKind,
+        what: Depot,
         machines: Callable[[], Sequence[Machine]],
         repository: Repository,
         installer: Installer,
-        measurer: Measurer,
+        measure: Callable[[Sequence[Machine]], Mapping[str, MachineLook]],
     ) -> None:
         self.what = what
         self.machines = machines
         self.repository = repository
         self.installer = installer
-        self.measurer = measurer
+        self.look = measure
 
     def _known(self) -> dict[str, Machine]:
         return {m.id: m for m in self.machines() if m.managed and m.retired_at is None}
@@ -137,7 +136,7 @@ class MachineCarrier:
         """See `Carrier`."""
         known = self._known()
         machines = [known[i.item] for i in items if i.item in known]
-        looks = self.measurer.measure(machines) if machines else {}
+        looks = self.look(machines) if machines else {}
         wanted = {w.number: w.before if back else row.snapshot for w in row.waves}
         silent = CouldNotMeasure("", row.created_at, t("It gave no answer."))
         return {i.item: self._found(looks.get(i.item, silent), wanted.get(i.wave)) for i in items if i.item in known}

@@ -29,7 +29,7 @@ from control_plane.workflow.rollout_making import RolloutDraft, RolloutMaker, Ro
 
 Json = dict[str, Any]
 #: Items that are not where they should be.
-OPEN, LATE = ("pending", "touching", "installed"), ("off", "unmeasured")
+OPEN, LATE = ("untouched", "touching", "installed"), ("off", "unmeasured")
 LEFT = (*OPEN, *LATE)
 OVER = frozenset({RolloutState.DRAFT, RolloutState.DONE, RolloutState.ABORTED, RolloutState.ROLLED_BACK})
 AGAIN = (ItemState.FAILED, ItemState.UNMEASURED, ItemState.OFF)

@@ -34,10 +34,13 @@ def first_publication(repository: Repository, kinds: Sequence[Depot], tell: Tell
 
 
 class Snapshots:
-    """Implements `model.client_snapshots.SnapshotsClient`. `keep`: how many of a kind the estate keeps."""
+    """Implements `model.client_snapshots.SnapshotsClient`. `keep`: how many of a kind the estate keeps; `fence` raises
+    when a ring may be given nothing now."""
 
-    def __init__(self, repository: Callable[[], Repository], keep: Callable[[], int]) -> None:
-        self._repository, self._keep = repository, keep
+    def __init__(
+        self, repository: Callable[[], Repository], keep: Callable[[], int], fence: Callable[[Ring], None]
+    ) -> None:
+        self._repository, self._keep, self._fence = repository, keep, fence
 
     def all(self, kind: Depot | None = None) -> list[Json]:
         """See `SnapshotsClient.all`."""
@@ -80,6 +83,7 @@ class Snapshots:
     def publish(self, snapshot: str, ring: int) -> Json:
         """See `SnapshotsClient.publish`."""
         what = kind_of(snapshot)
+        self._fence(Ring(ring))
         before = self._repository().published(what)[Ring(ring)]
         changed = self._repository().publish(what, Ring(ring), snapshot)
         return {"snapshot": snapshot, "kind": what, "ring": ring, "before": before, "changed": changed}

@@ -72,9 +72,9 @@ WAVES = [
     ("an empty wave", {}, {}, "person"),
     # errors are judged before success and before the end of the wave
     ("errors before success", {"ok": 99, "failed": 3}, {"success": 10}, "stop"),
-    ("errors before the rest", {"pending": 9, "failed": 1}, {"errors": 5}, "stop"),
+    ("errors before the rest", {"untouched": 9, "failed": 1}, {"errors": 5}, "stop"),
     ("errors before an empty wave", {"failed": 1, "removed": 4}, {}, "stop"),
-    ("one of many goes on while it runs", {"pending": 99, "failed": 1}, {"errors": 5}, "work"),
+    ("one of many goes on while it runs", {"untouched": 99, "failed": 1}, {"errors": 5}, "work"),
     ("absolute count stops", {"ok": 996, "failed": 4}, {"errors": 50, "error_count": 3}, "stop"),
     ("absolute count at its limit", {"ok": 997, "failed": 3}, {"errors": 50, "error_count": 3}, "next"),
     ("no error allowed at all", {"ok": 999, "failed": 1}, {"errors": 0}, "stop"),

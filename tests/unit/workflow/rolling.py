@@ -114,7 +114,7 @@ class Office:
     def __init__(self, world: World, fault: str | None = None) -> None:
         self.world = world
         repository = _Repository(world)
-        carrier = MachineCarrier("patches", lambda: world.machines, repository, world, world)
+        carrier = MachineCarrier("patches", lambda: world.machines, repository, world, world.measure)
         self.ticker = Ticker(world.store, {"patches": carrier}, chinese_calendar(), world.clock, fault)
         self.actor = world.store.actors.get("local:test")
         maker = RolloutMaker(world.store, None, lambda: world.machines, lambda: repository)  # type: ignore[arg-type]

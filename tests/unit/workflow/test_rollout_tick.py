@@ -61,7 +61,7 @@ def test_a_bad_one_stops_in_the_pilot_ring_and_rolls_back(world: World, office: 
     assert stopped["state"] == "stopped"
     assert world.touched == ["p1"], "the first failure stops before the next host is touched"
     assert world.rings == {Ring.PILOT: "1.2"}, "nobody else may have it"
-    assert office.states(rollout) == {"p1": "failed", "p2": "pending", **dict.fromkeys(NAMES[2:], "pending")}
+    assert office.states(rollout) == {"p1": "failed", "p2": "untouched", **dict.fromkeys(NAMES[2:], "untouched")}
     assert "100 %" in stopped["sentence"] or "50 %" in stopped["sentence"]
     office.rollouts.rollback(rollout, reason="broken")
     back = office.run(rollout)

@@ -1,0 +1,184 @@
+"""Rollouts, freezes and the worker on real machines; the package is real: 1.0, 1.1, and a 1.2 that fails to install."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from control_plane.model.rollout import RolloutEvent
+from tests.conftest import Centre
+from tests.lab.rolling import Rolling
+from tests.lab.world import Directory
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+#: The estate of the tests: one pilot, two machines in each of the next rings; shinan has no such service.
+PILOTS, BROAD, REST = ["fgw"], ["czj", "gaj"], ["jyj", "sjj"]
+ENROLLED = [*PILOTS, *BROAD, *REST]
+
+
+@pytest.fixture(scope="module")
+def rolling(centre: Centre) -> Rolling:
+    return Rolling(centre)
+
+
+@pytest.fixture
+def worker(centre: Centre) -> Iterator[None]:
+    """The worker in the background."""
+    centre.run("worker", "start")
+    yield
+    centre.run("worker", "start")
+
+
+@pytest.fixture
+def by_hand(centre: Centre) -> Iterator[None]:
+    """No worker, so that a test decides when a step is done."""
+    centre.run("worker", "stop")
+    yield
+    centre.run("worker", "start")
+
+
+def test_one_arrives_everywhere_in_rings_and_one_that_was_off_catches_up(
+    centre: Centre, rolling: Rolling, worker: None
+):
+    rolling.begin_with("1.0")
+    stranger = centre.shell("shinan", "wc -l < /var/log/dpkg.log")
+    centre.run("lab", "stop", "sjj")
+    rollout = rolling.start("1.1")
+    late = rolling.wait(rollout, "catching_up", "stopped", "waiting")
+    assert late["state"] == "catching_up", late["sentence"]
+    assert rolling.states(rollout) == {**dict.fromkeys(ENROLLED, "ok"), "sjj": "off"}
+    assert set(rolling.versions(ENROLLED[:-1]).values()) == {"1.1"}
+    touched = [e["data"]["name"] for e in rolling.events(rollout, "item.touching")]
+    assert touched[:1] == PILOTS
+    assert set(touched[1:3]) == set(BROAD)
+    assert touched[3:] == ["jyj"], "no host is touched twice, and none that is off"
+    centre.run("lab", "start", "sjj")
+    assert rolling.wait(rollout, "done")["finished_at"]
+    assert rolling.versions(["sjj"]) == {"sjj": "1.1"}
+    assert centre.shell("shinan", "wc -l < /var/log/dpkg.log") == stranger
+    assert centre.run("rollouts", "follow", str(rollout)).returncode == 0
+
+
+def test_one_whose_post_install_fails_stops_with_the_pilots_who_go_back(centre: Centre, rolling: Rolling, worker: None):
+    rolling.begin_with("1.1")
+    before, published = rolling.had(ENROLLED), rolling.published()
+    rollout = rolling.start("1.2")
+    stopped = rolling.wait(rollout, "stopped", "waiting", "done")
+    assert stopped["state"] == "stopped", stopped["sentence"]
+    pilot = next(i for i in stopped["items"] if i["name"] == "fgw")
+    assert (pilot["state"], pilot["fault"]) == ("failed", "dpkg-interrupted")
+    assert "gasp-demo" in pilot["sentence"]
+    assert rolling.had(PILOTS)["fgw"].state != "ii"
+    now = rolling.published()
+    assert {r: s for r, s in now.items() if r != 1} == {r: s for r, s in published.items() if r != 1}
+    centre.run("rollouts", "follow", str(rollout), check=1)
+    centre.run("rollouts", "rollback", str(rollout), "--reason", "it fails", "--yes")
+    back = rolling.wait(rollout, "rolled_back", "waiting")
+    assert back["state"] == "rolled_back", back["sentence"]
+    assert rolling.published() == published
+    after = rolling.had(ENROLLED)
+    assert (after["fgw"].state, after["fgw"].version) == ("ii", "1.1")
+    others = [name for name in ENROLLED if name not in PILOTS]
+    assert {n: after[n] for n in others} == {n: before[n] for n in others}, "nobody else was touched"
+
+
+KILLS = [RolloutEvent.PUBLISHED, RolloutEvent.TOUCHING, RolloutEvent.ITEM, RolloutEvent.FINISHED]
+
+
+def test_killed_again_and_again_nothing_is_doubled_or_lost(centre: Centre, rolling: Rolling, by_hand: None):
+    rolling.begin_with("1.0")
+    rollout = rolling.start("1.1")
+    for event in KILLS:
+        assert rolling.step({"GASP_FAULT": f"kill:{event.value}"}) == -9, event
+    for _ in range(3):
+        if rolling.show(rollout)["state"] == "done":
+            break
+        assert rolling.step() == 0
+    assert rolling.show(rollout)["state"] == "done"
+    assert set(rolling.versions(ENROLLED).values()) == {"1.1"}
+    numbers = [e["number"] for e in rolling.events(rollout)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_freeze_in_the_middle_touches_no_further_host_and_stops_everything(
+    centre: Centre, rolling: Rolling, by_hand: None
+):
+    rolling.begin_with("1.0")
+    rollout = rolling.start("1.1")
+    assert rolling.step({"GASP_FAULT": f"kill:{RolloutEvent.FINISHED.value}"}) == -9
+    frozen = centre.json("freezes", "set", "--reason", "storm warning")
+    before = rolling.had(ENROLLED)
+    assert rolling.step() == 0
+    assert rolling.had(ENROLLED) == before
+    standing = rolling.show(rollout)
+    assert "storm warning" in standing["sentence"]
+    assert "local:" in standing["sentence"]
+    snapshot = rolling.snapshot("1.1")
+    for refused in (
+        ("apply", "tenant:fgw", "--yes"),
+        ("hosts", "mend", "fgw", "--yes"),
+        ("snapshots", "publish", snapshot, "--ring", "4", "--yes"),
+    ):
+        done = centre.run(*refused, check=4)
+        assert b"storm warning" in done.stderr
+        assert b"gasp freezes lift" in done.stderr
+    assert centre.run("bringup", check=False).returncode == 4
+    alone = centre.run("freezes", "lift", str(frozen["id"]), "--second", "root", "--reason", "over", "--yes", check=4)
+    assert b"second person" in alone.stderr
+    centre.run("freezes", "lift", str(frozen["id"]), "--second", "li", "--reason", "over", "--yes")
+    assert rolling.step() == 0
+    assert rolling.show(rollout)["state"] == "done"
+
+
+def services(centre: Centre) -> set[str]:
+    """Tenants that have the account `kiosk` in the directory."""
+    found = Directory(centre).everything()
+    return {dn.split(",ou=")[2] for dn in found if dn.startswith("uid=kiosk.") or dn.startswith("uid=kiosk,")}
+
+
+def test_a_configuration_goes_out_in_groups_and_comes_back(
+    centre: Centre, rolling: Rolling, worker: None, tmp_path: Path
+):
+    kept = [
+        {"name": "scanner", "title": {"zh": "扫描仪", "en": "Scanner"}},
+        {"name": "backup", "title": {"zh": "备份", "en": "Backup"}},
+        {"name": "kiosk", "title": {"zh": "自助终端", "en": "Kiosk"}},
+    ]
+    patch = tmp_path / "patch.yaml"
+    patch.write_text(yaml.safe_dump({"services": kept}, allow_unicode=True))
+    order = ("--kind", "configuration", "--offering", "directory", "--patch", str(patch), "--soak", "0")
+    groups = ("--group", "fgw", "--group", "czj,gaj")
+    made = centre.json("rollouts", "create", *order, *groups, "--reason", "a kiosk for three", "--start", "--yes")
+    done = rolling.wait(made["id"], "done", "stopped", "waiting")
+    assert done["state"] == "done", done
+    assert [w["names"] for w in done["waves"]] == [["fgw/directory"], ["czj/directory", "gaj/directory"]]
+    assert services(centre) == {"fgw", "czj", "gaj"}
+    assert centre.plan()["changes"] == []
+    runs = [w["run"] for w in done["waves"]]
+    assert runs[0] < runs[1]
+    centre.run("rollouts", "rollback", str(made["id"]), "--reason", "no kiosk", "--yes")
+    assert rolling.wait(made["id"], "rolled_back", "waiting")["state"] == "rolled_back"
+    assert services(centre) == set()
+    assert centre.plan()["changes"] == []
+
+
+def test_the_worker_is_one_and_comes_back_when_it_is_killed(centre: Centre, worker: None):
+    first = centre.json("worker", "status")
+    assert first["running"]
+    centre.run("worker", "start")
+    assert centre.json("worker", "status")["pid"] == first["pid"], "never a second one"
+    children = Path(f"/proc/{first['pid']}/task/{first['pid']}/children")
+    (pid,) = children.read_text().split()
+    os.kill(int(pid), signal.SIGKILL)
+    wait_until(lambda: children.read_text().split() not in ([], [pid]), 30, "a new worker")
+    assert centre.json("doctor")["items"][0]["check"] == "state"
+    centre.run("worker", "stop")
+    assert not centre.json("worker", "status")["running"]
+    assert not Path(f"/proc/{first['pid']}").exists()
