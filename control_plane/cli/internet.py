@@ -53,6 +53,10 @@ internet = Group(
             " --nat-port 40112",
             t("who had this port outside"),
         ),
+        (
+            "gasp internet log --case Q-119 --reason audit --from 2026-11-24 --to 2026-11-24 --tenant fgw -o csv",
+            t("a department's day, for a spreadsheet"),
+        ),
     ),
     lazy={"log": ("internet_log", t("Ask the access record, for a case."))},
 )

@@ -43,7 +43,7 @@ DAYS = (
 PROBLEMS = (
     Column("what", t("WHAT")),
     Column("name", t("NAME")),
-    Column("fault", t("STATE"), show="state"),
+    Column("fault", t("FAULT")),
     Column("detail", t("DETAIL")),
 )
 HOLDS = (

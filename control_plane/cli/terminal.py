@@ -145,6 +145,7 @@ MARKS: Mapping[str, Mark] = {
     "preview": Mark(t("preview"), *_BUSY),
     "stopped": Mark(t("stopped"), *_STOPPED),
     "kept": Mark(t("kept"), *_STOPPED),
+    "lifted": Mark(t("lifted"), *_STOPPED),
     "down": Mark(t("down"), *_STOPPED),
     "none": Mark(t("none"), *_NONE),
     "machine-patched": Mark(t("patched"), *_GOOD),

@@ -45,9 +45,9 @@ class ParquetArchive:
     def merge(self, day: date, name: str, files: Sequence[StoredFile], level: int) -> StoredFile:
         """See `Archive.merge`."""
         for file in files:
-            if fault := self.fault(file):
+            if self.fault(file):
                 raise PermanentError(
-                    t("File {name} of the access record is {fault}.", name=file.name, fault=fault),
+                    t("File {name} of the access record is not what was written.", name=file.name),
                     t("Bring it back from a copy; gasp record verify names everything that is wrong."),
                 )
         return self._make(day, name, level, f"SELECT * FROM {_read(self._paths([f.name for f in files]))}")
