@@ -34,6 +34,11 @@ def measured(centre: Centre, name: str) -> Any:
     return found
 
 
+def ring_has(centre: Centre, ring: int) -> str:
+    rows = centre.json("snapshots", "list", "--kind", "patches")["items"]
+    return str(next(r["id"] for r in rows if ring in r["rings"]))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def untouched(centre: Centre) -> Iterator[None]:
     """At the end no machine has a fault, and the one whose department has no such service is what it was."""
@@ -280,8 +285,10 @@ def test_what_a_machine_lacks_has_severity_and_deadline_and_a_hold_its_date(cent
     centre.shell("fgw", "apt-get -q update && apt-get -qy install gasp-demo=1.0 gasp-tool")
     try:
         outside.offer("1.1")
-        found = centre.json("snapshots", "sync", "patches", "--yes")
-        centre.run("snapshots", "publish", "patches", found["snapshot"], "--ring", "1", "--yes")
+        before = ring_has(centre, 1)
+        centre.run("snapshots", "sync", "--kind", "patches", "--yes")
+        newest = centre.json("snapshots", "list", "--kind", "patches")["items"][0]["id"]
+        centre.run("snapshots", "publish", newest, "--ring", "1", "--yes")
         centre.shell("fgw", "rm /var/lib/gasp/lists.json")
         row_ = measured(centre, "fgw")
         assert (row_["patch_state"], row_["pending"], row_["overdue"]) == ("pending", 1, 0)
@@ -298,8 +305,7 @@ def test_what_a_machine_lacks_has_severity_and_deadline_and_a_hold_its_date(cent
         row_ = measured(centre, "fgw")
         assert (row_["patch_state"], row_["reboot_required"]) == ("restart", True)
         # the ring goes back: a version that it does not have any more is not patched
-        before = next(s["id"] for s in centre.json("snapshots", "list", "patches")["items"] if s["id"] != found["snapshot"])
-        centre.run("snapshots", "publish", "patches", before, "--ring", "1", "--yes")
+        centre.run("snapshots", "publish", before, "--ring", "1", "--yes")
         centre.shell("fgw", "rm /run/reboot-required /var/lib/gasp/lists.json")
         row_ = measured(centre, "fgw")
         assert row_["patch_state"] == "pending"
