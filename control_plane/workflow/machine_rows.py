@@ -45,7 +45,8 @@ class Rows:
         self.hosts = {h["name"]: h for h in hosts}
         with store.look():
             self.machines = store.machines.all()
-            self.contacts = store.machines.contacts()
+            living = {m.id for m in self.machines}
+            self.contacts = {i: c for i, c in store.machines.contacts().items() if i in living}
             self.open = Counter(f.machine for f in store.machines.findings(only_open=True))
             self.leaving = [m for m in store.machines.touched() if m.retired_at is not None]
             self.subscribed = {s.code for s in store.estate.subscriptions() if s.offering == "security"}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Centre
+from tests.lab.upstream import Outside
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -33,12 +34,18 @@ def measured(centre: Centre, name: str) -> Any:
     return found
 
 
+def ring_has(centre: Centre, ring: int) -> str:
+    rows = centre.json("snapshots", "list", "--kind", "patches")["items"]
+    return str(next(r["id"] for r in rows if ring in r["rings"]))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def untouched(centre: Centre) -> Iterator[None]:
     """At the end no machine has a fault, and the one whose department has no such service is what it was."""
     before = centre.shell("shinan", TREE)
     yield
-    assert {m["name"]: m["faults"] for m in centre.json("hosts", "measure")["machines"] if m["faults"]} == {}
+    rows = centre.json("hosts", "measure")["machines"]
+    assert {m["name"]: [*m["faults"], *m["notes"]] for m in rows if m["faults"] or m["notes"]} == {}
     assert centre.shell("shinan", TREE) == before
     assert centre.shell("shinan", OURS) == ""
     assert centre.shell("shinan", "systemctl is-active clamav-daemon.service", check=False).strip() == "inactive"
@@ -273,11 +280,41 @@ def test_a_hand_made_change_is_drift_of_exactly_that_machine_and_foreign_sources
     centre.apply("tenant:czj")
 
 
-def test_a_hold_is_named_with_its_date_and_a_restart_is_not_patched(centre: Centre):
-    centre.shell("gaj", "touch /run/reboot-required")
-    found = measured(centre, "gaj")
-    assert (found["patch_state"], found["reboot_required"]) == ("restart", True)
-    centre.shell("gaj", "rm /run/reboot-required")
+def test_what_a_machine_lacks_has_severity_and_deadline_and_a_hold_its_date(centre: Centre):
+    outside = Outside(centre)
+    centre.shell("fgw", "apt-get -q update && apt-get -qy install gasp-demo=1.0 gasp-tool")
+    try:
+        outside.offer("1.1")
+        before = ring_has(centre, 1)
+        centre.run("snapshots", "sync", "--kind", "patches", "--yes")
+        newest = centre.json("snapshots", "list", "--kind", "patches")["items"][0]["id"]
+        centre.run("snapshots", "publish", newest, "--ring", "1", "--yes")
+        centre.shell("fgw", "rm /var/lib/gasp/lists.json")
+        row_ = measured(centre, "fgw")
+        assert (row_["patch_state"], row_["pending"], row_["overdue"]) == ("pending", 1, 0)
+        (item,) = centre.json("hosts", "show", "fgw")["missing"]
+        assert (item["package"], item["installed"], item["candidate"]) == ("gasp-demo", "1.0", "1.1")
+        assert (item["severity"], item["security"], item["deadline"][:10]) == ("critical", True, "2026-12-04")
+        assert centre.json("hosts", "show", "fgw")["packages"] == {"gasp-demo": "1.0", "gasp-tool": "2.3-1"}
+        centre.shell("fgw", "apt-mark hold gasp-demo; touch /run/reboot-required")
+        row_ = measured(centre, "fgw")
+        assert (row_["patch_state"], row_["pending"], row_["held"]) == ("held", 0, 1)
+        (item,) = centre.json("hosts", "show", "fgw")["missing"]
+        assert item["held_by"] and item["held_since"] and item["since"] <= item["held_since"]
+        centre.shell("fgw", "apt-mark unhold gasp-demo; apt-get -qy install gasp-demo=1.1")
+        row_ = measured(centre, "fgw")
+        assert (row_["patch_state"], row_["reboot_required"]) == ("restart", True)
+        # the ring goes back: a version that it does not have any more is not patched
+        centre.run("snapshots", "publish", before, "--ring", "1", "--yes")
+        centre.shell("fgw", "rm /run/reboot-required /var/lib/gasp/lists.json")
+        row_ = measured(centre, "fgw")
+        assert row_["patch_state"] == "pending"
+        (item,) = centre.json("hosts", "show", "fgw")["missing"]
+        assert (item["installed"], item["candidate"]) == ("1.1", "1.0")
+    finally:
+        outside.begin_again()
+        centre.shell("fgw", "dpkg -P gasp-demo gasp-tool; rm -f /run/reboot-required")
+    assert measured(centre, "fgw")["patch_state"] == "patched"
 
 
 def test_retired_leaves_nothing_and_enrolled_again_is_another(centre: Centre):

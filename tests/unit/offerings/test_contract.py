@@ -25,12 +25,8 @@ from control_plane.offerings.costs import load_costs
 from tests.unit.offerings.estates import allocate, estate, subscription, tenant
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-KINDS = {
-    kind.name: kind
-    for kind in (
-        *DnsDriver.kinds, *HostFilesDriver.kinds, *DIRECTORY_KINDS, *GatewayDriver.kinds, *MachinesDriver.kinds
-    )
-}  # fmt: skip
+DRIVERS = (DnsDriver, HostFilesDriver, GatewayDriver, MachinesDriver)
+KINDS = {kind.name: kind for kind in (*DIRECTORY_KINDS, *(k for driver in DRIVERS for k in driver.kinds))}
 #: A kind of resource is covered when a probe of one of these kinds is promised beside it.
 COVERED_BY = {
     "directory": {"directory"},

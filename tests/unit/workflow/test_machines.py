@@ -142,6 +142,7 @@ def test_what_cannot_be_enrolled_has_all_its_reasons(world: World, codes: list[s
 
 def test_enrolled_again_changes_the_ring_and_retired_stays_retired(world: World, codes: list[str]) -> None:
     first = world.machines.enrol(codes[0], codes[0], 1)
+    world.machines.measure()
     again = world.machines.enrol(codes[0], codes[0], 2)
     assert (again["machine"], again["ring"]) == (first["machine"], 2)
     assert [e["what"] for e in again["history"]] == ["enrolled", "ring"]
@@ -149,6 +150,8 @@ def test_enrolled_again_changes_the_ring_and_retired_stays_retired(world: World,
     world.machines.enrol_wanted(lambda code: code)
     assert world.row(codes[0])["machine"] is None
     assert world.machines.enrol(codes[0], codes[0], 2)["machine"] != first["machine"]
+    world.machines.measure()
+    assert world.row(codes[0])["notes"] == [], "its own past is no clone"
 
 
 def test_three_numbers_and_a_lost_machine(world: World, codes: list[str]) -> None:
