@@ -359,6 +359,54 @@ ANSWERS: dict[str, Any] = {
         for name, value in {"state": "/var/lib/gasp", "lab": "lab", "estate": "/srv/tenants/qingdao"}.items()
     },
 }
+SNAPSHOT = {
+    "id": "p20261128-174819",
+    "kind": "patches",
+    "made_at": AT,
+    "source": "lab",
+    "content": 3,
+    "octets": 1952,
+    "rings": [0, 1],
+}
+SYNCED = {
+    "kind": "patches",
+    "snapshot": "p20261128-174819",
+    "latest": "p20261128-174819",
+    "octets": 1952,
+    "advisories_changed": True,
+}
+ADVISORY = {
+    "id": "LAB-2026-1",
+    "package": "gasp-demo",
+    "fixed": "1.1",
+    "severity": "critical",
+    "published": "2026-11-20",
+    "known_exploited": True,
+    "automatable": True,
+    "total_control": True,
+    "cves": ["CVE-2026-10001"],
+}
+ANSWERS |= {
+    "snapshots.all": [SNAPSHOT, {**SNAPSHOT, "id": "s20261128-174822", "kind": "signatures", "rings": []}],
+    "snapshots.show": {
+        **SNAPSHOT,
+        "before_in": [2],
+        "signer": "606410D7B0506B0220ABE3C4350381841515A929",
+        "contents": [{"name": "gasp-demo", "architecture": "all", "version": "1.0"}],
+        "files": [],
+        "advisories": [ADVISORY],
+    },
+    "snapshots.estimate": [
+        {"kind": "patches", "content": 3, "fetch": 1952, "need": 6048, "free": 10**9, "reserve": 10**6, "total": 1952,
+         "first": True, "enough": True}
+    ],
+    "snapshots.sync": SYNCED,
+    "snapshots.take": [SYNCED],
+    "snapshots.publish": {
+        "snapshot": "p20261128-174819", "kind": "patches", "ring": 1, "before": "p20261127-174819", "changed": True,
+    },
+    "snapshots.prune": {"kind": "patches", "removed": ["p20261101-174819"], "kept": ["p20261128-174819"], "octets": 9},
+}  # fmt: skip
 ANSWERS["drift_keep"] = ANSWERS["drift_accept"] = ANSWERS["drift"]
 ANSWERS["rollback_release"] = ANSWERS["activate_release"]
 ANSWERS["import_tenants"] = {**ANSWERS["preview_import"], "import": 7}
@@ -371,6 +419,20 @@ ANSWERS["diff_tenants"] = {
 ANSWERS["run_probes"] = [{**ANSWERS["probes"][0], "state": "passed", "at": AT, "seconds": 0.12, "detail": "200"}]
 
 
+#: Parts of the client with a protocol of their own; `snapshots.sync` is how their methods are recorded.
+AREAS = ("snapshots",)
+
+
+class Area:
+    """One part of the fake client."""
+
+    def __init__(self, client: FakeClient, name: str) -> None:
+        self._client, self._name = client, name
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return self._client.method(f"{self._name}.{name}")
+
+
 class FakeClient:
     """Answers from a table; an answer that is an exception is raised, one that is callable is called."""
 
@@ -378,9 +440,15 @@ class FakeClient:
         self.answers = {**deepcopy(ANSWERS), **answers}
         self.calls: list[tuple[str, tuple[Any, ...], Mapping[str, Any]]] = []
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
+        if name in AREAS:
+            return Area(self, name)
         if name.startswith("_") or name not in self.answers:
             raise AttributeError(name)
+        return self.method(name)
+
+    def method(self, name: str) -> Callable[..., Any]:
+        """Records the call and gives the answer."""
 
         def method(*args: Any, **kwargs: Any) -> Any:
             self.calls.append((name, args, kwargs))
@@ -402,7 +470,9 @@ class FakeClient:
         """Whether anything was asked that changes something."""
         acts = ("apply", "resume_run", "drift_", "import_tenants", "export_tenants", "offboard", "publish_release")
         more = ("preview_release", "activate_release", "rollback_release", "maintenance", "stop_run")
-        return any(name.startswith(acts) or name in more for name, _, _ in self.calls)
+        more += ("snapshots.sync", "snapshots.take", "snapshots.publish")
+        pruned = any(name == "snapshots.prune" and not how.get("dry_run") for name, _, how in self.calls)
+        return pruned or any(name.startswith(acts) or name in more for name, _, _ in self.calls)
 
 
 def guarded_apply(target: str, *, confirm: str | None = None, on_event: Any = None, wait: float = 0) -> Json:
