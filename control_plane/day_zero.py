@@ -28,6 +28,7 @@ def phases() -> Sequence[Phase]:
         Phase("servers", t("Shared servers (Ansible)"), 60, set_up_servers),
         Phase("snapshots", t("First patches and signatures"), 10, first_snapshots),
         Phase("import", t("Import of the estate"), 5, import_estate),
+        Phase("machines", t("Enrolment of machines"), 5, enrol_machines),
         Phase("apply", t("Plan and apply"), 45, apply_estate),
         Phase("passwords", t("First passwords"), 15, issue_passwords),
         Phase("verify", t("Verification from citizen and workstations"), 30, verify),
@@ -149,6 +150,15 @@ def import_estate(tell: Tell) -> str:
     preview = client.preview_import(wiring.settings().estate)
     client.import_tenants(wiring.settings().estate, digest=preview["digest"])
     return str(t("{count} tenants", count=len(preview["create"])))
+
+
+def enrol_machines(tell: Tell) -> str:
+    """The machines that subscribed tenants' documents ask for, as they really are. What was retired stays retired."""
+    workstations = {host.name for host in wiring.topology().tenant_hosts}
+    count, complaints = wiring.local_client().machines.enrol_wanted(lambda c: c if c in workstations else None)
+    if complaints:
+        return str(t("{count} enrolled; not enrolled: {names}", count=count, names="; ".join(complaints[:5])))
+    return str(t("{count} enrolled", count=count))
 
 
 def apply_estate(tell: Tell) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +21,18 @@ from control_plane.settings import Settings
 
 if TYPE_CHECKING:
     from control_plane.drivers.directory_accounts import DirectoryAccounts
+    from control_plane.drivers.machine_link import Link
     from control_plane.drivers.ssh import SshRunner
     from control_plane.model.client import Client
-    from control_plane.model.machine import Repository
+    from control_plane.model.machine import Hands, Repository
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
     from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
+    from control_plane.workflow.access_record import AccessRecord
+    from control_plane.workflow.applying import Applier
+    from control_plane.workflow.catalogue import Catalogue
+    from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.status import Check
     from lab.lab import Lab, Progress
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
     *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json"),
-    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access"),
 )
 
 
@@ -145,10 +150,11 @@ def hosts_of_centre() -> Sequence[HostView]:
 
 @cache
 def drivers() -> Sequence[Driver]:
-    """One driver a system: names, directory, web hosts."""
+    """One driver a system: names, directory, web hosts, machines."""
     from control_plane.drivers.directory import DirectoryDriver
     from control_plane.drivers.dns import DnsDriver
     from control_plane.drivers.host_files import HostFilesDriver
+    from control_plane.drivers.machines import MachinesDriver
 
     document = store().estate.document()
     domain = document.domain if document else estate_document().domain
@@ -179,7 +185,38 @@ def drivers() -> Sequence[Driver]:
             releases(),
             now,
         ),
+        MachinesDriver(machine_link(), store().machines.touched, signing_key, now),
     )
+
+
+@cache
+def machine_link() -> Link:
+    """The way to machines."""
+    from control_plane.drivers.machine_link import Link
+
+    return Link(runner())
+
+
+def machine_hands() -> Hands:
+    """Measures machines and acts on them."""
+    from control_plane.drivers.machine_hands import MachineHands
+    from control_plane.model.advisory import Advisory, deadline, worst
+
+    def judge(rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, date | None]:
+        found = [Advisory.from_json(row) for row in rows]
+        days = [day for day in (deadline(advisory, exposed=False) for advisory in found) if day is not None]
+        return worst(found), min(days, default=None)
+
+    return MachineHands(machine_link(), now, lambda: repository().advisories(), judge)
+
+
+def signing_key() -> str:
+    """The repository's public key, armoured, as bring-up fetched it. Raises TemporaryError while there is none."""
+    try:
+        return repository_key().read_text("ascii")
+    except OSError as error:
+        text = t("The repository's signing key is not here yet: {path}", path=repository_key())
+        raise TemporaryError(text, t("Run make up.")) from error
 
 
 def directory_accounts() -> DirectoryAccounts:
@@ -276,17 +313,65 @@ def local_client() -> LocalClient:
 
     catalogue = Catalogue(store(), discover(), address_plan(), hosts_of_centre, settings().ttl, network_probes)
     planner = Planner(catalogue, drivers(), now, settings().touch_limit, settings().cut_limit)
+    applier = Applier(planner, store(), now, settings().fault)
     return LocalClient(
         planner,
-        Applier(planner, store(), now, settings().fault),
+        applier,
         store(),
         releases(),
         SshProber(runner(), now),
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
-        f"local:{pwd.getpwuid(os.getuid()).pw_name}",
+        actor_name(),
         shown_settings,
         Snapshots(repository, lambda: upstream().keep),
+        machine_hands(),
+        access_record(),
+        internet(catalogue, applier),
     )
+
+
+def actor_name() -> str:
+    """Who runs this process."""
+    return f"local:{pwd.getpwuid(os.getuid()).pw_name}"
+
+
+@cache
+def access_record() -> AccessRecord:
+    """The access record: the gateways' spools, the files of lines, the ledger."""
+    from control_plane.drivers.record_archive import ParquetArchive
+    from control_plane.drivers.record_seal import KeySeal
+    from control_plane.drivers.record_spool import SpoolReader
+    from control_plane.workflow.access_record import AccessRecord
+
+    return AccessRecord(
+        store(),
+        lambda: [SpoolReader(runner(), host.name) for host in topology().role_hosts("gateway")],
+        ParquetArchive(settings().state / "access"),
+        KeySeal(settings().secrets),
+        address_plan(),
+        settings().record_days,
+        now,
+        lambda: store().actors.get(actor_name()),
+    )
+
+
+def internet(catalogue: Catalogue, applier: Applier) -> Internet:
+    """Internet access of tenants."""
+    from control_plane.drivers.path import SshPathTester
+    from control_plane.offerings.internet import described
+    from control_plane.workflow.internet import Internet
+
+    return Internet(
+        catalogue, applier, store(), described, volumes, SshPathTester(runner()), host_rows, now,
+        lambda: store().actors.get(actor_name()),
+    )  # fmt: skip
+
+
+def volumes() -> Mapping[str, Mapping[str, Any]]:
+    """Volume of each tenant this month, as the gateway counts it."""
+    from control_plane.model.errors import CouldNotMeasureError
+
+    raise CouldNotMeasureError(t("The gateway counts nothing yet."))
 
 
 def client() -> Client:

@@ -13,6 +13,17 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from control_plane.model.resource import CouldNotMeasure
+from control_plane.model.text import Text
+
+BASELINE = "machine.baseline"
+"""Kind of what we put on an enrolled machine: package source, keyring, settings of the engine. One a machine."""
+MACHINES_PART = "security:machines"
+"""The part that all machines are: one look covers them, and a machine that is off waits in it."""
+
+
+def baseline_id(machine: str) -> str:
+    """Resource id of a machine's baseline."""
+    return f"machine:{machine}/baseline"
 
 
 class Ring(IntEnum):
@@ -52,7 +63,9 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One package that a machine lacks. `held_by`/`held_since`: put on hold there. `kept_back`: apt defers it."""
+    """One package that a machine lacks. `held`: put on hold there, `held_since` when the centre first saw that.
+    `kept_back`: apt does not take it; `phased`: because it is given to a share of machines first, nothing else.
+    """
 
     package: str
     installed: str
@@ -63,11 +76,14 @@ class Pending:
     deadline: datetime | None = None
     held: bool = False
     kept_back: bool = False
+    phased: bool = False
+    held_since: datetime | None = None
+    held_by: str | None = None
 
 
 Fault = Literal[
     "dpkg-interrupted", "dpkg-locked", "disk-full", "clock-wrong", "release-expired", "lists-stale", "source-missing",
-    "engine-dead", "signatures-missing",
+    "engine-dead", "signatures-missing", "signatures-not-loaded", "not-enrolled-here",
 ]  # fmt: skip
 
 
@@ -76,7 +92,8 @@ class MachineState:
     """What one look at a machine found. `faults` is empty on a healthy one; each has a sentence and a remedy.
 
     `packages`: name → installed version of what the centre's repository offers. `signature_set` is the id of the set
-    that the running engine has loaded, `signature_at` when that set was made.
+    that the running engine has loaded (asked of the engine itself), `signature_at` when that set was made. A fault's
+    value is what was found, in the machine's own words.
     """
 
     machine: str
@@ -114,14 +131,19 @@ class Installed:
     fault: Fault | None = None
 
 
+Proceed = Callable[[str], bool]
+"""Whether the machine with this id may be touched now; asked right before it is, in the caller's thread."""
+
+
 class Installer(Protocol):
     """Brings machines to what their ring may have now."""
 
     def install(
-        self, machines: Sequence[Machine], what: Literal["patches", "signatures"], proceed: Any
+        self, machines: Sequence[Machine], what: Literal["patches", "signatures"], proceed: Proceed
     ) -> Iterator[Installed]:
-        """One result a machine, as they come. `proceed() -> bool` is asked before each machine is touched, never in the
-        middle of a package. Patches: exactly what the ring's suite offers, going back to older versions too."""
+        """One result a machine, as they come. `proceed` is asked before each machine is touched, never in the
+        middle of a package; one that does not answer is not asked about. Patches: exactly what the ring's
+        suite offers, going back to older versions too."""
         ...
 
 
@@ -137,6 +159,67 @@ class Snapshots:
     rows: Sequence[Mapping[str, Any]]
     published: Mapping[Ring, str | None]
     before: Mapping[Ring, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What tells one real machine from another, read on it."""
+
+    machine_id: str
+    host_key: str
+
+    @property
+    def text(self) -> str:
+        """As the inventory keeps it."""
+        return f"{self.machine_id} {self.host_key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One infected file that an engine named."""
+
+    path: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """The end of a scan on one machine. `files` were looked into; `error` when it did not end well."""
+
+    machine: str
+    files: int
+    found: Sequence[Found]
+    error: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """One act of mending: what was done, or what it would do, and whether it helped."""
+
+    fault: Fault
+    done: bool
+    text: Text
+
+
+class Hands(Measurer, Protocol):
+    """All that is done on machines besides their baseline. Many at once, one command a machine."""
+
+    def fingerprints(self, hosts: Sequence[str]) -> Mapping[str, Fingerprint | CouldNotMeasure]:
+        """Who answers by each host name."""
+        ...
+
+    def refresh_signatures(self, machines: Sequence[Machine]) -> Iterator[Installed]:
+        """Let machines fetch their ring's set now and load it. One result a machine, as they come."""
+        ...
+
+    def mend(self, machine: Machine, faults: Sequence[Fault]) -> Sequence[Mended]:
+        """Mend what can be mended without harm. Raises CouldNotMeasureError when the machine does not answer."""
+        ...
+
+    def scan(self, machine: Machine, paths: Sequence[str]) -> Iterator[Found | int | Scanned]:
+        """Scan with the machine's own engine: what it finds and how many files it has seen, as it goes; last the
+        end. Closing the iterator ends the scan on the machine."""
+        ...
 
 
 class Repository(Protocol):

@@ -38,6 +38,8 @@ LISTING = {
     "snapshots list": "snapshots.all",
     "snapshots show p20261128-174819": "snapshots.show",
     "snapshots estimate": "snapshots.estimate",
+    "internet list": "internet.list",
+    "internet show fgw": "internet.show",
     "probes list": "probes",
     "probes run tenant:fgw": "run_probes",
 }
@@ -62,6 +64,8 @@ ACTING = {
     "sites activate fgw.qingdao.test 3f9a12 --yes": "activate_release",
     "sites rollback fgw.qingdao.test --yes": "rollback_release",
     "sites maintenance fgw.qingdao.test on --yes": "maintenance",
+    "internet set fgw --off --yes": "internet.change",
+    "internet set fgw --block .games.test --reason x --yes": "internet.change",
 }
 
 
