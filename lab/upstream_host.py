@@ -27,10 +27,14 @@ NGINX = """server {
 	listen 80;
 	listen [::]:80;
 	server_name %s upstream.lab.test;
-	root /srv/upstream;
-	access_log /var/log/nginx/upstream.log;
-	default_type application/octet-stream;
-	add_header Cache-Control no-cache;
+	root /var/www/html;
+	index index.html index.nginx-debian.html;
+	location ~ ^/(debian|signatures)/ {
+		root /srv/upstream;
+		access_log /var/log/nginx/upstream.log;
+		default_type application/octet-stream;
+		add_header Cache-Control no-cache;
+	}
 }
 """
 

@@ -26,8 +26,8 @@ BASE = "http://repository.core.qingdao.test"
 class Depot:
     """What the repository says of itself, and an apt client of ring 1 on a workstation that knows nothing else."""
 
-    def __init__(self, centre: Centre) -> None:
-        self.centre = centre
+    def __init__(self, centre: Centre, outside: Outside) -> None:
+        self.centre, self.at = centre, outside.at
 
     def rows(self, kind: str = "patches") -> list[dict[str, Any]]:
         """As listed, newest first."""
@@ -41,7 +41,10 @@ class Depot:
     def sync(self, kind: str = "patches", check: bool | int = True) -> Any:
         """Fetch; the answer of one kind, or the error."""
         done = self.centre.run("snapshots", "sync", "--kind", kind, "--yes", "-o", "json", check=check)
-        return json.loads(done.stdout)["items"][0] if not done.returncode else json.loads(done.stderr.splitlines()[-1])
+        if not done.returncode:
+            return json.loads(done.stdout)["items"][0]
+        said = "\n" + done.stderr.decode()
+        return json.loads(said[said.index("\n{") :])
 
     def begin_sync(self) -> subprocess.Popen[bytes]:
         """Fetch patches in a process of its own; returns when a package is on its way."""
@@ -50,7 +53,7 @@ class Depot:
             command, env=self.centre.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
         )
         probe = "find /srv/repository/aptly/pool/.fetching -type f -size +0 | grep -q . && echo yes"
-        wait_until(lambda: self.centre.shell("repository", probe, check=False), 60, "a package on its way")
+        wait_until(lambda: self.at("repository", probe, check=False), 60, "a package on its way")
         return process
 
     def publish(self, snapshot: str, ring: int = 1) -> None:
@@ -62,11 +65,16 @@ class Depot:
         options = ("Etc::sourcelist=/dev/null", f"Etc::sourceparts={APT}/parts", f"State::lists={APT}/lists")
         places = " ".join(f"-o Dir::{option}" for option in options)
         script = f"DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=60 {places} {' '.join(words)} 2>&1"
-        return self.centre.shell(host, script)
+        return self.at(host, script)
+
+    def status(self, host: str, path: str, *options: str) -> str:
+        """Status code that a host gets for a path of the repository, or for another URL; 000: no connection."""
+        url = path if "://" in path else f"{BASE}/{path}"
+        return self.at(host, f"curl -s -o /dev/null -w '%{{http_code}}' -m 5 {' '.join(options)} {url}", check=False)
 
     def version(self, host: str) -> str:
         """Installed version of the demo package."""
-        return self.centre.shell(host, "dpkg-query -W -f '${Version}' gasp-demo", check=False)
+        return self.at(host, "dpkg-query -W -f '${Version}' gasp-demo", check=False)
 
 
 APT = "/var/tmp/test93"
@@ -80,7 +88,7 @@ def outside(centre: Centre) -> Outside:
 @pytest.fixture(scope="module")
 def depot(centre: Centre, outside: Outside) -> Iterator[Depot]:
     """Rings and upstream are put back afterwards."""
-    made = Depot(centre)
+    made = Depot(centre, outside)
     outside.begin_again()
     before = {(kind, ring): made.of_ring(ring, kind) for kind in ("patches", "signatures") for ring in range(5)}
     yield made
@@ -95,23 +103,20 @@ def client(centre: Centre, depot: Depot) -> Iterator[str]:
     """A workstation with hand-written sources for ring 1."""
     key = (centre.state / "repository" / "archive-key.asc").read_text()
     source = f"Types: deb\nURIs: {BASE}/debian\nSuites: ring1\nComponents: main\nSigned-By: {APT}/key.asc\n"
-    centre.shell(
+    depot.at(
         "fgw", f"mkdir -p {APT}/parts {APT}/lists/partial; cat > {APT}/key.asc <<'END'\n{key}\nEND\n"
         f"cat > {APT}/parts/test.sources <<'END'\n{source}END\n",
     )  # fmt: skip
     yield "fgw"
-    centre.shell("fgw", f"dpkg --purge gasp-demo; rm -rf {APT}")
+    depot.at("fgw", f"dpkg --purge gasp-demo; rm -rf {APT}")
 
 
 def test_bring_up_gave_every_ring_something_and_serves_nothing_else(centre: Centre, depot: Depot) -> None:
     for kind in ("patches", "signatures"):
         assert sorted(ring for row in depot.rows(kind) for ring in row["rings"]) == [0, 1, 2, 3, 4]
-    seen = {
-        path: centre.fetch("fgw", f"{BASE}/{path}")
-        for path in ("debian/dists/ring1/InRelease", "signatures/ring1/manifest.json", "db/", "aptly/db/LOCK", "")
-    }
-    assert list(seen.values()) == ["200", "200", "404", "404", "404"], seen
-    assert centre.fetch("fgw", f"{BASE}/debian/dists/ring1/InRelease", "-X", "PUT") == "405"
+    paths = ("debian/dists/ring1/InRelease", "signatures/ring1/manifest.json", "db/", "aptly/db/LOCK", "")
+    assert [depot.status("fgw", path) for path in paths] == ["200", "200", "404", "404", "404"]
+    assert depot.status("fgw", "debian/dists/ring1/InRelease", "-X", "PUT") == "405"
     kept = [p for top in centre.state.iterdir() if top.name != "lab" for p in (top, *top.rglob("*")) if p.is_file()]
     assert not [p for p in kept if b"PGP PRIVATE KEY" in p.read_bytes()]
 
@@ -120,8 +125,9 @@ def test_the_repository_host_reaches_its_upstream_only(centre: Centre, depot: De
     needs = centre.json("snapshots", "estimate", "--kind", "patches")["items"][0]
     assert needs["enough"]
     public = next(h["ipv4"] for h in centre.json("hosts", "list")["items"] if h["name"] == "citizen")
-    assert centre.fetch("repository", f"http://{public}/") != "000"
-    assert centre.fetch("repository", f"https://{public}/", "-m", "2") == "000"
+    assert depot.status("repository", f"http://{public}/") != "000"
+    assert depot.status("repository", f"https://{public}/", "-m", "2") == "000"
+    assert depot.status("fgw", f"http://{public}/debian/dists/stable/InRelease", "-m", "2") == "000"
 
 
 def test_a_client_of_a_ring_gets_what_the_ring_has_and_goes_back(depot: Depot, outside: Outside, client: str) -> None:
@@ -163,25 +169,22 @@ WRONG: dict[str, tuple[Callable[[Outside], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", WRONG)
-def test_a_wrong_upstream_gives_no_snapshot_and_says_why(depot: Depot, outside: Outside, fault: str) -> None:
-    break_it, words = WRONG[fault]
-    outside.offer("1.1", MORE)
+def test_a_wrong_upstream_gives_no_snapshot_and_says_why(depot: Depot, outside: Outside) -> None:
     before = depot.rows()
-    break_it(outside)
-    try:
+    for fault, (break_it, words) in WRONG.items():
+        outside.offer("1.1", MORE)
+        break_it(outside)
         error = depot.sync(check=False)
-    finally:
+        assert words in error["detail"], (fault, error)
+        assert error["hint"], (fault, error)
         outside.begin_again()
-    assert words in error["detail"], error
-    assert error["hint"], error
     assert depot.rows() == before
 
 
 def test_a_wrong_signature_set_is_refused(depot: Depot, outside: Outside) -> None:
     before = depot.rows("signatures")
     outside.offer_signatures("evil")
-    outside.shell("echo 'Evil:0:*:41414141' >> /srv/upstream/signatures/city.ndb")
+    outside.shell("sed -i s/Lab.Marker/Lab.Parker/ /srv/upstream/signatures/city.ndb")
     assert "is not what the signed index says" in depot.sync("signatures", check=False)["detail"]
     outside.offer_signatures("evil")
     outside.shell("sed -i 's/city.hdb/city.hsb/' /srv/upstream/signatures/manifest.json")
@@ -229,16 +232,16 @@ def test_a_killed_sync_is_finished_and_a_dead_host_starts_again(centre: Centre, 
     assert len(depot.rows()) == len(before) + 1
     outside.slow(None)
     assert depot.sync()["snapshot"]
-    assert centre.fetch("fgw", f"{BASE}/debian/dists/ring1/InRelease") == "200"
+    assert depot.status("fgw", "debian/dists/ring1/InRelease") == "200"
 
 
 def test_a_publication_that_was_killed_is_finished(centre: Centre, depot: Depot) -> None:
     newest, ring = depot.rows()[0]["id"], depot.of_ring(1)
     assert newest != ring
     pending = json.dumps({"ring": "1", "id": newest})
-    centre.shell("repository", f"echo '{pending}' > /var/lib/gasp/repository/pending.json")
+    depot.at("repository", f"echo '{pending}' > /var/lib/gasp/repository/pending.json")
     assert depot.of_ring(1) == newest
-    assert "Codename: ring1" in centre.on("fgw", "curl", "-s", f"{BASE}/debian/dists/ring1/Release")
+    assert "Codename: ring1" in depot.at("fgw", f"curl -s {BASE}/debian/dists/ring1/Release")
     depot.publish(ring)
     assert depot.of_ring(1) == ring
 
@@ -252,17 +255,17 @@ def test_freshclam_takes_the_set_of_its_ring(centre: Centre, depot: Depot, outsi
     lines += [f"ExcludeDatabase {name}" for name in ("main", "daily", "bytecode")] + ["DNSDatabaseInfo no"]
     lines += [f"DatabaseCustomURL {BASE}/signatures/ring1/{name}" for name in names]
     try:
-        centre.shell(
+        depot.at(
             "fgw", "mkdir -p /var/tmp/t93av; cat > /var/tmp/t93.conf <<'END'\n" + "\n".join(lines) + "\nEND\n"
             "freshclam --config-file=/var/tmp/t93.conf",
         )  # fmt: skip
-        manifest = json.loads(centre.on("fgw", "curl", "-s", f"{BASE}/signatures/ring1/manifest.json"))
+        manifest = json.loads(depot.at("fgw", f"curl -s {BASE}/signatures/ring1/manifest.json"))
         assert manifest["id"] == new
         for name in names:
-            digest = centre.on("fgw", "sha256sum", f"/var/tmp/t93av/{name}").split()[0]
+            digest = depot.at("fgw", f"sha256sum /var/tmp/t93av/{name}").split()[0]
             assert digest == manifest["files"][name]["sha256"]
     finally:
-        centre.shell("fgw", "rm -rf /var/tmp/t93av /var/tmp/t93.conf")
+        depot.at("fgw", "rm -rf /var/tmp/t93av /var/tmp/t93.conf")
 
 
 def test_a_medium_is_taken_whole_or_not_at_all(centre: Centre, depot: Depot, outside: Outside, tmp_path: Path) -> None:
@@ -300,7 +303,7 @@ def test_a_medium_is_taken_whole_or_not_at_all(centre: Centre, depot: Depot, out
     assert [row["kind"] for row in taken] == ["patches", "signatures"]
     assert all(row["snapshot"] for row in taken), taken
     assert "gasp-carried" in {row["name"] for row in centre.json("snapshots", "show", taken[0]["snapshot"])["contents"]}
-    assert not centre.shell("repository", "ls -d /srv/repository/medium 2>/dev/null || true").strip()
+    assert not depot.at("repository", "ls -d /srv/repository/medium 2>/dev/null || true").strip()
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_fetched(
@@ -311,15 +314,15 @@ def test_a_disk_without_room_is_refused_before_anything_is_fetched(
     before = {kind: depot.rows(kind) for kind in ("patches", "signatures")}
     places = {"patches": "/srv/repository/aptly/pool", "signatures": "/srv/repository/signatures/sets"}
     for kind, place in places.items():
-        centre.shell("repository", f"mount -t tmpfs -o size=2m tmpfs {place}")
+        depot.at("repository", f"mount -t tmpfs -o size=2m tmpfs {place}")
         try:
             needs = centre.json("snapshots", "estimate", "--kind", kind)["items"][0]
             assert needs["enough"] is False
             assert needs["need"] + needs["reserve"] > needs["free"]
             assert "not enough room" in depot.sync(kind, check=1)["detail"]
-            assert not centre.shell("repository", f"find {place} -type f").strip()
+            assert not depot.at("repository", f"find {place} -type f").strip()
         finally:
-            centre.shell("repository", f"umount {place}")
+            depot.at("repository", f"umount {place}")
         assert depot.rows(kind) == before[kind]
 
 
@@ -332,4 +335,4 @@ def test_pruning_keeps_what_a_ring_has_or_had_before(centre: Centre, depot: Depo
     left = {row["id"] for row in depot.rows()}
     assert left == held | {rows[0]["id"]}
     assert set(gone) == {row["id"] for row in rows} - left
-    assert centre.fetch("fgw", f"{BASE}/debian/dists/ring1/InRelease") == "200"
+    assert depot.status("fgw", "debian/dists/ring1/InRelease") == "200"
