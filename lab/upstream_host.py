@@ -27,13 +27,17 @@ NGINX = """server {
 	listen 80;
 	listen [::]:80;
 	server_name %s upstream.lab.test;
-	root /var/www/html;
-	index index.html index.nginx-debian.html;
-	location ~ ^/(debian|signatures)/ {
-		root /srv/upstream;
-		access_log /var/log/nginx/upstream.log;
-		default_type application/octet-stream;
-		add_header Cache-Control no-cache;
+	root /srv/upstream;
+	access_log /var/log/nginx/upstream.log;
+	default_type application/octet-stream;
+	add_header Cache-Control no-cache;
+	# This host is also any site outside, and has the home page it had.
+	location = / {
+		root /var/www/html;
+		index index.nginx-debian.html;
+	}
+	location = /index.nginx-debian.html {
+		root /var/www/html;
 	}
 }
 """
