@@ -66,6 +66,7 @@ def manifest(layout: Layout, tree: Tree) -> tuple[dict[str, Any], str]:
         for name, row in files.items():
             if not NAME.match(name) or not HASH.match(row["sha256"]) or int(row["octets"]) < 0:
                 raise AgentError("bad-name", path=name[:200])
+            files[name] = {"sha256": row["sha256"], "octets": int(row["octets"])}
         seconds_of(found["made_at"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AgentError("bad-index", path="manifest.json", reason=error) from None

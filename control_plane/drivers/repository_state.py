@@ -13,6 +13,7 @@ import json
 import os
 import re
 import time
+from calendar import timegm
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 RINGS = ("0", "1", "2", "3", "4")
 ID = re.compile(r"[ps]\d{8}-\d{6}\Z")
+STAMP = "%Y%m%d-%H%M%S"
 LETTER = {"patches": "p", "signatures": "s"}
 Tell = Callable[[int, int, str], None]
 """Progress: octets done, octets in all, what is being worked on."""
@@ -89,11 +91,11 @@ class Layout:
 
     def new_id(self, what: str) -> str:
         """A time-based id later than all others of its kind, also when the clock went back."""
-        last = next((r["id"] for r in self.all_records(what)), "")
         seconds = int(time.time())
-        while (made := LETTER[what] + time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))) <= last:
-            seconds += 1
-        return made
+        last = next((record["id"] for record in self.all_records(what)), None)
+        if last is not None:
+            seconds = max(seconds, timegm(time.strptime(last[1:], STAMP)) + 1)
+        return LETTER[what] + time.strftime(STAMP, time.gmtime(seconds))
 
     def history(self) -> dict[str, dict[str, list[str]]]:
         """Kind → ring → what it had, the newest last."""

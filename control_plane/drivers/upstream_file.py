@@ -31,7 +31,7 @@ def read_upstream(estate: Path) -> UpstreamDocument | None:
             [
                 Problem(
                     f"upstream-{fault['type']}",
-                    t("{reason}", reason=fault["msg"]),
+                    t("{reason}", reason=fault["msg"].removeprefix("Value error, ")),
                     t("Mend the file, then run gasp bringup again."),
                     str(path),
                     field=".".join(str(step) for step in fault["loc"]) or None,

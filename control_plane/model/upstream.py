@@ -57,7 +57,7 @@ class UpstreamDocument(Document):
             raise ValueError("two sources have the same name")
         wanted = {source.key for source in (*self.packages, self.signatures) if source is not None}
         if lacking := wanted - set(self.keys):
-            raise ValueError(f"no key file {', '.join(sorted(lacking))}.asc")
+            raise ValueError(f"key files are missing: {', '.join(f'{name}.asc' for name in sorted(lacking))}")
         return self
 
     @property

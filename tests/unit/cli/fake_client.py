@@ -442,6 +442,54 @@ ANSWERS: dict[str, Any] = {
         for name, value in {"state": "/var/lib/gasp", "lab": "lab", "estate": "/srv/tenants/qingdao"}.items()
     },
 }
+SNAPSHOT = {
+    "id": "p20261128-174819",
+    "kind": "patches",
+    "made_at": AT,
+    "source": "lab",
+    "content": 3,
+    "octets": 1952,
+    "rings": [0, 1],
+}
+SYNCED = {
+    "kind": "patches",
+    "snapshot": "p20261128-174819",
+    "latest": "p20261128-174819",
+    "octets": 1952,
+    "advisories_changed": True,
+}
+ADVISORY = {
+    "id": "LAB-2026-1",
+    "package": "gasp-demo",
+    "fixed": "1.1",
+    "severity": "critical",
+    "published": "2026-11-20",
+    "known_exploited": True,
+    "automatable": True,
+    "total_control": True,
+    "cves": ["CVE-2026-10001"],
+}
+ANSWERS |= {
+    "snapshots.all": [SNAPSHOT, {**SNAPSHOT, "id": "s20261128-174822", "kind": "signatures", "rings": []}],
+    "snapshots.show": {
+        **SNAPSHOT,
+        "before_in": [2],
+        "signer": "606410D7B0506B0220ABE3C4350381841515A929",
+        "contents": [{"name": "gasp-demo", "architecture": "all", "version": "1.0"}],
+        "files": [],
+        "advisories": [ADVISORY],
+    },
+    "snapshots.estimate": [
+        {"kind": "patches", "content": 3, "fetch": 1952, "need": 6048, "free": 10**9, "reserve": 10**6, "total": 1952,
+         "first": True, "enough": True}
+    ],
+    "snapshots.sync": SYNCED,
+    "snapshots.take": [SYNCED],
+    "snapshots.publish": {
+        "snapshot": "p20261128-174819", "kind": "patches", "ring": 1, "before": "p20261127-174819", "changed": True,
+    },
+    "snapshots.prune": {"kind": "patches", "removed": ["p20261101-174819"], "kept": ["p20261128-174819"], "octets": 9},
+}  # fmt: skip
 ANSWERS["drift_keep"] = ANSWERS["drift_accept"] = ANSWERS["drift"]
 ANSWERS["rollback_release"] = ANSWERS["activate_release"]
 ANSWERS["import_tenants"] = {**ANSWERS["preview_import"], "import": 7}
@@ -585,6 +633,9 @@ class FakeClient:
         more = (
             "internet.change",
             "record.purge",
+            "snapshots.sync",
+            "snapshots.take",
+            "snapshots.publish",
             "record.hold",
             "record.lift",
             "record.add_to_register",
@@ -594,7 +645,10 @@ class FakeClient:
             "maintenance",
             "stop_run",
         )
-        return any(name.startswith(acts) or name in more or name in fake_machines.ACTS for name, _, _ in self.calls)
+        pruned = any(name == "snapshots.prune" and not how.get("dry_run") for name, _, how in self.calls)
+        return pruned or any(
+            name.startswith(acts) or name in more or name in fake_machines.ACTS for name, _, _ in self.calls
+        )
 
 
 def guarded_apply(target: str, *, confirm: str | None = None, on_event: Any = None, wait: float = 0) -> Json:
