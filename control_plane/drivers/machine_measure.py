@@ -1,7 +1,8 @@
 """Measures one machine: packages, lists, restarts, the package system's health, and what the engine really works with.
 
 Runs ON the machine as root, sent over SSH; nothing of it stays there. Changes nothing, but for the lists of packages,
-which it fetches when they are a day old. Standard library and python3-apt; of ours `host_state`, `machine_files`.
+which it fetches when they are a day old or the repository has others. Standard library and python3-apt; of ours
+`host_state` and `machine_files`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import importlib
 import json
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -36,6 +38,7 @@ PYTHON = "/usr/lib/python3/dist-packages"
 SOURCE = "/etc/apt/sources.list.d/gasp.sources"
 CLOCK_SECONDS = 300
 LISTS_REFRESH = 86400
+ASK_SECONDS = 2.0
 #: Below this many octets free nothing can be unpacked.
 FREE_OCTETS = 32 << 20
 PLACES = ("var/cache/apt/archives", "var/cache/apt", "var/lib/dpkg", "var/lib/apt/lists", "")
@@ -93,6 +96,23 @@ def valid_until(index: Path) -> float | None:
 
                 return email.utils.parsedate_to_datetime(line.partition(":")[2].strip()).timestamp()
     return None
+
+
+def newer_there(manifest: Mapping[str, Any], index: Path) -> bool:
+    """Whether the repository has another index for our suite than the machine; no when it does not say. One short
+    question: without it, a machine would look patched for as long as its lists are believed."""
+    server, _, path = str(manifest["attributes"]["uri"]).partition("://")[2].partition("/")
+    name, _, port = server.partition(":")
+    head = f"HEAD /{path}/dists/{manifest['attributes']['suite']}/InRelease HTTP/1.0\r\nHost: {server}\r\n\r\n"
+    try:
+        known = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(index.stat().st_mtime))
+        with socket.create_connection((name, int(port or 80)), ASK_SECONDS) as link:
+            link.sendall(head.encode())
+            lines = link.makefile("rb").read(4096).decode("latin-1").split("\r\n")
+    except (OSError, ValueError):
+        return False
+    there = next((x.partition(":")[2].strip() for x in lines if x.lower().startswith("last-modified:")), known)
+    return " 200 " in lines[0] + " " and there != known
 
 
 def refresh_lists(machine: Machine, suite: str) -> tuple[str | None, str]:
@@ -169,14 +189,16 @@ class Measuring:
             self.faults["source-missing"] = SOURCE
         at = self._fetched(suite)
         refreshed = False
+        index = lists_file(self.manifest, self.machine)
         due = at is None or not -CLOCK_SECONDS < time.time() - at < LISTS_REFRESH
+        due = due or newer_there(self.manifest, index)
         if due and self.request.get("refresh", True) and not self.faults.keys() & {"dpkg-locked", "source-missing"}:
             fault, words = refresh_lists(self.machine, suite)
             refreshed = fault is None
             if fault is not None:
                 self.faults.setdefault(fault, words)
             at = self._fetched(suite)
-        until = valid_until(lists_file(self.manifest, self.machine))
+        until = valid_until(index)
         if until is not None and until < self.now:
             self.faults.setdefault("release-expired", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until)))
         return at, refreshed
