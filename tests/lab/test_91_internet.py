@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import Centre
 from tests.waiting import wait_until
@@ -28,9 +30,9 @@ def outside(hosts: dict[str, dict[str, Any]]) -> str:
     return f"http://{hosts['citizen']['ipv4']}/"
 
 
-@pytest.fixture(autouse=True)
-def _as_before(centre: Centre) -> Iterator[None]:
-    """Every test leaves the wishes as they were."""
+@pytest.fixture
+def as_before(centre: Centre) -> Iterator[None]:
+    """For tests that change wishes: they are as they were afterwards, also when the test failed."""
     yield
     for code in ("fgw", "gaj"):
         shown = centre.json("internet", "show", code)
@@ -38,7 +40,6 @@ def _as_before(centre: Centre) -> Iterator[None]:
         options = [word for host in own for word in ("--remove", host)]
         if options or not shown["enabled"]:
             centre.run("internet", "set", code, "--on", *options, "--yes")
-    centre.apply()
 
 
 def path(centre: Centre, code: str, url: str, reachable: bool) -> dict[str, Any]:
@@ -103,6 +104,7 @@ def test_what_cannot_be_asked_is_refused(centre: Centre, argv: tuple[str, ...]) 
     assert b"Next:" in done.stderr
 
 
+@pytest.mark.usefixtures("as_before")
 def test_a_host_is_blocked_and_opened_again(centre: Centre, outside: str, hosts: dict[str, dict[str, Any]]) -> None:
     host = hosts["citizen"]["ipv4"]
     done = centre.json("internet", "set", "fgw", "--block", host, "--block", "游戏.example.test",
@@ -123,6 +125,7 @@ def test_a_host_is_blocked_and_opened_again(centre: Centre, outside: str, hosts:
     assert centre.plan()["changes"] == []
 
 
+@pytest.mark.usefixtures("as_before")
 def test_off_is_off_at_once_and_on_again(centre: Centre, outside: str) -> None:
     centre.run("internet", "set", "gaj", "--off", "--yes")
     answer = path(centre, "gaj", outside, False)
@@ -158,16 +161,12 @@ def test_two_tenants_meet_when_both_agreed(
         centre.run("tenants", "export", str(folder / "all"))
         for code in ("fgw", "gaj"):
             file = folder / "all" / f"{code}.yaml"
-            import yaml
-
             document = yaml.safe_load(file.read_text("utf-8"))
             spec = next(s for s in document["subscriptions"] if s["offering"] == "internet")["spec"]
             spec["peers"] = [other for own, other in peers if own == code]
             file.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
             centre.run("tenants", "import", str(file), "--yes")
             file.unlink()
-        import shutil
-
         shutil.rmtree(folder / "all")
         centre.apply()
 
