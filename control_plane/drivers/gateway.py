@@ -25,8 +25,8 @@ from control_plane.model.text import Text, t
 
 LOOK_MODULES = ("host_state", "gateway_render", "gateway_state", "gateway_look", "gateway_agent")
 MODULES = (
-    *("host_state", "host_check", "host_journal", "gateway_render", "gateway_state", "gateway_look", "gateway_apply"),
-    "gateway_agent",
+    *("host_state", "host_check", "host_journal", "gateway_render", "gateway_state", "gateway_look"),
+    *("gateway_batch", "gateway_apply", "gateway_agent"),
 )
 """The agent, in the order of its imports; a look is sent the first few only."""
 PROGRAM = ("/usr/bin/python3", "-I", "/usr/local/lib/gasp/gateway.py")

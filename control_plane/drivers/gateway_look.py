@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from control_plane.drivers.gateway_render import MARKED
 from control_plane.drivers.gateway_state import (
     NETWORK,
     SHARED,
@@ -93,7 +94,7 @@ def _foreign(
             if name not in own and code not in networks:
                 note("gateway.rules", f"{word} {name}", f"gateway:{code}/network" if code else "")
     keys = {entry["attributes"]["interface"] for entry in networks.values()}
-    keys |= {str(0x10000 | entry["number"]) for entry in networks.values()}
+    keys |= {str(MARKED | entry["number"]) for entry in networks.values()}
     for name in SHARED:
         for key in table.keyed(name).keys() - keys:
             note("gateway.rules", f"element {key} of {name}")

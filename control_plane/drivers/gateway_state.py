@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from control_plane.drivers.gateway_render import SLOW, NetworkRules, ProxyRules, pairs
+from control_plane.drivers.gateway_render import MARKED, SLOW, NetworkRules, ProxyRules, pairs
 from control_plane.drivers.host_state import AgentError, Layout, load_json, state_of
 
 VERSION = 1
@@ -108,7 +108,7 @@ class Table:
         found |= {f"set {name}": kind for name, kind in self.sets.items() if name.startswith(top)}
         found |= {f"counter {name}": "" for name in self.counters if name.startswith(top)}
         for name in SHARED:
-            key = str(0x10000 | number) if name == "proxied" else interface
+            key = str(MARKED | number) if name == "proxied" else interface
             element = self.keyed(name).get(key)
             if element is not None:
                 found[f"element {name}"] = element

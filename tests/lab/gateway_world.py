@@ -17,21 +17,22 @@ PART = "gateway:gateway"
 MEGA = 1_000_000
 
 
-def made_driver(centre: Centre) -> Driver:
-    """The gateway's driver as `wiring` makes it for this centre."""
+def made_driver(centre: Centre) -> tuple[Driver, Any]:
+    """The gateway's driver as `wiring` makes it for this centre, and the runner of commands on hosts."""
     os.environ.update({name: value for name, value in centre.env.items() if name.startswith("GASP_")})
     from control_plane import wiring
 
     for name in ("settings", "address_plan", "store", "topology", "authority", "lab", "runner", "releases", "drivers"):
         getattr(wiring, name).cache_clear()
-    return next(driver for driver in wiring.drivers() if PART in driver.parts())
+    return next(driver for driver in wiring.drivers() if PART in driver.parts()), wiring.runner()
 
 
 class Gateway:
     """Policies by tenant, and the driver that makes them real. What it last wrote it remembers as the store would."""
 
     def __init__(self, centre: Centre) -> None:
-        self.centre, self.driver = centre, made_driver(centre)
+        self.centre = centre
+        self.driver, self.runner = made_driver(centre)
         rows = centre.json("lab", "status")["hosts"]
         self.hosts = {row["name"]: row for row in rows}
         self.policies: dict[str, Resource] = {}
@@ -116,9 +117,24 @@ class Gateway:
         left = self.plan()
         assert not left.changes, [(c.id, c.reason, c.before) for c in left.changes]
 
+    def shell(self, host: str, script: str, check: bool = True) -> str:
+        """A shell script on a host, over the connection that is kept."""
+        done = self.runner.run(host, ["sh", "-ec", script], b"", 120)
+        assert not check or done.rc == 0, (host, script, done)
+        return str(done.stdout.decode())
+
+    def on(self, script: str, check: bool = True) -> str:
+        """A shell script on the gateway."""
+        return self.shell("gateway", script, check)
+
+    def fetch(self, host: str, url: str, *options: str) -> str:
+        """Status that curl on a host gets for a URL (000: no connection)."""
+        told = ["-s", "-g", "-o", "/dev/null", "-w", "%{http_code}", "-m", "20", *options, url]
+        return str(self.runner.run(host, ["curl", *told], b"", 60).stdout.decode())
+
     def proxied(self, code: str, url: str, *options: str) -> str:
         """Status that a tenant's workstation gets for a URL through the proxy."""
-        return self.centre.fetch(code, url, "-x", self.proxy_url(code), *options)
+        return self.fetch(code, url, "-x", self.proxy_url(code), *options)
 
     def proxy_url(self, code: str, version: int = 4) -> str:
         """The proxy as a tenant reaches it: the gateway's address in its own network."""
@@ -130,10 +146,6 @@ class Gateway:
     def usage(self) -> Mapping[str, Any]:
         """Volumes as the gateway counts them."""
         return self.driver.usage("gateway")  # type: ignore[attr-defined, no-any-return]
-
-    def on(self, script: str, check: bool = True) -> str:
-        """A shell script on the gateway."""
-        return self.centre.shell("gateway", script, check=check)
 
 
 def rule(id_: str, action: str, hosts: Sequence[str] = (), category: str | None = None, **more: Any) -> dict[str, Any]:

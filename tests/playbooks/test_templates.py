@@ -170,9 +170,11 @@ def test_firewall_loads_and_loads_again(tmp_path: Path, estate: dict[str, Any], 
         [
             ("filter", "prerouting"),
             ("nat", "prerouting"),
+            ("nat", "output"),
             ("nat", "postrouting"),
             ("filter", "input"),
             ("filter", "forward"),
+            ("filter", "output"),
         ]
     )
 

@@ -4,8 +4,9 @@ Managed by GASP (playbooks/roles/gateway); standard library only. Reads what the
 (`policy.json`, `tenants/*.nft`, `peers.nft`) and works without the control plane. Must not change a tenant's rules:
 it owns the set `throttled`, the elements of the tenants' sets of names, the queues, and its own state.
 
-Commands: restore (counters, before the rules), load (tenants' rules and queues, after the table), shape (queues and
-classes), save (counters once), meter (the service), resolve (names once), usage (JSON on standard output).
+Commands: restore (counters, before the rules), load (tenants' rules and queues, after the table), base (remember the
+table's own rules), shape (queues and classes), save (counters once), meter (the service), resolve (names once), usage
+(JSON on standard output).
 """
 
 from __future__ import annotations
@@ -179,6 +180,16 @@ def load() -> None:
     resolve(remembered=True)
 
 
+def base() -> None:
+    """Remember the table's own rules as they are now, so that a look tells what others add to them."""
+    listed = json.loads(run("nft", "-j", "list", "table", *TABLE.split()).stdout)["nftables"]
+    chains: dict[str, list[str]] = {i["chain"]["name"]: [] for i in listed if "chain" in i}
+    for rule in (item["rule"] for item in listed if "rule" in item):
+        chains[rule["chain"]].append(json.dumps([rule["expr"], rule.get("comment")], sort_keys=True))
+    own = {name: rules for name, rules in chains.items() if not name.startswith("t/")}
+    write(LIB / "base.json", json.dumps(own, separators=(",", ":")))
+
+
 def shape(arguments: list[str]) -> None:
     """Queues of all interfaces where they are missing, and the classes of the tenants named (all when none is).
 
@@ -314,7 +325,8 @@ def main(argv: list[str]) -> int:
     if command == "shape":
         shape(arguments)
         return 0
-    plain = {"restore": restore, "load": load, "save": sample, "meter": meter, "resolve": resolve, "usage": usage}
+    plain = {"restore": restore, "load": load, "base": base, "save": sample}
+    plain |= {"meter": meter, "resolve": resolve, "usage": usage}
     plain[command]()
     return 0
 
