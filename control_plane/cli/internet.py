@@ -48,7 +48,13 @@ internet = Group(
     examples=(
         ("gasp internet list", t("who has access and how much is used")),
         ("gasp internet test fgw https://www.example.test/", t("open an address from a department's network")),
+        (
+            "gasp internet log --case Q-2026-118 --reason 'police query' --from 2026-11-24T09:00 --to 2026-11-24T09:10"
+            " --nat-address 198.51.100.254 --nat-port 40112",
+            t("who had this address and port outside"),
+        ),
     ),
+    lazy={"log": ("internet_log", t("Ask the access record, for a case."))},
 )
 tenant_argument = argument("tenant", help=t("Code of the tenant."))
 

@@ -281,6 +281,24 @@ def ping(probe: Probe, options: dict[str, Any]) -> Result:
     return passed((time.monotonic() - started) / max(1, len(probe["spec"]["addresses"])), "echo")
 
 
+def engine(probe: Probe, options: dict[str, Any]) -> Result:
+    """The antivirus engine runs and answers. A dead one is not asked: its socket would start it."""
+    unit = "clamav-daemon.service"
+    if shutil.which("systemctl") and run(["systemctl", "is-active", "--quiet", unit], "", 10)[0]:
+        return failed("no-engine", reason=f"{unit} is not active")
+    started = time.monotonic()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.settimeout(CONNECT_SECONDS)
+            link.connect(probe["spec"]["socket"])
+            link.sendall(b"zPING\0")
+            if link.recv(100).startswith(b"PONG"):
+                return passed(time.monotonic() - started, "engine")
+    except OSError as error:
+        return failed("no-engine", reason=error.strerror or error)
+    return failed("no-engine", reason="no PONG")
+
+
 def unreachable(probe: Probe, options: dict[str, Any]) -> Result:
     """No packet reaches the addresses: whatever answers for them is a router that says no. A host that is off cannot
     be told from one that is hidden by a router that keeps silent; one that refuses by itself was reached."""
@@ -300,6 +318,7 @@ SINGLE: dict[str, Callable[[Probe, dict[str, Any]], Result]] = {
     "directory": directory,
     "ping": ping,
     "unreachable": unreachable,
+    "engine": engine,
 }
 
 

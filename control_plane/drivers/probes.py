@@ -135,6 +135,8 @@ _SENTENCES: Mapping[str, Text] = {
     "directory": t("The directory answers."),
     "no-echo": t("{address} does not answer."),
     "echo": t("Every address answers."),
+    "engine": t("The engine answers."),
+    "no-engine": t("The engine does not answer: {reason}."),
     "no-tool": t("The vantage point has no {tool}."),
     "no-answer-of-tool": t("{tool} gave no result."),
     "unknown-kind": t("This version cannot measure “{kind}”."),

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from control_plane.model.client_internet import InternetClient
+    from control_plane.model.client_snapshots import SnapshotsClient
+
+from control_plane.model.client_machines import MachinesClient
+from control_plane.model.client_record import RecordClient
 
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
@@ -20,6 +24,16 @@ OnEvent = Callable[[Json], None]
 
 class Client(Protocol):
     """Operations of the control plane, one method a verb."""
+
+    @property
+    def machines(self) -> MachinesClient:
+        """Machines of tenants: inventory, measuring, antivirus."""
+        ...
+
+    @property
+    def record(self) -> RecordClient:
+        """The access record."""
+        ...
 
     # plans and runs -------------------------------------------------------------------------------
     def plan(self, scope: str = "estate") -> Json:
@@ -110,7 +124,7 @@ class Client(Protocol):
         ...
 
     def hosts(self) -> list[Json]:
-        """[{name, role, zone, tenant, ipv4, ipv6, state}]."""
+        """Hosts and machines; see `MachinesClient.rows`."""
         ...
 
     def accounts(self, tenant: str | None = None) -> list[Json]:
@@ -185,6 +199,12 @@ class Client(Protocol):
 
     def maintenance(self, site: str, on: bool, *, on_event: OnEvent | None = None) -> Json:
         """Answer with a maintenance page (503), or stop doing so."""
+        ...
+
+    # patches and signatures -----------------------------------------------------------------------
+    @property
+    def snapshots(self) -> SnapshotsClient:
+        """Snapshots of packages and sets of signatures."""
         ...
 
     # services -------------------------------------------------------------------------------------

@@ -94,6 +94,7 @@ class Catalogue:
             tenants=tenants,
             allocations=self.store.estate.allocations(),
             ttl=self._ttl,
+            machines=self.store.machines.all(),
             specs={row.id: row.spec for row in subscriptions or self.store.estate.subscriptions()},
         )
 

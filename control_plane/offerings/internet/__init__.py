@@ -16,6 +16,7 @@ OFFERING = Offering(
     status="operated",
     title=t("Internet access"),
     folder=Path(__file__).parent,
+    systems=("gateway",),
     spec=InternetAccess,
     tiers=TIERS,
     check=check,

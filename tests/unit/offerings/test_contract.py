@@ -75,12 +75,11 @@ def apply(driver: FakeDriver, made: Plan) -> None:
 
 
 def test_the_catalogue_holds_the_offerings_of_this_stage() -> None:
-    assert [o.id for o in OPERATED] == ["directory", "internet", "intranet", "public_site"]
+    assert [o.id for o in OPERATED] == ["directory", "internet", "intranet", "public_site", "security"]
     assert sorted(o.id for o in OFFERINGS.values() if o.status == "declared") == [
         "approval",
         "disclosure",
         "mailbox",
-        "security",
     ]
 
 
@@ -97,6 +96,12 @@ def test_costs_and_help_are_there(offering: Offering) -> None:
     assert "## 中文" in text
     assert "## English" in text
     assert str(offering.title)
+
+
+@pytest.mark.parametrize("offering", OPERATED, ids=lambda o: o.id)
+def test_it_names_every_system_that_its_resources_are_in(offering: Offering) -> None:
+    assert offering.systems
+    assert {r.system for r in desired(offering, *world_for(offering))} <= set(offering.systems)
 
 
 @pytest.mark.parametrize("offering", OPERATED, ids=lambda o: o.id)
