@@ -13,6 +13,7 @@ import html
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -96,13 +97,26 @@ def lines_backwards(path: Path, most: int = MOST_OCTETS) -> Iterator[bytes]:
         return
 
 
-def refusals(log: Path, client: Address) -> list[Refusal]:
+def addresses_of(client: Address) -> frozenset[Address]:
+    """The addresses of the machine that has this one: a browser may ask the proxy by IPv4 and this page by IPv6. The
+    gateway is every network's router, so its neighbours tell; without an entry it is the one address."""
+    try:
+        done = subprocess.run(["ip", "-j", "neigh", "show"], capture_output=True, timeout=3, check=True)
+        rows = [(row["dev"], row["lladdr"], plain(row["dst"])) for row in json.loads(done.stdout) if "lladdr" in row]
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        print(f"neighbours not read: {error}", file=sys.stderr)
+        rows = []
+    cards = {(dev, card) for dev, card, address in rows if address == client}
+    return frozenset([client, *(address for dev, card, address in rows if (dev, card) in cards)])
+
+
+def refusals(log: Path, machine: frozenset[Address]) -> list[Refusal]:
     """The last refusals of one machine by host and rule, newest first; the log before its last rotation is read too."""
     found: dict[tuple[str, str, bool], Refusal] = {}
     seen = 0
     for path in (log, log.with_name(log.name + ".1")):
         for line in lines_backwards(path):
-            one = _refusal(line.decode("utf-8", "replace").split("\t"), client)
+            one = _refusal(line.decode("utf-8", "replace").split("\t"), machine)
             if one is None:
                 continue
             key = (one.host, one.rule, one.encrypted)
@@ -116,11 +130,11 @@ def refusals(log: Path, client: Address) -> list[Refusal]:
     return list(found.values())
 
 
-def _refusal(row: list[str], client: Address) -> Refusal | None:
+def _refusal(row: list[str], machine: frozenset[Address]) -> Refusal | None:
     if len(row) != COLUMNS or not row[10].startswith("TCP_DENIED") or row[13] in ("", "-"):
         return None
     try:
-        if plain(row[1]) != client:
+        if plain(row[1]) not in machine:
             return None
         at = datetime.fromtimestamp(float(row[0]), UTC)
     except ValueError:
@@ -307,11 +321,20 @@ def article(refusal: Refusal, policy: Policy | None) -> str:
     kind = "HTTPS" if refusal.encrypted else "HTTP"
     times = f' · {refusal.count} 次 <span lang="en">times</span>' if refusal.count > 1 else ""
     return (
-        f"<article><h3>{html.escape(refusal.host)}</h3>"
+        f"<article><h3>{html.escape(readable(refusal.host))}</h3>"
         f'<time datetime="{local.isoformat(timespec="seconds")}">{local:%Y-%m-%d %H:%M:%S}</time>'
         f'<span class="kind"> · {kind}{times}</span>'
         f'<div class="reason">{both(*said.reason)}</div><dl>{facts}</dl></article>'
     )
+
+
+def readable(host: str) -> str:
+    """A Chinese name as it is typed, with what the proxy saw behind it."""
+    try:
+        shown = host.encode("ascii").decode("idna") if "xn--" in host else host
+    except UnicodeError:
+        return host
+    return host if shown == host or not shown.isprintable() else f"{shown} ({host})"
 
 
 def _pair(zh: str, en: str) -> str:
@@ -377,7 +400,7 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 self.answer(200, "application/x-ns-proxy-autoconfig", policy["pac"].encode())
         elif path in ("/", "/refusals.json"):
-            found = refusals(self.proxy_log, client)
+            found = refusals(self.proxy_log, addresses_of(client))
             if path == "/":
                 self.answer(200, "text/html; charset=utf-8", page(client, policy, found))
             else:
