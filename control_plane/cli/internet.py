@@ -46,7 +46,6 @@ internet = Group(
     name="internet",
     sentence=t("Internet access of tenants: use, rules, the real path of an address, hand-over."),
     examples=(
-        ("gasp internet list", t("who has access and how much is used")),
         ("gasp internet test fgw https://www.example.test/", t("open an address from a department's network")),
         (
             "gasp internet log --case Q-118 --reason police --from 2026-11-24T09:00 --to 2026-11-24T09:10"

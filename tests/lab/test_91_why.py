@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,3 +83,13 @@ def test_another_machine_is_told_nothing_of_it(centre: Centre, seen: dict[str, d
     assert "为什么打不开" in text
     assert "casino.test" not in text
     assert "市财政局" in text
+
+
+def test_one_machine_is_one_machine_by_ipv4_and_ipv6(centre: Centre) -> None:
+    """A browser may have asked the proxy by the one and asks the page by the other."""
+    proxy = "http://gateway.core.qingdao.test:3128"
+    centre.fetch("jyj", "http://four.casino.test/", "-4", "-x", proxy)
+    centre.fetch("jyj", "http://six.casino.test/", "-6", "-x", proxy)
+    for family in ("-4", "-6"):
+        told = json.loads(centre.on("jyj", "curl", "-s", "-m", "10", family, f"{WHY}refusals.json"))
+        assert [row["host"] for row in told["refusals"][:2]] == ["six.casino.test", "four.casino.test"]

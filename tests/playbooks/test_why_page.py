@@ -114,6 +114,22 @@ def test_a_machine_sees_its_own_refusals_newest_first(page: Page) -> None:
     assert [r["host"] for r in page.refused("127.0.0.2")] == ["secret.test"]
 
 
+def test_a_chinese_name_is_shown_as_it_is_typed(page: Page) -> None:
+    page.log.write_text(line("127.0.0.1", "http://xn--unup4y.example.test/", "fgw-10"), "utf-8")
+    assert "游戏.example.test (xn--unup4y.example.test)" in page.get()[1]
+
+
+def test_the_same_again_and_again_is_told_once(page: Page) -> None:
+    rows = [line("127.0.0.1", f"http://ads.test/{n}", "fgw-10", at=n) for n in range(30)]
+    page.log.write_text(line("127.0.0.1", "http://first.test/", "fgw-10") + "".join(rows), "utf-8")
+    assert [(r["host"], r["count"]) for r in page.refused()] == [("ads.test", 30), ("first.test", 1)]
+    text = page.get()[1]
+    assert text.count("<article>") == 2
+    assert "30 次" in text
+    page.log.write_text("".join(line("127.0.0.1", f"http://h{n}.test/", "fgw-10") for n in range(40)), "utf-8")
+    assert [r["host"] for r in page.refused()] == [f"h{n}.test" for n in range(39, 19, -1)]
+
+
 @pytest.mark.parametrize(
     "url",
     ["http://a.test/<script>alert(1)</script>", "http://<script>alert(1)</script>/", "http://[::1", "%3Cscript%3E",

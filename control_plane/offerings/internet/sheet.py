@@ -22,7 +22,7 @@ from control_plane.offerings.internet.resources import agreed_peers, exception_c
 from control_plane.offerings.internet.rules import check_host
 
 #: More would not fit on the page.
-MOST_RULES, MOST_DIRECT = 6, 4
+MOST_RULES, MOST_DIRECT = 5, 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from control_plane.model.errors import Problem, ProblemError
+from control_plane.model.client_internet import Wish
+from control_plane.model.errors import Invalid, Problem, ProblemError
 from control_plane.model.internet import NetworkPolicy, ProxyPolicy
 from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.model.tenant import Contact
 from control_plane.offerings.internet import OFFERING
+from control_plane.offerings.internet.described import changed
 from control_plane.offerings.internet.entries import fold, parse, read_list
 from control_plane.offerings.internet.form import InternetAccess
 from control_plane.offerings.internet.probes import probes
 from control_plane.offerings.internet.resources import check, desired, network_policy, proxy_policy
 from control_plane.offerings.internet.rules import check_host, verdict
+from control_plane.offerings.internet.sheet import as_html, as_text, facts
 from control_plane.workflow.import_problems import problems_of
 from tests.unit.offerings.estates import estate, reference_estate, reference_subscriptions, subscription, tenant
 
@@ -322,3 +325,47 @@ def test_the_reference_estate_has_82_of_them() -> None:
     resources = [r for view in views for r in desired(view, centre)]
     assert len({r.id for r in resources}) == 2 * 82
     assert all(not check(view, centre) for view in views)
+
+
+def test_a_wish_adds_and_removes_entries_of_rules() -> None:
+    spec = {"rules": [rule(10, hosts=["a.example.test", ".b.example.test"]), rule(25, category="video")]}
+    wish = Wish(False, ["游戏.example.test"], [], ["A.example.test"], "无关", "")
+    made = changed(spec, wish, "2026-12-01")
+    assert made["enabled"] is False
+    assert [(r["number"], r.get("hosts"), r.get("category")) for r in made["rules"]] == [
+        (10, [".b.example.test"], None),
+        (25, None, "video"),
+        (30, ["游戏.example.test"], None),
+    ]
+    assert made["rules"][-1]["reason"] == {"zh": "无关", "en": "无关"}
+    assert made["rules"][-1]["since"] == "2026-12-01"
+    InternetAccess.model_validate(made)
+    assert spec["rules"][0]["hosts"] == ["a.example.test", ".b.example.test"]
+    assert [r["number"] for r in changed(spec, Wish(remove=["a.example.test", ".b.example.test"]), "x")["rules"]] == [
+        25
+    ]
+    with pytest.raises(Invalid) as caught:
+        changed(spec, Wish(block=["good.test.test", "-n"], allow=["a b"], remove=["nowhere.example.test"]), "x")
+    assert [p.field for p in caught.value.problems] == ["block[1]", "allow[0]"]
+    with pytest.raises(Invalid) as caught:
+        changed(spec, Wish(remove=["nowhere.example.test"]), "x")
+    assert codes(list(caught.value.problems)) == ["not-listed"]
+
+
+def test_the_sheet_is_one_page_and_holds_what_was_typed_as_text() -> None:
+    weasyprint = pytest.importorskip("weasyprint")
+    reason = {"zh": "<b>原因</b>", "en": "<script>alert(1)</script>"}
+    many = [rule(n, hosts=[f"h{n}.example.test"], reason=reason) for n in range(1, 40)]
+    direct = [{"to": [f"d{n}.example.test"], "ports": "443"} for n in range(20)]
+    view, centre = world({"rules": many, "direct": direct, "peers": ["gaj"], "contact": {"name": "信息科"}})
+    people = tuple(Contact(name=f"张{n}", phone="0532-5550-0001", email=f"z{n}@example.test") for n in range(6))
+    view = replace(view, tenant=replace(FGW, contacts=people))
+    page = as_html(facts(view, centre, "2026-12-01"))
+    assert "<script" not in page
+    assert "&lt;b&gt;" in page
+    assert "34 more" in page
+    assert "http-equiv" not in page and "src=" not in page and "url(" not in page
+    assert len(weasyprint.HTML(string=page).render().pages) == 1
+    text = as_text(facts(view, centre, "2026-12-01"))
+    assert "gateway.core.qingdao.test:3128" in text
+    assert "待对方同意" in text

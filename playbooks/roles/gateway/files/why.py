@@ -13,12 +13,13 @@ import html
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +29,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 CENTRE_TIME = timezone(timedelta(hours=8))
-MOST_REFUSALS = 20
+#: What is shown: this many hosts, of the newest so many refusals.
+MOST_HOSTS, MOST_REFUSALS = 20, 500
 #: How much of the log is searched, newest first; a busy centre writes this in some minutes.
 MOST_OCTETS = 16 * 2**20
 CHUNK = 2**18
@@ -59,12 +61,14 @@ Policy = Mapping[str, Any]
 # what happened -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Refusal:
-    """One request that was refused. `rule` is the id that the proxy noted."""
+    """Requests for one host that one rule refused, `count` of them, the newest at `at`. `rule` is the id that the proxy
+    noted."""
 
     at: datetime
     host: str
-    method: str
+    encrypted: bool
     rule: str
+    count: int = 1
 
 
 def plain(address: str) -> Address:
@@ -93,30 +97,49 @@ def lines_backwards(path: Path, most: int = MOST_OCTETS) -> Iterator[bytes]:
         return
 
 
-def refusals(log: Path, client: Address, most: int = MOST_REFUSALS) -> list[Refusal]:
-    """The last refusals of one machine, newest first; the log before its last rotation is read too."""
-    found: list[Refusal] = []
+def addresses_of(client: Address) -> frozenset[Address]:
+    """The addresses of the machine that has this one: a browser may ask the proxy by IPv4 and this page by IPv6. The
+    gateway is every network's router, so its neighbours tell; without an entry it is the one address."""
+    try:
+        done = subprocess.run(["ip", "-j", "neigh", "show"], capture_output=True, timeout=3, check=True)
+        rows = [(row["dev"], row["lladdr"], plain(row["dst"])) for row in json.loads(done.stdout) if "lladdr" in row]
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        print(f"neighbours not read: {error}", file=sys.stderr)
+        rows = []
+    cards = {(dev, card) for dev, card, address in rows if address == client}
+    return frozenset([client, *(address for dev, card, address in rows if (dev, card) in cards)])
+
+
+def refusals(log: Path, machine: frozenset[Address]) -> list[Refusal]:
+    """The last refusals of one machine by host and rule, newest first; the log before its last rotation is read too."""
+    found: dict[tuple[str, str, bool], Refusal] = {}
+    seen = 0
     for path in (log, log.with_name(log.name + ".1")):
         for line in lines_backwards(path):
-            row = line.decode("utf-8", "replace").split("\t")
-            refusal = _refusal(row, client)
-            if refusal is not None:
-                found.append(refusal)
-                if len(found) == most:
-                    return found
-    return found
+            one = _refusal(line.decode("utf-8", "replace").split("\t"), machine)
+            if one is None:
+                continue
+            key = (one.host, one.rule, one.encrypted)
+            if key not in found and len(found) == MOST_HOSTS:
+                return list(found.values())
+            before = found.get(key)
+            found[key] = replace(before, count=before.count + 1) if before else one
+            seen += 1
+            if seen == MOST_REFUSALS:
+                return list(found.values())
+    return list(found.values())
 
 
-def _refusal(row: list[str], client: Address) -> Refusal | None:
+def _refusal(row: list[str], machine: frozenset[Address]) -> Refusal | None:
     if len(row) != COLUMNS or not row[10].startswith("TCP_DENIED") or row[13] in ("", "-"):
         return None
     try:
-        if plain(row[1]) != client:
+        if plain(row[1]) not in machine:
             return None
         at = datetime.fromtimestamp(float(row[0]), UTC)
     except ValueError:
         return None
-    return Refusal(at, host_of(row[7], unquote(row[8])), row[7], unquote(row[13]))
+    return Refusal(at, host_of(row[7], unquote(row[8])), row[7] == "CONNECT", unquote(row[13]))
 
 
 def host_of(method: str, url: str) -> str:
@@ -224,7 +247,7 @@ h1{font-size:1.6rem;line-height:1.3;margin:0}h2{font-size:1.2rem;margin:2rem 0 .
 .facts{margin:.75rem 0 0;color:var(--soft)}.facts b{color:var(--ink)}
 article{background:var(--card);border:1px solid var(--line);border-left:.3rem solid var(--stop);border-radius:.4rem;
 padding:1rem 1.25rem;margin:0 0 1rem}
-article h3{margin:0;font-size:1.15rem;overflow-wrap:anywhere}article time{color:var(--soft);font-size:.9rem}
+article h3{margin:0;font-size:1.15rem;overflow-wrap:anywhere}article time,.kind{color:var(--soft);font-size:.9rem}
 .reason{margin:.6rem 0;padding:.6rem .8rem;background:var(--stop-ground);border-radius:.3rem}
 .reason p{margin:0}.reason p:first-child{color:var(--stop);font-weight:600}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.25rem;margin:.5rem 0 0}
@@ -272,7 +295,7 @@ def page(client: Address, policy: Policy | None, found: list[Refusal]) -> bytes:
         f'<p class="facts">本机 <span lang="en">this machine</span> <b><code>{client}</code></b> · {where}</p>'
     )
     if found:
-        body = heading(f"最近 {len(found)} 次被拦截的访问", f"The last {len(found)} refusals")
+        body = heading("最近被拦截的访问", "What was refused lately")
         body += "".join(article(refusal, policy) for refusal in found)
     else:
         body = heading("没有被拦截的访问", "Nothing was refused")
@@ -295,12 +318,23 @@ def article(refusal: Refusal, policy: Policy | None) -> str:
         ("适用", "Applies to", _pair(*said.what)),
     ]
     facts = "".join(f'<dt>{zh} <span lang="en">{en}</span></dt><dd>{value}</dd>' for zh, en, value in rows if value)
-    kind = "HTTPS" if refusal.method == "CONNECT" else html.escape(refusal.method)
+    kind = "HTTPS" if refusal.encrypted else "HTTP"
+    times = f' · {refusal.count} 次 <span lang="en">times</span>' if refusal.count > 1 else ""
     return (
-        f"<article><h3>{html.escape(refusal.host)}</h3>"
-        f'<time datetime="{local.isoformat(timespec="seconds")}">{local:%Y-%m-%d %H:%M:%S} · {kind}</time>'
+        f"<article><h3>{html.escape(readable(refusal.host))}</h3>"
+        f'<time datetime="{local.isoformat(timespec="seconds")}">{local:%Y-%m-%d %H:%M:%S}</time>'
+        f'<span class="kind"> · {kind}{times}</span>'
         f'<div class="reason">{both(*said.reason)}</div><dl>{facts}</dl></article>'
     )
+
+
+def readable(host: str) -> str:
+    """A Chinese name as it is typed, with what the proxy saw behind it."""
+    try:
+        shown = host.encode("ascii").decode("idna") if "xn--" in host else host
+    except UnicodeError:
+        return host
+    return host if shown == host or not shown.isprintable() else f"{shown} ({host})"
 
 
 def _pair(zh: str, en: str) -> str:
@@ -328,7 +362,8 @@ def as_json(client: Address, policy: Policy | None, found: list[Refusal]) -> byt
         {
             "at": r.at.isoformat(),
             "host": r.host,
-            "method": r.method,
+            "encrypted": r.encrypted,
+            "count": r.count,
             "rule": r.rule,
             "owner": said.owner[1],
             "since": said.since,
@@ -365,7 +400,7 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 self.answer(200, "application/x-ns-proxy-autoconfig", policy["pac"].encode())
         elif path in ("/", "/refusals.json"):
-            found = refusals(self.proxy_log, client)
+            found = refusals(self.proxy_log, addresses_of(client))
             if path == "/":
                 self.answer(200, "text/html; charset=utf-8", page(client, policy, found))
             else:
