@@ -308,7 +308,7 @@ class Apply:
             self._emit("reload.done", reloads=1)
         self.faults.step("reload.done")
         for arguments in journal["ended"]:
-            tool(["conntrack", "-D", *arguments])
+            tool([*self.layout.conntrack, "-D", *arguments])
         self.faults.step("connections.cut")
         for path in journal["removed"]:
             self.layout.real(path).unlink(missing_ok=True)

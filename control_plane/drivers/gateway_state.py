@@ -36,6 +36,7 @@ class GatewayLayout(Layout):
             options.get("program", ["/usr/bin/python3", "-I", "/usr/local/lib/gasp/gateway.py"])
         )
         self.reload: list[str] = list(options.get("reload", ["systemctl", "reload-or-restart", "squid"]))
+        self.conntrack: list[str] = list(options.get("conntrack", ["conntrack"]))
         self.parse: list[str] = list(options.get("parse", ["/usr/sbin/squid", "-k", "parse", "-f"]))
 
 
