@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from control_plane.drivers.gateway_batch import Batch, Entry, Item, ended, ended_pairs, ip_in
+from control_plane.drivers.gateway_batch import Batch, Entry, Item, ended, ended_pairs
 from control_plane.drivers.gateway_render import LISTS
 from control_plane.drivers.gateway_state import (
     NETWORK,
@@ -175,19 +175,16 @@ class Apply:
                     raise AgentError("no-category", category)
         if item.network is None:
             return
-        if item.old is None and item.code in seen.table.codes():
+        if item.old is None and item.code in seen.table.by_code:
             raise AgentError("foreign", f"t/{item.code}")
         interface, site = item.network.interface, seen.site
         own = {"lo", site["management_interface"], site["core_interface"], site["internet_interface"]}
         if interface in own or interface not in site["tenant_interfaces"]:
             raise AgentError("management", interface)
-        rows = json.loads(answer(["ip", "-j", "address"]))
-        for row in rows:
-            for address in row.get("addr_info", ()):
-                lan = item.network.lan[0 if address["family"] == "inet" else 1]
-                inside = ip_in(address["local"], lan)
-                if inside and row["ifname"] != interface:
-                    raise AgentError("management", str(lan), row["ifname"])
+        for lan in item.network.lan:
+            others = seen.interfaces_in(lan) - {interface}
+            if others:
+                raise AgentError("management", str(lan), ", ".join(sorted(others)))
         if "iifname" not in "".join(seen.table.chains.get("input", [])[:1]):
             raise AgentError("management", "input")
 
