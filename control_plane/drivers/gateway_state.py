@@ -229,16 +229,29 @@ def wanted_pairs(manifest: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, st
 
 
 class Seen:
-    """Everything on the gateway at one moment."""
+    """The gateway at one moment; each thing is asked for when it is first needed, and once."""
 
     def __init__(self, layout: GatewayLayout, manifest: Mapping[str, Mapping[str, Any]]) -> None:
-        self.layout, self.site = layout, site_of(layout)
-        self.table = Table.read()
-        self.queues = Queues(self.site["internet_interface"], self.site["tenant_interfaces"])
-        self.pairs, self.pairs_now = wanted_pairs(manifest), self.table.pairs()
-        self.proxy_runs = self._proxy_runs()
+        self.layout, self.site, self._manifest = layout, site_of(layout), manifest
 
-    def _proxy_runs(self) -> bool:
+    @cached_property
+    def table(self) -> Table:
+        """What nft has. Raises AgentError."""
+        return Table.read()
+
+    @cached_property
+    def queues(self) -> Queues:
+        """What tc has. Raises AgentError."""
+        return Queues(self.site["internet_interface"], self.site["tenant_interfaces"])
+
+    @cached_property
+    def pairs(self) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+        """Interfaces that may open connections to each other: now, and as the manifest says."""
+        return self.table.pairs(), wanted_pairs(self._manifest)
+
+    @cached_property
+    def proxy_runs(self) -> bool:
+        """Whether Squid is there."""
         try:
             pid = int((self.layout.root / "run/squid.pid").read_text())
             return b"squid" in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -284,7 +297,7 @@ class Seen:
                 found[name] = "missing" if name not in live else "added" if name not in left else short(live[name])
         if entry["kind"] == NETWORK:
             interface = entry["attributes"]["interface"]
-            now, then = ({pair for pair in pairs_ if interface in pair} for pairs_ in (self.pairs_now, self.pairs))
+            now, then = ({pair for pair in pairs_ if interface in pair} for pairs_ in self.pairs)
             if now != then:
                 words = [f"{a} to {b}" for a, b in sorted(now ^ then)]
                 found["element peers"] = ", ".join(words)
