@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from control_plane.drivers.gateway_batch import Batch, Entry, Item, ended, ended_pairs, ip_in
+from control_plane.drivers.gateway_batch import Batch, Entry, Item, ended, ended_pairs
 from control_plane.drivers.gateway_render import LISTS
 from control_plane.drivers.gateway_state import (
     NETWORK,
@@ -88,7 +88,7 @@ class Apply:
         self.faults.step("changes.judged")
         self.layout.candidate.mkdir(mode=0o700, parents=True)
         try:
-            items = self._check_rules(items, manifest, seen.table)
+            items = self._check_rules(items, manifest, seen)
             items = self._check_proxy(items, manifest)
         finally:
             shutil.rmtree(self.layout.candidate, ignore_errors=True)
@@ -100,7 +100,7 @@ class Apply:
         self._write(self.layout.journal, json.dumps(journal, separators=(",", ":")), 0o600, "journal.temporary")
         sync(self.layout.home)
         self.faults.step("journal.written")
-        self._carry_out(journal)
+        self._carry_out(journal, seen.table if any(item.kind == NETWORK for item in items) else None)
         for item in items:
             self._outcome(item.id, "applied")
 
@@ -175,27 +175,24 @@ class Apply:
                     raise AgentError("no-category", category)
         if item.network is None:
             return
-        if item.old is None and item.code in seen.table.codes():
+        if item.old is None and item.code in seen.table.by_code:
             raise AgentError("foreign", f"t/{item.code}")
         interface, site = item.network.interface, seen.site
         own = {"lo", site["management_interface"], site["core_interface"], site["internet_interface"]}
         if interface in own or interface not in site["tenant_interfaces"]:
             raise AgentError("management", interface)
-        rows = json.loads(answer(["ip", "-j", "address"]))
-        for row in rows:
-            for address in row.get("addr_info", ()):
-                lan = item.network.lan[0 if address["family"] == "inet" else 1]
-                inside = ip_in(address["local"], lan)
-                if inside and row["ifname"] != interface:
-                    raise AgentError("management", str(lan), row["ifname"])
+        for lan in item.network.lan:
+            others = seen.interfaces_in(lan) - {interface}
+            if others:
+                raise AgentError("management", str(lan), ", ".join(sorted(others)))
         if "iifname" not in "".join(seen.table.chains.get("input", [])[:1]):
             raise AgentError("management", "input")
 
     # asking nft and Squid ------------------------------------------------------------------------------------------
-    def _check_rules(self, items: list[Item], manifest: Mapping[str, Entry], table: Table) -> list[Item]:
+    def _check_rules(self, items: list[Item], manifest: Mapping[str, Entry], seen: Seen) -> list[Item]:
         """Leave out tenant after tenant until nft accepts the rest."""
         while any(item.kind == NETWORK for item in items):
-            batch = Batch(items, manifest, table)
+            batch = Batch(items, manifest, seen.table)
             refused = batch.check(self.layout.candidate / "rules.nft")
             if refused is None:
                 return items
@@ -270,9 +267,9 @@ class Apply:
             "ended": [*ended(items), *ended_pairs(before - after, manifest)],
         }
 
-    def _carry_out(self, journal: Mapping[str, Any]) -> None:
-        """Do all that the journal says; may be done again. Raises OSError or AgentError and leaves the journal, except
-        when nft refuses: then nothing was changed and there is nothing to finish."""
+    def _carry_out(self, journal: Mapping[str, Any], table: Table | None = None) -> None:
+        """Do all that the journal says; may be done again, then without what `table` was before. Raises OSError or
+        AgentError and leaves the journal, except when nft refuses: then nothing was changed, nothing is to finish."""
         manifest = load_manifest(self.layout)
         entries: Mapping[str, Entry | None] = journal["entries"]
         items = [Item(id_, entry, manifest.get(id_)) for id_, entry in entries.items() if entry or id_ in manifest]
@@ -280,7 +277,7 @@ class Apply:
         networks = [item for item in items if item.kind == NETWORK]
         if networks:
             try:
-                Batch(items, manifest, Table.read()).load()
+                Batch(items, manifest, table or Table.read()).load()
             except AgentError:
                 self.layout.journal.unlink()
                 raise
@@ -289,7 +286,8 @@ class Apply:
         for path, text in journal["files"].items():
             self._put(path, text)
             self.faults.step("operation")
-        self._shared(merged)
+        if networks:
+            self._shared(merged)
         for path in journal["removed"]:
             if path.endswith((".nft", ".conf")):
                 self.layout.real(path).unlink(missing_ok=True)
@@ -308,7 +306,7 @@ class Apply:
             self._emit("reload.done", reloads=1)
         self.faults.step("reload.done")
         for arguments in journal["ended"]:
-            tool(["conntrack", "-D", *arguments])
+            tool([*self.layout.conntrack, "-D", *arguments])
         self.faults.step("connections.cut")
         for path in journal["removed"]:
             self.layout.real(path).unlink(missing_ok=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +57,22 @@ class Section:
     """One tenant's part of a batch: what must go first, its own text, and what is left over."""
 
     def __init__(self, item: Item, table: Table) -> None:
-        self.item, rules, top = item, item.network, f"t/{item.code}/"
+        self.item, rules = item, item.network
         wanted = rules.elements if rules else {}
         self.before: list[str] = []
         for interface, number in keys_of(item):
             for name in SHARED:
                 key = str(MARKED | number) if name == "proxied" else interface
-                current = table.keyed(name).get(key)
+                current = table.shared[name].get(key)
                 kept = rules is not None and (interface, number) == (rules.interface, rules.number) and name in wanted
                 if current is not None and not (kept and current == element(name, rules)):
                     quoted = key if name == "proxied" else f'"{key}"'
                     self.before.append(f"delete element inet gw {name} {{ {quoted} }}")
-        chains = [name for name in table.chains if name.startswith(top) and not (rules and name in rules.chains)]
-        sets = [name for name in table.sets if name.startswith(top) and not (rules and name in rules.sets)]
-        counters = [name for name in table.counters if name.startswith(top) and not (rules and name in rules.counters)]
+        kept_names = {*rules.chains, *rules.sets, *rules.counters} if rules else set()
+        chains, sets, counters = (
+            [name for name in table.names(word, item.code) if name not in kept_names]
+            for word in ("chain", "set", "counter")
+        )
         self.after = [f"flush chain inet gw {name}" for name in chains]
         for word, names in (("chain", chains), ("set", sets), ("counter", counters)):
             self.after += [f"delete {word} inet gw {name}" for name in names]
@@ -137,7 +138,7 @@ def keys_of(item: Item) -> set[tuple[str, int]]:
 
 
 def element(name: str, rules: NetworkRules | None) -> str:
-    """A tenant's element of a shared set in canonical form, as `Table.keyed` gives it."""
+    """A tenant's element of a shared set in canonical form, as `Table.shared` has it."""
     if rules is None or name not in rules.elements:
         return ""
     if name == "online":
@@ -145,11 +146,6 @@ def element(name: str, rules: NetworkRules | None) -> str:
     key: str | int = MARKED | rules.number if name == "proxied" else rules.interface
     target = rules.elements[name].rpartition(" ")[2]
     return json.dumps([key, {"jump": {"target": target}}], sort_keys=True)
-
-
-def ip_in(address: str, lan: Any) -> bool:
-    """Whether an address lies in a network of its family."""
-    return ip_address(address) in lan
 
 
 def ended(items: Sequence[Item]) -> list[list[str]]:

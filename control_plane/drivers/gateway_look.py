@@ -96,7 +96,7 @@ def _foreign(
     keys = {entry["attributes"]["interface"] for entry in networks.values()}
     keys |= {str(MARKED | entry["number"]) for entry in networks.values()}
     for name in SHARED:
-        for key in table.keyed(name).keys() - keys:
+        for key in table.shared[name].keys() - keys:
             note("gateway.rules", f"element {key} of {name}")
     for first, second in table.pairs():
         if first not in keys and second not in keys:

@@ -9,11 +9,14 @@ import hashlib
 import json
 import re
 import subprocess
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from control_plane.drivers.gateway_render import MARKED, SLOW, NetworkRules, ProxyRules, pairs
+from control_plane.drivers.gateway_render import MARKED, SLOW, Net, NetworkRules, ProxyRules, pairs
 from control_plane.drivers.host_state import AgentError, Layout, load_json, state_of
 
 VERSION = 1
@@ -36,6 +39,7 @@ class GatewayLayout(Layout):
             options.get("program", ["/usr/bin/python3", "-I", "/usr/local/lib/gasp/gateway.py"])
         )
         self.reload: list[str] = list(options.get("reload", ["systemctl", "reload-or-restart", "squid"]))
+        self.conntrack: list[str] = list(options.get("conntrack", ["conntrack"]))
         self.parse: list[str] = list(options.get("parse", ["/usr/sbin/squid", "-k", "parse", "-f"]))
 
 
@@ -89,13 +93,27 @@ class Table:
             raise AgentError("no-table", detail=done.stderr.strip()[-300:])
         return cls(json.loads(done.stdout)["nftables"])
 
-    def keyed(self, name: str) -> dict[str, str]:
-        """Elements of a shared set or map: key → whole element in canonical form."""
-        found = {}
-        for element in self.elements.get(name, ()):
-            keyed = isinstance(element, list) and len(element) == 2 and isinstance(element[1], dict)
-            found[str(element[0] if keyed else element)] = json.dumps(element, sort_keys=True)
+    @cached_property
+    def shared(self) -> dict[str, dict[str, str]]:
+        """Shared set or map → key → whole element in canonical form."""
+        return {
+            name: {key_of(e): json.dumps(e, sort_keys=True) for e in self.elements.get(name, ())} for name in SHARED
+        }
+
+    @cached_property
+    def by_code(self) -> dict[str, dict[str, str]]:
+        """Code in names of chains, sets and counters of tenants → name with its kind → content in canonical form."""
+        found: dict[str, dict[str, str]] = {}
+        rules = {name: json.dumps(rules) for name, rules in self.chains.items()}
+        for word, contents in (("chain", rules), ("set", self.sets), ("counter", dict.fromkeys(self.counters, ""))):
+            for name, content in contents.items():
+                if name.startswith("t/") and name.count("/") >= 2:
+                    found.setdefault(name.split("/")[1], {})[f"{word} {name}"] = content
         return found
+
+    def names(self, word: str, code: str) -> list[str]:
+        """Names of a tenant's chains, sets or counters."""
+        return [name.partition(" ")[2] for name in self.by_code.get(code, ()) if name.startswith(word + " ")]
 
     def pairs(self) -> set[tuple[str, str]]:
         """Interfaces that may open connections to each other."""
@@ -103,21 +121,18 @@ class Table:
 
     def of(self, code: str, interface: str, number: int) -> dict[str, str]:
         """All that belongs to one tenant, name → content in canonical form; addresses of resolved names apart."""
-        top = f"t/{code}/"
-        found = {f"chain {name}": json.dumps(rules) for name, rules in self.chains.items() if name.startswith(top)}
-        found |= {f"set {name}": kind for name, kind in self.sets.items() if name.startswith(top)}
-        found |= {f"counter {name}": "" for name in self.counters if name.startswith(top)}
-        for name in SHARED:
-            key = str(MARKED | number) if name == "proxied" else interface
-            element = self.keyed(name).get(key)
+        found = dict(self.by_code.get(code, {}))
+        for name, elements in self.shared.items():
+            element = elements.get(str(MARKED | number) if name == "proxied" else interface)
             if element is not None:
                 found[f"element {name}"] = element
         return found
 
-    def codes(self) -> set[str]:
-        """Codes in names of chains, sets and counters of tenants."""
-        names = [*self.chains, *self.sets, *self.counters]
-        return {name.split("/")[1] for name in names if name.startswith("t/") and name.count("/") >= 2}
+
+def key_of(element: Any) -> str:
+    """The key of an element of a set or map."""
+    keyed = isinstance(element, list) and len(element) == 2 and isinstance(element[1], dict)
+    return str(element[0] if keyed else element)
 
 
 class Queues:
@@ -214,21 +229,49 @@ def wanted_pairs(manifest: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, st
 
 
 class Seen:
-    """Everything on the gateway at one moment."""
+    """The gateway at one moment; each thing is asked for when it is first needed, and once."""
 
     def __init__(self, layout: GatewayLayout, manifest: Mapping[str, Mapping[str, Any]]) -> None:
-        self.layout, self.site = layout, site_of(layout)
-        self.table = Table.read()
-        self.queues = Queues(self.site["internet_interface"], self.site["tenant_interfaces"])
-        self.pairs = wanted_pairs(manifest)
-        self.proxy_runs = self._proxy_runs()
+        self.layout, self.site, self._manifest = layout, site_of(layout), manifest
 
-    def _proxy_runs(self) -> bool:
+    @cached_property
+    def table(self) -> Table:
+        """What nft has. Raises AgentError."""
+        return Table.read()
+
+    @cached_property
+    def queues(self) -> Queues:
+        """What tc has. Raises AgentError."""
+        return Queues(self.site["internet_interface"], self.site["tenant_interfaces"])
+
+    @cached_property
+    def pairs(self) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+        """Interfaces that may open connections to each other: now, and as the manifest says."""
+        return self.table.pairs(), wanted_pairs(self._manifest)
+
+    @cached_property
+    def proxy_runs(self) -> bool:
+        """Whether Squid is there."""
         try:
             pid = int((self.layout.root / "run/squid.pid").read_text())
             return b"squid" in Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
             return False
+
+    @cached_property
+    def _addresses(self) -> dict[str, tuple[list[int], list[str]]]:
+        """Family → the gateway's own addresses in order, and the interfaces that have them."""
+        found: dict[str, list[tuple[int, str]]] = {"inet": [], "inet6": []}
+        for row in json.loads(answer(["ip", "-j", "address"])):
+            for address in row.get("addr_info", ()):
+                found[address["family"]].append((int(ip_address(address["local"])), row["ifname"]))
+        return {family: ([a for a, _ in sorted(rows)], [n for _, n in sorted(rows)]) for family, rows in found.items()}
+
+    def interfaces_in(self, lan: Net) -> set[str]:
+        """Interfaces of the gateway with an address in a network."""
+        numbers, names = self._addresses["inet" if lan.version == 4 else "inet6"]
+        first, last = int(lan.network_address), int(lan.broadcast_address)
+        return set(names[bisect_left(numbers, first) : bisect_right(numbers, last)])
 
     def live(self, entry: Mapping[str, Any]) -> dict[str, str]:
         """What is in force of one entry beside its files."""
@@ -254,7 +297,7 @@ class Seen:
                 found[name] = "missing" if name not in live else "added" if name not in left else short(live[name])
         if entry["kind"] == NETWORK:
             interface = entry["attributes"]["interface"]
-            now, then = ({pair for pair in found_ if interface in pair} for found_ in (self.table.pairs(), self.pairs))
+            now, then = ({pair for pair in pairs_ if interface in pair} for pairs_ in self.pairs)
             if now != then:
                 words = [f"{a} to {b}" for a, b in sorted(now ^ then)]
                 found["element peers"] = ", ".join(words)
