@@ -34,6 +34,7 @@ class Settings(BaseModel):
     cut_limit: int = Field(
         5, ge=0, description="Taking network access from more tenants than this in one plan needs an explicit yes."
     )
+    record_days: int = Field(200, ge=0, description="Days that the access record is kept; older ones may be purged.")
     ttl: int = Field(300, ge=1, le=86400, description="Time to live of published names, in seconds.")
     fault: str | None = Field(None, description="Fault injection for tests: kill:EVENT[:N] ends the process there.")
 

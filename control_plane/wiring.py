@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from control_plane.model.ports import Driver
     from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
+    from control_plane.workflow.access_record import AccessRecord
+    from control_plane.workflow.applying import Applier
+    from control_plane.workflow.catalogue import Catalogue
+    from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.rollout_carriers import Carrier
     from control_plane.workflow.rollout_tick import Ticker
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
     *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json"),
-    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "worker.*", "log"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access", "worker.*", "log"),
 )
 
 
@@ -150,9 +154,10 @@ def hosts_of_centre() -> Sequence[HostView]:
 
 @cache
 def drivers() -> Sequence[Driver]:
-    """One driver a system: names, directory, web hosts, machines."""
+    """One driver a system: names, directory, web hosts, internet gateway, tenants' machines."""
     from control_plane.drivers.directory import DirectoryDriver
     from control_plane.drivers.dns import DnsDriver
+    from control_plane.drivers.gateway import GatewayDriver
     from control_plane.drivers.host_files import HostFilesDriver
     from control_plane.drivers.machines import MachinesDriver
 
@@ -185,6 +190,7 @@ def drivers() -> Sequence[Driver]:
             releases(),
             now,
         ),
+        GatewayDriver(runner(), [h.name for h in plan.role_hosts("gateway")], now),
         MachinesDriver(machine_link(), store().machines.touched, signing_key, now),
     )
 
@@ -313,17 +319,20 @@ def local_client() -> LocalClient:
 
     catalogue = Catalogue(store(), discover(), address_plan(), hosts_of_centre, settings().ttl, network_probes)
     planner = Planner(catalogue, drivers(), now, settings().touch_limit, settings().cut_limit)
+    applier = Applier(planner, store(), now, settings().fault)
     return LocalClient(
         planner,
-        Applier(planner, store(), now, settings().fault),
+        applier,
         store(),
         releases(),
         SshProber(runner(), now),
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
-        f"local:{pwd.getpwuid(os.getuid()).pw_name}",
+        actor_name(),
         shown_settings,
         Snapshots(repository, lambda: upstream().keep, lambda ring: store().freezes.check(None, ring, "snapshots")),
         machine_hands(),
+        access_record(),
+        internet(catalogue, applier),
         repository,
         settings().state,
     )
@@ -367,6 +376,10 @@ def chores() -> Sequence[Chore]:
         found = local_client().machines.measure()
         return f"{found['measured']} measured, {found['silent']} silent"
 
+    def collect_record() -> str | None:
+        access_record().collect()
+        return None
+
     def close_runs() -> str | None:
         ended = store().runs.mark_interrupted(process_alive)
         return f"interrupted runs: {', '.join(map(str, ended))}" if ended else None
@@ -374,6 +387,7 @@ def chores() -> Sequence[Chore]:
     return (
         Chore("rollouts", 3, move_rollouts),
         Chore("runs", 30, close_runs),
+        Chore("record", 60, collect_record),
         Chore("machines", 3600, measure_machines),
     )
 
@@ -390,6 +404,55 @@ def renew() -> None:
             if hasattr(room, "cache_clear") and room not in (settings, store):
                 room.cache_clear()
     _estate[:] = found
+
+
+def actor_name() -> str:
+    """Who runs this process."""
+    return f"local:{pwd.getpwuid(os.getuid()).pw_name}"
+
+
+@cache
+def access_record() -> AccessRecord:
+    """The access record: the gateways' spools, the files of lines, the ledger."""
+    from control_plane.drivers.record_archive import ParquetArchive
+    from control_plane.drivers.record_seal import KeySeal
+    from control_plane.drivers.record_spool import SpoolReader
+    from control_plane.workflow.access_record import AccessRecord
+
+    return AccessRecord(
+        store(),
+        lambda: [SpoolReader(runner(), host.name) for host in topology().role_hosts("gateway")],
+        ParquetArchive(settings().state / "access"),
+        KeySeal(settings().secrets),
+        address_plan(),
+        settings().record_days,
+        now,
+        lambda: store().actors.get(actor_name()),
+    )
+
+
+def internet(catalogue: Catalogue, applier: Applier) -> Internet:
+    """Internet access of tenants."""
+    from control_plane.drivers.path import SshPathTester
+    from control_plane.offerings.internet import described
+    from control_plane.workflow.internet import Internet
+
+    return Internet(
+        catalogue, applier, store(), described, volumes, SshPathTester(runner()), host_rows, now,
+        lambda: store().actors.get(actor_name()),
+    )  # fmt: skip
+
+
+def volumes() -> Mapping[str, Mapping[str, Any]]:
+    """Volume of each tenant this month, as the gateways count it."""
+    from control_plane.drivers.gateway import GatewayDriver
+
+    found: dict[str, Mapping[str, Any]] = {}
+    for driver in drivers():
+        if isinstance(driver, GatewayDriver):
+            for part in driver.parts():
+                found |= driver.usage(part.partition(":")[2])
+    return found
 
 
 def client() -> Client:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from control_plane.model.client_internet import InternetClient
     from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
 
 from control_plane.model.client_machines import MachinesClient
+from control_plane.model.client_record import RecordClient
 
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
@@ -27,6 +29,11 @@ class Client(Protocol):
     @property
     def machines(self) -> MachinesClient:
         """Machines of tenants: inventory, measuring, antivirus."""
+        ...
+
+    @property
+    def record(self) -> RecordClient:
+        """The access record."""
         ...
 
     # plans and runs -------------------------------------------------------------------------------
@@ -215,6 +222,12 @@ class Client(Protocol):
     @property
     def worker(self) -> WorkerClient:
         """What goes on by itself."""
+        ...
+
+    # services -------------------------------------------------------------------------------------
+    @property
+    def internet(self) -> InternetClient:
+        """Internet access of tenants."""
         ...
 
     def config(self) -> Mapping[str, Any]:

@@ -23,6 +23,11 @@ PROXY_LOG_COLUMNS = (
 )  # fmt: skip
 
 
+#: Ids of what no rule of a list decided: internet access is off; only what rules allow is open.
+RULE_OFF, RULE_OTHERWISE = "off", "otherwise"
+PROXY_PORT = 3128
+
+
 class Hours(TypedDict):
     """When a rule applies: `days` of `MTWHFAS` (Squid's letters), `begin` and `end` as HH:MM, Asia/Shanghai."""
 
@@ -48,10 +53,23 @@ class ProxyRule(TypedDict):
     reason_en: str
 
 
+class Contact(TypedDict):
+    """Whom people of the tenant ask for an exception; empty strings for what is not known."""
+
+    name: str
+    phone: str
+    email: str
+
+
 class ProxyPolicy(TypedDict):
-    """Attributes of `PROXY`. `otherwise`: what happens to a host that no rule names."""
+    """Attributes of `PROXY`. `otherwise`: what happens to a host that no rule names. `contact` and the names are for
+    pages that explain a refusal, `pac` is the text that the tenant's browsers get from the gateway."""
 
     tenant: str
+    name_zh: str
+    name_en: str
+    contact: Contact
+    pac: str
     v4: str
     v6: str
     enabled: bool
@@ -78,7 +96,7 @@ class Peer(TypedDict):
 
 
 class NetworkPolicy(TypedDict):
-    """Attributes of `NETWORK`. Rates in kbit/s, volume in octets a calendar month (Asia/Shanghai); at
+    """Attributes of `NETWORK`. Rates in kbit/s, volume in octets a calendar month (Asia/Shanghai, 0: no limit); at
     `warn_percent` of it a warning, at all of it both directions are throttled to `throttle_kbit`, never cut."""
 
     tenant: str
@@ -93,3 +111,21 @@ class NetworkPolicy(TypedDict):
     warn_percent: int
     direct: list[Direct]
     peers: list[Peer]
+
+
+class Volume(TypedDict):
+    """Octets from (`up`) and to (`down`) a tenant."""
+
+    up: int
+    down: int
+
+
+class Usage(Volume):
+    """A tenant's internet traffic in `month` (YYYY-MM, Asia/Shanghai), proxied and direct, as of `at`. `warned` and
+    `throttled` say since when, or None; `closed` holds the months before. Times are ISO 8601 with +08:00."""
+
+    month: str
+    warned: str | None
+    throttled: str | None
+    closed: dict[str, Volume]
+    at: str

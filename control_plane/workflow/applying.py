@@ -31,7 +31,7 @@ from control_plane.model.text import Text, t
 from control_plane.store.leases import Lease
 from control_plane.store.repository import Store
 from control_plane.workflow.journal import Journal, OnEvent
-from control_plane.workflow.observe import observe, parts_of
+from control_plane.workflow.observe import observe
 from control_plane.workflow.planning import Picture, Planner
 from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.stages import carry_out_stage, frozen
@@ -271,7 +271,7 @@ class Applier:
         if steps:
             codes = frozenset(c.tenant for c in steps)
             narrow = scope.tenants or (codes if len(codes) <= FEW_TENANTS and "?" not in codes else None)
-            parts = [(d, p) for d, p in parts_of(self.planner.drivers, scope) if p in touched]
+            parts = [(d, p) for d, p in self.planner.parts(scope) if p in touched]
             # as of the plan's own moment: what began to retire in this run is done, however short its time
             looks = observe(parts, narrow, self.clock)
             again = self.planner.compare(scope, picture.world, looks, at=picture.plan.observed_at).plan
@@ -280,7 +280,8 @@ class Applier:
         if not left and not picture.plan.unmeasured and order.only is None:
             skip = {f"{c.tenant}/{c.offering}" for c in picture.plan.changes if c.action == "conflict"}
             skip |= picture.world.broken.keys()
-            owners = (picture.world.desired[i].owner for i, _ in picture.plan.waiting)
+            desired = picture.world.desired
+            owners = (desired[i].owner for i, _ in picture.plan.waiting if i in desired)
             skip |= {f"{o.tenant}/{o.offering}" for o in owners}
             skip |= generations.keys() - order.wishes if order.wishes is not None else set()
             self.store.estate.set_observed(

@@ -16,12 +16,14 @@ from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
 from control_plane.store.repository import Store
+from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
 from control_plane.workflow.freezes import Freezes
 from control_plane.workflow.import_tenants import Importer
+from control_plane.workflow.internet import Internet
 from control_plane.workflow.machines import Machines
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
@@ -50,6 +52,8 @@ class LocalClient:
         config: Callable[[], Mapping[str, Any]],
         snapshots: SnapshotsClient,
         hands: Hands,
+        record: AccessRecord,
+        internet: Internet,
         repository: Callable[[], Repository],
         state: Path,
     ) -> None:
@@ -74,7 +78,9 @@ class LocalClient:
         self.actor_name = actor_name
         self._config = config
         self.machines = Machines(store, hands, applier, status.hosts, lambda: self.actor, planner.clock)
+        self.record = record
         self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
+        self.internet = internet
         store.runs.mark_interrupted(process_alive)
 
     @property

@@ -171,6 +171,19 @@ class Offboarding:
                     t("Could not measure {parts}.", parts=", ".join(u.part for u in plan.unmeasured)),
                     t("Run gasp tenants offboard {code} again; it carries on.", code=code),
                 )
+            if plan.waiting and not plan.steps:
+                raise TemporaryError(
+                    t(
+                        "Something of {code} is on machines that do not answer: {ids}.",
+                        code=code,
+                        ids=", ".join(i for i, _ in plan.waiting),
+                    ),
+                    t(
+                        "Switch them on and run gasp tenants offboard {code} again, or retire a lost one "
+                        "(gasp hosts retire).",
+                        code=code,
+                    ),
+                )
             if plan.steps:
                 run = self.applier.apply(
                     Order(str(scope), kind="offboard", digest=plan.digest, confirm=plan.digest), actor, on_event

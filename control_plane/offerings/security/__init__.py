@@ -15,6 +15,7 @@ OFFERING = Offering(
     status="operated",
     title=t("Antivirus and patching"),
     folder=Path(__file__).parent,
+    systems=("security",),
     spec=SecuritySpec,
     tiers=TIERS,
     check=check,
