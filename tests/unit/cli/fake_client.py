@@ -10,6 +10,9 @@ from typing import Any
 from control_plane.model.errors import ControlPlaneError, NotFound, UnsafePlan
 from control_plane.model.text import t
 
+from .fake_rollouts import ACTS as ROLLOUT_ACTS
+from .fake_rollouts import ROLLOUTS
+
 Json = dict[str, Any]
 DIGEST = "7f3a9c1e" + "0" * 56
 AT = "2026-11-24T15:08:41+00:00"
@@ -438,6 +441,7 @@ ANSWERS: dict[str, Any] = {
         for name, value in {"state": "/var/lib/gasp", "lab": "lab", "estate": "/srv/tenants/qingdao"}.items()
     },
 }
+ANSWERS |= ROLLOUTS
 ANSWERS["drift_keep"] = ANSWERS["drift_accept"] = ANSWERS["drift"]
 ANSWERS["rollback_release"] = ANSWERS["activate_release"]
 ANSWERS["import_tenants"] = {**ANSWERS["preview_import"], "import": 7}
@@ -496,7 +500,7 @@ class FakeClient:
         """Whether anything was asked that changes something."""
         acts = ("apply", "resume_run", "drift_", "import_tenants", "export_tenants", "offboard", "publish_release")
         more = ("internet.change", "preview_release", "activate_release", "rollback_release", "maintenance", "stop_run")
-        return any(name.startswith(acts) or name in more for name, _, _ in self.calls)
+        return any(name.startswith(acts) or name in (*more, *ROLLOUT_ACTS) for name, _, _ in self.calls)
 
 
 def guarded_apply(target: str, *, confirm: str | None = None, on_event: Any = None, wait: float = 0) -> Json:
