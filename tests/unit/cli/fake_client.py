@@ -11,6 +11,8 @@ from control_plane.model.errors import ControlPlaneError, NotFound, UnsafePlan
 from control_plane.model.text import t
 
 from . import fake_machines
+from .fake_rollouts import ACTS as ROLLOUT_ACTS
+from .fake_rollouts import ROLLOUTS
 
 Json = dict[str, Any]
 DIGEST = "7f3a9c1e" + "0" * 56
@@ -490,6 +492,7 @@ ANSWERS |= {
     },
     "snapshots.prune": {"kind": "patches", "removed": ["p20261101-174819"], "kept": ["p20261128-174819"], "octets": 9},
 }  # fmt: skip
+ANSWERS |= ROLLOUTS
 ANSWERS["drift_keep"] = ANSWERS["drift_accept"] = ANSWERS["drift"]
 ANSWERS["rollback_release"] = ANSWERS["activate_release"]
 ANSWERS["import_tenants"] = {**ANSWERS["preview_import"], "import": 7}
@@ -647,7 +650,8 @@ class FakeClient:
         )
         pruned = any(name == "snapshots.prune" and not how.get("dry_run") for name, _, how in self.calls)
         return pruned or any(
-            name.startswith(acts) or name in more or name in fake_machines.ACTS for name, _, _ in self.calls
+            name.startswith(acts) or name in more or name in (*fake_machines.ACTS, *ROLLOUT_ACTS)
+            for name, _, _ in self.calls
         )
 
 

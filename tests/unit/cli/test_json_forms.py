@@ -80,6 +80,19 @@ VERBS = {
     "internet show fgw": "internet",
     "internet test fgw http://www.games.test/": "internet_path",
     "internet set fgw --off --yes": "internet_act",
+    "rollouts list": "rollouts",
+    "rollouts show 4": "rollout",
+    "rollouts create --kind patches --snapshot p1 --reason x": "rollout",
+    "rollouts create --kind patches --snapshot p1 --reason x --dry-run": "rollout_preview",
+    "rollouts release 4 --yes": "rollout",
+    "rollouts pause 4 --reason x --yes": "rollout",
+    "rollouts resume 4 --yes": "rollout",
+    "rollouts abort 4 --reason x --yes": "rollout",
+    "rollouts rollback 4 --reason x --yes": "rollout",
+    "freezes list": "freezes",
+    "freezes set --reason x": "freeze",
+    "freezes lift 3 --second li --reason x --yes": "freeze",
+    "worker status": "worker",
     "probes list": "probes",
     "probes run": "results",
     "config": "config",
@@ -172,7 +185,7 @@ def test_a_plan_of_the_engine_fits_its_form() -> None:
 
 
 def test_every_form_names_verbs_and_is_tested() -> None:
-    assert set(VERBS.values()) | {"event", "error", "lab"} == set(DOCUMENT["forms"])
+    assert set(VERBS.values()) | {"event", "error", "lab", "rollout_event"} == set(DOCUMENT["forms"])
     assert AT.endswith("+00:00")
 
 

@@ -1,0 +1,80 @@
+"""`gasp rollouts`, `gasp freezes` and `gasp worker`: what they ask the client, refuse and show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .conftest import Gasp
+from .fake_rollouts import CHORE, SHOWN
+
+
+def test_create_hands_on_what_was_typed(gasp: Gasp, tmp_path: Path) -> None:
+    patch = tmp_path / "p.yaml"
+    patch.write_text("otherwise: block\nrules: null\n")
+    line = f"rollouts create --kind configuration --offering internet --patch {patch} --group fgw --group czj,gaj"
+    answer = gasp(*line.split(), "--errors", "5 %", "--soak", "1h", "--reason", "new policy")
+    assert answer.code == 0, answer.err
+    ((_, order),) = answer.client.called("rollouts.create")
+    assert order["patch"] == {"otherwise": "block", "rules": None}
+    assert order["groups"] == [["fgw"], ["czj", "gaj"]]
+    assert order["thresholds"] == {"errors": "5 %", "soak": "1h"}
+    assert not answer.client.called("rollouts.release")
+
+
+def test_create_and_start_asks_and_releases(gasp: Gasp) -> None:
+    line = "rollouts create --kind patches --snapshot p1 --reason x --start"
+    assert gasp(*line.split()).code == 4
+    answer = gasp(*line.split(), "--yes")
+    assert answer.client.called("rollouts.release") == [((4,), {})]
+
+
+def test_a_dry_run_shows_waves_and_machines(gasp: Gasp) -> None:
+    answer = gasp(*["rollouts", "create", "--kind", "patches", "--snapshot", "p1", "--reason", "x", "--dry-run"])
+    assert answer.code == 0
+    assert "Wave 1 pilot: 2 machines: fgw, czj" in answer.out
+    assert not answer.client.acted
+
+
+def test_a_patch_that_cannot_be_read_is_refused(gasp: Gasp, tmp_path: Path) -> None:
+    for content in ("[1, 2", "- a\n", ""):
+        (tmp_path / "p.yaml").write_text(content)
+        line = f"rollouts create --kind configuration --offering internet --patch {tmp_path / 'p.yaml'} --reason x"
+        assert gasp(*line.split()).code == 4
+
+
+def test_show_names_the_machine_the_fault_and_what_to_do(gasp: Gasp) -> None:
+    answer = gasp("rollouts", "show", "4")
+    assert "until a person decides" in answer.out
+    assert "post-installation script returned 1" in answer.out
+    assert "gasp rollouts rollback 4 --reason WHY" in answer.out
+
+
+def test_follow_ends_with_what_it_ended_in(gasp: Gasp) -> None:
+    answer = gasp("rollouts", "follow", "4")
+    assert answer.code == 1
+    assert "rollout.created" in answer.out
+    done = gasp("rollouts", "follow", "4", "-o", "json", **{"rollouts.show": {**SHOWN, "state": "done"}})
+    assert done.code == 0
+    assert json.loads(done.out)["type"] == "rollout.created"
+
+
+def test_release_on_and_again(gasp: Gasp) -> None:
+    answer = gasp(*["rollouts", "release", "4", "--go-on", "--reason", "scrap", "--yes"])
+    assert answer.client.called("rollouts.release") == [((4,), {"reason": "scrap", "go_on": True, "confirm": None})]
+
+
+def test_a_freeze_says_who_why_and_how_it_is_lifted(gasp: Gasp) -> None:
+    answer = gasp("freezes", "set", "--reason", "storm warning")
+    assert answer.code == 0
+    assert "local:root" in answer.out
+    assert "gasp freezes lift 3 --second NAME" in answer.out
+    assert gasp(*["freezes", "lift", "3", "--reason", "over", "--yes"]).code == 2, "a second person is needed"
+
+
+def test_a_chore_that_fails_is_an_exit_code(gasp: Gasp) -> None:
+    bad = {**CHORE, "state": "failed", "error": "TemporaryError: no answer", "failures": 3}
+    answer = gasp("worker", "status", **{"worker.status": {"running": False, "pid": None, "chores": [bad]}})
+    assert answer.code == 1
+    assert "no answer" in answer.out
+    assert "gasp worker start" in answer.err
