@@ -649,10 +649,8 @@ class FakeClient:
             "stop_run",
         )
         pruned = any(name == "snapshots.prune" and not how.get("dry_run") for name, _, how in self.calls)
-        return pruned or any(
-            name.startswith(acts) or name in more or name in (*fake_machines.ACTS, *ROLLOUT_ACTS)
-            for name, _, _ in self.calls
-        )
+        known = (*more, *fake_machines.ACTS, *ROLLOUT_ACTS)
+        return pruned or any(name.startswith(acts) or name in known for name, _, _ in self.calls)
 
 
 def guarded_apply(target: str, *, confirm: str | None = None, on_event: Any = None, wait: float = 0) -> Json:
