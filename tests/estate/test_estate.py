@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ import pytest
 
 from tests.conftest import REPO, Centre, begin
 from tests.lab.changing import edit, grown
+from tests.lab.rolling import Rolling
 from tests.lab.world import Names
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.estate
 
@@ -114,3 +117,48 @@ def test_killed_in_the_middle_a_rerun_finishes(city: Centre, tmp_path: Path, eve
     assert city.json("apply", again, "--yes", f"--confirm={again[:8]}")["state"] == "done"
     assert city.plan()["changes"] == []
     assert sum(a["uid"].startswith(f"{tag}.") for a in city.json("accounts", "list")["items"]) == 20
+
+
+def test_a_real_package_over_the_62_machines(city: Centre):
+    """1.1 arrives everywhere although the worker is killed and a third of the machines are off meanwhile; 1.2 stops with
+    the first ring, which goes back; the 32 workstations without the service are never touched."""
+    rolling = Rolling(city)
+    rings = rolling.machines()
+    assert len(rings) == 62
+    others = [
+        h["name"] for h in city.json("lab", "status")["hosts"] if h["zone"] == "tenant" and h["name"] not in rings
+    ]
+    assert len(others) == 32
+    rolling.begin_with("1.0")
+    strangers = rolling.had(others)
+    by_ring = {ring: sorted(n for n, r in rings.items() if r == ring) for ring in sorted(set(rings.values()))}
+    off = sorted(name for names in by_ring.values() for name in names[2::3])
+    city.run("lab", "stop", *off)
+    rollout = rolling.start("1.1")
+    wait_until(lambda: "ok" in rolling.states(rollout).values(), 300, "the first machine")
+    worker = city.json("worker", "status")["pid"]
+    (child,) = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    late = rolling.wait(rollout, "catching_up", "stopped", "waiting", seconds=900)
+    assert late["state"] == "catching_up", late["sentence"]
+    assert sorted(n for n, state in rolling.states(rollout).items() if state == "off") == off
+    assert late["counts"]["ok"] == 62 - len(off)
+    city.run("lab", "start", *off)
+    assert rolling.wait(rollout, "done", "stopped", seconds=900)["counts"] == {"ok": 62}
+    assert set(rolling.versions(list(rings)).values()) == {"1.1"}
+
+    before, published = rolling.had(list(rings)), rolling.published()
+    bad = rolling.start("1.2")
+    assert rolling.wait(bad, "stopped", "waiting", "done", seconds=300)["state"] == "stopped"
+    first = min(by_ring)
+    assert {ring: s for ring, s in rolling.published().items() if ring != first} == {
+        ring: s for ring, s in published.items() if ring != first
+    }
+    city.run("rollouts", "rollback", str(bad), "--reason", "it fails", "--yes")
+    assert rolling.wait(bad, "rolled_back", "waiting", seconds=300)["state"] == "rolled_back"
+    after = rolling.had(list(rings))
+    assert {(had.state, had.version) for had in after.values()} == {("ii", "1.1")}
+    assert {n: after[n] for n, r in rings.items() if r != first} == {
+        n: before[n] for n, r in rings.items() if r != first
+    }
+    assert rolling.had(others) == strangers, "nobody without the service was touched"
