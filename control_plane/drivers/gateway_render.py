@@ -8,6 +8,7 @@ written anew, and everything else is encoded. Entries that cover each other are 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
@@ -227,13 +228,15 @@ def pairs(rules: Iterable[NetworkRules]) -> set[tuple[str, str]]:
 
 # Squid -------------------------------------------------------------------------------------------------------------
 class ProxyRules:
-    """A tenant's part of Squid's configuration: one file, and the lists it names."""
+    """A tenant's part of Squid's configuration: one file, the lists it names, and what the page that explains
+    refusals (`why.json`) says of it."""
 
     def __init__(self, attributes: Mapping[str, Any], id_: str, owner: str, numbered: int) -> None:
         self.code = code_of(attributes)
         self.lan = lan_of(attributes)
         self.lists: dict[str, str] = {}
         self.categories: set[str] = set()
+        self.contact = encoded(contact_line(attributes.get("contact")))
         who = f"t_{self.code}"
         lines = [f"# managed by gasp: owner={owner} id={id_}"]
         if attributes.get("enabled") is True:
@@ -253,6 +256,7 @@ class ProxyRules:
             }
             lines += [*self._note(f"{who}_o_note", last), self._verdict(last["action"], who, [], f"{who}_o_note")]
         self.text = "\n".join(lines) + "\n"
+        self.lists[f"{LISTS}/{self.code}/why.json"] = json.dumps(attributes, sort_keys=True)
 
     @property
     def main(self) -> str:
@@ -299,8 +303,7 @@ class ProxyRules:
         self.lists[path] = text
         return path
 
-    @staticmethod
-    def _note(name: str, rule: Mapping[str, Any]) -> list[str]:
+    def _note(self, name: str, rule: Mapping[str, Any]) -> list[str]:
         if rule.get("owner") not in ("centre", "tenant"):
             raise bad("owner", rule.get("owner"))
         words = {
@@ -309,6 +312,7 @@ class ProxyRules:
             "since": matched(_DATE, "since", rule.get("since")) or "-",
             "reason_zh": encoded(rule.get("reason_zh")),
             "reason_en": encoded(rule.get("reason_en")),
+            "contact": self.contact,
         }
         return [f"acl {name} annotate_transaction {key}={value}" for key, value in words.items()]
 
@@ -319,6 +323,15 @@ class ProxyRules:
         if action == "allow":
             return f"http_access allow {' '.join([who, *conditions, note])}"
         return f"http_access deny {' '.join([who, *conditions, note, 'gasp_refused'])}"
+
+
+def contact_line(contact: object) -> str | None:
+    """Whom to ask for an exception, in one line; None when nobody is named."""
+    if contact is None:
+        return None
+    if not isinstance(contact, Mapping) or not all(isinstance(value, str) for value in contact.values()):
+        raise bad("contact", contact)
+    return " · ".join(filter(None, (contact.get(key) for key in ("name", "phone", "email")))) or None
 
 
 def encoded(text: object) -> str:

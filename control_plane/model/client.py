@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+if TYPE_CHECKING:
+    from control_plane.model.client_internet import InternetClient
+    from control_plane.model.client_snapshots import SnapshotsClient
+
+from control_plane.model.client_machines import MachinesClient
 from control_plane.model.client_record import RecordClient
 
 Json = dict[str, Any]
@@ -19,6 +24,11 @@ OnEvent = Callable[[Json], None]
 
 class Client(Protocol):
     """Operations of the control plane, one method a verb."""
+
+    @property
+    def machines(self) -> MachinesClient:
+        """Machines of tenants: inventory, measuring, antivirus."""
+        ...
 
     @property
     def record(self) -> RecordClient:
@@ -114,7 +124,7 @@ class Client(Protocol):
         ...
 
     def hosts(self) -> list[Json]:
-        """[{name, role, zone, tenant, ipv4, ipv6, state}]."""
+        """Hosts and machines; see `MachinesClient.rows`."""
         ...
 
     def accounts(self, tenant: str | None = None) -> list[Json]:
@@ -189,6 +199,18 @@ class Client(Protocol):
 
     def maintenance(self, site: str, on: bool, *, on_event: OnEvent | None = None) -> Json:
         """Answer with a maintenance page (503), or stop doing so."""
+        ...
+
+    # patches and signatures -----------------------------------------------------------------------
+    @property
+    def snapshots(self) -> SnapshotsClient:
+        """Snapshots of packages and sets of signatures."""
+        ...
+
+    # services -------------------------------------------------------------------------------------
+    @property
+    def internet(self) -> InternetClient:
+        """Internet access of tenants."""
         ...
 
     def config(self) -> Mapping[str, Any]:

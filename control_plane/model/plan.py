@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -179,6 +179,7 @@ class Memory:
     """What the control plane remembers between runs, as far as `diff` needs it.
 
     `applied`: resource id → hash of the content last written or confirmed by us.
+    `markers`: resource id → owner marker under which we wrote it.
     `kept`: resource id → hash of a hand-made state that is left alone (already filtered by date).
     `owners`: owner marker → Owner, also for tenants and subscriptions that ended.
     """
@@ -186,6 +187,7 @@ class Memory:
     applied: Mapping[str, str]
     kept: Mapping[str, str | None]
     owners: Mapping[str, Owner]
+    markers: Mapping[str, str] = field(default_factory=dict)
 
 
 def diff(
@@ -245,6 +247,11 @@ def diff(
                 kept.append(resource.id)
                 continue
             changes.append(_change("update" if seen else "create", resource, seen, kinds, memory, None))
+        for name, why in look.waiting.items():
+            if name not in desired and name in memory.applied:  # to be removed, and its machine is silent
+                owner = memory.owners.get(memory.markers[name])
+                if owner is None or covers(owner.tenant, owner.offering, look.part):
+                    waiting.append((name, why))
         for seen in look.resources.values():
             if seen.id in desired:
                 continue

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from control_plane.model.plan import Memory
 from control_plane.store.access import AccessRepository
 from control_plane.store.allocations import Pools
+from control_plane.store.chores import ChoreRepository
 from control_plane.store.database import Database
 from control_plane.store.drift import DriftRepository, Kept, Override
 from control_plane.store.estate import (
@@ -24,15 +25,20 @@ from control_plane.store.estate import (
     TenantRow,
     owners,
 )
+from control_plane.store.freezes import FreezeRepository
 from control_plane.store.holdings import CertificateRepository, CertificateRow, ReleaseRepository, ReleaseRow
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
+from control_plane.store.machines import Contact, Finding, MachineRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
+from control_plane.store.rollouts import RolloutRepository
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
 from control_plane.store.tables import drift_kept, resource_states
 
 __all__ = [
     "CertificateRow",
+    "Contact",
+    "Finding",
     "Holder",
     "Kept",
     "LastChange",
@@ -70,6 +76,10 @@ class Store:
         self.drift = DriftRepository(self.database, clock)
         self.certificates = CertificateRepository(self.database, clock)
         self.releases = ReleaseRepository(self.database, clock)
+        self.machines = MachineRepository(self.database, clock)
+        self.rollouts = RolloutRepository(self.database, clock)
+        self.freezes = FreezeRepository(self.database, clock)
+        self.chores = ChoreRepository(self.database, clock)
         self.access = AccessRepository(self.database, clock)
 
     def upgrade(self) -> None:
@@ -90,13 +100,14 @@ class Store:
 
     def memory(self, now: datetime) -> Memory:
         """What `diff` needs to know of the past."""
-        states, kept = resource_states.c, drift_kept.c
+        kept = drift_kept.c
         with self.database.read() as connection:
-            applied = connection.execute(select(states.resource_id, states.applied_hash)).all()
+            applied = connection.execute(select(resource_states)).all()
             left = connection.execute(select(kept.resource_id, kept.observed_hash).where(kept.until > now)).all()
             known = owners(connection)
         return Memory(
-            applied=dict(map(tuple, applied)),
+            applied={row.resource_id: row.applied_hash for row in applied},
+            markers={row.resource_id: f"{row.tenant_id}/{row.offering}" for row in applied},
             kept=dict(map(tuple, left)),
             owners=known,
         )

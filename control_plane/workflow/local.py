@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.model.client import Json, OnEvent
+from control_plane.model.client_snapshots import SnapshotsClient
 from control_plane.model.errors import NotFound
+from control_plane.model.machine import Hands
 from control_plane.model.ports import Prober, ProbeResult, ReleaseStore
 from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
@@ -20,6 +22,8 @@ from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
 from control_plane.workflow.import_tenants import Importer
+from control_plane.workflow.internet import Internet
+from control_plane.workflow.machines import Machines
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.process import process_alive
@@ -42,8 +46,12 @@ class LocalClient:
         status: Status,
         actor_name: str,
         config: Callable[[], Mapping[str, Any]],
+        snapshots: SnapshotsClient,
+        hands: Hands,
         record: AccessRecord,
+        internet: Internet,
     ) -> None:
+        self.snapshots = snapshots
         self.planner = planner
         self.applier = applier
         self.store = store
@@ -55,8 +63,10 @@ class LocalClient:
         self.status_ = status
         self.actor_name = actor_name
         self._config = config
+        self.machines = Machines(store, hands, applier, status.hosts, lambda: self.actor, planner.clock)
         self.record = record
-        self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants)
+        self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
+        self.internet = internet
         store.runs.mark_interrupted(process_alive)
 
     @property
@@ -180,7 +190,7 @@ class LocalClient:
 
     def hosts(self) -> list[Json]:
         """See `Client.hosts`."""
-        return self.status_.hosts()
+        return self.machines.rows()
 
     def accounts(self, tenant: str | None = None) -> list[Json]:
         """See `Client.accounts`."""

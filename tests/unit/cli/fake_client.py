@@ -72,6 +72,20 @@ def plan(*changes: Json, **more: Any) -> Json:
 GUARD = {"code": "destroys-data", "detail": "1 deletion destroys data of dagj: old.admin.", "confirm": "dagj"}
 
 
+INTERNET = {
+    "tenant": "fgw",
+    "name": "市发展和改革委员会",
+    "enabled": True,
+    "tier": "M",
+    "state": "warned",
+    "used_octets": 200 * 2**30,
+    "month_octets": 200 * 2**30,
+    "used_percent": 100.0,
+    "rules": 1,
+    "direct": 1,
+    "peers": [],
+}
+
 UNSEEN_DRIFT = {
     **dict.fromkeys(("kind", "tenant", "offering", "before", "after", "kept_until")),
     **{"id": "dns:qingdao.test", "label": "dns:qingdao.test", "part": "dns:qingdao.test"},
@@ -353,6 +367,71 @@ ANSWERS: dict[str, Any] = {
         "run": 482,
         "url": "https://fgw.qingdao.test/",
     },
+    "internet.list": [INTERNET],
+    "internet.show": {
+        **INTERNET,
+        "name_zh": "市发展和改革委员会",
+        "name_en": "Development and Reform Commission",
+        "v4": "10.94.1.0/24",
+        "v6": "fd94:0:2:1::/64",
+        "rates": {"up_kbit": 50000, "down_kbit": 50000, "throttle_kbit": 1000},
+        "otherwise": "allow",
+        "rules": [
+            {
+                "id": "fgw-10",
+                "action": "block",
+                "hosts": [".games.test"],
+                "category": None,
+                "hours": {"days": "MTWHF", "begin": "08:00", "end": "18:00"},
+                "owner": "tenant",
+                "since": "2026-11-20",
+                "reason_zh": "与工作无关",
+                "reason_en": "Not for work",
+            }
+        ],
+        "direct": [{"source": "10.94.1.0/24", "to": "time.example.test", "protocol": "udp", "ports": "123"}],
+        "peers": [{"tenant": "gaj", "agreed": False}],
+        "contact": {"name": "信息科", "phone": "8123", "email": ""},
+        "proxy": "gateway.core.qingdao.test:3128",
+        "pac_url": "http://why.intra.qingdao.test/proxy.pac",
+        "why_url": "http://why.intra.qingdao.test/",
+        "notes": [
+            {
+                "code": "peer-not-agreed",
+                "where": None,
+                "line": None,
+                "pointer": "peers[0]",
+                "detail": "gaj has not agreed yet.",
+                "remedy": None,
+                "severity": "warning",
+            }
+        ],
+    },
+    "internet.test": {
+        "tenant": "fgw",
+        "host": "fgw",
+        "url": "http://www.games.test/",
+        "reachable": True,
+        "verdict": "open",
+        "way": "proxy",
+        "proxy": "gateway.core.qingdao.test:3128",
+        "addresses": [],
+        "remote": "10.94.0.254",
+        "status": 403,
+        "seconds": 0.02,
+        "title": "拦截",
+        "expected_rule": "fgw-10",
+        "rule": "fgw-10",
+        "owner": "Development and Reform Commission",
+        "since": "2026-11-20",
+        "reason_zh": "与工作无关",
+        "reason_en": "Not for work",
+        "sees": "The page that explains the refusal.",
+        "needs": "A change of the rule.",
+    },
+    "internet.pac": "function FindProxyForURL(url, host) { return 'DIRECT'; }\n",
+    "internet.sheet": b"sheet\n",
+    "internet.change": {"tenant": "fgw", "enabled": True, "rules": 1, "notes": [], "run": 482},
     "maintenance": {"site": "fgw.qingdao.test", "maintenance": True, "run": 482},
     "config": {
         name: {"value": value, "from": "default", "variable": f"GASP_{name.upper()}", "help": "A setting."}
@@ -414,66 +493,52 @@ PURGE = {
     "lines": 7,
     "number": None,
 }
-#: Areas of the client with methods of their own; a call of `client.record.log` is recorded as `record.log`.
-AREAS: dict[str, Json] = {
-    "record": {
-        "collect": {"state": "done", "hosts": [{**COLLECTED, "reason": None}], "merged": 0, "problems": []},
-        "status": {
-            "oldest": AT,
-            "newest": AT,
-            "silent_seconds": 12.5,
-            "lines": 7,
-            "days": 1,
-            "retention_days": 200,
-            "disk": {"octets": 900, "octets_a_day": 900, "estimate": 180_000},
-            "gaps": [GAP],
-            "short_gaps": 2,
-            "gap_seconds": 3710.0,
-            "holds": 1,
-            "purge_due": 1,
-            "hosts": [SPOOL],
-        },
-        "log": {
-            **SEARCH,
-            "lines": [LINE],
-            "cut": False,
-            "complete": False,
-            "unrecorded": [GAP],
-            "remarks": ["There are more."],
-        },
-        "searches": [{**SEARCH, "at": AT, "actor": {"key": "a_1", "name": "local:root"}, "lines": 1, "cut": False}],
-        "register": [REGISTERED],
-        "preview_register": {"encoding": "UTF-8", "rows": [REGISTERED], "warnings": [], "count": 1},
-        "add_to_register": {"new": 1, "same": 0},
-        "preview_purge": PURGE,
-        "purge": {**PURGE, "number": 12},
-        "verify": {"ok": True, "segments": 5, "files": 1, "entries": 9, "head": "e" * 64, "problems": []},
-        "holds": [HOLD],
-        "hold": HOLD,
-        "lift": {**HOLD, "state": "lifted", "lifted_second": "Wang Wei", "lifted_at": AT},
-    }
+ANSWERS |= {
+    "record.collect": {"state": "done", "hosts": [{**COLLECTED, "reason": None}], "merged": 0, "problems": []},
+    "record.status": {
+        "oldest": AT,
+        "newest": AT,
+        "silent_seconds": 12.5,
+        "lines": 7,
+        "days": 1,
+        "retention_days": 200,
+        "disk": {"octets": 900, "octets_a_day": 900, "estimate": 180_000},
+        "gaps": [GAP],
+        "short_gaps": 2,
+        "gap_seconds": 3710.0,
+        "holds": 1,
+        "purge_due": 1,
+        "hosts": [SPOOL],
+    },
+    "record.log": {
+        **SEARCH,
+        "lines": [LINE],
+        "cut": False,
+        "complete": False,
+        "unrecorded": [GAP],
+        "remarks": ["There are more."],
+    },
+    "record.searches": [{**SEARCH, "at": AT, "actor": {"key": "a_1", "name": "local:root"}, "lines": 1, "cut": False}],
+    "record.register": [REGISTERED],
+    "record.preview_register": {"encoding": "UTF-8", "rows": [REGISTERED], "warnings": [], "count": 1},
+    "record.add_to_register": {"new": 1, "same": 0},
+    "record.preview_purge": PURGE,
+    "record.purge": {**PURGE, "number": 12},
+    "record.verify": {"ok": True, "segments": 5, "files": 1, "entries": 9, "head": "e" * 64, "problems": []},
+    "record.holds": [HOLD],
+    "record.hold": HOLD,
+    "record.lift": {**HOLD, "state": "lifted", "lifted_second": "Wang Wei", "lifted_at": AT},
 }
 
 
 class Area:
-    """One area of a `FakeClient`."""
+    """The part of the client that is about one service, such as `client.internet`; its calls are `internet.list`."""
 
     def __init__(self, client: FakeClient, name: str) -> None:
         self._client, self._name = client, name
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name not in AREAS[self._name]:
-            raise AttributeError(name)
-        key = f"{self._name}.{name}"
-
-        def method(*args: Any, **kwargs: Any) -> Any:
-            self._client.calls.append((key, args, kwargs))
-            answer = self._client.answers.get(key.replace(".", "_"), AREAS[self._name][name])
-            if isinstance(answer, BaseException):
-                raise answer
-            return answer(*args, **kwargs) if callable(answer) else deepcopy(answer)
-
-        return method
+        return self._client.method(f"{self._name}.{name}")
 
 
 class FakeClient:
@@ -483,11 +548,14 @@ class FakeClient:
         self.answers = {**deepcopy(ANSWERS), **answers}
         self.calls: list[tuple[str, tuple[Any, ...], Mapping[str, Any]]] = []
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name in AREAS:
-            return Area(self, name)  # type: ignore[return-value]
+    def __getattr__(self, name: str) -> Any:
+        if any(answer.startswith(f"{name}.") for answer in self.__dict__.get("answers", ())):
+            return Area(self, name)
         if name.startswith("_") or name not in self.answers:
             raise AttributeError(name)
+        return self.method(name)
+
+    def method(self, name: str) -> Callable[..., Any]:
 
         def method(*args: Any, **kwargs: Any) -> Any:
             self.calls.append((name, args, kwargs))
@@ -508,9 +576,16 @@ class FakeClient:
     def acted(self) -> bool:
         """Whether anything was asked that changes something."""
         acts = ("apply", "resume_run", "drift_", "import_tenants", "export_tenants", "offboard", "publish_release")
-        more = ("preview_release", "activate_release", "rollback_release", "maintenance", "stop_run")
-        areas = ("record.purge", "record.hold", "record.lift", "record.add_to_register")
-        return any(name.startswith(acts) or name in more + areas for name, _, _ in self.calls)
+        more: tuple[str, ...] = (
+            "internet.change",
+            "preview_release",
+            "activate_release",
+            "rollback_release",
+            "maintenance",
+            "stop_run",
+        )
+        more += ("record.purge", "record.hold", "record.lift", "record.add_to_register")
+        return any(name.startswith(acts) or name in more for name, _, _ in self.calls)
 
 
 def guarded_apply(target: str, *, confirm: str | None = None, on_event: Any = None, wait: float = 0) -> Json:

@@ -35,6 +35,8 @@ LISTING = {
     "hosts show web": "hosts",
     "accounts list --tenant fgw": "accounts",
     "sites list": "sites",
+    "internet list": "internet.list",
+    "internet show fgw": "internet.show",
     "probes list": "probes",
     "probes run tenant:fgw": "run_probes",
     "internet log --case Q-118 --reason police --from 2026-11-24 --to 2026-11-25 --nat-port 40112": "record.log",
@@ -67,6 +69,8 @@ ACTING = {
     "record hold lift 3 --second Wang --reason closed --yes": "record.lift",
     "record register add 10.94.1.10 --machine PC --from 2026-11-24 --yes": "record.add_to_register",
     "record register import {folder}/site.zip --yes": "record.add_to_register",
+    "internet set fgw --off --yes": "internet.change",
+    "internet set fgw --block .games.test --reason x --yes": "internet.change",
 }
 
 

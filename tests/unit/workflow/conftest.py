@@ -26,13 +26,20 @@ KINDS = (
     Kind("dns.rrset", "dns", 50),
     Kind("directory.person", "directory", 12, destroys_data=True),
     Kind("web.vhost", "web", 30),
+    Kind("gateway.network", "gateway", 30, cuts_off=lambda before, after: before is not None and after is None),
 )
-PARTS = {"dns.rrset": "dns:qingdao.test", "directory.person": "directory:tenants", "web.vhost": "web:web"}
+PARTS = {
+    "gateway.network": "gateway:gateway",
+    "dns.rrset": "dns:qingdao.test",
+    "directory.person": "directory:tenants",
+    "web.vhost": "web:web",
+}
 
 
 class ToySpec(Document):
     names: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
+    internet: bool = False
     fail: bool = False
 
 
@@ -47,6 +54,8 @@ def toy_desired(view: SubscriptionView, estate: EstateView) -> list[Resource]:
     found = []
     for name in view.spec.names:
         found += [make("dns.rrset", name), make("web.vhost", name, retire=60)]
+    if view.spec.internet:
+        found.append(make("gateway.network", view.tenant.code))
     return found + [make("directory.person", name) for name in view.spec.people]
 
 
@@ -55,7 +64,8 @@ def toy_claims(view: SubscriptionView, estate: EstateView) -> list[Claim]:
 
 
 TOY = Offering(
-    "toy", "operated", t("Toy"), Path(), spec=ToySpec, tiers={"S": {}}, check=lambda v, e: [],
+    "toy", "operated", t("Toy"), Path(), systems=("dns", "directory", "web", "gateway"),
+    spec=ToySpec, tiers={"S": {}}, check=lambda v, e: [],
     claims=toy_claims, desired=toy_desired, probes=lambda v, e: [], example={},
 )  # fmt: skip
 
@@ -93,6 +103,10 @@ class Centre:
     @property
     def web(self) -> FakeDriver:
         return self.drivers[2]
+
+    @property
+    def gateway(self) -> FakeDriver:
+        return self.drivers[3]
 
     def tenant(self, code: str, **spec: object) -> None:
         document = TenantDocument(code=code, names={"zh": f"单位{code}", "en": code}, kind="government_department")

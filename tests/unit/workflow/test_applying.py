@@ -260,6 +260,60 @@ class TestGuards:
         with pytest.raises(UnsafePlan):
             apply(centre, confirm=word)
 
+    def test_cutting_off_more_tenants_than_the_limit_needs_a_word(self, make_centre):
+        centre = make_centre(cut_limit=2)
+        for code in ("fgw", "sjj", "czj"):
+            centre.tenant(code, internet=True)
+        apply(centre)
+        for code in ("fgw", "sjj"):
+            centre.wish(code)
+        assert centre.planner.guards(plan_of(centre)) == []
+        centre.wish("czj")
+        plan = plan_of(centre)
+        (guard,) = centre.planner.guards(plan)
+        assert (guard.code, guard.confirm) == ("cuts-off", plan.digest[:8])
+        assert "czj, fgw, sjj" in str(guard.text)
+        with pytest.raises(UnsafePlan):
+            apply(centre)
+        assert state(centre, apply(centre, confirm=plan.digest[:8])) is RunState.DONE
+
+
+class TestWaiting:
+    """Machines of tenants may be off: nothing is planned for them, and they catch up."""
+
+    ID = "gateway.network/fgw"
+
+    def test_what_waits_is_named_is_no_change_and_keeps_its_subscription_pending(self, centre):
+        centre.tenant("fgw", internet=True, names=("a.qingdao.test",))
+        centre.gateway.off[self.ID] = t("switched off")
+        plan = plan_of(centre)
+        assert [i for i, _ in plan.waiting] == [self.ID]
+        assert self.ID not in {c.id for c in plan.changes}
+        assert plan.as_json()["waiting"] == [{"id": self.ID, "reason": "switched off"}]
+        assert state(centre, apply(centre)) is RunState.DONE
+        (subscription,) = centre.store.estate.subscriptions()
+        assert subscription.observed_generation < subscription.generation
+
+    def test_it_catches_up_when_it_is_back(self, centre):
+        centre.tenant("fgw", internet=True)
+        centre.gateway.off[self.ID] = t("switched off")
+        apply(centre)
+        centre.gateway.off.clear()
+        assert [c.id for c in plan_of(centre).changes] == [self.ID]
+        apply(centre)
+        (subscription,) = centre.store.estate.subscriptions()
+        assert subscription.observed_generation == subscription.generation
+        assert plan_of(centre).empty
+
+    def test_what_is_there_and_silent_is_not_removed(self, centre):
+        centre.tenant("fgw", internet=True)
+        apply(centre)
+        centre.gateway.off[self.ID] = t("switched off")
+        centre.wish("fgw")
+        plan = plan_of(centre)
+        assert plan.changes == ()
+        assert [i for i, _ in plan.waiting] == [self.ID]
+
 
 def test_undo_brings_the_older_wish_back_as_a_plan(centre):
     centre.tenant("fgw", names=("a.qingdao.test",))
