@@ -115,7 +115,9 @@ def upgrade() -> None:
         sa.Column("recorded_at", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(["actor_key"], ["actors.key"], name=op.f("fk_access_register_actor_key_actors")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_register")),
-        sa.UniqueConstraint("address", "first_at", "machine", "person", name=op.f("uq_access_register_address")),
+        sa.UniqueConstraint(
+            "address", "first_at", "machine", "person", name=op.f("uq_access_register_address_first_at_machine_person")
+        ),
     )
     op.create_index(op.f("ix_access_register_address"), "access_register", ["address"])
     op.create_index(op.f("ix_access_register_person"), "access_register", ["person"])
