@@ -61,7 +61,6 @@ def list_freezes(app: App, everything: bool) -> None:
     examples=(
         ("gasp freezes set --reason 'storm warning'", t("the whole estate")),
         ("gasp freezes set --scope tenant:fgw --reason audit", t("one department")),
-        ("gasp freezes set --scope ring:pilot --reason 'pilots are on leave'", t("machines of one ring")),
     ),
 )
 @option(

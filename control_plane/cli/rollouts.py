@@ -102,10 +102,6 @@ def show(app: App, rollout: int) -> None:
             t("see the waves"),
         ),
         (
-            "gasp rollouts create --kind signatures --snapshot s20261128-2 --soak 1h --reason new --start",
-            t("make, begin"),
-        ),
-        (
             "gasp rollouts create --kind configuration --offering internet --patch p.yaml --group fgw --group czj,gaj"
             " --reason 'new policy'",
             t("change the wishes of three departments in two waves"),
@@ -210,7 +206,6 @@ def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, sec
     examples=(
         ("gasp rollouts release 4", t("begin it")),
         ("gasp rollouts release 4 --reason 'disk was mended'", t("do again what failed")),
-        ("gasp rollouts release 4 --go-on --reason 'that machine is scrap'", t("go on as it is")),
     ),
 )
 @id_argument

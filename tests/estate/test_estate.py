@@ -120,8 +120,8 @@ def test_killed_in_the_middle_a_rerun_finishes(city: Centre, tmp_path: Path, eve
 
 
 def test_a_real_package_over_the_62_machines(city: Centre):
-    """1.1 arrives everywhere although the worker is killed and a third are off meanwhile; 1.2 stops with
-    the first ring, which goes back; the 32 workstations without the service are never touched."""
+    """1.1 arrives everywhere, although the worker is killed and a third of the machines are off meanwhile. 1.2 stops
+    with the first ring, which goes back. The 32 workstations without the service are never touched."""
     rolling = Rolling(city)
     rings = rolling.machines()
     assert len(rings) == 62

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
+from control_plane.drivers.pyinfra import PyinfraInstaller, Reach
+from control_plane.model.machine import Installed, Machine, Proceed, Ring
 from control_plane.model.rollout import RolloutEvent
 from tests.conftest import Centre
 from tests.lab.rolling import Rolling
@@ -134,6 +137,44 @@ def test_a_freeze_in_the_middle_touches_no_further_host_and_stops_everything(
     centre.run("freezes", "lift", str(frozen["id"]), "--second", "li", "--reason", "over", "--yes")
     assert rolling.step() == 0
     assert rolling.show(rollout)["state"] == "done"
+
+
+def test_the_installer_asks_before_each_host_and_knows_its_hosts(centre: Centre, rolling: Rolling, tmp_path: Path):
+    """The contract of `model.machine.Installer`, by pyinfra in its child; hosts that are off, strange or refused."""
+    folder = centre.state / "lab" / centre.lab
+    addresses = {h["name"]: (h["mgmt"], 22) for h in centre.json("lab", "status")["hosts"]}
+    addresses["gone"] = (addresses["fgw"][0], 1)
+
+    def run(names: list[str], known_hosts: Path, proceed: Proceed) -> dict[str, Installed]:
+        machines = [
+            Machine(n, n, n, Ring.PILOT, n, True, "test", None, datetime(2026, 11, 1, tzinfo=UTC)) for n in names
+        ]
+        reach = Reach(lambda: addresses, lambda: folder / "id_ed25519", lambda: known_hosts)
+        installer = PyinfraInstaller(reach, lambda chosen: iter(()))
+        return {r.machine: r for r in installer.install(machines, "patches", proceed)}
+
+    rolling.begin_with("1.1")
+    before = rolling.had(["fgw", "czj"])
+    asked: list[str] = []
+
+    def only_fgw(name: str) -> bool:
+        asked.append(name)
+        return name == "fgw"
+
+    found = run(["fgw", "czj", "gone", "nobody"], folder / "known_hosts", only_fgw)
+    states = {name: result.state for name, result in found.items()}
+    assert states == {"fgw": "already", "czj": "untouched", "gone": "unreachable", "nobody": "unreachable"}
+    assert sorted(asked) == ["czj", "fgw"], "nobody is asked about a host that does not answer"
+    assert rolling.had(["fgw", "czj"]) == before
+    strange = tmp_path / "known_hosts"
+    strange.write_text("")
+    assert run(["fgw"], strange, lambda name: True)["fgw"].state == "unreachable", "an unknown host key is no host"
+    centre.shell("fgw", "mv /etc/apt/sources.list.d/gasp.sources /root/kept")
+    try:
+        missing = run(["fgw"], folder / "known_hosts", lambda name: True)["fgw"]
+    finally:
+        centre.shell("fgw", "mv /root/kept /etc/apt/sources.list.d/gasp.sources")
+    assert (missing.state, missing.fault) == ("failed", "source-missing")
 
 
 def kiosks(centre: Centre) -> set[str]:

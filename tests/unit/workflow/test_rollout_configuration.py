@@ -1,0 +1,132 @@
+"""A change of many subscriptions in waves: through the engine, stopped by a failure, never over others' wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from control_plane.model.errors import Invalid
+from control_plane.model.ports import Probe, ProbeResult
+from control_plane.model.text import t
+from control_plane.model.windows import chinese_calendar
+from control_plane.workflow.applying import Order
+from control_plane.workflow.freezes import Freezes
+from control_plane.workflow.rollout_configuration import ConfigurationCarrier
+from control_plane.workflow.rollout_making import RolloutMaker, merge
+from control_plane.workflow.rollout_tick import Ticker
+from control_plane.workflow.rollouts import Rollouts
+
+CODES = ("fgw", "czj", "gaj", "jyj")
+
+
+class NoProbes:
+    def run(self, probes: Sequence[Probe]) -> list[ProbeResult]:
+        return []
+
+
+class Desk:
+    def __init__(self, centre: Any) -> None:
+        self.centre = centre
+        for code in CODES:
+            centre.tenant(code, names=[code])
+        centre.applier.apply(Order("estate"), centre.actor)
+        catalogue = centre.planner.catalogue
+        carrier = ConfigurationCarrier(catalogue, centre.applier, centre.store, NoProbes())
+        self.ticker = Ticker(centre.store, {"configuration": carrier}, chinese_calendar(), centre.clock)
+        maker = RolloutMaker(centre.store, catalogue, lambda: [], lambda: None)  # type: ignore[arg-type,return-value]
+        self.rollouts = Rollouts(centre.store, lambda: maker, lambda: centre.actor, centre.clock)
+
+    def begin(self, **more: Any) -> int:
+        order = {"kind": "configuration", "reason": "x", "offering": "toy", "patch": {"people": ["p"]}, **more}
+        order.setdefault("groups", [["fgw"], ["czj", "gaj"], ["jyj"]])
+        order.setdefault("thresholds", {"soak": "0"})
+        return int(self.rollouts.release(self.rollouts.create(**order)["id"])["id"])
+
+    def run(self, rollout: int) -> dict[str, Any]:
+        for _ in range(4):
+            self.ticker.tick()
+        return self.rollouts.show(rollout)
+
+    def states(self, rollout: int) -> dict[str, str]:
+        return {i["tenant"]: i["state"] for i in self.rollouts.show(rollout)["items"]}
+
+    def people(self) -> dict[str, list[str]]:
+        return {s.code: s.spec.get("people", []) for s in self.centre.store.estate.subscriptions()}
+
+
+@pytest.fixture
+def desk(centre) -> Desk:
+    return Desk(centre)
+
+
+@pytest.mark.parametrize(
+    ("target", "patch", "merged"),
+    [
+        ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+        ({"a": 1, "b": 2}, {"b": None}, {"a": 1}),
+        ({"a": {"x": 1, "y": 2}}, {"a": {"y": None, "z": 3}}, {"a": {"x": 1, "z": 3}}),
+        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+        ({"a": 1}, {"a": {"b": 1}}, {"a": {"b": 1}}),
+    ],
+)
+def test_merge_patch(target: Any, patch: Any, merged: Any):
+    assert merge(target, patch) == merged
+
+
+def test_waves_go_out_and_come_back(desk: Desk):
+    rollout = desk.begin(patch={"ttl": None, "names": ["same"]}, tenants=["fgw"], groups=[], ignore_windows="x")
+    done = desk.run(rollout)
+    assert done["state"] == "done", done["sentence"]
+    assert set(desk.centre.web.things["web:web"]) >= {"web.vhost/same"}
+    desk.rollouts.rollback(rollout, reason="no")
+    assert desk.run(rollout)["state"] == "rolled_back"
+    assert next(s for s in desk.centre.store.estate.subscriptions() if s.code == "fgw").spec == {"names": ["fgw"]}
+
+
+def test_one_that_fails_stops_before_the_next_wave(desk: Desk):
+    desk.centre.directory.refuse["directory.person/p"] = t("no room")
+    rollout = desk.begin()
+    stopped = desk.run(rollout)
+    assert stopped["state"] == "stopped", stopped["sentence"]
+    assert desk.states(rollout) == {"fgw": "failed", "czj": "untouched", "gaj": "untouched", "jyj": "untouched"}
+    assert "no room" in next(i["sentence"] for i in stopped["items"] if i["tenant"] == "fgw")
+    assert desk.people() == {"fgw": ["p"], "czj": [], "gaj": [], "jyj": []}
+    desk.centre.directory.refuse.clear()
+    desk.rollouts.rollback(rollout, reason="no room")
+    assert desk.run(rollout)["state"] == "rolled_back"
+    assert desk.people()["fgw"] == []
+
+
+def test_wishes_of_others_are_never_overwritten(desk: Desk):
+    rollout = desk.begin(groups=[["fgw"], ["czj"]])
+    desk.centre.wish("czj", names=["czj", "new"])
+    stopped = desk.run(rollout)
+    assert stopped["state"] == "stopped"
+    assert desk.states(rollout) == {"fgw": "ok", "czj": "failed"}
+    assert next(s for s in desk.centre.store.estate.subscriptions() if s.code == "czj").spec == {
+        "names": ["czj", "new"]
+    }
+
+
+def test_a_frozen_tenant_waits_and_the_others_do_not_pass_it(desk: Desk):
+    freezes = Freezes(desk.centre.store, lambda: desk.centre.actor)
+    made = freezes.set("tenant:gaj", reason="audit")
+    rollout = desk.begin(patch={"names": ["x"]}, groups=[["gaj"], ["fgw"]])
+    standing = desk.run(rollout)
+    assert standing["state"] == "running"
+    assert "audit" in standing["sentence"]
+    assert desk.states(rollout) == {"gaj": "untouched", "fgw": "untouched"}
+    freezes.lift(made["id"], second="li", reason="over")
+
+
+def test_wrong_orders(desk: Desk):
+    with pytest.raises(Invalid) as refused:
+        desk.begin(offering="nothing", patch=None, tenants=["nobody"], groups=[])
+    assert {p.field for p in refused.value.problems} == {"offering", "patch", "tenants"}
+    with pytest.raises(Invalid) as twice:
+        desk.begin(groups=[["fgw"], ["fgw"]])
+    assert "two groups" in str(twice.value.problems[0].text)
+    with pytest.raises(Invalid):
+        desk.begin(patch={"people": "not a list", "unknown": 1})
