@@ -42,9 +42,12 @@ import http.client, sys, time
 proxy, url, border, side = sys.argv[1:]
 link = http.client.HTTPConnection(proxy, 3128, timeout=10)
 link.request("GET", url)
-source = link.getresponse().fp.raw._sock
+answer = link.getresponse()
+if answer.status != 200:
+    sys.exit(f"{url}: {answer.status}")
+source = answer.fp.raw._sock
 source.settimeout(0.01)
-word, needed, row, octets, end = "ready", 20, 0, 0, time.monotonic() + 0.05
+word, needed, row, octets, end = "ready", 10, 0, 0, time.monotonic() + 0.05
 while True:
     try:
         got = source.recv(1 << 16)

@@ -8,6 +8,7 @@ ordinary Ansible role does the one rule too. Nobody but the driver has an ssh co
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -39,10 +40,10 @@ from control_plane.workflow.documents import write_yaml
 HERE = Path(__file__).resolve().parent.parent
 HOST, PART, CODE, OTHER = "gateway", "gateway:gateway", "fgw", "czj"
 TENANTS = 1000
-LOW, HIGH = 5_000, 50_000
-"""Rates between which is changed, kbit/s; `HIGH` is the tier's."""
+LOW, HIGH = 2_000, 10_000
+"""Rates between which is changed, kbit/s."""
 RULES = f"/etc/squid/gasp/{CODE}.conf"
-BIG = "/var/www/html/gasp-bench"
+BIG = "/srv/upstream/gasp-bench"
 SECONDS = 10
 
 
@@ -93,7 +94,7 @@ class Tenant:
         wanted: dict[str, Resource] = {}
         owners: dict[str, Owner] = {}
         for id_, seen in look.resources.items():
-            owner = Owner(str(seen.owner).partition("/")[0], seen.attributes["tenant"], "internet")
+            owner = Owner(seen.owner_marker.partition("/")[0], seen.attributes["tenant"], "internet")
             owners[owner.marker] = owner
             wanted[id_] = Resource(id_, seen.kind, PART, owner, seen.attributes, label=seen.label)
             if seen.kind == kind and owner.tenant == CODE:
@@ -223,25 +224,25 @@ def one_rule(tenant: Tenant, result: Result, rounds: int) -> None:
 def one_rate(tenant: Tenant, result: Result, rounds: int) -> None:
     """A tenant's rate is lowered, and raised again."""
     centre = tenant.centre
-    number = centre.shell(
-        HOST,
-        f"python3 -c \"import json; print(json.load(open('/etc/gasp/gateway/policy.json'))['tenants']['{CODE}']['number'])\"",
-    )
+    number = policy(centre, CODE)["number"]
     script = "tc class change dev gaspdown parent 1:1 classid 1:{:x} htb rate 64kbit ceil {}kbit"
 
     def product(low: bool) -> Callable[[], Timing]:
-        tenant.wish(**({"limits": {"down_kbit": LOW}} if low else {}))
+        tenant.wish(limits={"down_kbit": LOW if low else HIGH})
         return lambda: centre.gasp("apply", f"subscription:{CODE}/internet", "--yes")
 
     def driver(low: bool) -> Callable[[], Timing]:
         return tenant.by_driver(NETWORK, lambda attributes: {**attributes, "down_kbit": LOW if low else HIGH})
 
     def hand(low: bool) -> Callable[[], Timing]:
-        command = script.format(int(number), LOW if low else HIGH)
+        command = script.format(number, LOW if low else HIGH)
         return lambda: tenant.by_hand("cat > /root/gasp-bench.sh && sh /root/gasp-bench.sh", f"{command}\n")
 
     acts = {"gasp": product, "driver": driver, "hand": hand}
+    product(False)()
     found = there_and_back(rounds, acts, tenant.rate, centre)
+    tenant.wish()
+    centre.gasp("apply", f"subscription:{CODE}/internet", "--yes")
     centre.shell(HOST, "rm -f /root/gasp-bench.sh")
     words = {
         "gasp": "gasp apply, one rate",
@@ -343,7 +344,7 @@ def bandwidth(tenant: Tenant, result: Result, rounds: int = 3) -> None:
     The gateway counts whole frames: of 1,514 octets 1,448 are content.
     """
     centre = tenant.centre
-    rates = {code: rate_of(centre, code) for code in (CODE, OTHER)}
+    rates = {code: policy(centre, code)["down_kbit"] for code in (CODE, OTHER)}
     got: dict[str, list[float]] = {code: [] for code in rates}
 
     def one(code: str) -> float:
@@ -369,7 +370,7 @@ def bandwidth(tenant: Tenant, result: Result, rounds: int = 3) -> None:
         )
 
 
-def rate_of(centre: Centre, code: str) -> int:
-    """A tenant's rate downwards, kbit/s."""
-    shown: int = centre.json("internet", "show", code)["down_kbit"]
-    return shown
+def policy(centre: Centre, code: str) -> dict[str, Any]:
+    """What the gateway itself knows of a tenant: its number, rates and volume."""
+    found: dict[str, Any] = json.loads(centre.shell(HOST, "cat /etc/gasp/gateway/policy.json"))["tenants"][code]
+    return found
