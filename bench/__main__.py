@@ -113,8 +113,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name, item in in_lab.items():
                 if name in wanted:
                     run(name, lambda item=item: item(centre))  # type: ignore[misc]
-    small, whole = items_with_tenants(chosen.full)
-    for items, centre_of in ((small, Centre.served), (whole, Centre.whole)):
+    few, all_of_them = items_with_tenants(chosen.full)
+    for items, centre_of in ((few, Centre.served), (all_of_them, Centre.whole)):
         if any(item in wanted for item in items):
             with centre_of().up() as centre:
                 for name, item in items.items():

@@ -73,9 +73,10 @@ class Centre:
 
     @property
     def env(self) -> dict[str, str]:
-        """Environment of the product's commands."""
+        """Environment of the product's commands; byte code is kept between them, as on any machine it is installed on."""
+        unwanted = ("GASP_", "PYTHONDONTWRITEBYTECODE")
         return {
-            **{k: v for k, v in os.environ.items() if not k.startswith("GASP_")},
+            **{k: v for k, v in os.environ.items() if not k.startswith(unwanted)},
             "GASP_STATE": str(self.state),
             "GASP_LAB": self.lab,
             "GASP_ESTATE": str(self.estate),

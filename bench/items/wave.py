@@ -7,13 +7,12 @@ installs. Before each, every machine has the version before. The real package is
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import sys
 
 from bench.centre import Centre
 from bench.items.machines import enrolled
