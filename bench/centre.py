@@ -73,10 +73,9 @@ class Centre:
 
     @property
     def env(self) -> dict[str, str]:
-        """Environment of the product's commands; byte code is kept between them, as on any machine it is installed on."""
-        unwanted = ("GASP_", "PYTHONDONTWRITEBYTECODE")
+        """Environment of the product's commands."""
         return {
-            **{k: v for k, v in os.environ.items() if not k.startswith(unwanted)},
+            **{k: v for k, v in os.environ.items() if not k.startswith("GASP_")},
             "GASP_STATE": str(self.state),
             "GASP_LAB": self.lab,
             "GASP_ESTATE": str(self.estate),

@@ -97,9 +97,9 @@ class Watch:
     def seconds(self) -> float:
         """From `start` to the state after. Raises RuntimeError when it never came."""
         self._thread.join(timeout=SECONDS + 10)
-        self._process.wait(10)
+        said = self._end()
         if not self._there:
-            raise RuntimeError(f"the change never reached the workstation: {self._said()}")
+            raise RuntimeError(f"the change never reached the workstation: {said}")
         return self._there - self._began - self._late
 
     def _wait(self) -> None:
@@ -110,8 +110,10 @@ class Watch:
     def _word(self, word: str) -> None:
         assert self._process.stdout is not None
         if self._process.stdout.readline().strip() != word:
-            raise RuntimeError(f"the workstation does not see the state before: {self._said()}")
+            raise RuntimeError(f"the workstation does not see the state before: {self._end()}")
 
-    def _said(self) -> str:
-        assert self._process.stderr is not None
-        return self._process.stderr.read().strip()[-500:]
+    def _end(self) -> str:
+        """Wait for the program's end; what it complained of."""
+        with self._process as process:
+            assert process.stderr is not None
+            return process.stderr.read().strip()[-500:]
