@@ -121,7 +121,8 @@ ACT = {"fault": "engine-dead", "text": "start the antivirus engine again"}
 ANSWERS: dict[str, Any] = {
     "machines.show": SHOWN,
     "machines.enrol": SHOWN,
-    "machines.retire": {"machine": "fgw", "run": 482, "waiting": True},
+    "machines.retire": {"machine": "fgw", "run": 482, "waiting": True, "left": []},
+    "machines.give_up": {"machine": "fgw", "run": None, "waiting": False, "left": ["machine:m_3k7/baseline"]},
     "machines.transfer": SHOWN,
     "machines.preview_import": IMPORT,
     "machines.import_machines": IMPORT,
@@ -162,5 +163,14 @@ ANSWERS: dict[str, Any] = {
 }
 ACTS = frozenset(
     f"machines.{verb}"
-    for verb in ("enrol", "retire", "transfer", "import_machines", "mend", "refresh_signatures", "clear_findings")
+    for verb in (
+        "enrol",
+        "retire",
+        "give_up",
+        "transfer",
+        "import_machines",
+        "mend",
+        "refresh_signatures",
+        "clear_findings",
+    )
 )
