@@ -240,7 +240,7 @@ def _without_code(spec: Mapping[str, Any], code: str) -> dict[str, Any]:
 
 
 def _without_entry(item: Mapping[str, Any], field: str, code: str) -> dict[str, Any]:
-    return {**item, field: [c for c in item[field] if c != code]} if code in item.get(field, ()) else dict(item)
+    return {**item, field: [c for c in item[field] if c != code]} if code in (item.get(field) or ()) else dict(item)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -61,6 +61,7 @@ SHOWN = {
         MISSING,
         {**MISSING, "held": True, "held_by": "the machine's own administrator", "held_since": AT},
         {**MISSING, "security": False, "kept_back": True, "waiting": True, "deadline": None},
+        {**MISSING, "package": "gasp-kept", "security": False, "kept_back": True, "deadline": None},
     ],
     "fault_details": [
         {
