@@ -115,10 +115,14 @@ def _more(row: Json) -> Iterator[str]:
             yield sentence(t("  held by {who} since {at}", who=item["held_by"], at=moment(item["held_since"])))
         elif item["waiting"]:
             yield sentence(t("  waits: it is given to a share of machines first"))
-        if item["deadline"]:
+        elif item["kept_back"]:
+            yield sentence(t("  kept back: apt does not take it"))
+        if item["since"] and item["deadline"]:
             yield sentence(
                 t("  missing since {at}, wanted by {by}", at=moment(item["since"]), by=moment(item["deadline"]))
             )
+        elif item["since"]:
+            yield sentence(t("  missing since {at}", at=moment(item["since"])))
     for entry in row.get("history") or ():
         yield sentence(t("{at}  {what}  by {who}", at=moment(entry["at"]), what=entry["what"], who=entry["actor"]))
 
@@ -161,15 +165,24 @@ def _entered(app: App, row: Json, said: Text) -> None:
     sentence=t("Take a machine out of the inventory and remove from it what is ours. Its history stays."),
     examples=(
         ("gasp hosts retire fgw", t("after a question")),
-        ("gasp hosts retire fgw --yes", t("without one")),
+        ("gasp hosts retire fgw --lost --reason stolen", t("one that never comes back: what is on it stays there")),
     ),
 )
 @name_argument
+@option("--lost", help=t("It never comes back: it is not asked any more, and what is ours stays on it."), is_flag=True)
+@option("--reason", help=t("Why it is given up; wanted with --lost, and only then."), metavar="TEXT", default="")
 @consent_options()
 @listing_options
 @click.pass_obj
-def retire(app: App, name: str, dry_run: bool, yes: bool) -> None:
+def retire(app: App, name: str, lost: bool, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp hosts retire NAME`."""
+    if lost != bool(reason.strip()):
+        fault = t("A reason is needed.") if lost else t("A reason is only taken for a lost machine.")
+        remedy = t("Say why in one sentence.") if lost else t("Add --lost, or leave --reason out.")
+        raise Invalid([Problem("lost-and-reason", fault, remedy, field="reason")])
+    if lost:
+        _give_up(app, name, reason, dry_run, yes)
+        return
     if rehearsed(dry_run, t("{name} would be taken out, and what is ours removed from it.", name=name)):
         return
     app.context()
@@ -180,6 +193,20 @@ def retire(app: App, name: str, dry_run: bool, yes: bool) -> None:
         app.out(sentence(t("{name} is taken out.", name=name)))
         if answer["waiting"]:
             app.out(sentence(t("It is silent: what is ours is removed by the first apply after it is back.")))
+
+    show_one(answer, draw, name="machine")
+
+
+def _give_up(app: App, name: str, reason: str, dry_run: bool, yes: bool) -> None:
+    if rehearsed(dry_run, t("{name} would be taken out as lost; what is ours would stay on it.", name=name)):
+        return
+    app.context()
+    ask(t("Take {name} out as lost, and leave on it what is ours?", name=name), yes)
+    answer = app.client.machines.give_up(name, reason)
+
+    def draw() -> None:
+        app.out(sentence(t("{name} is taken out as lost; it is not asked any more.", name=name)))
+        app.out(sentence(t("Stays on it: {what}", what=plain(answer["left"]))))
 
     show_one(answer, draw, name="machine")
 

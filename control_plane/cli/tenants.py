@@ -316,6 +316,9 @@ def _receipt(app: App, receipt: Json) -> None:
         app.out(sentence(t("Receipt: {code} was ended by run {run}.", code=receipt["code"], run=plain(receipt["run"]))))
         app.out(sentence(t("Archive: {path}, SHA-256 {sum}", **archive)))
         app.out(sentence(t("Still owned by it anywhere: {what}", what=plain(receipt["remaining"]))))
+        if receipt["left_on_lost"]:
+            lost = [f"{item['machine']}: {item['id']} ({item['reason']})" for item in receipt["left_on_lost"]]
+            app.out(sentence(t("Remains on lost machines: {what}", what=plain(lost))))
         app.out(sentence(t("Changed of others: {what}", what=plain(receipt["others_changed"]))))
         if receipt.get("retiring"):
             app.out(sentence(t("Retiring: {what}", what=plain(receipt["retiring"]))))

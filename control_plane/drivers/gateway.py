@@ -40,12 +40,18 @@ def cuts_off(before: Attributes | None, after: Attributes | None) -> bool:
     return bool(before and before.get("enabled")) and not (after and after.get("enabled"))
 
 
+def proxy_cuts_off(before: Attributes | None, after: Attributes | None) -> bool:
+    """Whether a tenant loses internet access, or all sites that no rule names."""
+    closing = bool(before and after and before.get("otherwise") == "allow" and after.get("otherwise") == "block")
+    return cuts_off(before, after) or (closing and bool(before and before.get("enabled")))
+
+
 class GatewayDriver:
     """Implements `model.ports.Driver` for parts `gateway:<host>`. `options` go to the agent unchanged."""
 
     kinds: Sequence[Kind] = (
         Kind(NETWORK, "gateway", 40, cuts_off=cuts_off),
-        Kind(PROXY, "gateway", 40, cuts_off=cuts_off),
+        Kind(PROXY, "gateway", 40, cuts_off=proxy_cuts_off),
     )
     stages: Sequence[str] = ("check.passed", "rules.loaded", "files.replaced", "reload.done")
 

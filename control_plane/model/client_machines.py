@@ -30,7 +30,12 @@ class MachinesClient(Protocol):
         ...
 
     def retire(self, name: str) -> Json:
-        """Take a machine out and remove what is ours from it: {machine, run, waiting}."""
+        """Take a machine out and remove what is ours from it: {machine, run, waiting, left}."""
+        ...
+
+    def give_up(self, name: str, reason: str) -> Json:
+        """Take a machine out as lost: it is not asked any more, and `left` names what stays on it. Takes one that was
+        retired and still waits, too. Raises Rejected when the very machine answers. {machine, run, waiting, left}."""
         ...
 
     def transfer(self, name: str, tenant: str) -> Json:

@@ -24,6 +24,9 @@ from control_plane.store.machine_tables import findings, machine_history, machin
 from control_plane.store.tables import resource_states, tenants
 
 _COLUMNS = (*machines.c, tenants.c.code)
+LOST = "lost"
+_WRITTEN = select(resource_states.c.resource_id).where(resource_states.c.kind == BASELINE)
+_LOST = select(machine_history.c.machine_id).where(machine_history.c.what == LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What happened to a machine: enrolled, ring, transferred, retired."""
+    """What happened to a machine: enrolled, ring, transferred, retired, lost."""
 
     at: datetime
     actor_key: str
@@ -85,14 +88,29 @@ class MachineRepository:
             return {row.id: orjson.loads(row.facts) for row in connection.execute(query)}
 
     def touched(self) -> list[Machine]:
-        """Machines that we manage, and retired ones on which our things may still be."""
-        written = select(resource_states.c.resource_id).where(resource_states.c.kind == BASELINE)
+        """Machines that we manage, and retired ones on which our things may still be. Lost ones are not among them,
+        unless the same machine came back and was enrolled again."""
         with self._database.read() as connection:
-            left = set(connection.scalars(written))
+            written, lost = set(connection.scalars(_WRITTEN)), set(connection.scalars(_LOST))
+            known = [m for m in self.all(retired=True) if m.managed and m.host]
+        back = {(m.host, m.fingerprint) for m in known if m.retired_at is None}
         return [
             m
-            for m in self.all(retired=True)
-            if m.managed and m.host and (m.retired_at is None or baseline_id(m.id) in left)
+            for m in known
+            if m.retired_at is None
+            or (baseline_id(m.id) in written and (m.id not in lost or (m.host, m.fingerprint) in back))
+        ]
+
+    def lost(self) -> list[tuple[Machine, str]]:
+        """Machines that were given up with our things on them, each with the reason."""
+        with self._database.read() as connection:
+            written = set(connection.scalars(_WRITTEN))
+            asked = {m.id for m in self.touched()}
+            notes = select(machine_history.c.machine_id, machine_history.c.detail).where(machine_history.c.what == LOST)
+            reasons = {row.machine_id: orjson.loads(row.detail)["reason"] for row in connection.execute(notes)}
+            known = self.all(retired=True)
+        return [
+            (m, reasons[m.id]) for m in known if m.id in reasons and m.id not in asked and baseline_id(m.id) in written
         ]
 
     def get(self, name: str) -> Machine:
@@ -171,6 +189,13 @@ class MachineRepository:
             for machine in chosen:
                 connection.execute(update(machines).where(machines.c.id == machine.id).values(retired_at=now))
                 self._note(actor, machine.id, "retired", {"tenant": machine.tenant})
+
+    def give_up(self, actor: Actor, machine: Machine, reason: str) -> None:
+        """Take a machine out as lost: nobody asks it any more, and what is ours stays on it."""
+        with self._database.write():
+            if machine.retired_at is None:
+                self.retire(actor, [machine])
+            self._note(actor, machine.id, LOST, {"reason": reason})
 
     def history(self, machine_id: str) -> list[Entry]:
         """What happened to a machine, oldest first."""

@@ -197,9 +197,11 @@ class Keeper:
             problems.append(
                 Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")
             )
-        own = actor.name.rpartition(":")[2].casefold()
-        if not second.strip() or second.strip().casefold() in (own, actor.name.casefold()):
-            fault, remedy = t("A second person is needed."), t("Name the other person who agreed: --second NAME.")
+        other, remedy = _person(second), t("Name the other person who agreed: --second NAME.")
+        if other in ("", _person(actor.name)):
+            problems.append(Problem("no-second", t("A second person is needed."), remedy, field="second"))
+        elif other == _person(row.name):
+            fault = t("The second person must be another one than who set it and than who lifts it.")
             problems.append(Problem("no-second", fault, remedy, field="second"))
         if problems:
             raise Invalid(problems)
@@ -228,3 +230,8 @@ class Keeper:
             }
             for row in self.store.access.holds(active)
         ]
+
+
+def _person(name: str) -> str:
+    """A name as it is compared: without the source of accounts before it, whatever its case."""
+    return name.rpartition(":")[2].strip().casefold()

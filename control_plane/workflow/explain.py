@@ -1,6 +1,6 @@
 """Explain one thing: who asked for it, what should be, what is, since when, and what changed last.
 
-The subject may be a tenant code, host name, address, DN, URL, uid or resource id.
+The subject may be a tenant code, host name, address, DN, URL, uid machine name or resource id.
 """
 
 from __future__ import annotations
@@ -90,6 +90,8 @@ class Explainer:
         if isinstance(look, CouldNotMeasure):
             state = "could_not_measure"
             observed = {"reason": str(look.reason)}
+        elif look is not None and resource.id in look.waiting:
+            state, observed = "waiting", {"reason": str(look.waiting[resource.id])}
         else:
             seen = look.resources.get(resource.id) if isinstance(look, Measured) else None
             observed = seen.attributes if seen else None
@@ -214,6 +216,7 @@ def _find_resources(subject: str, world: World) -> list[Resource]:
             or (dn is not None and normalise_dn(attributes.get("dn", "")) == dn)
             or subject in attributes.get("uid", ())
             or subject in attributes.get("values", ())
+            or subject == attributes.get("machine")
         ):
             found.append(resource)
     return sorted(found, key=lambda r: (r.system, r.id))

@@ -64,9 +64,9 @@ class Rows:
         return rows
 
     def _bare(self, host: Mapping[str, Any]) -> dict[str, Any]:
-        """A host that is not enrolled: the centre's own, or a workstation that is only listed."""
+        """A host that is not enrolled: the centre's own (ring 0), one of the outside, or a workstation only listed."""
         row = {**host, **_NOTHING, "patch_state": "unmanaged", "faults": [], "notes": []}
-        if host["zone"] != "tenant":
+        if host["zone"] == "core":
             row["ring"] = int(Ring.CENTRE)
         if any(m.host == host["name"] for m in self.leaving):
             row["notes"] = ["leaving"]

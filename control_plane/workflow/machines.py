@@ -107,11 +107,7 @@ class Machines:
             text = t("There is no ring {ring}.", ring=ring)
             remedy = t("Rings are 0 to 4; workstations are in 1, 2 or 3.")
             problems.append(Problem("no-ring", text, remedy, field="ring"))
-        lab = next((h for h in self._hosts() if h["name"] == host), None)
-        if lab is not None and lab["tenant"] not in (None, tenant):
-            text = t("{name} stands in the network of {tenant}.", name=host, tenant=lab["tenant"])
-            remedy = t("Enrol it there; then: gasp hosts transfer {name}", name=name)
-            problems.append(Problem("machine-of-others", text, remedy, field="name"))
+        problems += _misplaced(name, tenant, host, self._hosts())
         if problems:
             raise Invalid(problems)
 
@@ -140,7 +136,11 @@ class Machines:
                 for item in listed:
                     if item["name"] and item["name"] not in known | retired:
                         wanted[item["name"]] = (row.code, Ring(item.get("ring", Ring.ALL)))
-        complaints = []
+        complaints, hosts = [], self._hosts()
+        for name, (tenant, _) in sorted(wanted.items()):
+            for problem in _misplaced(name, tenant, name, hosts):
+                complaints.append(str(problem.text))
+                del wanted[name]
         for name, found in self.hands.fingerprints(sorted(wanted)).items():
             tenant, ring = wanted[name]
             if isinstance(found, CouldNotMeasure):
@@ -157,13 +157,32 @@ class Machines:
         machine = self.store.machines.get(name)
         self.store.machines.retire(self._actor(), [machine])
         if not machine.managed:
-            return {"machine": machine.name, "run": None, "waiting": False}
+            return {"machine": machine.name, "run": None, "waiting": False, "left": []}
         order = Order(
             f"subscription:{machine.tenant}/{OFFERING}", only=frozenset({baseline_id(machine.id)}), spare="nothing"
         )
         run = self.applier.apply(order, self._actor())
         left = any(m.id == machine.id for m in self.store.machines.touched())
-        return {"machine": machine.name, "run": run, "waiting": left}
+        return {"machine": machine.name, "run": run, "waiting": left, "left": []}
+
+    def give_up(self, name: str, reason: str) -> Json:
+        """See `MachinesClient.give_up`."""
+        if not reason.strip():
+            problem = Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")
+            raise Invalid([problem])
+        leaving = (m for m in self.store.machines.touched() if m.retired_at is not None and name in (m.name, m.id))
+        living = (m for m in self.store.machines.all() if name in (m.name, m.id))
+        machine = next(living, None) or next(leaving, None) or self.store.machines.get(name)
+        if machine.host:
+            found = self.hands.fingerprints([machine.host])[machine.host]
+            if not isinstance(found, CouldNotMeasure) and found.text == machine.fingerprint:
+                raise Rejected(
+                    t("{name} answers: it is not lost.", name=machine.name),
+                    t("Take it out without --lost; what is ours is removed from it then."),
+                )
+        self.store.machines.give_up(self._actor(), machine, reason.strip())
+        left = [baseline_id(m.id) for m, _ in self.store.machines.lost() if m.id == machine.id]
+        return {"machine": machine.name, "run": None, "waiting": False, "left": left}
 
     def retire_all(self, tenant: str) -> None:
         """Take a tenant's machines out of the inventory (offboarding)."""
@@ -406,6 +425,20 @@ class Machines:
             raise Invalid([problem])
         self.store.machines.clear(self._actor(), ids, reason)
         return [f for f in self.findings() if f["id"] in ids]
+
+
+def _misplaced(name: str, tenant: str, host: str, hosts: Sequence[Mapping[str, Any]]) -> list[Problem]:
+    """Why a machine cannot be this tenant's, by where it stands; at most one."""
+    lab = next((h for h in hosts if h["name"] == host), None)
+    if lab is None or lab["tenant"] == tenant:
+        return []
+    if lab["tenant"] is None:
+        text = t("{name} is no machine of a department: it is a {role} host of the centre or of the outside.",
+                 name=host, role=lab["role"])  # fmt: skip
+        return [Problem("machine-of-centre", text, t("Give the name of a department's machine."), field="name")]
+    text = t("{name} stands in the network of {tenant}.", name=host, tenant=lab["tenant"])
+    remedy = t("Enrol it there; then: gasp hosts transfer {name}", name=name)
+    return [Problem("machine-of-others", text, remedy, field="name")]
 
 
 def _in(scope: Scope, machine: Machine) -> bool:

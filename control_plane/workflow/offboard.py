@@ -56,7 +56,7 @@ class Offboarding:
             "code": code,
             "plan": plan.as_json(),
             "subscriptions": [s.id for s in subscriptions],
-            "shared_by_others": [s.id for s in self._sharing(code)],
+            "shared_by_others": [s.id for s in self._naming(code)],
             "people": kinds.get("directory.person", 0),
             "sites": kinds.get("web.vhost", 0),
             "releases": kinds.get("web.release", 0),
@@ -93,7 +93,8 @@ class Offboarding:
             for r in look.resources.values()
             if r.owner_marker.startswith(f"{tenant_id}/")
         )
-        # a machine that is off keeps what it has until it is back; then this is run again
+        # a machine that is off keeps what it has until it is back, then this is run again; one given up as lost is not
+        # asked: the receipt names what stays on it
         baselines = {baseline_id(m.id) for m in self.store.machines.touched() if m.tenant == code}
         remaining += sorted(i for look in after if isinstance(look, Measured) for i in look.waiting if i in baselines)
         if not remaining:
@@ -110,6 +111,11 @@ class Offboarding:
             "archive": str(archive),
             "archive_sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
             "remaining": remaining,
+            "left_on_lost": [
+                {"id": baseline_id(m.id), "machine": m.name, "reason": reason}
+                for m, reason in self.store.machines.lost()
+                if m.tenant == code
+            ],
             "others_changed": sorted(
                 i for i in before.keys() | now.keys() if before.get(i) != now.get(i) and i not in planned
             ),
@@ -120,21 +126,17 @@ class Offboarding:
         self.planner.picture(parse_scope(f"tenant:{code}"))  # raises NotFound for an unknown code
         return [s for s in self.store.estate.subscriptions() if s.code == code]
 
-    def _sharing(self, code: str) -> list[SubscriptionRow]:
-        """Subscriptions of others that share a site with the tenant."""
-        return [
-            s
-            for s in self.store.estate.subscriptions()
-            if s.code != code and isinstance(s.spec.get("sites"), list)
-            if any(code in site.get("shared_with", ()) for site in s.spec["sites"])
-        ]
+    def _naming(self, code: str) -> list[SubscriptionRow]:
+        """Subscriptions of others that share a site with the tenant, or list it as a peer."""
+        others = [s for s in self.store.estate.subscriptions() if s.code != code]
+        return [s for s in others if _without_code(s.spec, code) != s.spec]
 
     def _wishes(self, code: str, subscriptions: Sequence[SubscriptionRow]) -> list[SubscriptionChange]:
-        """Its own subscriptions end; others no longer share with a code that may be somebody else's one day."""
+        """Its own subscriptions end; others no longer name a code that may be somebody else's one day."""
         own = [SubscriptionChange(code, s.offering, s.tier, None, s.generation) for s in subscriptions]
         others = [
-            SubscriptionChange(s.code, s.offering, s.tier, _unshared(s.spec, code), s.generation)
-            for s in self._sharing(code)
+            SubscriptionChange(s.code, s.offering, s.tier, _without_code(s.spec, code), s.generation)
+            for s in self._naming(code)
         ]
         return own + others
 
@@ -172,15 +174,16 @@ class Offboarding:
                     t("Run gasp tenants offboard {code} again; it carries on.", code=code),
                 )
             if plan.waiting and not plan.steps:
+                names = {baseline_id(m.id): m.name for m in self.store.machines.touched()}
                 raise TemporaryError(
                     t(
                         "Something of {code} is on machines that do not answer: {ids}.",
                         code=code,
-                        ids=", ".join(i for i, _ in plan.waiting),
+                        ids=", ".join(names.get(i, i) for i, _ in plan.waiting),
                     ),
                     t(
-                        "Switch them on and run gasp tenants offboard {code} again, or retire a lost one "
-                        "(gasp hosts retire).",
+                        "Switch them on and run gasp tenants offboard {code} again, or give a lost one up first: "
+                        "gasp hosts retire NAME --lost --reason TEXT",
                         code=code,
                     ),
                 )
@@ -228,13 +231,16 @@ class Offboarding:
         temporary.rename(archive)
 
 
-def _unshared(spec: Mapping[str, Any], code: str) -> dict[str, Any]:
-    """A spec whose sites are no longer shared with `code`."""
-    sites = [
-        {**site, "shared_with": [c for c in site["shared_with"] if c != code]} if "shared_with" in site else site
-        for site in spec["sites"]
-    ]
-    return {**spec, "sites": sites}
+def _without_code(spec: Mapping[str, Any], code: str) -> dict[str, Any]:
+    """A spec that no longer names `code`: neither a site is shared with it nor is it a peer."""
+    left = dict(spec)
+    if isinstance(spec.get("sites"), list):
+        left["sites"] = [_without_entry(site, "shared_with", code) for site in spec["sites"]]
+    return _without_entry(left, "peers", code)
+
+
+def _without_entry(item: Mapping[str, Any], field: str, code: str) -> dict[str, Any]:
+    return {**item, field: [c for c in item[field] if c != code]} if code in (item.get(field) or ()) else dict(item)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -127,7 +127,7 @@ def _tier(subscription: SubscriptionView, network: Any) -> Iterator[Line]:
     up, down, slow = (_rate(network[k]) for k in ("up_kbit", "down_kbit", "throttle_kbit"))
     month = f"{network['month_octets'] / 2**30:,.4g} GiB"
     warn = network["warn_percent"]
-    yield Line(f"档位 {subscription.tier}：上行 {up}，下行 {down}", f"Tier {subscription.tier}: {up} up, {down} down")
+    yield Line(f"档次 {subscription.tier}：上行 {up}，下行 {down}", f"Tier {subscription.tier}: {up} up, {down} down")
     yield Line(
         f"每月 {month}；用到 {warn} % 提醒，用完后限速 {slow}，不中断",
         f"{month} a month; a warning at {warn} %, then slowed to {slow}, never cut",

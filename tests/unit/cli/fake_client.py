@@ -333,6 +333,7 @@ ANSWERS: dict[str, Any] = {
         "archive": "dagj.tar.gz",
         "archive_sha256": "d" * 64,
         "remaining": [],
+        "left_on_lost": [{"id": "machine:m_3k7/baseline", "machine": "pc-17", "reason": "stolen"}],
         "others_changed": [],
         "issued_at": AT,
     },

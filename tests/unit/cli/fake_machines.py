@@ -61,6 +61,7 @@ SHOWN = {
         MISSING,
         {**MISSING, "held": True, "held_by": "the machine's own administrator", "held_since": AT},
         {**MISSING, "security": False, "kept_back": True, "waiting": True, "deadline": None},
+        {**MISSING, "package": "gasp-kept", "security": False, "kept_back": True, "deadline": None},
     ],
     "fault_details": [
         {
@@ -121,7 +122,8 @@ ACT = {"fault": "engine-dead", "text": "start the antivirus engine again"}
 ANSWERS: dict[str, Any] = {
     "machines.show": SHOWN,
     "machines.enrol": SHOWN,
-    "machines.retire": {"machine": "fgw", "run": 482, "waiting": True},
+    "machines.retire": {"machine": "fgw", "run": 482, "waiting": True, "left": []},
+    "machines.give_up": {"machine": "fgw", "run": None, "waiting": False, "left": ["machine:m_3k7/baseline"]},
     "machines.transfer": SHOWN,
     "machines.preview_import": IMPORT,
     "machines.import_machines": IMPORT,
@@ -162,5 +164,14 @@ ANSWERS: dict[str, Any] = {
 }
 ACTS = frozenset(
     f"machines.{verb}"
-    for verb in ("enrol", "retire", "transfer", "import_machines", "mend", "refresh_signatures", "clear_findings")
+    for verb in (
+        "enrol",
+        "retire",
+        "give_up",
+        "transfer",
+        "import_machines",
+        "mend",
+        "refresh_signatures",
+        "clear_findings",
+    )
 )

@@ -216,6 +216,14 @@ class TestConsentToAPlan:
         assert waits == [600.0, 5.0, 0.0]
 
 
+def test_a_machine_is_given_up_with_a_reason_only(gasp: Gasp) -> None:
+    for words in (["--lost"], ["--lost", "--reason", " "], ["--reason", "stolen"]):
+        answer = gasp("hosts", "retire", "fgw", *words, "--yes")
+        assert answer.code == 4 and not answer.client.acted
+    answer = gasp("hosts", "retire", "fgw", "--lost", "--reason", "stolen", "--yes")
+    assert answer.code == 0 and "machine:m_3k7/baseline" in answer.out
+
+
 def test_offboard_wants_the_code_typed(gasp: Gasp, tmp_path: object) -> None:
     place = f"{tmp_path}/a.tar.gz"
     base = ("tenants", "offboard", "dagj", "--archive", place)

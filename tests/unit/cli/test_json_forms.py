@@ -42,6 +42,7 @@ VERBS = {
     "hosts enrol fgw --tenant fgw --yes": "host",
     "hosts transfer fgw --tenant czj --yes": "host",
     "hosts retire fgw --yes": "host_retired",
+    "hosts retire fgw --lost --reason stolen --yes": "host_retired",
     "hosts import {folder}/site.zip --yes": "hosts_import",
     "hosts measure": "hosts_measured",
     "hosts mend fgw --yes": "host_mended",

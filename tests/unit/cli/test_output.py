@@ -193,6 +193,12 @@ class TestListing:
         assert "None of 2 rows fits the filter." in answer.err
         assert gasp("tenants", "list", "-o", "json", tenants=[]).json == {"items": [], "total": 0, "next": None}
 
+    def test_what_a_machine_lacks_says_since_when_and_why(self, gasp: Gasp) -> None:
+        said = gasp("hosts", "show", "fgw").out
+        assert said.count("missing since") == 4, "also without a deadline"
+        assert said.count("wanted by") == 2
+        assert said.count("kept back: apt does not take it") == 1
+
     def test_plan_rows_can_be_chosen(self, gasp: Gasp) -> None:
         answer = gasp("plan", "-o", "json", "--filter", "action=delete", "--fields", "id,action").json
         assert answer["changes"] == [{"id": "dns:n3.qingdao.test/A", "action": "delete"}]

@@ -61,6 +61,7 @@ LISTING = {
 ACTING = {
     "hosts enrol fgw --tenant fgw --ring 2 --yes": "machines.enrol",
     "hosts retire fgw --yes": "machines.retire",
+    "hosts retire fgw --lost --reason stolen --yes": "machines.give_up",
     "hosts transfer fgw --tenant czj --yes": "machines.transfer",
     "hosts import {folder}/site.zip --column name=计算机名 --yes": "machines.import_machines",
     "hosts mend fgw --yes": "machines.mend",

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from control_plane.drivers.gateway import cuts_off
+from control_plane.drivers.gateway import GatewayDriver, cuts_off
 from control_plane.drivers.gateway_render import NetworkRules, ProxyRules, encoded, fold_names, fold_networks, hours_of
 from control_plane.drivers.gateway_render import network as parsed
 from control_plane.drivers.host_state import AgentError
+from control_plane.model.internet import PROXY
 
 LAN = {"tenant": "tjj", "v4": "10.94.7.0/24", "v6": "fd94:0:2:7::/64"}
 
@@ -208,3 +209,12 @@ def test_what_cuts_a_tenant_off() -> None:
     on, off = {"enabled": True}, {"enabled": False}
     assert cuts_off(on, off) and cuts_off(on, None)
     assert not any(cuts_off(*case) for case in [(off, None), (None, on), (on, on), (off, on), (None, None)])
+
+
+def test_blocking_all_that_no_rule_names_cuts_a_tenant_off() -> None:
+    cuts = {kind.name: kind.cuts_off for kind in GatewayDriver.kinds}[PROXY]
+    assert cuts is not None
+    free, shut = {"enabled": True, "otherwise": "allow"}, {"enabled": True, "otherwise": "block"}
+    off = {"enabled": False, "otherwise": "allow"}
+    assert cuts(free, shut) and cuts(free, off) and cuts(shut, None)
+    assert not any(cuts(*case) for case in [(shut, free), (shut, shut), (None, shut), (off, shut), (off, None)])

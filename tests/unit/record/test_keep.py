@@ -74,6 +74,16 @@ def test_a_held_day_stays_until_two_people_lift_the_hold(old: Centre):
     assert old.record.verify()["ok"]
 
 
+def test_who_set_a_hold_is_not_the_second_person_for_lifting_it(old: Centre):
+    words = {"reason": "court", "begin": "2026-11-24T10:00", "end": "2026-11-24T11:00", "tenant": None}
+    hold = old.record.keeper.hold("Q-9", **words, actor=old.store.actors.get("local:lihua"))
+    for second in ("lihua", " LiHua", "local:lihua", "test"):
+        with pytest.raises(Invalid) as error:
+            old.record.lift(hold["number"], second=second, reason="closed")
+        assert [p.code for p in error.value.problems] == ["no-second"]
+    assert old.record.lift(hold["number"], second="王伟", reason="closed")["state"] == "lifted"
+
+
 def test_bad_holds_are_refused_whole(old: Centre):
     with pytest.raises(Invalid) as error:
         old.record.hold(case="", reason="", begin="2026-11-25", end="2026-11-24", tenant="nobody")

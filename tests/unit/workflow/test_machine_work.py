@@ -87,6 +87,7 @@ class World:
         return next(r for r in self.machines.rows() if r["name"] == name)
 
 
+OUTSIDE = {"name": "citizen", "role": "citizen", "zone": "internet", "tenant": None, "state": "running"}
 HOSTS = [
     {"name": n, "role": "workstation", "zone": "tenant", "tenant": n, "ipv4": "x", "ipv6": "y", "state": "running"}
     for n in ("fgw", "czj", "gaj")
@@ -102,7 +103,7 @@ def world(centre: Centre) -> World:
     codes = sorted(have)[:2]
     changes = [SubscriptionChange(code, "security", "S", {}) for code in codes]
     store.estate.change(actor, "test", changes, {})
-    hosts = [{**h, "name": c, "tenant": c} for h, c in zip(HOSTS, sorted(have), strict=False)] + [HOSTS[-1]]
+    hosts = [{**h, "name": c, "tenant": c} for h, c in zip(HOSTS, sorted(have), strict=False)] + [HOSTS[-1], OUTSIDE]
     hands = FakeHands(centre.clock, {c: Fingerprint(f"id-{c}", f"key-{c}") for c in have})
     return World(centre, hands, Machines(store, hands, centre.applier, lambda: hosts, lambda: actor, centre.clock))
 
@@ -138,6 +139,25 @@ def test_what_cannot_be_enrolled_has_all_its_reasons(world: World, codes: list[s
     with pytest.raises(Invalid) as caught:
         world.machines.enrol("x", "nobody", 9)
     assert {p.code for p in caught.value.problems} == {"no-tenant", "no-ring"}
+
+
+@pytest.mark.parametrize("name", ["web", "citizen"])
+def test_a_host_that_is_no_tenants_is_never_enrolled(world: World, codes: list[str], name: str) -> None:
+    world.hands.who[name] = Fingerprint(f"id-{name}", f"key-{name}")
+    with pytest.raises(Invalid) as caught:
+        world.machines.enrol(name, codes[0], 2)
+    assert [p.code for p in caught.value.problems] == ["machine-of-centre"]
+    spec = {"machines": [{"name": name, "ring": 2}]}
+    world.centre.store.estate.change(
+        world.centre.actor, "test", [SubscriptionChange(codes[0], "security", "S", spec)], {}
+    )
+    count, (complaint,) = world.machines.enrol_wanted(lambda code: code)
+    assert count == 1 and name in complaint
+    assert name not in world.hands.asked
+
+
+def test_ring_0_is_the_centres_own_and_nobody_elses(world: World, codes: list[str]) -> None:
+    assert (world.row("web")["ring"], world.row("citizen")["ring"]) == (Ring.CENTRE, None)
 
 
 def test_enrolled_again_changes_the_ring_and_retired_stays_retired(world: World, codes: list[str]) -> None:
