@@ -117,6 +117,13 @@ class Gateway:
         left = self.plan()
         assert not left.changes, [(c.id, c.reason, c.before) for c in left.changes]
 
+    def as_before(self) -> None:
+        """Take away what tests wished; then everything is as the estate has it."""
+        self.policies.clear()
+        self.settle()
+        word = self.centre.plan("system:gateway")["digest"]
+        self.centre.apply("system:gateway", f"--confirm={word}")
+
     def shell(self, host: str, script: str, check: bool = True) -> str:
         """A shell script on a host, over the connection that is kept."""
         done = self.runner.run(host, ["sh", "-ec", script], b"", 120)

@@ -45,6 +45,7 @@ def world(topology: Topology, without: tuple[str, ...] = ()) -> dict[str, Any]:
         },
         "machine": {"ipv4": str(topology.machine_core.ip), "ipv6": str(plan.core.host_v6(topology.machine_number))},
         "tenants": [{"code": host.name} for host in topology.tenant_hosts],
+        "repository": {"reach": [str(topology.role_hosts("citizen")[0].ipv4)], "ports": [80]},
         "secrets": SECRETS,
     }
 
