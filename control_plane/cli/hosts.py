@@ -115,10 +115,14 @@ def _more(row: Json) -> Iterator[str]:
             yield sentence(t("  held by {who} since {at}", who=item["held_by"], at=moment(item["held_since"])))
         elif item["waiting"]:
             yield sentence(t("  waits: it is given to a share of machines first"))
+        elif item["kept_back"]:
+            yield sentence(t("  kept back: apt does not install it by an ordinary upgrade"))
         if item["deadline"]:
             yield sentence(
                 t("  missing since {at}, wanted by {by}", at=moment(item["since"]), by=moment(item["deadline"]))
             )
+        elif item["since"]:
+            yield sentence(t("  missing since {at}", at=moment(item["since"])))
     for entry in row.get("history") or ():
         yield sentence(t("{at}  {what}  by {who}", at=moment(entry["at"]), what=entry["what"], who=entry["actor"]))
 
