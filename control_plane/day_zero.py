@@ -11,13 +11,16 @@ from typing import Any
 from control_plane import wiring
 from control_plane.drivers.secrets import SecretFolder, write_private
 from control_plane.model.errors import PermanentError, TemporaryError
-from control_plane.model.machine import Depot
+from control_plane.model.machine import Depot, Ring
 from control_plane.model.network import Segment
 from control_plane.model.text import t
 from control_plane.model.upstream import UpstreamDocument
 from control_plane.workflow.bringup import Phase, Tell
 
 PLAYBOOKS = Path(__file__).parent.parent / "playbooks"
+#: Hosts that are set up together; a freeze stops between the steps. A step is one or two tasks a host, side by side.
+SERVER_STEPS = ("all:!ns_secondary", "ns_secondary")
+SERVER_SYSTEMS = ("dns", "directory", "web", "gateway", "snapshots")
 
 
 def phases() -> Sequence[Phase]:
@@ -107,7 +110,6 @@ def set_up_servers(tell: Tell) -> str:
     """Roles of `playbooks/site.yml` on the shared hosts."""
     from control_plane.drivers.ansible import run_playbook
 
-    wiring.store().freezes.check()
     state = wiring.settings().state
     done: set[tuple[str, str]] = set()
 
@@ -115,21 +117,33 @@ def set_up_servers(tell: Tell) -> str:
         done.add((phase, host or ""))
         tell(0, 0, f"{phase} {host or ''}")
 
-    result = run_playbook(
-        PLAYBOOKS / "site.yml",
-        wiring.topology().inventory(),
-        playbook_variables(),
-        {"secrets": SecretFolder(wiring.settings().secrets).shared_servers()},
-        workdir=state / "ansible",
-        ssh_config=wiring.lab().ssh_config(),
-        on_event=follow,
-    )
-    if not result.ok:
-        raise TemporaryError(
-            t("{failures}", failures="; ".join(str(f.text) for f in result.failures)),
-            t("Mend that host and run it again; gasp lab status shows all hosts."),
+    changed = 0
+    for hosts in SERVER_STEPS:
+        _ask_for_servers()
+        result = run_playbook(
+            PLAYBOOKS / "site.yml",
+            wiring.topology().inventory(),
+            playbook_variables(),
+            {"secrets": SecretFolder(wiring.settings().secrets).shared_servers()},
+            workdir=state / "ansible",
+            ssh_config=wiring.lab().ssh_config(),
+            on_event=follow,
+            limit=hosts,
         )
-    return str(t("{changed} changes", changed=result.changed))
+        if not result.ok:
+            raise TemporaryError(
+                t("{failures}", failures="; ".join(str(f.text) for f in result.failures)),
+                t("Mend that host and run it again; gasp lab status shows all hosts."),
+            )
+        changed += result.changed
+    return str(t("{changed} changes", changed=changed))
+
+
+def _ask_for_servers() -> None:
+    """Raises Frozen when a freeze covers the centre's own servers or one of their systems."""
+    for system in SERVER_SYSTEMS:
+        for ring in (Ring.CENTRE, Ring.SERVERS):
+            wiring.store().freezes.check(ring=ring, system=system)
 
 
 def first_snapshots(tell: Tell) -> str:
@@ -142,7 +156,7 @@ def first_snapshots(tell: Tell) -> str:
     kinds: list[Depot] = []
     kinds += ["patches"] if upstream.packages else []
     kinds += ["signatures"] if upstream.signatures else []
-    return str(first_publication(repository, kinds, tell))
+    return str(first_publication(repository, kinds, tell, wiring.publication_fence))
 
 
 def import_estate(tell: Tell) -> str:
@@ -227,6 +241,7 @@ def issue_passwords(tell: Tell) -> str:
             random_first_password,
             write_private,
             tell,
+            lambda tenant: wiring.store().freezes.check(tenant, system="directory"),
         )
     return str(t("{count} issued, in {file}", count=count, file=first_passwords_file()))
 

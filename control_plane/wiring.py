@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from control_plane.drivers.machine_link import Link
     from control_plane.drivers.ssh import SshRunner
     from control_plane.model.client import Client
-    from control_plane.model.machine import Depot, Hands, Repository
+    from control_plane.model.machine import Depot, Hands, Repository, Ring
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
     from control_plane.model.upstream import UpstreamDocument
@@ -329,13 +329,18 @@ def local_client() -> LocalClient:
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
         actor_name(),
         shown_settings,
-        Snapshots(repository, lambda: upstream().keep, lambda ring: store().freezes.check(None, ring, "snapshots")),
+        Snapshots(repository, lambda: upstream().keep, publication_fence),
         machine_hands(),
         access_record(),
         internet(catalogue, applier),
         repository,
         settings().state,
     )
+
+
+def publication_fence(ring: Ring | None) -> None:
+    """Raises Frozen when a ring may be given nothing now; None: when the repository host may not be changed."""
+    store().freezes.check(None, ring, "snapshots")
 
 
 def actor_name() -> str:
@@ -393,6 +398,7 @@ def ticker() -> Ticker:
     from control_plane.model.windows import chinese_calendar
     from control_plane.workflow.rollout_carriers import MachineCarrier
     from control_plane.workflow.rollout_configuration import ConfigurationCarrier
+    from control_plane.workflow.rollout_promises import Promises
     from control_plane.workflow.rollout_tick import Ticker
 
     made, here = local_client(), lab()
@@ -403,10 +409,12 @@ def ticker() -> Ticker:
     )
     hands = PyinfraInstaller(reach, machine_hands().refresh_signatures)
     kinds: Sequence[Depot] = ("patches", "signatures")
+    promises = Promises(made.planner.catalogue, made.prober)
     carriers: dict[str, Carrier] = {
-        what: MachineCarrier(what, store().machines.all, repository(), hands, made.machines.look) for what in kinds
+        what: MachineCarrier(what, store().machines.all, repository(), hands, made.machines.look, promises.of_tenants)
+        for what in kinds
     }
-    carriers["configuration"] = ConfigurationCarrier(made.planner.catalogue, made.applier, store(), made.prober)
+    carriers["configuration"] = ConfigurationCarrier(made.planner.catalogue, made.applier, store(), promises)
     return Ticker(store(), carriers, chinese_calendar(), now, settings().fault)
 
 

@@ -108,7 +108,10 @@ def scan(app: App, target: str, paths: tuple[str, ...]) -> None:
 
 @security.verb(
     "refresh",
-    sentence=t("Let machines fetch the signatures that their ring has now, and load them."),
+    sentence=t(
+        "Let machines fetch the signatures that their ring has now, and load them. Exit code 1 when one failed or is "
+        "frozen, or when none answered."
+    ),
     examples=(
         ("gasp security refresh", t("all enrolled machines")),
         ("gasp security refresh tenant:fgw --yes", t("those of one department")),
@@ -127,18 +130,23 @@ def refresh(app: App, scope: str, dry_run: bool, yes: bool) -> None:
     answer = app.client.machines.refresh_signatures(scope)
 
     def draw() -> None:
-        counts = {k: answer[k] for k in ("changed", "already", "failed", "unreachable")}
+        counts = {k: answer[k] for k in ("changed", "already", "failed", "unreachable", "untouched")}
         app.out(
             sentence(
-                t("{changed} loaded a new set, {already} had it, {failed} failed, {unreachable} silent.", **counts)
+                t(
+                    "{changed} loaded a new set, {already} had it, {failed} failed, {unreachable} silent, "
+                    "{untouched} frozen.",
+                    **counts,
+                )
             )
         )
         for row in answer["machines"]:
-            if row["state"] in ("failed", "unreachable"):
+            if row["state"] in ("failed", "unreachable", "untouched"):
                 app.out(sentence(t("  {machine}: {text}", machine=row["machine"], text=row["text"])))
 
     show_one(answer, draw, rows="machines", name="machine", columns=REFRESH_COLUMNS)
-    if answer["failed"]:
+    none = answer["machines"] and not answer["changed"] + answer["already"]
+    if answer["failed"] or answer["untouched"] or none:
         raise Stop(FAILED)
 
 

@@ -96,12 +96,14 @@ def run_playbook(
     timeout_seconds: int = 900,
     forks: int = 16,
     environment: Mapping[str, str] | None = None,
+    limit: str = "all",
 ) -> PlaybookResult:
     """Run `playbook` on the hosts of `inventory` (Ansible's YAML form as a mapping) and wait for its end.
 
     `secret_vars` are variables as well, in a file of their own; whatever string of at least six characters they hold
     is blacked out in messages. `ssh_config` is given to ssh(1) with -F and must keep host key checking on.
-    `environment` is added to the child's. Never raises for a failure on a host or of Ansible: see `failures`.
+    `environment` is added to the child's. `limit` is a pattern of hosts in Ansible's form;
+    others are left alone. Never raises for a failure on a host or of Ansible: see `failures`.
     """
     began = time.monotonic()
     workdir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -121,7 +123,9 @@ def run_playbook(
             private_data_dir=str(folder),
             playbook=str(playbook.resolve()),
             inventory=str(folder / "inventory.json"),
-            cmdline=shlex.join(["-e", f"@{folder / 'variables.json'}", "-e", f"@{folder / 'secrets.json'}"]),
+            cmdline=shlex.join(
+                ["-e", f"@{folder / 'variables.json'}", "-e", f"@{folder / 'secrets.json'}", "--limit", limit]
+            ),
             envvars=settings,
             cancel_callback=cancelled,
         )

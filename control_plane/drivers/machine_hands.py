@@ -21,6 +21,7 @@ from control_plane.model.machine import (
     MachineState,
     Mended,
     Pending,
+    Proceed,
     Scanned,
 )
 from control_plane.model.machine_rules import FAULTS
@@ -121,9 +122,9 @@ class MachineHands:
             phased=row["phased"],
         )
 
-    def refresh_signatures(self, machines: Sequence[Machine]) -> Iterator[Installed]:
+    def refresh_signatures(self, machines: Sequence[Machine], proceed: Proceed = lambda _: True) -> Iterator[Installed]:
         """See `Hands.refresh_signatures`."""
-        for machine, result in side_by_side(machines, self.refresh_one):
+        for machine, result in side_by_side(machines, self.refresh_one, lambda m: proceed(m.id)):
             yield result or Installed(machine.id, "untouched")
 
     def refresh_one(self, machine: Machine) -> Installed:

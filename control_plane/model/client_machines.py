@@ -75,7 +75,8 @@ class MachinesClient(Protocol):
         ...
 
     def refresh_signatures(self, scope: str = "estate") -> Json:
-        """Let machines fetch their ring's set now: {changed, already, failed, unreachable, machines: [...]}."""
+        """Let machines fetch their ring's set now: {changed, already, failed, unreachable, untouched, machines: [...]}.
+        Untouched are those that a freeze covers; raises Frozen when it covers all."""
         ...
 
     def findings(self, tenant: str | None = None, *, only_open: bool = False) -> list[Json]:

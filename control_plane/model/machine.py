@@ -15,6 +15,8 @@ from typing import Any, Literal, Protocol
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import Text
 
+Proceed = Callable[[str], bool]
+"""Whether the machine with this id may be touched now; asked right before it is, in the caller's thread."""
 BASELINE = "machine.baseline"
 """Kind of what we put on an enrolled machine: package source, keyring, settings of the engine. One a machine."""
 MACHINES_PART = "security:machines"
@@ -131,10 +133,6 @@ class Installed:
     fault: Fault | None = None
 
 
-Proceed = Callable[[str], bool]
-"""Whether the machine with this id may be touched now; asked right before it is, in the caller's thread."""
-
-
 class Installer(Protocol):
     """Brings machines to what their ring may have now."""
 
@@ -208,8 +206,9 @@ class Hands(Measurer, Protocol):
         """Who answers by each host name."""
         ...
 
-    def refresh_signatures(self, machines: Sequence[Machine]) -> Iterator[Installed]:
-        """Let machines fetch their ring's set now and load it. One result a machine, as they come."""
+    def refresh_signatures(self, machines: Sequence[Machine], proceed: Proceed = lambda _: True) -> Iterator[Installed]:
+        """Let machines fetch their ring's set now and load it. One result a machine, as they come. `proceed` is asked
+        before each begins: False begins no more, and those not begun are `untouched`."""
         ...
 
     def mend(self, machine: Machine, faults: Sequence[Fault]) -> Sequence[Mended]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import orjson
 
+from control_plane.model.machine import BASELINE, Ring
 from control_plane.model.resource import (
     Attributes,
     CouldNotMeasure,
@@ -67,6 +68,14 @@ class Change:
     def system(self) -> str:
         """`dns`, `directory` or `web`."""
         return self.part.split(":", 1)[0]
+
+    @property
+    def rings(self) -> frozenset[Ring]:
+        """Rings of the machine that it is about: the one it is in and the one it comes to. Empty for all else."""
+        if self.kind != BASELINE:
+            return frozenset()
+        found = {(attributes or {}).get("ring") for attributes in (self.before, self.after)}
+        return frozenset(ring for ring in Ring if int(ring) in found)
 
     @property
     def key(self) -> tuple[int, str]:

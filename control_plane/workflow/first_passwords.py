@@ -39,8 +39,10 @@ def issue_first_passwords(
     random: Callable[[], str],
     write: Callable[[Path, bytes], None],
     tell: Tell,
+    fence: Callable[[str], None],
 ) -> int:
-    """Issue what is missing; returns how many were issued now. Killed and run again, it carries on."""
+    """Issue what is missing; returns how many were issued now. Killed and run again, it carries on. `fence` raises
+    when nothing of a tenant may be changed now; it is asked before each password."""
     rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8")))) if file.exists() else []
     # who has a password, whoever set it, keeps it; a directory on a fresh disk knows nobody
     have = directory.with_password()
@@ -57,6 +59,8 @@ def issue_first_passwords(
         for uid, dn in people[:PEOPLE_PER_TENANT]
         if uid not in have
     ]
+    for tenant, _, _ in todo:  # before the file: it holds no password that nobody may set
+        fence(tenant)
     for start in range(0, len(todo), CHUNK):
         new = [{"tenant": c, "uid": uid, "dn": dn, "password": random()} for c, uid, dn in todo[start : start + CHUNK]]
         rows += new
@@ -66,6 +70,7 @@ def issue_first_passwords(
         writer.writerows(rows)
         write(file, out.getvalue().encode())  # first written, then set: no password is lost by a kill
         for row in new:
+            fence(row["tenant"])
             directory.set_password(row["dn"], row["password"])
         tell(min(start + CHUNK, len(todo)), len(todo), todo[min(start + CHUNK, len(todo)) - 1][0])
     return len(todo)

@@ -6,7 +6,7 @@ What was measured is kept with its time; what was not is unknown. Must not touch
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from control_plane.model.errors import (
     Problem,
     Rejected,
 )
+from control_plane.model.freeze import Freeze, Frozen, covering
 from control_plane.model.machine import (
     Fault,
     Found,
@@ -390,29 +391,37 @@ class Machines:
                 on_progress({"machine": machine.name, "files": files, "found": found})
         return ended
 
-    def install_signatures(self, machines: Sequence[Machine], proceed: Callable[[], bool]) -> Iterator[Installed]:
-        """For rollouts: each machine fetches its ring's set and loads it; `proceed` is asked before the next lot."""
-        left = list(machines)
-        while left:
-            if not proceed():
-                yield from (Installed(m.id, "untouched") for m in left)
-                return
-            lot, left = left[:16], left[16:]
-            yield from self.hands.refresh_signatures(lot)
-
     def refresh_signatures(self, scope: str = "estate") -> Json:
         """See `MachinesClient.refresh_signatures`."""
-        machines = {m.id: m for m in self.chosen(scope)}
-        done = [(machines[r.machine], r) for r in self.hands.refresh_signatures(list(machines.values()))]
-        self.look(list(machines.values()))
-        states = ("changed", "already", "failed", "unreachable")
+        machines = self.chosen(scope)
+        stopped = {m.id: freeze for m in machines if (freeze := self._freeze(m))}
+        if machines and len(stopped) == len(machines):
+            raise Frozen(next(iter(stopped.values())))
+        free = {m.id: m for m in machines if m.id not in stopped}
+
+        def proceed(machine_id: str) -> bool:
+            freeze = self._freeze(free[machine_id])
+            if freeze is not None:
+                stopped[machine_id] = freeze
+            return freeze is None
+
+        done = {r.machine: r for r in self.hands.refresh_signatures(list(free.values()), proceed)}
+        self.look(machines)
+        why = str(next(iter(stopped.values())).text) if stopped else ""
+        for m in machines:
+            if m.id not in done or done[m.id].state == "untouched":
+                done[m.id] = Installed(m.id, "untouched", str(stopped[m.id].text) if m.id in stopped else why)
+        states = ("changed", "already", "failed", "unreachable", "untouched")
         return {
-            **{state: sum(1 for _, r in done if r.state == state) for state in states},
+            **{state: sum(1 for r in done.values() if r.state == state) for state in states},
             "machines": [
-                {"machine": m.name, "tenant": m.tenant, "state": r.state, "text": r.text}
-                for m, r in sorted(done, key=lambda item: item[0].name)
+                {"machine": m.name, "tenant": m.tenant, "state": done[m.id].state, "text": done[m.id].text}
+                for m in sorted(machines, key=lambda m: m.name)
             ],
         }
+
+    def _freeze(self, machine: Machine) -> Freeze | None:
+        return covering(self.store.freezes.list(), machine.tenant, machine.ring, "signatures")
 
     def findings(self, tenant: str | None = None, *, only_open: bool = False) -> list[Json]:
         """See `MachinesClient.findings`."""

@@ -5,8 +5,7 @@ A carrier does and looks; it judges nothing and keeps nothing. Configuration has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from control_plane.model.errors import Rejected
@@ -21,25 +20,26 @@ from control_plane.model.machine import (
     Proceed,
     Repository,
 )
+from control_plane.model.machine_rules import BLINDING, deferred, outcome_for_wave
+from control_plane.model.ports import ProbeResult
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.rollout import ItemState
-from control_plane.model.text import Text, t
+from control_plane.model.text import t
 from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
+from control_plane.workflow.rollout_promises import OF_ONE_MACHINE, Found, judged
 
 #: Faults of a machine that mean that what was brought there is not good there.
 FATAL: Mapping[Depot, frozenset[Fault]] = {
     "patches": frozenset({"dpkg-interrupted", "disk-full", "clock-wrong", "release-expired", "source-missing"}),
     "signatures": frozenset({"engine-dead", "signatures-missing", "disk-full"}),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One item after a measurement: `ok`, `failed` or `unmeasured`, and why."""
-
-    state: ItemState
-    text: Text | None = None
-    fault: str | None = None
+#: Faults under which a look says nothing about what was brought: such a machine is not measured.
+BLIND: Mapping[Depot, frozenset[Fault]] = {
+    "patches": BLINDING - FATAL["patches"] | {"dpkg-locked"},
+    "signatures": frozenset(),
+}
+#: What was seen is another machine's, whatever else it says.
+STRANGER = frozenset[Fault]({"not-enrolled-here"})
 
 
 class Carrier(Protocol):
@@ -74,7 +74,8 @@ class Carrier(Protocol):
 
 
 class MachineCarrier:
-    """Packages or signatures. `machines` gives the inventory as it is now, `measure` looks at machines."""
+    """Packages or signatures. `machines` gives the inventory as it is now, `measure` looks at machines, `promises`
+    measures those of tenants."""
 
     def __init__(
         self,
@@ -83,12 +84,14 @@ class MachineCarrier:
         repository: Repository,
         installer: Installer,
         measure: Callable[[Sequence[Machine]], Mapping[str, MachineLook]],
+        promises: Callable[[Collection[str]], Sequence[ProbeResult]],
     ) -> None:
         self.what = what
         self.machines = machines
         self.repository = repository
         self.installer = installer
         self.look = measure
+        self.promises = promises
 
     def _known(self) -> dict[str, Machine]:
         return {m.id: m for m in self.machines() if m.managed and m.retired_at is None}
@@ -133,25 +136,49 @@ class MachineCarrier:
         yield from self.installer.install([known[i.item] for i in items if i.item in known], self.what, proceed)
 
     def measure(self, row: RolloutRow, items: Sequence[ItemRow], back: bool) -> Mapping[str, Found]:
-        """See `Carrier`."""
+        """See `Carrier`. On the way there the promises of the machines' tenants are measured too."""
         known = self._known()
         machines = [known[i.item] for i in items if i.item in known]
         looks = self.look(machines) if machines else {}
         wanted = {w.number: w.before if back else row.snapshot for w in row.waves}
         silent = CouldNotMeasure("", row.created_at, t("It gave no answer."))
-        return {i.item: self._found(looks.get(i.item, silent), wanted.get(i.wave)) for i in items if i.item in known}
+        found = {i.item: self._found(looks.get(i.item, silent), wanted.get(i.wave)) for i in items if i.item in known}
+        good = [] if back else [m for m in machines if found[m.id].state is ItemState.OK]
+        results = self.promises({m.tenant for m in good}) if good else []
+        for m in good:
+            found[m.id] = judged(r for r in results if _concerns(r, m)) or found[m.id]
+        return found
 
     def _found(self, look: MachineLook, wanted: str | None) -> Found:
         if not isinstance(look, MachineState):
             return Found(ItemState.UNMEASURED, look.reason)
-        for fault, said in look.faults.items():
-            if fault in FATAL[self.what]:
-                return Found(ItemState.FAILED, t("{said}", said=said), fault)
-        if self.what == "patches":
-            lacking = [p.package for p in look.pending if not p.held and not p.kept_back]
-            if lacking:
-                return Found(ItemState.FAILED, t("It still lacks {packages}.", packages=", ".join(lacking[:5])))
-            return Found(ItemState.OK)
+        meanings = (
+            (STRANGER, ItemState.UNMEASURED),
+            (FATAL[self.what], ItemState.FAILED),
+            (BLIND[self.what], ItemState.UNMEASURED),
+        )
+        for faults, state in meanings:
+            for fault, said in look.faults.items():
+                if fault in faults:
+                    return Found(state, t("{said}", said=said), fault)
+        return self._patches(look) if self.what == "patches" else self._signatures(look, wanted)
+
+    @staticmethod
+    def _patches(look: MachineState) -> Found:
+        match outcome_for_wave(look, look.at):
+            case "success":
+                return Found(ItemState.OK)
+            case "unknown":
+                return Found(ItemState.UNMEASURED, t("Its lists of packages are too old to say what it lacks."))
+            case "failure":
+                lacking = [p.package for p in look.pending if not p.held and not deferred(p)]
+                packages = ", ".join((lacking or [p.package for p in look.pending])[:5])
+                if lacking:
+                    return Found(ItemState.FAILED, t("It still lacks {packages}.", packages=packages))
+                return Found(ItemState.FAILED, t("It lacks {packages}: held there, or waiting.", packages=packages))
+
+    @staticmethod
+    def _signatures(look: MachineState, wanted: str | None) -> Found:
         if look.engine_running is False:
             return Found(ItemState.FAILED, t("The engine does not run."), "engine-dead")
         if look.engine_running is None or look.signature_set is None:
@@ -160,3 +187,9 @@ class MachineCarrier:
             text = t("Its engine uses {found}, not {wanted}.", found=look.signature_set, wanted=wanted)
             return Found(ItemState.FAILED, text)
         return Found(ItemState.OK)
+
+
+def _concerns(result: ProbeResult, machine: Machine) -> bool:
+    probe = result.probe
+    own = probe.kind != OF_ONE_MACHINE or probe.vantage == (machine.host or machine.name)
+    return probe.tenant == machine.tenant and own

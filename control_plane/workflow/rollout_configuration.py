@@ -9,17 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from control_plane.model.machine import Installed, Proceed
-from control_plane.model.ports import Prober
+from control_plane.model.ports import ProbeResult
 from control_plane.model.rollout import ItemState
 from control_plane.model.run import Event, EventType, RunState
-from control_plane.model.scope import parse_scope
-from control_plane.model.text import Text, t
+from control_plane.model.text import t
 from control_plane.store.estate import SubscriptionChange, SubscriptionRow
 from control_plane.store.repository import Store
 from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.catalogue import Catalogue
-from control_plane.workflow.rollout_carriers import Found
+from control_plane.workflow.rollout_promises import Found, Promises, judged
 from control_plane.workflow.wishes import wish_order
 
 #: States of a run in which what did not fail is verified or only blocked by something that is not ours.
@@ -27,13 +26,13 @@ GOOD = (RunState.DONE, RunState.DONE_WITH_CONFLICTS)
 
 
 class ConfigurationCarrier:
-    """Wishes of subscriptions. Items are subscription ids; probes of the subscriptions measure a wave."""
+    """Wishes of subscriptions. Items are subscription ids; promises of their tenants measure a wave."""
 
-    def __init__(self, catalogue: Catalogue, applier: Applier, store: Store, prober: Prober) -> None:
+    def __init__(self, catalogue: Catalogue, applier: Applier, store: Store, promises: Promises) -> None:
         self.catalogue = catalogue
         self.applier = applier
         self.store = store
-        self.prober = prober
+        self.promises = promises
 
     def present(self, row: RolloutRow) -> frozenset[str]:
         """See `Carrier`."""
@@ -120,24 +119,23 @@ class ConfigurationCarrier:
         return follow
 
     def measure(self, row: RolloutRow, items: Sequence[ItemRow], back: bool) -> Mapping[str, Found]:
-        """See `Carrier`: every promise of these subscriptions, measured from where its users are."""
-        scope = parse_scope(",".join(sorted(f"subscription:{i.item}" for i in items)))
-        broken: dict[str, Text] = {}
-        unseen: dict[str, Text] = {}
-        for result in self.prober.run(self.catalogue.probes(scope)):
-            name = f"{result.probe.tenant}/{result.probe.offering}"
-            if result.state == "failed":
-                broken[name] = t("{promise} is not kept: {why}", promise=result.probe.title, why=result.text)
-            elif result.state == "unmeasured":
-                unseen[name] = result.text
-        return {
-            i.item: Found(ItemState.FAILED, broken[i.item])
-            if i.item in broken
-            else Found(ItemState.UNMEASURED, unseen[i.item])
-            if i.item in unseen
-            else Found(ItemState.OK)
-            for i in items
-        }
+        """See `Carrier`: every promise of these tenants, measured from where its users are; on the way back those of
+        the subscriptions alone. A subscription of which no promise could be measured is unmeasured."""
+        if back:
+            results = self.promises.of_subscriptions({i.item for i in items})
+        else:
+            results = self.promises.of_tenants({i.tenant for i in items})
+        return {i.item: self._found(i, results) for i in items}
+
+    def _found(self, item: ItemRow, results: Sequence[ProbeResult]) -> Found:
+        bad = judged(r for r in results if r.probe.tenant == item.tenant)
+        if bad is not None:
+            return bad
+        if any(f"{r.probe.tenant}/{r.probe.offering}" == item.item for r in results):
+            return Found(ItemState.OK)
+        if self.promises.none_by_nature(item.item.partition("/")[2]):
+            return Found(ItemState.OK, t("This service promises nothing that could be measured."))
+        return Found(ItemState.UNMEASURED, t("None of its promises was measured."))
 
     def _subscriptions(self) -> dict[str, SubscriptionRow]:
         return {s.id: s for s in self.store.estate.subscriptions()}

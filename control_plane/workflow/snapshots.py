@@ -18,16 +18,21 @@ from control_plane.model.text import Text, t
 Tell = Callable[[int, int, str], None]
 
 
-def first_publication(repository: Repository, kinds: Sequence[Depot], tell: Tell) -> Text:
-    """Fetch and publish to all rings, only where a ring has nothing yet. May be killed and repeated."""
+def first_publication(
+    repository: Repository, kinds: Sequence[Depot], tell: Tell, fence: Callable[[Ring | None], None]
+) -> Text:
+    """Fetch and publish to all rings, only where a ring has nothing yet. May be killed and repeated. `fence` raises
+    when a ring (None: the repository) may be given nothing now."""
     given = 0
     for what in kinds:
         found = repository.look(what)
         lacking = [ring for ring in Ring if found.published[ring] is None]
         if not lacking:
             continue
+        fence(None)
         newest = found.rows[0]["id"] if found.rows else repository.sync(what, tell)["latest"]
         for ring in lacking:
+            fence(ring)
             repository.publish(what, ring, newest)
             given += 1
     return t("{count} publications to rings", count=given)
@@ -35,10 +40,10 @@ def first_publication(repository: Repository, kinds: Sequence[Depot], tell: Tell
 
 class Snapshots:
     """Implements `model.client_snapshots.SnapshotsClient`. `keep`: how many of a kind the estate keeps; `fence` raises
-    when a ring may be given nothing now."""
+    when a ring may be given nothing now, or (None) the repository host may not be changed."""
 
     def __init__(
-        self, repository: Callable[[], Repository], keep: Callable[[], int], fence: Callable[[Ring], None]
+        self, repository: Callable[[], Repository], keep: Callable[[], int], fence: Callable[[Ring | None], None]
     ) -> None:
         self._repository, self._keep, self._fence = repository, keep, fence
 
@@ -73,12 +78,16 @@ class Snapshots:
 
     def sync(self, kind: Depot, *, on_progress: Tell | None = None) -> Json:
         """See `SnapshotsClient.sync`."""
+        self._fence(None)
         return {"kind": kind, **self._repository().sync(kind, on_progress)}
 
     def take(self, path: Path, kind: Depot | None = None, *, on_progress: Tell | None = None) -> list[Json]:
         """See `SnapshotsClient.take`."""
-        kinds = [kind] if kind else self._repository().medium_holds(path)
-        return [{"kind": what, **self._repository().take(what, path, on_progress)} for what in kinds]
+        taken = []
+        for what in [kind] if kind else self._repository().medium_holds(path):
+            self._fence(None)
+            taken.append({"kind": what, **self._repository().take(what, path, on_progress)})
+        return taken
 
     def publish(self, snapshot: str, ring: int) -> Json:
         """See `SnapshotsClient.publish`."""
@@ -90,6 +99,8 @@ class Snapshots:
 
     def prune(self, kind: Depot, keep: int | None = None, *, dry_run: bool = False) -> Json:
         """See `SnapshotsClient.prune`."""
+        if not dry_run:
+            self._fence(None)
         return {"kind": kind, **self._repository().prune(kind, self._keep() if keep is None else keep, dry_run)}
 
 

@@ -31,8 +31,13 @@ class RunStopped(Exception):
 
 def frozen(changes: Sequence[Change], freezes: Sequence[Freeze]) -> dict[str, Freeze]:
     """Ids of the changes that a freeze covers, with that freeze."""
-    found = ((c.id, covering(freezes, c.tenant, system=c.system)) for c in (changes if freezes else ()))
-    return {name: freeze for name, freeze in found if freeze is not None}
+    found = {}
+    for change in changes if freezes else ():
+        for ring in change.rings or (None,):
+            freeze = covering(freezes, change.tenant, ring, change.system)
+            if freeze is not None:
+                found[change.id] = freeze
+    return found
 
 
 def carry_out_stage(

@@ -154,6 +154,7 @@ ANSWERS: dict[str, Any] = {
         "already": 0,
         "failed": 0,
         "unreachable": 1,
+        "untouched": 0,
         "machines": [
             {"machine": "czj", "tenant": "czj", "state": "unreachable", "text": "No route to host"},
             {"machine": "fgw", "tenant": "fgw", "state": "changed", "text": "s20261124-080000"},

@@ -263,3 +263,25 @@ def test_follow_gives_up_in_time(gasp: Gasp) -> None:
     answer = gasp("runs", "follow", "482", "--timeout", "0", run=run("running"))
     assert answer.code == 6
     assert "gasp runs follow 482" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("counts", "code"),
+    [
+        ({"changed": 1}, 0),
+        ({"already": 1, "unreachable": 3}, 0),
+        ({"changed": 3, "failed": 1}, 1),
+        ({"changed": 3, "untouched": 1}, 1),
+        ({"unreachable": 2}, 1),
+        ({}, 0),
+    ],
+)
+def test_a_refresh_that_reached_nobody_is_no_success(gasp: Gasp, counts: dict[str, int], code: int) -> None:
+    machines = [
+        {"machine": f"{state}{n}", "tenant": "fgw", "state": state, "text": ""}
+        for state, count in counts.items()
+        for n in range(count)
+    ]
+    states = dict.fromkeys(("changed", "already", "failed", "unreachable", "untouched"), 0)
+    told = {**states, **counts, "machines": machines}
+    assert gasp("security", "refresh", "--yes", **{"machines.refresh_signatures": told}).code == code

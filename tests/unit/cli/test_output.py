@@ -22,6 +22,7 @@ from control_plane.model.text import t
 
 from .conftest import Gasp
 from .fake_client import ANSWERS, change, plan
+from .fake_machines import MISSING, SHOWN
 
 EVIL = "市\x1b]0;owned\x07局\u202e\x9b31m\r\n\u2028x"
 texts = st.text(max_size=30)
@@ -284,3 +285,14 @@ class TestPlan:
         assert "        ttl:\n          - 300\n          + 60" in text
         assert "- 10.94.0.5" in text
         assert "name:" not in text, "what is equal is not shown"
+
+
+def test_what_a_machine_lacks_says_since_when_and_what_is_kept_back(gasp: Gasp) -> None:
+    kept = {**MISSING, "deadline": None, "kept_back": True}
+    said = gasp("hosts", "show", "fgw", **{"machines.show": {**SHOWN, "missing": [kept]}}).out
+    assert "missing since" in said
+    assert "wanted by" not in said
+    assert "kept back" in said
+    said = gasp("hosts", "show", "fgw", **{"machines.show": {**SHOWN, "missing": [MISSING]}}).out
+    assert "wanted by" in said
+    assert "kept back" not in said

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from control_plane.model.errors import CouldNotMeasureError, NotFound
 from control_plane.model.machine import Installed, Machine, MachineLook, MachineState, Pending, Proceed, Ring
+from control_plane.model.ports import Probe, ProbeResult, ProbeState
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import t
 from control_plane.model.windows import chinese_calendar
@@ -42,7 +43,8 @@ def machine(name: str, ring: Ring, tenant: str | None = None) -> Machine:
 @dataclass
 class World:
     """`has` is what each machine has; `bad` machines refuse a snapshot; `off` do not answer; `blind` install and then
-    cannot be measured. `touched` counts in order. `before_touch` lets a test act in the middle."""
+    cannot be measured. `seen` is what a look finds besides, `promised` how a tenant's site does, `asked` whose promises
+    were measured. `touched` counts in order. `before_touch` lets a test act in the middle."""
 
     store: Store
     clock: Clock
@@ -55,6 +57,9 @@ class World:
     touched: list[str] = field(default_factory=list)
     published: list[tuple[Ring, str]] = field(default_factory=list)
     unseen: bool = False
+    seen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    promised: Mapping[str, ProbeState] = field(default_factory=dict)
+    asked: list[frozenset[str]] = field(default_factory=list)
     before_touch: Callable[[str], None] = lambda name: None
 
     # Repository
@@ -104,8 +109,23 @@ class World:
                 continue
             wanted, found = self.rings.get(one.ring) or "1.0", self.has.get(one.name, "1.0")
             pending = [Pending("demo", found, wanted)] if found != wanted else []
-            looks[one.id] = MachineState(one.id, self.clock(), {"demo": found}, pending, None, False, None, None, None)
+            now = self.clock()
+            state = MachineState(one.id, now, {"demo": found}, pending, now, False, None, None, None)
+            looks[one.id] = replace(state, **self.seen.get(one.name, {}))
         return looks
+
+    # Prober
+
+    def promises(self, tenants: Collection[str]) -> Sequence[ProbeResult]:
+        self.asked.append(frozenset(tenants))
+        found = []
+        for tenant in sorted(tenants):
+            state = self.promised.get(tenant, "passed")
+            probe = Probe(f"{tenant}/site", "http", "citizen", tenant, "public_site", t("The site answers"), {})
+            found.append(ProbeResult(probe, state, self.clock(), 0.1, t("HTTP 500")))
+            engine = replace(probe, id=f"{tenant}/engine", kind="engine", vantage="another")
+            found.append(ProbeResult(engine, "unmeasured", self.clock(), None, t("It is off")))
+        return found
 
 
 class Office:
@@ -114,7 +134,7 @@ class Office:
     def __init__(self, world: World, fault: str | None = None) -> None:
         self.world = world
         repository = _Repository(world)
-        carrier = MachineCarrier("patches", lambda: world.machines, repository, world, world.measure)
+        carrier = MachineCarrier("patches", lambda: world.machines, repository, world, world.measure, world.promises)
         self.ticker = Ticker(world.store, {"patches": carrier}, chinese_calendar(), world.clock, fault)
         self.actor = world.store.actors.get("local:test")
         maker = RolloutMaker(world.store, None, lambda: world.machines, lambda: repository)  # type: ignore[arg-type]

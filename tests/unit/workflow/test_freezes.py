@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from control_plane.model.errors import Invalid, NotFound, Rejected
 from control_plane.model.freeze import Frozen, check_scope
-from control_plane.model.machine import Ring
+from control_plane.model.machine import BASELINE, MACHINES_PART, Ring
+from control_plane.model.plan import Change
 from control_plane.model.run import RunState
 from control_plane.workflow.applying import Order
+from control_plane.workflow.first_passwords import issue_first_passwords
 from control_plane.workflow.freezes import Freezes
 from control_plane.workflow.runs import resume
+from control_plane.workflow.snapshots import Snapshots, first_publication
+from control_plane.workflow.stages import frozen
 
 
 @pytest.fixture
@@ -126,3 +134,124 @@ def test_a_fence_for_others(centre, freezes: Freezes):
     freezes.set("ring:pilot", reason="y")
     with pytest.raises(Frozen):
         fence()
+
+
+def baseline(name: str, before: int | None, after: int | None) -> Change:
+    look = [{"ring": ring} if ring is not None else None for ring in (before, after)]
+    return Change("update", name, BASELINE, MACHINES_PART, 40, "fgw", "1", "security", "wish", name, *look, "a", "b")
+
+
+def test_a_frozen_ring_holds_the_baselines_of_its_machines_and_no_others(centre, freezes: Freezes):
+    freezes.set("ring:pilot", reason="exam week")
+    changes = [
+        baseline("new", None, 1),
+        baseline("stays", 1, 1),
+        baseline("leaves", 1, 2),
+        baseline("comes", 2, 1),
+        baseline("retired", 1, None),
+        baseline("other", 2, 2),
+        replace(baseline("name", 1, 1), kind="dns.rrset", part="dns:x"),
+    ]
+    held = frozen(changes, centre.store.freezes.list())
+    assert set(held) == {"new", "stays", "leaves", "comes", "retired"}
+
+
+class Shelf:
+    """A repository host that tells what was done to it."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def look(self, what: str) -> SimpleNamespace:
+        return SimpleNamespace(published=dict.fromkeys(Ring), rows=[])
+
+    def sync(self, what: str, tell: object) -> dict[str, str]:
+        self.done.append("sync")
+        return {"latest": "p1"}
+
+    def take(self, what: str, path: Path, tell: object) -> dict[str, str]:
+        self.done.append("take")
+        return {}
+
+    def medium_holds(self, path: Path) -> list[str]:
+        return ["patches"]
+
+    def publish(self, what: str, ring: Ring, snapshot: str) -> bool:
+        self.done.append(f"publish {ring.name}")
+        return True
+
+    def prune(self, what: str, keep: int, dry_run: bool) -> dict[str, int]:
+        self.done.append("look" if dry_run else "prune")
+        return {}
+
+
+@pytest.mark.parametrize("scope", ["estate", "system:snapshots"])
+def test_nothing_changes_the_repository_host_under_a_freeze(centre, freezes: Freezes, scope: str):
+    shelf = Shelf()
+
+    def fence(ring: Ring | None) -> None:
+        centre.store.freezes.check(None, ring, "snapshots")
+
+    snapshots = Snapshots(lambda: shelf, lambda: 3, fence)  # type: ignore[arg-type,return-value]
+    freezes.set(scope, reason="storm")
+    for act in (
+        lambda: snapshots.sync("patches"),
+        lambda: snapshots.take(Path("x")),
+        lambda: snapshots.prune("patches"),
+        lambda: first_publication(shelf, ["patches"], lambda *_: None, fence),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(Frozen, match="storm"):
+            act()
+    snapshots.prune("patches", dry_run=True)
+    assert shelf.done == ["look"]
+
+
+def test_the_first_publication_asks_before_each_ring(centre, freezes: Freezes):
+    shelf = Shelf()
+    freezes.set("ring:broad", reason="storm")
+    with pytest.raises(Frozen):
+        first_publication(
+            shelf,  # type: ignore[arg-type]
+            ["patches"],
+            lambda *_: None,
+            lambda ring: centre.store.freezes.check(None, ring, "snapshots"),
+        )
+    assert shelf.done == ["sync", "publish CENTRE", "publish PILOT"]
+
+
+def test_first_passwords_stop_between_two_people(centre, freezes: Freezes, tmp_path: Path):
+    centre.tenant("fgw")
+    owner, file = SimpleNamespace(tenant="fgw"), tmp_path / "first.csv"
+    people = [
+        SimpleNamespace(kind="directory.person", owner=owner, attributes={"uid": [f"p{n}"], "dn": f"uid=p{n}"})
+        for n in range(3)
+    ]
+    catalogue = SimpleNamespace(world=lambda: SimpleNamespace(desired={p.attributes["dn"]: p for p in people}))
+    given: list[str] = []
+
+    class Accounts:
+        def with_password(self) -> frozenset[str]:
+            return frozenset()
+
+        def set_password(self, dn: str, new: str) -> None:
+            given.append(dn)
+            freezes.set("tenant:fgw", reason="audit")
+
+    def issue() -> None:
+        issue_first_passwords(
+            catalogue,  # type: ignore[arg-type]
+            Accounts(),
+            file,
+            lambda: "x",
+            lambda path, content: path.write_bytes(content) and None,  # type: ignore[func-returns-value]
+            lambda *_: None,
+            lambda tenant: centre.store.freezes.check(tenant, system="directory"),
+        )
+
+    with pytest.raises(Frozen, match="audit"):
+        issue()
+    file.unlink()
+    with pytest.raises(Frozen):
+        issue()
+    assert given == ["uid=p0"]
+    assert not file.exists(), "no password is written that nobody may set"

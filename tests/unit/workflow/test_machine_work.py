@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from control_plane.model.errors import CouldNotMeasureError, Invalid, NotFound, Rejected
+from control_plane.model.freeze import Frozen
 from control_plane.model.machine import (
     Fault,
     Fingerprint,
@@ -21,6 +22,7 @@ from control_plane.model.machine import (
     MachineState,
     Mended,
     Pending,
+    Proceed,
     Ring,
     Scanned,
 )
@@ -43,6 +45,8 @@ class FakeHands:
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     news: Sequence[Found | int | Scanned] = ()
     asked: list[str] = field(default_factory=list)
+    refreshed: list[str] = field(default_factory=list)
+    after_refresh: Callable[[str], object] = lambda name: None
 
     def fingerprints(self, hosts: Sequence[str]) -> Mapping[str, Fingerprint | CouldNotMeasure]:
         self.asked += hosts
@@ -62,10 +66,14 @@ class FakeHands:
         )  # fmt: skip
         return replace(state, **self.changes.get(machine.name, {}))
 
-    def refresh_signatures(self, machines: Sequence[Machine]) -> Iterator[Installed]:
+    def refresh_signatures(self, machines: Sequence[Machine], proceed: Proceed = lambda _: True) -> Iterator[Installed]:
         for machine in machines:
-            self.asked.append(machine.name)
+            if not proceed(machine.id):
+                yield Installed(machine.id, "untouched")
+                continue
+            self.refreshed.append(machine.name)
             yield Installed(machine.id, "changed", "s1")
+            self.after_refresh(machine.name)
 
     def mend(self, machine: Machine, faults: Sequence[Fault]) -> Sequence[Mended]:
         self.faults[machine.name] = {f: w for f, w in self.faults[machine.name].items() if f not in faults}
@@ -261,15 +269,32 @@ def test_an_observed_machine_is_shown_and_never_asked(world: World, codes: list[
     assert [(p.line, p.code) for p in caught.value.problems] == [(2, "known-better"), (3, "other-tenant")]
 
 
-def test_installing_signatures_stops_between_lots(world: World, codes: list[str]) -> None:
-    world.machines.enrol_wanted(lambda code: code)
-    chosen = world.machines.chosen("estate")
-    world.hands.asked.clear()
-    assert [r.state for r in world.machines.install_signatures(chosen, lambda: False)] == ["untouched"] * 2
-    assert world.hands.asked == []
-    assert [r.state for r in world.machines.install_signatures(chosen, lambda: True)] == ["changed"] * 2
+def test_a_scope_that_names_nobody_is_refused(world: World, codes: list[str]) -> None:
     with pytest.raises(NotFound):
         world.machines.chosen("host:nobody")
+
+
+def test_signatures_are_refreshed_where_no_freeze_stands(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    freezes, actor = world.centre.store.freezes, world.centre.actor
+    freezes.set(f"tenant:{codes[0]}", "audit", actor)
+    answer = world.machines.refresh_signatures()
+    assert [(m["machine"], m["state"]) for m in answer["machines"]] == [(codes[0], "untouched"), (codes[1], "changed")]
+    assert "audit" in answer["machines"][0]["text"]
+    assert (answer["changed"], answer["untouched"]) == (1, 1)
+    freezes.set("ring:all", "storm", actor)
+    with pytest.raises(Frozen):
+        world.machines.refresh_signatures()
+    assert world.hands.refreshed == [codes[1]]
+
+
+def test_a_freeze_during_a_refresh_begins_no_further_machine(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    world.hands.after_refresh = lambda name: world.centre.store.freezes.set("estate", "storm", world.centre.actor)
+    answer = world.machines.refresh_signatures()
+    assert (answer["changed"], answer["untouched"]) == (1, 1)
+    assert len(world.hands.refreshed) == 1
+    assert any("storm" in m["text"] for m in answer["machines"])
 
 
 def test_a_look_survives_being_kept(world: World, codes: list[str]) -> None:

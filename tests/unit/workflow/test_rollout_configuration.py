@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from control_plane.model.errors import Invalid
-from control_plane.model.ports import Probe, ProbeResult
+from control_plane.model.offering import EstateView, SubscriptionView
+from control_plane.model.ports import Probe, ProbeResult, ProbeState
 from control_plane.model.text import t
 from control_plane.model.windows import chinese_calendar
 from control_plane.workflow.applying import Order
 from control_plane.workflow.freezes import Freezes
 from control_plane.workflow.rollout_configuration import ConfigurationCarrier
 from control_plane.workflow.rollout_making import RolloutMaker, merge
+from control_plane.workflow.rollout_promises import Promises
 from control_plane.workflow.rollout_tick import Ticker
 from control_plane.workflow.rollouts import Rollouts
 
 CODES = ("fgw", "czj", "gaj", "jyj")
 
 
-class NoProbes:
+class Citizens:
+    """They find what `states` says of a tenant; all else is as promised."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, ProbeState] = {}
+        self.asked: list[str] = []
+
     def run(self, probes: Sequence[Probe]) -> list[ProbeResult]:
-        return []
+        self.asked += [p.id for p in probes]
+        now = datetime(2026, 11, 24, tzinfo=UTC)
+        return [ProbeResult(p, self.states.get(p.tenant, "passed"), now, 0.1, t("HTTP 500")) for p in probes]
+
+
+def promise(view: SubscriptionView, estate: EstateView) -> list[Probe]:
+    code = view.tenant.code
+    return [Probe(f"{code}/toy", "http", "citizen", code, "toy", t("The toy answers"), {})]
 
 
 class Desk:
@@ -33,10 +50,16 @@ class Desk:
             centre.tenant(code, names=[code])
         centre.applier.apply(Order("estate"), centre.actor)
         catalogue = centre.planner.catalogue
-        carrier = ConfigurationCarrier(catalogue, centre.applier, centre.store, NoProbes())
+        self.citizens = Citizens()
+        self.promise(promise)
+        carrier = ConfigurationCarrier(catalogue, centre.applier, centre.store, Promises(catalogue, self.citizens))
         self.ticker = Ticker(centre.store, {"configuration": carrier}, chinese_calendar(), centre.clock)
         maker = RolloutMaker(centre.store, catalogue, lambda: [], lambda: None)  # type: ignore[arg-type,return-value]
         self.rollouts = Rollouts(centre.store, lambda: maker, lambda: centre.actor, centre.clock)
+
+    def promise(self, rule: Callable[[SubscriptionView, EstateView], list[Probe]] | None) -> None:
+        catalogue = self.centre.planner.catalogue
+        catalogue.offerings = {"toy": replace(catalogue.offerings["toy"], probes=rule)}
 
     def begin(self, **more: Any) -> int:
         order = {"kind": "configuration", "reason": "x", "offering": "toy", "patch": {"people": ["p"]}, **more}
@@ -119,6 +142,33 @@ def test_a_frozen_tenant_waits_and_the_others_do_not_pass_it(desk: Desk):
     assert "audit" in standing["sentence"]
     assert desk.states(rollout) == {"gaj": "untouched", "fgw": "untouched"}
     freezes.lift(made["id"], second="li", reason="over")
+
+
+@pytest.mark.parametrize(
+    ("state", "ends", "item"), [("failed", "stopped", "failed"), ("unmeasured", "waiting", "unmeasured")]
+)
+def test_a_promise_that_is_not_kept_or_not_measured_lets_no_wave_pass(
+    desk: Desk, state: ProbeState, ends: str, item: str
+):
+    desk.citizens.states["fgw"] = state
+    rollout = desk.begin()
+    stands = desk.run(rollout)
+    assert stands["state"] == ends, stands["sentence"]
+    assert desk.states(rollout) == {"fgw": item, "czj": "untouched", "gaj": "untouched", "jyj": "untouched"}
+    assert "The toy answers" in next(i["sentence"] for i in stands["items"] if i["tenant"] == "fgw")
+    assert set(desk.citizens.asked) == {"fgw/toy"}
+
+
+def test_a_subscription_without_measured_promises_is_no_success_unless_it_has_none_by_nature(desk: Desk):
+    desk.promise(lambda view, estate: [])
+    rollout = desk.begin(groups=[["fgw"], ["czj"]])
+    assert desk.run(rollout)["state"] == "waiting"
+    assert desk.states(rollout) == {"fgw": "unmeasured", "czj": "untouched"}
+    desk.promise(None)
+    again = desk.begin(groups=[["gaj"], ["jyj"]])
+    done = desk.run(again)
+    assert done["state"] == "done", done["sentence"]
+    assert all("promises nothing" in item["sentence"] for item in done["items"])
 
 
 def test_wrong_orders(desk: Desk):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from control_plane.model.errors import Invalid, Rejected
-from control_plane.model.machine import Ring
-from control_plane.model.rollout import RolloutEvent, RolloutState
+from control_plane.model.machine import MachineState, Pending, Ring
+from control_plane.model.ports import ProbeState
+from control_plane.model.rollout import ItemState, RolloutEvent, RolloutState
 from control_plane.store.repository import Store
 from control_plane.workflow import rollout_tick
-from tests.unit.workflow.rolling import Clock, Office, World, machine, retire
+from control_plane.workflow.rollout_carriers import MachineCarrier
+from tests.unit.workflow.rolling import MADE, Clock, Office, World, machine, retire
 
 MACHINES = [
     machine("p1", Ring.PILOT),
@@ -359,3 +362,55 @@ def test_killed_at_a_boundary_it_goes_on(world: World, office: Office, tmp_path:
     assert set(office.states(rollout).values()) == states
     numbers = [e["number"] for e in office.rollouts.events(rollout)]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+PACKAGE = Pending("demo", "1.0", "1.1")
+#: What a look at a pilot finds after an installation, and what its wave makes of it.
+SEEN: list[tuple[str, dict[str, Any], str]] = [
+    ("lists of 19 days", {"lists_at": MADE}, "unmeasured"),
+    ("no lists", {"lists_at": None}, "unmeasured"),
+    ("the fault of old lists", {"faults": {"lists-stale": "19 days"}}, "unmeasured"),
+    ("a lock is held", {"faults": {"dpkg-locked": "1 apt"}}, "unmeasured"),
+    ("another machine answers", {"faults": {"not-enrolled-here": "x y"}}, "unmeasured"),
+    ("another one, and broken", {"faults": {"dpkg-interrupted": "x", "not-enrolled-here": "x y"}}, "unmeasured"),
+    ("locked, and broken", {"faults": {"dpkg-locked": "1 apt", "dpkg-interrupted": "x"}}, "failed"),
+    ("a security fix is kept back", {"pending": [replace(PACKAGE, kept_back=True, security=True)]}, "failed"),
+    ("one on hold", {"pending": [replace(PACKAGE, held=True)]}, "failed"),
+    ("a restart is needed", {"reboot_required": True}, "ok"),
+]
+
+
+@pytest.mark.parametrize(("seen", "state"), [s[1:] for s in SEEN], ids=[s[0] for s in SEEN])
+def test_only_what_was_measured_as_patched_is_a_success(world: World, office: Office, seen: dict[str, Any], state: str):
+    world.seen = {"p1": seen}
+    rollout = office.begin()
+    office.run(rollout, ticks=1)
+    assert office.states(rollout)["p1"] == state
+
+
+def test_another_machine_says_nothing_about_signatures(world: World, office: Office):
+    look = MachineState("m", MADE, {}, (), None, False, "1.1", MADE, True, {"not-enrolled-here": "x y"})
+    repository = office.ticker.carriers["patches"].repository  # type: ignore[attr-defined]
+    carrier = MachineCarrier("signatures", list, repository, world, world.measure, world.promises)
+    assert carrier._found(look, "1.1").state is ItemState.UNMEASURED
+    assert carrier._found(replace(look, faults={}), "1.1").state is ItemState.OK
+
+
+@pytest.mark.parametrize(
+    ("found", "ends", "state"), [("failed", "stopped", "failed"), ("unmeasured", "waiting", "unmeasured")]
+)
+def test_a_wave_is_judged_by_its_tenants_promises_too(
+    world: World, office: Office, found: ProbeState, ends: str, state: str
+):
+    world.promised = {"p1": found}
+    rollout = office.begin()
+    stands = office.run(rollout)
+    assert stands["state"] == ends, stands["sentence"]
+    assert (office.states(rollout)["p1"], office.states(rollout)["b1"]) == (state, "untouched")
+    assert "The site answers" in next(i["sentence"] for i in stands["items"] if i["name"] == "p1")
+    assert world.asked[0] == {"p1", "p2"}, "of all tenants of the wave at once, and of no other"
+    world.promised = {}
+    office.rollouts.rollback(rollout, reason="their site is down")
+    asked = len(world.asked)
+    assert office.run(rollout)["state"] == "rolled_back"
+    assert len(world.asked) == asked, "the way back needs no promise"
