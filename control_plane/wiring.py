@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from control_plane.model.ports import Driver
     from control_plane.store.repository import Store
     from control_plane.workflow.local import LocalClient
+    from control_plane.workflow.people import People
+    from control_plane.workflow.sign_in import SignIn
     from control_plane.workflow.status import Check
     from lab.lab import Lab, Progress
     from lab.topology import Topology
@@ -234,14 +237,73 @@ def local_client() -> LocalClient:
         releases(),
         SshProber(runner(), now),
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
-        f"local:{pwd.getpwuid(os.getuid()).pw_name}",
+        actor_name(),
         shown_settings,
+        people(),
     )
 
 
 def client() -> Client:
     """What commands talk to."""
     return local_client()
+
+
+def actor_name() -> str:
+    """Who acts in this process, for the history."""
+    return f"local:{pwd.getpwuid(os.getuid()).pw_name}"
+
+
+@cache
+def vault() -> Any:
+    """Proofs of people."""
+    from control_plane.drivers.secrets import SecretFolder
+    from control_plane.drivers.vault import Vault
+
+    return Vault(SecretFolder(settings().secrets))
+
+
+@cache
+def people() -> People:
+    """People of the centre and their roles."""
+    from control_plane.drivers.secrets import random_password, write_private
+    from control_plane.workflow.people import People
+
+    return People(
+        store(),
+        vault(),
+        now,
+        lambda: local_client().accounts(),
+        lambda: store().actors.get(actor_name()),
+        settings().secrets,
+        write_private,
+        random_password,
+    )
+
+
+@cache
+def sign_in() -> SignIn:
+    """Signing in to the console."""
+    from control_plane.workflow.sign_in import SignIn
+
+    return SignIn(store(), directory_accounts, vault(), now)
+
+
+def console_names() -> list[str]:
+    """Names and addresses that the console answers to."""
+    document = store().estate.document() or estate_document()
+    return [f"console.core.{document.domain}", "localhost", "127.0.0.1"]
+
+
+def web_command() -> list[str]:
+    """The web server's command line: one process, threads, TLS by the centre's authority, no control socket."""
+    name, *_ = console_names()
+    certificate, key = authority().server_certificate([name, "localhost"], ["127.0.0.1"], now())
+    return [
+        *(sys.executable, "-m", "gunicorn", "--no-control-socket", "--worker-class", "gthread"),
+        *("--workers", "1", "--threads", "16", "--graceful-timeout", "10", "--worker-tmp-dir", "/dev/shm"),
+        *("--bind", f"127.0.0.1:{settings().console_port}", "--certfile", str(certificate), "--keyfile", str(key)),
+        *("--log-level", "warning", "control_plane.app:make_app()"),
+    ]
 
 
 def host_rows() -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from control_plane.model.client_people import PeopleClient
+
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
 """Called with each event of a run (`Event.as_json()`), in order, as it happens."""
@@ -17,6 +19,12 @@ OnEvent = Callable[[Json], None]
 
 class Client(Protocol):
     """Operations of the control plane, one method a verb."""
+
+    # people of the centre -------------------------------------------------------------------------
+    @property
+    def people(self) -> PeopleClient:
+        """Who may sign in, with which role."""
+        ...
 
     # plans and runs -------------------------------------------------------------------------------
     def plan(self, scope: str = "estate") -> Json:
@@ -129,6 +137,11 @@ class Client(Protocol):
 
     def tenant(self, code: str) -> Json:
         """One tenant with its document and subscriptions' generations."""
+        ...
+
+    def subscription(self, name: str) -> Json:
+        """One service of a tenant, `CODE/OFFERING`: {id, tenant, offering, tier, spec, generation,
+        observed_generation, state, revisions: [{generation, tier, at, actor, cause, ended}]}, newest first."""
         ...
 
     def preview_import(self, path: Path) -> Json:

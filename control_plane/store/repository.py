@@ -26,6 +26,7 @@ from control_plane.store.estate import (
 from control_plane.store.holdings import CertificateRepository, CertificateRow, ReleaseRepository, ReleaseRow
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
+from control_plane.store.people import PeopleRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
 from control_plane.store.tables import drift_kept, resource_states
@@ -69,6 +70,7 @@ class Store:
         self.drift = DriftRepository(self.database, clock)
         self.certificates = CertificateRepository(self.database, clock)
         self.releases = ReleaseRepository(self.database, clock)
+        self.people = PeopleRepository(self.database, self.actors, clock)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""
@@ -88,7 +90,7 @@ class Store:
 
     def memory(self, now: datetime) -> Memory:
         """What `diff` needs to know of the past."""
-        states, kept = resource_states.c, drift_kept.c
+        kept = drift_kept.c
         with self.database.read() as connection:
             applied = connection.execute(select(resource_states)).all()
             left = connection.execute(select(kept.resource_id, kept.observed_hash).where(kept.until > now)).all()

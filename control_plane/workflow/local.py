@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from control_plane.model.client import Json, OnEvent
+from control_plane.model.client_people import PeopleClient
 from control_plane.model.errors import NotFound
 from control_plane.model.ports import Prober, ProbeResult, ReleaseStore
 from control_plane.model.run import Actor, Event
@@ -41,6 +43,7 @@ class LocalClient:
         status: Status,
         actor_name: str,
         config: Callable[[], Mapping[str, Any]],
+        people: PeopleClient,
     ) -> None:
         self.planner = planner
         self.applier = applier
@@ -53,6 +56,7 @@ class LocalClient:
         self.status_ = status
         self.actor_name = actor_name
         self._config = config
+        self.people = people
         self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants)
         store.runs.mark_interrupted(process_alive)
 
@@ -60,6 +64,12 @@ class LocalClient:
     def actor(self) -> Actor:
         """Who acts."""
         return self.store.actors.get(self.actor_name)
+
+    def acting_as(self, name: str) -> Self:
+        """The same control plane with somebody else as the actor: the console works for many people."""
+        made = copy(self)
+        made.actor_name = name
+        return made
 
     # plans and runs -------------------------------------------------------------------------------
     def plan(self, scope: str = "estate") -> Json:
@@ -239,6 +249,33 @@ class LocalClient:
                 }
                 for s in self.store.estate.subscriptions()
                 if s.code == code
+            ],
+        }
+
+    def subscription(self, name: str) -> Json:
+        """See `Client.subscription`."""
+        row = next((s for s in self.store.estate.subscriptions() if s.id == name), None)
+        if row is None:
+            raise NotFound(t("There is no service “{name}”.", name=name), t("See gasp tenants show CODE."))
+        return {
+            "id": row.id,
+            "tenant": row.code,
+            "offering": row.offering,
+            "tier": row.tier,
+            "spec": row.spec,
+            "generation": row.generation,
+            "observed_generation": row.observed_generation,
+            "state": "in_sync" if row.generation == row.observed_generation else "pending",
+            "revisions": [
+                {
+                    "generation": r.generation,
+                    "tier": r.tier,
+                    "at": r.at.isoformat(),
+                    "actor": r.actor_name,
+                    "cause": r.cause,
+                    "ended": r.spec is None,
+                }
+                for r in reversed(self.store.estate.revisions(name))
             ],
         }
 

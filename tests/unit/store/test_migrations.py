@@ -17,6 +17,7 @@ from control_plane.model.errors import PermanentError, TemporaryError
 from control_plane.store.database import BACKUPS, MIGRATIONS, Database
 from control_plane.store.tables import actors, metadata
 
+NEWEST = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 FAILING = '''
 """Adds a column, then fails."""
 import sqlalchemy as sa
@@ -61,19 +62,19 @@ def test_from_empty_and_again(url, tmp_path):
 
 def test_failed_migration_leaves_everything_as_it_was(store, actor, tmp_path, migrations):
     before = dump(tmp_path / "gasp.db")
-    add(migrations, "9001", "0001", 'raise RuntimeError("no")')
+    add(migrations, "9001", NEWEST, 'raise RuntimeError("no")')
     with pytest.raises(RuntimeError, match="no"):
         store.database.upgrade(migrations)
     assert dump(tmp_path / "gasp.db") == before
-    assert store.database.revision() == "0001"
-    (copy,) = tmp_path.glob("gasp.db.before-*-0001")
+    assert store.database.revision() == NEWEST
+    (copy,) = tmp_path.glob(f"gasp.db.before-*-{NEWEST}")
     assert dump(copy) == before
     assert copy.stat().st_mode & 0o777 == 0o600
     assert store.actors.get("local:test") == actor
 
 
 def test_a_database_of_a_newer_version_is_refused(store, migrations):
-    add(migrations, "9001", "0001", "pass")
+    add(migrations, "9001", NEWEST, "pass")
     store.database.upgrade(migrations)
     with pytest.raises(PermanentError, match="9001"):
         store.upgrade()
@@ -88,7 +89,7 @@ def test_a_database_that_cannot_be_used_says_so(tmp_path, what):
 
 
 def test_copies_before_migrations_are_few(store, tmp_path, migrations):
-    before = "0001"
+    before = NEWEST
     for number in range(BACKUPS + 2):
         revision = f"90{number:02d}"
         add(migrations, revision, before, "pass")
@@ -109,7 +110,7 @@ def test_two_processes_upgrade_at_once(url):
     with context.Pool(2) as pool:
         pool.map(upgrade, [url, url], chunksize=1)
     database = Database(url)
-    assert database.revision() == "0001"
+    assert database.revision() == NEWEST
     database.close()
 
 

@@ -1,0 +1,91 @@
+"""Tenants and what they subscribe to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+
+from control_plane.model.client import Json
+from control_plane.model.errors import NotFound
+from control_plane.model.people import Act
+from control_plane.model.text import Text, t
+from control_plane.web import door, show
+from control_plane.web.door import needs
+from control_plane.web.services import services
+from control_plane.web.tables import Column, Row, Table
+from control_plane.workflow import access
+
+pages = Blueprint("tenants", __name__)
+KINDS: dict[str, Text] = {
+    "government_department": t("government department"),
+    "government_body": t("government body"),
+    "committee_organ": t("committee organ"),
+    "district": t("district"),
+}
+
+
+def tenant_link(row: Row) -> str | None:
+    """Where a tenant's code leads."""
+    code = row.get("tenant", row.get("code"))
+    return url_for("tenants.tenant", code=code) if code else None
+
+
+COLUMNS = (
+    Column("code", t("Code"), "code", tenant_link),
+    Column("name_zh", t("Name"), draw=show.name_of),
+    Column("kind", t("Kind"), filter=True, draw=lambda row: str(KINDS.get(row["kind"], row["kind"]))),
+    Column("status", t("State"), "state", filter=True),
+    Column("subscriptions", t("Services"), filter=True),
+    Column("network_index", t("Network"), "id"),
+)
+
+
+def visible(rows: list[Json], field: str = "tenant") -> list[Json]:
+    """Rows of tenants that this person may see."""
+    seen = access.tenants_in_sight(door.person())
+    return rows if seen is None else [row for row in rows if row[field] in seen]
+
+
+@pages.get("/console/tenants")
+@needs(Act.SEE_TENANT)
+def tenants() -> Any:
+    """The list."""
+    table = Table(
+        COLUMNS,
+        visible(door.client().tenants(), "code"),
+        request.args,
+        caption=t("Tenants"),
+        empty=t("No tenants yet. Import a folder of documents: gasp tenants import"),
+        now=services().clock(),
+    )
+    return render_template("list.html", title=t("Tenants"), table=table)
+
+
+@pages.get("/console/tenants/<code>")
+@needs(Act.SEE_TENANT, tenant="code")
+def tenant(code: str) -> Any:
+    """One tenant."""
+    client = door.client()
+    try:
+        found = client.tenant(code)
+    except NotFound:
+        access.no_such_tenant(code)
+    return render_template(
+        "tenant.html",
+        tenant=found,
+        kind=KINDS.get(found["kind"], found["kind"]),
+        sites=[row for row in client.sites() if row["tenant"] == code],
+        people=len(client.accounts(code)),
+    )
+
+
+@pages.get("/console/tenants/<code>/services/<offering>")
+@needs(Act.SEE_TENANT, tenant="code")
+def subscription(code: str, offering: str) -> Any:
+    """One service of a tenant: what is wished, what is real, and every wish before."""
+    try:
+        door.client().tenant(code)
+    except NotFound:
+        access.no_such_tenant(code)
+    return render_template("subscription.html", service=door.client().subscription(f"{code}/{offering}"))
