@@ -28,6 +28,7 @@ def phases() -> Sequence[Phase]:
         Phase("apply", t("Plan and apply"), 45, apply_estate),
         Phase("passwords", t("First passwords"), 15, issue_passwords),
         Phase("verify", t("Verification from citizen and workstations"), 30, verify),
+        Phase("console", t("Console and first operator"), 5, open_console),
     )
 
 
@@ -169,6 +170,13 @@ def issue_passwords(tell: Tell) -> str:
             tell,
         )
     return str(t("{count} issued, in {file}", count=count, file=first_passwords_file()))
+
+
+def open_console(tell: Tell) -> str:
+    """The first operator, once, and the web server in the background."""
+    wiring.people().first()
+    wiring.start_console()
+    return str(t("at {url}", url=wiring.console_url() or "–"))
 
 
 def verify(tell: Tell) -> str:

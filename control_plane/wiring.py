@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
-    *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json"),
+    *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json", "web.json", "web.lock", "log"),
     *("secrets", "ca", "releases", "lab", "ansible", "ssh"),
 )
 
@@ -236,7 +237,7 @@ def local_client() -> LocalClient:
         store(),
         releases(),
         SshProber(runner(), now),
-        Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
+        Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now, console_url()),
         actor_name(),
         shown_settings,
         people(),
@@ -292,6 +293,40 @@ def console_names() -> list[str]:
     """Names and addresses that the console answers to."""
     document = store().estate.document() or estate_document()
     return [f"console.core.{document.domain}", "localhost", "127.0.0.1"]
+
+
+def console_url() -> str | None:
+    """Where the console answers, if this centre has one."""
+    port = settings().console_port
+    return f"https://localhost:{port}/" if port else None
+
+
+def web_environment() -> dict[str, str]:
+    """What the web server must know: this centre, and that nobody moves it to another mount namespace."""
+    kept = {"GASP_STATE": str(settings().state), "GASP_LAB": settings().lab, "GASP_ESTATE": str(settings().estate)}
+    return {**kept, "GASP_JOINED": "web"}
+
+
+def start_console() -> int | None:
+    """The web server in the background, started unless it lives; its pid, or None for a centre without console."""
+    from control_plane.workflow.background import start_background
+
+    port = settings().console_port
+    if not port:
+        return None
+
+    def answers() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    return start_background(settings().state, "web", web_command(), web_environment(), answers)
+
+
+def stop_console() -> bool:
+    """End the web server in the background; whether there was one."""
+    from control_plane.workflow.background import stop_background
+
+    return stop_background(settings().state, "web")
 
 
 def web_command() -> list[str]:
@@ -382,6 +417,7 @@ def clean(report: Callable[[Progress], None]) -> None:
     """Take the lab down with its disks and delete all state; images in the cache stay."""
     from shutil import rmtree
 
+    stop_console()
     lab().clean(report)
     for path in (found for name in STATE for found in settings().state.glob(name)):
         if path.is_dir():

@@ -35,6 +35,12 @@ def _lab() -> Lab:
     return wiring.lab()
 
 
+def _stop_console() -> bool:
+    from control_plane import wiring
+
+    return wiring.stop_console()
+
+
 @dataclass
 class Listing:
     """How rows are wanted: `fields`, `filters`, `sort` and `limit` as typed."""
@@ -52,6 +58,7 @@ class App:
 
     make_client: Callable[[], Client] = _client
     make_lab: Callable[[], Lab] = _lab
+    stop_console: Callable[[], bool] = _stop_console
     interactive: bool | None = None
     colour: bool | None = None
     debug: bool = False

@@ -124,6 +124,7 @@ def down(app: App, dry_run: bool, yes: bool) -> None:
     # Nothing is lost and `gasp lab up` brings it back, so nobody is asked.
     if rehearsed(dry_run, t("{count} hosts would be stopped.", count=len(app.lab.topology.hosts))):
         return
+    app.stop_console()
     _long_act(app, lambda report: app.lab.down(report))
     app.note(t("The lab is down."))
 

@@ -105,9 +105,14 @@ class Client(Protocol):
         last_change: {run, at, actor, action} | None, next}]} for a tenant code, host, address, DN, URL, uid."""
         ...
 
+    def stamp(self) -> str:
+        """Another word whenever tenants, accounts, probes or sites may have changed: what was read before may be
+        shown again as long as it is the same."""
+        ...
+
     def status(self) -> Json:
         """{version, estate, tenants: {status: n}, subscriptions: {total, pending, by_offering}, hosts: {state: n},
-        last_run, last_plan, busy, drift_kept}: quick, reads no outside system."""
+        last_run, last_plan, busy, drift_kept, console_url}: quick, reads no outside system."""
         ...
 
     def doctor(self) -> list[Json]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from control_plane.model.plan import Memory
 from control_plane.store.allocations import Pools
@@ -29,7 +29,16 @@ from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
 from control_plane.store.people import PeopleRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
-from control_plane.store.tables import drift_kept, resource_states
+from control_plane.store.tables import (
+    allocations,
+    drift_kept,
+    estate,
+    releases,
+    resource_states,
+    revisions,
+    subscriptions,
+    tenant_revisions,
+)
 
 __all__ = [
     "CertificateRow",
@@ -87,6 +96,21 @@ class Store:
         """Everything read in the block is of one moment."""
         with self.database.read():
             yield
+
+    def stamp(self) -> str:
+        """Another one whenever tenants, subscriptions, what is verified of them, numbers or releases have changed."""
+        with self.database.read() as connection:
+            counted = connection.execute(
+                select(
+                    select(func.max(estate.c.changed_at)).scalar_subquery(),
+                    select(func.count()).select_from(tenant_revisions).scalar_subquery(),
+                    select(func.count()).select_from(revisions).scalar_subquery(),
+                    select(func.sum(subscriptions.c.observed_generation)).scalar_subquery(),
+                    select(func.max(allocations.c.id)).scalar_subquery(),
+                    select(func.count()).select_from(releases).scalar_subquery(),
+                )
+            ).one()
+        return "/".join(map(str, counted))
 
     def memory(self, now: datetime) -> Memory:
         """What `diff` needs to know of the past."""

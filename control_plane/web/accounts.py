@@ -12,7 +12,7 @@ from control_plane.web import door, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
-from control_plane.web.tenants import tenant_link, visible
+from control_plane.web.tenants import tenant_link
 
 pages = Blueprint("accounts", __name__)
 COLUMNS = (
@@ -31,7 +31,7 @@ def accounts() -> Any:
     """The list."""
     table = Table(
         COLUMNS,
-        visible(door.client().accounts()),
+        door.rows("accounts"),
         request.args,
         caption=t("Accounts"),
         empty=t("There are no people here."),

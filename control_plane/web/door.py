@@ -10,14 +10,14 @@ import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from flask import Flask, Response, current_app, g, redirect, request, url_for
 from werkzeug.exceptions import BadRequest, Forbidden, NotFound
 
-from control_plane.model.client import Client
+from control_plane.model.client import Client, Json
 from control_plane.model.people import Act, Person, Session, Stage
-from control_plane.model.text import choose_language, set_language
+from control_plane.model.text import choose_language, language, set_language
 from control_plane.web.services import services
 from control_plane.workflow import access
 
@@ -65,6 +65,17 @@ def client() -> Client:
         g.client = services().client(person().name)
     found: Client = g.client
     return found
+
+
+def rows(name: Literal["tenants", "sites", "accounts", "probes"]) -> list[Json]:
+    """A list of the control plane, of tenants that this person may see. Kept between requests; not to be changed."""
+    if "stamp" not in g:
+        g.stamp = client().stamp()
+    found = services().kept.rows(f"{name}/{language()}", g.stamp, getattr(client(), name))
+    seen = access.tenants_in_sight(person())
+    if seen is None:
+        return found
+    return [row for row in found if row["code" if name == "tenants" else "tenant"] in seen]
 
 
 def session() -> Session:

@@ -34,9 +34,7 @@ def overview() -> Any:
             needs=_attention(status, runs),
             drift=services().looks.last("drift:estate"),
         )
-    seen = access.tenants_in_sight(person) or frozenset()
-    tenants = [row for row in client.tenants() if row["code"] in seen]
-    return render_template("welcome.html", tenants=tenants)
+    return render_template("welcome.html", tenants=door.rows("tenants"))
 
 
 def _attention(status: Json, runs: list[Json]) -> list[Need]:

@@ -12,7 +12,7 @@ from control_plane.web import door
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
-from control_plane.web.tenants import tenant_link, visible
+from control_plane.web.tenants import tenant_link
 
 pages = Blueprint("probes", __name__)
 COLUMNS = (
@@ -32,7 +32,7 @@ def probes() -> Any:
     """The list, with the last measurement."""
     look = services().looks.last("probes:estate")
     measured = {row["id"]: row for row in look[2]} if look else {}
-    rows = [{**row, **measured.get(row["id"], {"state": None})} for row in visible(door.client().probes())]
+    rows = [{**row, **measured.get(row["id"], {"state": None})} for row in door.rows("probes")]
     table = Table(
         COLUMNS,
         rows,

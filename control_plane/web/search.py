@@ -12,7 +12,6 @@ from control_plane.model.people import Act
 from control_plane.model.text import Text, t
 from control_plane.web import door
 from control_plane.web.door import needs
-from control_plane.web.tenants import visible
 from control_plane.workflow import access
 
 pages = Blueprint("search", __name__)
@@ -40,15 +39,15 @@ def _find(text: str) -> list[tuple[Text, list[Hit]]]:
     client, person = door.client(), door.person()
     tenants = [
         (row["code"], f"{row['name_zh']} · {row['name_en'] or ''}", url_for("tenants.tenant", code=row["code"]))
-        for row in _matching(visible(client.tenants(), "code"), "tenants", text)
+        for row in _matching(door.rows("tenants"), "tenants", text)
     ]
     sites = [
         (row["site"], row["title"], url_for("sites.sites", q=row["site"]))
-        for row in _matching(visible(client.sites()), "sites", text)
+        for row in _matching(door.rows("sites"), "sites", text)
     ]
     people = [
         (row["uid"], f"{row['name']} · {row['tenant']}", url_for("accounts.accounts", q=row["uid"]))
-        for row in _matching(visible(client.accounts()), "accounts", text)
+        for row in _matching(door.rows("accounts"), "accounts", text)
     ]
     found = [(t("Tenants"), tenants), (t("Websites"), sites), (t("Accounts"), people)]
     if access.allows(person, Act.SEE_ESTATE):

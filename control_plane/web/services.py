@@ -32,6 +32,20 @@ class Looks:
             return self._kept.get(what)
 
 
+@dataclass
+class Kept:
+    """Lists that take long to make, kept in memory as long as the control plane's stamp stays the same."""
+
+    _rows: dict[str, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
+
+    def rows(self, name: str, stamp: str, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """The list called `name` as of `stamp`. Must not be changed by who reads it."""
+        known = self._rows.get(name)
+        if known is None or known[0] != stamp:
+            known = self._rows[name] = (stamp, make())
+        return known[1]
+
+
 @dataclass(frozen=True)
 class Services:
     """`client` gives the control plane with somebody as its actor."""
@@ -41,6 +55,7 @@ class Services:
     clock: Callable[[], datetime]
     version: str
     looks: Looks = field(default_factory=Looks)
+    kept: Kept = field(default_factory=Kept)
 
 
 def services() -> Services:

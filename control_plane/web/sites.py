@@ -13,7 +13,7 @@ from control_plane.web import door, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Row, Table
-from control_plane.web.tenants import tenant_link, visible
+from control_plane.web.tenants import tenant_link
 
 pages = Blueprint("sites", __name__)
 
@@ -39,7 +39,7 @@ def sites() -> Any:
     """The list."""
     table = Table(
         COLUMNS,
-        visible(door.client().sites()),
+        door.rows("sites"),
         request.args,
         caption=t("Websites"),
         empty=t("There are no sites yet."),

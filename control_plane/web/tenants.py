@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 
-from control_plane.model.client import Json
 from control_plane.model.errors import NotFound
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
@@ -41,19 +40,13 @@ COLUMNS = (
 )
 
 
-def visible(rows: list[Json], field: str = "tenant") -> list[Json]:
-    """Rows of tenants that this person may see."""
-    seen = access.tenants_in_sight(door.person())
-    return rows if seen is None else [row for row in rows if row[field] in seen]
-
-
 @pages.get("/console/tenants")
 @needs(Act.SEE_TENANT)
 def tenants() -> Any:
     """The list."""
     table = Table(
         COLUMNS,
-        visible(door.client().tenants(), "code"),
+        door.rows("tenants"),
         request.args,
         caption=t("Tenants"),
         empty=t("No tenants yet. Import a folder of documents: gasp tenants import"),
@@ -66,17 +59,16 @@ def tenants() -> Any:
 @needs(Act.SEE_TENANT, tenant="code")
 def tenant(code: str) -> Any:
     """One tenant."""
-    client = door.client()
     try:
-        found = client.tenant(code)
+        found = door.client().tenant(code)
     except NotFound:
         access.no_such_tenant(code)
     return render_template(
         "tenant.html",
         tenant=found,
         kind=KINDS.get(found["kind"], found["kind"]),
-        sites=[row for row in client.sites() if row["tenant"] == code],
-        people=len(client.accounts(code)),
+        sites=[row for row in door.rows("sites") if row["tenant"] == code],
+        people=sum(1 for row in door.rows("accounts") if row["tenant"] == code),
     )
 
 
@@ -84,8 +76,6 @@ def tenant(code: str) -> Any:
 @needs(Act.SEE_TENANT, tenant="code")
 def subscription(code: str, offering: str) -> Any:
     """One service of a tenant: what is wished, what is real, and every wish before."""
-    try:
-        door.client().tenant(code)
-    except NotFound:
+    if code not in {row["code"] for row in door.rows("tenants")}:
         access.no_such_tenant(code)
     return render_template("subscription.html", service=door.client().subscription(f"{code}/{offering}"))

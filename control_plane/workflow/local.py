@@ -177,6 +177,10 @@ class LocalClient:
         """See `Client.explain`."""
         return self.explainer.explain(subject)
 
+    def stamp(self) -> str:
+        """See `Client.stamp`."""
+        return self.store.stamp()
+
     def status(self) -> Json:
         """See `Client.status`."""
         return self.status_.summary()

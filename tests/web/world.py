@@ -209,7 +209,14 @@ def make_world(
     vault = Vault(SecretFolder(folder / "secrets"))
     hosts = [
         {
-            **{"name": name, "role": name, "zone": "core", "tenant": None, "ipv4": f"10.94.0.{n}", "ipv6": f"fd94::{n}"},
+            **{
+                "name": name,
+                "role": name,
+                "zone": "core",
+                "tenant": None,
+                "ipv4": f"10.94.0.{n}",
+                "ipv6": f"fd94::{n}",
+            },
             **{"mgmt": f"10.95.0.{n}", "state": "running" if n != 14 else "cut", "restarts": 0},
         }
         for n, name in enumerate(("gateway", "ns1", "ns2", "directory", "web", "intranet"), 10)
