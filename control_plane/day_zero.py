@@ -11,8 +11,10 @@ from typing import Any
 from control_plane import wiring
 from control_plane.drivers.secrets import SecretFolder, write_private
 from control_plane.model.errors import PermanentError, TemporaryError
+from control_plane.model.machine import Depot
 from control_plane.model.network import Segment
 from control_plane.model.text import t
+from control_plane.model.upstream import UpstreamDocument
 from control_plane.workflow.bringup import Phase, Tell
 
 PLAYBOOKS = Path(__file__).parent.parent / "playbooks"
@@ -24,7 +26,9 @@ def phases() -> Sequence[Phase]:
         Phase("secrets", t("Secrets and certificate authority"), 2, make_secrets),
         Phase("hosts", t("Host images and hosts"), 180, boot_hosts),
         Phase("servers", t("Shared servers (Ansible)"), 60, set_up_servers),
+        Phase("snapshots", t("First patches and signatures"), 10, first_snapshots),
         Phase("import", t("Import of the estate"), 5, import_estate),
+        Phase("machines", t("Enrolment of machines"), 5, enrol_machines),
         Phase("apply", t("Plan and apply"), 45, apply_estate),
         Phase("passwords", t("First passwords"), 15, issue_passwords),
         Phase("verify", t("Verification from citizen and workstations"), 30, verify),
@@ -76,7 +80,21 @@ def playbook_variables() -> dict[str, Any]:
         },
         "tenants": tenants,
         "tls": tls,
+        "repository": _repository(wiring.upstream()),
         "ca": str(wiring.authority().ca_path),
+    }
+
+
+def _repository(upstream: UpstreamDocument) -> dict[str, Any]:
+    return {
+        "packages": [source.model_dump() for source in upstream.packages],
+        "signatures": upstream.signatures.model_dump() if upstream.signatures else None,
+        "key_files": [
+            {"path": f"/etc/gasp/repository/{name}.asc", "content": text} for name, text in upstream.keys.items()
+        ],
+        "reach": [str(network) for network in upstream.reach],
+        "ports": upstream.ports,
+        "reserve_octets": upstream.reserve_mb * 1_000_000,
     }
 
 
@@ -112,6 +130,19 @@ def set_up_servers(tell: Tell) -> str:
     return str(t("{changed} changes", changed=result.changed))
 
 
+def first_snapshots(tell: Tell) -> str:
+    """The repository's key, and something in every ring that has nothing yet. Whatever a ring has stays."""
+    from control_plane.workflow.snapshots import first_publication
+
+    repository, upstream = wiring.repository(), wiring.upstream()
+    wiring.repository_key().parent.mkdir(mode=0o700, exist_ok=True)
+    write_private(wiring.repository_key(), repository.public_key().encode())
+    kinds: list[Depot] = []
+    kinds += ["patches"] if upstream.packages else []
+    kinds += ["signatures"] if upstream.signatures else []
+    return str(first_publication(repository, kinds, tell))
+
+
 def import_estate(tell: Tell) -> str:
     """The folder of tenant documents, once: afterwards the database is the truth."""
     client = wiring.local_client()
@@ -120,6 +151,15 @@ def import_estate(tell: Tell) -> str:
     preview = client.preview_import(wiring.settings().estate)
     client.import_tenants(wiring.settings().estate, digest=preview["digest"])
     return str(t("{count} tenants", count=len(preview["create"])))
+
+
+def enrol_machines(tell: Tell) -> str:
+    """The machines that subscribed tenants' documents ask for, as they really are. What was retired stays retired."""
+    workstations = {host.name for host in wiring.topology().tenant_hosts}
+    count, complaints = wiring.local_client().machines.enrol_wanted(lambda c: c if c in workstations else None)
+    if complaints:
+        return str(t("{count} enrolled; not enrolled: {names}", count=count, names="; ".join(complaints[:5])))
+    return str(t("{count} enrolled", count=count))
 
 
 def apply_estate(tell: Tell) -> str:

@@ -34,6 +34,7 @@ class Settings(BaseModel):
     cut_limit: int = Field(
         5, ge=0, description="Taking network access from more tenants than this in one plan needs an explicit yes."
     )
+    record_days: int = Field(200, ge=0, description="Days that the access record is kept; older ones may be purged.")
     ttl: int = Field(300, ge=1, le=86400, description="Time to live of published names, in seconds.")
     web_port: int | None = Field(
         None, ge=0, le=65535, description="Port of the console on 127.0.0.1; 8443 and up by lab, 0 for no console."

@@ -10,33 +10,43 @@ import pwd
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from control_plane import __version__
+from control_plane.model.errors import TemporaryError
 from control_plane.model.network import GENERATED_FROM, AddressPlan, plan_for
 from control_plane.model.text import Text, t
 from control_plane.settings import Settings
 
 if TYPE_CHECKING:
     from control_plane.drivers.directory_accounts import DirectoryAccounts
+    from control_plane.drivers.machine_link import Link
     from control_plane.drivers.ssh import SshRunner
     from control_plane.model.client import Client
+    from control_plane.model.machine import Hands, Repository
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
+    from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
+    from control_plane.workflow.access_record import AccessRecord
+    from control_plane.workflow.applying import Applier
+    from control_plane.workflow.catalogue import Catalogue
+    from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.people import People
     from control_plane.workflow.sign_in import SignIn
     from control_plane.workflow.status import Check
     from lab.lab import Lab, Progress
     from lab.topology import Topology
+    from lab.upstream import Upstream
 
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
     *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json", "web.json", "web.lock", "log"),
-    *("secrets", "ca", "releases", "lab", "ansible", "ssh"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access"),
 )
 
 
@@ -144,10 +154,11 @@ def hosts_of_centre() -> Sequence[HostView]:
 
 @cache
 def drivers() -> Sequence[Driver]:
-    """One driver a system: names, directory, web hosts."""
+    """One driver a system: names, directory, web hosts, machines."""
     from control_plane.drivers.directory import DirectoryDriver
     from control_plane.drivers.dns import DnsDriver
     from control_plane.drivers.host_files import HostFilesDriver
+    from control_plane.drivers.machines import MachinesDriver
 
     document = store().estate.document()
     domain = document.domain if document else estate_document().domain
@@ -178,7 +189,38 @@ def drivers() -> Sequence[Driver]:
             releases(),
             now,
         ),
+        MachinesDriver(machine_link(), store().machines.touched, signing_key, now),
     )
+
+
+@cache
+def machine_link() -> Link:
+    """The way to machines."""
+    from control_plane.drivers.machine_link import Link
+
+    return Link(runner())
+
+
+def machine_hands() -> Hands:
+    """Measures machines and acts on them."""
+    from control_plane.drivers.machine_hands import MachineHands
+    from control_plane.model.advisory import Advisory, deadline, worst
+
+    def judge(rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, date | None]:
+        found = [Advisory.from_json(row) for row in rows]
+        days = [day for day in (deadline(advisory, exposed=False) for advisory in found) if day is not None]
+        return worst(found), min(days, default=None)
+
+    return MachineHands(machine_link(), now, lambda: repository().advisories(), judge)
+
+
+def signing_key() -> str:
+    """The repository's public key, armoured, as bring-up fetched it. Raises TemporaryError while there is none."""
+    try:
+        return repository_key().read_text("ascii")
+    except OSError as error:
+        text = t("The repository's signing key is not here yet: {path}", path=repository_key())
+        raise TemporaryError(text, t("Run make up.")) from error
 
 
 def directory_accounts() -> DirectoryAccounts:
@@ -198,6 +240,49 @@ def directory_accounts() -> DirectoryAccounts:
         f"cn=control-plane,ou=system,{document.base_dn}",
         settings().secrets / "ldap-control-plane",
     )
+
+
+@cache
+def repository() -> Repository:
+    """The repository host: snapshots of packages, sets of signatures."""
+    from control_plane.drivers.repository import HostRepository
+
+    return HostRepository(runner(), topology().role_hosts("repository")[0].name)
+
+
+def repository_key() -> Path:
+    """Where the public key of the repository lies (armoured), for machines to trust; made at bring-up."""
+    return settings().state / "repository" / "archive-key.asc"
+
+
+def lab_upstream() -> Upstream:
+    """The upstream that the lab's outside host plays."""
+    from lab.upstream import Upstream
+
+    def run(host: str, argv: Sequence[str], stdin: bytes) -> bytes:
+        done = runner().run(host, argv, stdin, 120.0)
+        if done.rc:
+            reason = done.stderr.decode("utf-8", "replace").strip()[-400:]
+            raise TemporaryError(
+                t("Host {host} gave no answer: {reason}", host=host, reason=reason),
+                t("See whether it is up: gasp lab status."),
+            )
+        return done.stdout
+
+    return Upstream(topology(), run)
+
+
+@cache
+def upstream() -> UpstreamDocument:
+    """Where packages and signatures come from: the estate's own document, else the lab's outside host."""
+    from control_plane.drivers.upstream_file import read_upstream
+    from control_plane.model.upstream import UpstreamDocument
+
+    found = read_upstream(settings().estate)
+    if found is not None:
+        return found
+    play = lab_upstream()
+    return UpstreamDocument.model_validate(play.sources(play.begin()))
 
 
 def estate_document() -> Any:
@@ -227,31 +312,76 @@ def local_client() -> LocalClient:
     from control_plane.workflow.catalogue import Catalogue
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.planning import Planner
+    from control_plane.workflow.snapshots import Snapshots
     from control_plane.workflow.status import Status
 
     catalogue = Catalogue(store(), discover(), address_plan(), hosts_of_centre, settings().ttl, network_probes)
     planner = Planner(catalogue, drivers(), now, settings().touch_limit, settings().cut_limit)
+    applier = Applier(planner, store(), now, settings().fault)
     return LocalClient(
         planner,
-        Applier(planner, store(), now, settings().fault),
+        applier,
         store(),
         releases(),
         SshProber(runner(), now),
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now, console_url()),
         actor_name(),
         shown_settings,
+        Snapshots(repository, lambda: upstream().keep),
+        machine_hands(),
+        access_record(),
+        internet(catalogue, applier),
         people(),
     )
+
+
+def actor_name() -> str:
+    """Who runs this process."""
+    return f"local:{pwd.getpwuid(os.getuid()).pw_name}"
+
+
+@cache
+def access_record() -> AccessRecord:
+    """The access record: the gateways' spools, the files of lines, the ledger."""
+    from control_plane.drivers.record_archive import ParquetArchive
+    from control_plane.drivers.record_seal import KeySeal
+    from control_plane.drivers.record_spool import SpoolReader
+    from control_plane.workflow.access_record import AccessRecord
+
+    return AccessRecord(
+        store(),
+        lambda: [SpoolReader(runner(), host.name) for host in topology().role_hosts("gateway")],
+        ParquetArchive(settings().state / "access"),
+        KeySeal(settings().secrets),
+        address_plan(),
+        settings().record_days,
+        now,
+        lambda: store().actors.get(actor_name()),
+    )
+
+
+def internet(catalogue: Catalogue, applier: Applier) -> Internet:
+    """Internet access of tenants."""
+    from control_plane.drivers.path import SshPathTester
+    from control_plane.offerings.internet import described
+    from control_plane.workflow.internet import Internet
+
+    return Internet(
+        catalogue, applier, store(), described, volumes, SshPathTester(runner()), host_rows, now,
+        lambda: store().actors.get(actor_name()),
+    )  # fmt: skip
+
+
+def volumes() -> Mapping[str, Mapping[str, Any]]:
+    """Volume of each tenant this month, as the gateway counts it."""
+    from control_plane.model.errors import CouldNotMeasureError
+
+    raise CouldNotMeasureError(t("The gateway counts nothing yet."))
 
 
 def client() -> Client:
     """What commands talk to."""
     return local_client()
-
-
-def actor_name() -> str:
-    """Who acts in this process, for the history."""
-    return f"local:{pwd.getpwuid(os.getuid()).pw_name}"
 
 
 @cache

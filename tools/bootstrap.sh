@@ -15,10 +15,10 @@ command -v python3 >/dev/null && python3 -c 'import sys; sys.exit(sys.version_in
   missing+=("Python 3.11: apt-get install -y python3 python3-venv / 需要 Python 3.11")
 [[ $purpose == stop && -x .venv/bin/gasp ]] && exit 0 # what is to be stopped needs nothing new
 if [[ $purpose != stop ]] && ! pgrep -f -- '-m lab.supervisor' >/dev/null; then # what runs already needs no more room
-  need=2500; have=$(df -Pm /var | awk 'NR==2 {print $4}')
+  need=3500; have=$(df -Pm /var | awk 'NR==2 {print $4}')
   [[ $have -ge $need ]] || missing+=("disk: /var has ${have} MB free, ${need} MB are needed / 磁盘空间不足")
   memory=$(awk '/MemAvailable/ {print int($2/1024)}' /proc/meminfo)
-  [[ $memory -ge 3000 ]] || missing+=("memory: ${memory} MB are available, 3000 MB are needed for 104 hosts / 内存不足")
+  [[ $memory -ge 5000 ]] || missing+=("memory: ${memory} MB are available, 5000 MB are needed for 104 hosts / 内存不足")
 fi
 [[ -d /sys/fs/cgroup ]] || missing+=("control groups: /sys/fs/cgroup is missing / 缺少 cgroup")
 if ((${#missing[@]})); then

@@ -29,7 +29,8 @@ class Column:
     """One column: the dotted path in the row, its head, and how its value is shown.
 
     `wide` columns appear with `-o wide` only. `show`: `text`, `state` (shape and word), `host` (a host's state),
-    `time`, or `id` (a number that counts nothing and gets no separators).
+    `patches` (of a machine: patches, antivirus, findings), `time`, or `id` (a number that counts nothing and gets no
+    separators).
     """
 
     field: str
@@ -44,6 +45,8 @@ class Column:
             return state_mark(str(value))
         if self.show == "host" and value is not None:
             return state_mark("up" if value == "running" else str(value))
+        if self.show == "patches" and value is not None:
+            return state_mark(f"machine-{value}")
         if self.show == "time":
             return moment(value), ""
         if self.show == "id" and isinstance(value, int) and not isinstance(value, bool):

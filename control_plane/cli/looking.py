@@ -1,4 +1,4 @@
-"""Verbs that only look: status, doctor, hosts, accounts, config."""
+"""Verbs that only look: status, doctor, accounts, config."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from control_plane.cli.app import App
-from control_plane.cli.base import Command, Group, argument, option
+from control_plane.cli.base import Command, Group, option
 from control_plane.cli.errors import FAILED, Stop
 from control_plane.cli.listing import Column, listing_options, plain, show_list, show_one
 from control_plane.cli.terminal import moment, pad, sentence, state_mark
@@ -131,53 +131,6 @@ def doctor(app: App) -> None:
     show_list(checks, CHECK_COLUMNS, empty=t("There are no checks."), name="check")
     if any(check["state"] == "failed" for check in checks):
         raise Stop(FAILED)
-
-
-hosts = Group(
-    name="hosts",
-    sentence=t("Machines of the centre and of its tenants."),
-    examples=(
-        ("gasp hosts list --filter zone=core", t("the centre's own servers")),
-        ("gasp hosts show web", t("one machine")),
-    ),
-)
-
-
-@hosts.verb(
-    "list",
-    sentence=t("List the machines."),
-    examples=(
-        ("gasp hosts list", t("all of them")),
-        ("gasp hosts list --filter state!=running -o name", t("names of those that do not run")),
-    ),
-)
-@listing_options
-@click.pass_obj
-def list_hosts(app: App) -> None:
-    """`gasp hosts list`."""
-    show_list(
-        app.client.hosts(), HOST_COLUMNS, empty=t("There are no hosts. Bring the lab up: gasp lab up"), name="name"
-    )
-
-
-@hosts.verb(
-    "show",
-    sentence=t("Show one machine."),
-    examples=(
-        ("gasp hosts show web", t("addresses and state of the web host")),
-        ("gasp hosts show web -o json", t("the same for a program")),
-    ),
-)
-@argument("name", help=t("Name of the host."))
-@listing_options
-@click.pass_obj
-def show_host(app: App, name: str) -> None:
-    """`gasp hosts show NAME`."""
-    rows = app.client.hosts()
-    found = next((row for row in rows if row["name"] == name), None)
-    if found is None:
-        raise unknown(t("There is no host “{name}”.", name=name), name, [r["name"] for r in rows], "gasp hosts list")
-    show_one(found, lambda: facts(app, found, HOST_COLUMNS), name="name")
 
 
 accounts = Group(

@@ -147,6 +147,20 @@ MARKS: Mapping[str, Mark] = {
     "kept": Mark(t("kept"), *_STOPPED),
     "down": Mark(t("down"), *_STOPPED),
     "none": Mark(t("none"), *_NONE),
+    "machine-patched": Mark(t("patched"), *_GOOD),
+    "machine-clean": Mark(t("clean"), *_GOOD),
+    "machine-cleared": Mark(t("settled"), *_GOOD),
+    "machine-restart": Mark(t("restart needed"), *_WARN),
+    "machine-held": Mark(t("on hold"), *_WARN),
+    "machine-old": Mark(t("old signatures"), *_WARN),
+    "machine-pending": Mark(t("lacks patches"), *_BAD),
+    "machine-unprotected": Mark(t("unprotected"), *_BAD),
+    "machine-open": Mark(t("open"), *_BAD),
+    "machine-unknown": Mark(t("unknown"), *_BLIND),
+    "machine-silent": Mark(t("silent"), *_BLIND),
+    "machine-waiting": Mark(t("waits for its share"), *_BUSY),
+    "machine-observed": Mark(t("observed only"), *_NONE),
+    "machine-unmanaged": Mark(t("not enrolled"), *_NONE),
 }
 
 

@@ -6,6 +6,7 @@ probe id -> [state, seconds, code, words], where `code` has a sentence in probes
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -28,6 +29,9 @@ SLOW_SECONDS = 3.0
 CONNECT_SECONDS = 3
 DNS_SECONDS = 2
 CLOSED = (403, 404, 421)
+REFUSED = 403
+#: What a connection ends with when a router on the way refuses or drops it, instead of the host itself.
+STOPPED = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.EPERM, errno.ETIMEDOUT)
 #: An anonymous simple bind, LDAPv3 (RFC 4511): the answer shows that a directory is there, whatever it says.
 BIND = bytes.fromhex("300c020101600702010304008000")
 BIND_RESPONSE = 0x61
@@ -69,7 +73,7 @@ def pages(probes: list[Probe], options: dict[str, Any]) -> dict[str, Result]:
     blocks: dict[str, list[str]] = {}
     for number, (probe, lines) in enumerate(fetches):
         common = ["silent", "output = /dev/null", f"connect-timeout = {CONNECT_SECONDS}"]
-        common += [f"max-time = {PAGE_SECONDS}", f'write-out = "{number} %{{json}}\\n"']
+        common += [f"max-time = {PAGE_SECONDS}", f'write-out = "{number} %header{{x-squid-error}} %{{json}}\\n"']
         block = "\n".join(common + list(options.get("curl", ())) + lines)
         blocks.setdefault(urlsplit(probe["spec"]["url"]).scheme, []).append(block)
     facts: dict[int, dict[str, Any]] = {}
@@ -78,7 +82,7 @@ def pages(probes: list[Probe], options: dict[str, Any]) -> dict[str, Result]:
     by_probe: dict[str, list[dict[str, Any] | None]] = {}
     for number, (probe, _) in enumerate(fetches):
         by_probe.setdefault(probe["id"], []).append(facts.get(number))
-    judge = {"http": _judge_page, "http_closed": _judge_closed}
+    judge = {"http": _judge_page, "http_closed": _judge_closed, "http_refused": _judge_refused}
     return {probe["id"]: judge[probe["kind"]](probe["spec"], by_probe[probe["id"]]) for probe in probes}
 
 
@@ -88,16 +92,20 @@ def _curl(blocks: list[str]) -> dict[int, dict[str, Any]]:
     facts: dict[int, dict[str, Any]] = {}
     for line in output.splitlines():
         number, _, rest = line.partition(" ")
+        said, _, rest = rest.partition("{")
         if number.isdigit() and rest.endswith("}"):  # the last line may be cut off when curl was too slow
-            facts[int(number)] = json.loads(rest)
+            facts[int(number)] = {**json.loads("{" + rest), "proxy_said": said.strip()}
     return facts
 
 
 def _fetches(probe: Probe) -> list[tuple[Probe, list[str]]]:
     spec = probe["spec"]
     url = f'url = "{spec["url"]}"'
+    by_proxy = [f'proxy = "{spec["proxy"]}"'] if "proxy" in spec else []
     if probe["kind"] == "http":
-        return [(probe, [url, f"ipv{spec['family']}"])]
+        return [(probe, [url, f"ipv{spec['family']}", *by_proxy])]
+    if probe["kind"] == "http_refused":
+        return [(probe, [url, *by_proxy])]
     host, port = _door(spec["url"])
     # whatever the certificate: what counts is whether a page comes back
     return [
@@ -137,6 +145,23 @@ def _judge_closed(spec: dict[str, Any], found: list[dict[str, Any] | None]) -> R
         if not fact.get("exitcode") and fact.get("http_code") not in CLOSED:
             return failed("open", None, status=fact.get("http_code"), address=fact.get("remote_ip"))
     return passed(None, "closed")
+
+
+def _judge_refused(spec: dict[str, Any], found: list[dict[str, Any] | None]) -> Result:
+    """The proxy itself says no, on the page that explains why: a 403 of the site behind it is something else. With
+    `or_reset` it is as good when there is no connection at all."""
+    fact = found[0]
+    if fact is None:
+        return unmeasured("no-answer-of-tool", tool="curl")
+    seconds = float(fact.get("time_total") or 0)
+    if fact.get("exitcode"):
+        if spec.get("or_reset"):
+            return passed(seconds, "closed")
+        return failed("no-page", seconds, reason=fact.get("errormsg") or fact["exitcode"])
+    status = fact.get("http_code") or fact.get("response_code")
+    if status != REFUSED or not fact["proxy_said"].startswith("ERR_GASP"):
+        return failed("not-refused", seconds, status=status)
+    return passed(seconds, "refused")
 
 
 def closed_addresses(probes: list[Probe]) -> None:
@@ -256,7 +281,45 @@ def ping(probe: Probe, options: dict[str, Any]) -> Result:
     return passed((time.monotonic() - started) / max(1, len(probe["spec"]["addresses"])), "echo")
 
 
-SINGLE: dict[str, Callable[[Probe, dict[str, Any]], Result]] = {"directory": directory, "ping": ping}
+def engine(probe: Probe, options: dict[str, Any]) -> Result:
+    """The antivirus engine runs and answers. A dead one is not asked: its socket would start it."""
+    unit = "clamav-daemon.service"
+    if shutil.which("systemctl") and run(["systemctl", "is-active", "--quiet", unit], "", 10)[0]:
+        return failed("no-engine", reason=f"{unit} is not active")
+    started = time.monotonic()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.settimeout(CONNECT_SECONDS)
+            link.connect(probe["spec"]["socket"])
+            link.sendall(b"zPING\0")
+            if link.recv(100).startswith(b"PONG"):
+                return passed(time.monotonic() - started, "engine")
+    except OSError as error:
+        return failed("no-engine", reason=error.strerror or error)
+    return failed("no-engine", reason="no PONG")
+
+
+def unreachable(probe: Probe, options: dict[str, Any]) -> Result:
+    """No packet reaches the addresses: whatever answers for them is a router that says no. A host that is off cannot
+    be told from one that is hidden by a router that keeps silent; one that refuses by itself was reached."""
+    for address in probe["spec"]["addresses"]:
+        try:
+            socket.create_connection((address, probe["spec"]["port"]), CONNECT_SECONDS).close()
+        except TimeoutError:
+            continue
+        except OSError as error:
+            if error.errno in STOPPED:
+                continue
+        return failed("reached", address=address)
+    return passed(None, "stopped")
+
+
+SINGLE: dict[str, Callable[[Probe, dict[str, Any]], Result]] = {
+    "directory": directory,
+    "ping": ping,
+    "unreachable": unreachable,
+    "engine": engine,
+}
 
 
 def measure(probes: list[Probe], options: dict[str, Any]) -> dict[str, Result]:
@@ -267,7 +330,7 @@ def measure(probes: list[Probe], options: dict[str, Any]) -> dict[str, Result]:
         if probe["kind"] == "http_closed" and not probe["spec"]["addresses"]:
             results[probe["id"]] = passed(None, "closed")
     todo = [p for p in probes if p["id"] not in results]
-    results.update(pages([p for p in todo if p["kind"] in ("http", "http_closed")], options))
+    results.update(pages([p for p in todo if p["kind"] in ("http", "http_closed", "http_refused")], options))
     results.update(names([p for p in todo if p["kind"] == "dns"], options))
     single = [p for p in todo if p["kind"] in SINGLE]
     with ThreadPoolExecutor(PARALLEL) as pool:

@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -40,7 +40,7 @@ class Runner(Protocol):
         """Run to the end."""
         ...
 
-    def lines(self, host: str, argv: Sequence[str], stdin: Sequence[bytes], timeout: float) -> Iterator[bytes]:
+    def lines(self, host: str, argv: Sequence[str], stdin: Iterable[bytes], timeout: float) -> Iterator[bytes]:
         """Lines of standard output as they come. Raises TemporaryError when the host is lost before the end."""
         ...
 
@@ -87,7 +87,7 @@ class SshRunner:
             raise _lost(host, done.stderr)
         return Completed(done.returncode, done.stdout, done.stderr)
 
-    def lines(self, host: str, argv: Sequence[str], stdin: Sequence[bytes], timeout: float) -> Iterator[bytes]:
+    def lines(self, host: str, argv: Sequence[str], stdin: Iterable[bytes], timeout: float) -> Iterator[bytes]:
         """Lines as they come; see `Runner`. Ends the command's connection when the caller stops reading."""
         yield from stream([*self._ssh, host, "--", shlex.join(argv)], host, stdin, timeout)
 
@@ -97,7 +97,7 @@ class SshRunner:
             subprocess.run([*self._ssh, "-O", "exit", host], capture_output=True, check=False)
 
 
-def stream(command: Sequence[str], host: str, stdin: Sequence[bytes], timeout: float) -> Iterator[bytes]:
+def stream(command: Sequence[str], host: str, stdin: Iterable[bytes], timeout: float) -> Iterator[bytes]:
     """Start a local command, feed it and yield its lines; any end but exit status 0 raises TemporaryError."""
     late = threading.Event()
     with tempfile.TemporaryFile() as said:
@@ -129,7 +129,7 @@ def stream(command: Sequence[str], host: str, stdin: Sequence[bytes], timeout: f
             raise _lost(host, said.read())
 
 
-def _feed(pipe: IO[bytes], content: Sequence[bytes]) -> None:
+def _feed(pipe: IO[bytes], content: Iterable[bytes]) -> None:
     with contextlib.suppress(OSError), pipe:
         pipe.writelines(content)
 

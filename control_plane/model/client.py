@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+if TYPE_CHECKING:
+    from control_plane.model.client_internet import InternetClient
+    from control_plane.model.client_snapshots import SnapshotsClient
+
+from control_plane.model.client_machines import MachinesClient
 from control_plane.model.client_people import PeopleClient
+from control_plane.model.client_record import RecordClient
 
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
@@ -20,7 +26,16 @@ OnEvent = Callable[[Json], None]
 class Client(Protocol):
     """Operations of the control plane, one method a verb."""
 
-    # people of the centre -------------------------------------------------------------------------
+    @property
+    def machines(self) -> MachinesClient:
+        """Machines of tenants: inventory, measuring, antivirus."""
+        ...
+
+    @property
+    def record(self) -> RecordClient:
+        """The access record."""
+        ...
+
     @property
     def people(self) -> PeopleClient:
         """Who may sign in, with which role."""
@@ -120,7 +135,7 @@ class Client(Protocol):
         ...
 
     def hosts(self) -> list[Json]:
-        """[{name, role, zone, tenant, ipv4, ipv6, state}]."""
+        """Hosts and machines; see `MachinesClient.rows`."""
         ...
 
     def accounts(self, tenant: str | None = None) -> list[Json]:
@@ -200,6 +215,18 @@ class Client(Protocol):
 
     def maintenance(self, site: str, on: bool, *, on_event: OnEvent | None = None) -> Json:
         """Answer with a maintenance page (503), or stop doing so."""
+        ...
+
+    # patches and signatures -----------------------------------------------------------------------
+    @property
+    def snapshots(self) -> SnapshotsClient:
+        """Snapshots of packages and sets of signatures."""
+        ...
+
+    # services -------------------------------------------------------------------------------------
+    @property
+    def internet(self) -> InternetClient:
+        """Internet access of tenants."""
         ...
 
     def config(self) -> Mapping[str, Any]:

@@ -23,6 +23,11 @@ PROXY_LOG_COLUMNS = (
 )  # fmt: skip
 
 
+#: Ids of what no rule of a list decided: internet access is off; only what rules allow is open.
+RULE_OFF, RULE_OTHERWISE = "off", "otherwise"
+PROXY_PORT = 3128
+
+
 class Hours(TypedDict):
     """When a rule applies: `days` of `MTWHFAS` (Squid's letters), `begin` and `end` as HH:MM, Asia/Shanghai."""
 
@@ -48,10 +53,23 @@ class ProxyRule(TypedDict):
     reason_en: str
 
 
+class Contact(TypedDict):
+    """Whom people of the tenant ask for an exception; empty strings for what is not known."""
+
+    name: str
+    phone: str
+    email: str
+
+
 class ProxyPolicy(TypedDict):
-    """Attributes of `PROXY`. `otherwise`: what happens to a host that no rule names."""
+    """Attributes of `PROXY`. `otherwise`: what happens to a host that no rule names. `contact` and the names are for
+    pages that explain a refusal, `pac` is the text that the tenant's browsers get from the gateway."""
 
     tenant: str
+    name_zh: str
+    name_en: str
+    contact: Contact
+    pac: str
     v4: str
     v6: str
     enabled: bool

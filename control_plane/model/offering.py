@@ -7,15 +7,16 @@ talks to a system, reads a clock or makes a random choice.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from control_plane.model.errors import Problem
+from control_plane.model.machine import Machine
 from control_plane.model.network import AddressPlan
 from control_plane.model.ports import Probe
 from control_plane.model.resource import Owner, Resource
-from control_plane.model.tenant import Document, TenantNames, TenantStatus, Tier
+from control_plane.model.tenant import Contact, Document, TenantNames, TenantStatus, Tier
 from control_plane.model.text import Text
 
 
@@ -40,6 +41,7 @@ class TenantView:
     names: TenantNames
     status: TenantStatus
     network_index: int | None
+    contacts: tuple[Contact, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class EstateView:
     """The centre as offerings see it: addresses, hosts by role, other tenants, recorded allocations.
 
     `domain` is `qingdao.test`; internal names live below `intra.<domain>`, infrastructure below
-    `core.<domain>`. `allocations[(pool, subject)]` is a recorded value (`uid_number`, `uid:zhangsan`).
+    `core.<domain>`. `machines` is the inventory without retired ones. `allocations[(pool, subject)]` is a recorded
+    value (`uid_number`, `uid:zhangsan`).
+    `specs`: subscription id → spec as it is stored, for what two tenants must agree on; it may be invalid.
     """
 
     name: str
@@ -60,6 +64,8 @@ class EstateView:
     allocations: Mapping[tuple[str, str], str]
     issuer: str = "GASP lab authority"
     ttl: int = 300
+    machines: Sequence[Machine] = ()
+    specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def tenant_networks(self, code: str) -> tuple[str, str]:
         """IPv4 and IPv6 prefix of a tenant's LAN."""
@@ -111,13 +117,15 @@ class Offering:
     `spec` is the form; `check` finds problems that need the estate (a name outside the tenant's own
     label, too many seats for the tier) and returns all of them; `claims` lists what must be unique;
     `desired` and `probes` are pure and deterministic. A declared offering has none of these.
-    `example` is a spec that validates, used by the contract test and by help.
+    `example` is a spec that validates, used by the contract test and by help. `systems` names every system that its
+    resources can be in: a plan of one subscription looks at these only, and does not need the others to answer.
     """
 
     id: str
     status: Literal["operated", "declared"]
     title: Text
     folder: Path
+    systems: tuple[str, ...] | None = None
     spec: type[Document] | None = None
     tiers: Mapping[Tier, Mapping[str, int]] | None = None
     check: Callable[[SubscriptionView, EstateView], list[Problem]] | None = None

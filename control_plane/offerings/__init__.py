@@ -20,7 +20,7 @@ from control_plane.offerings.costs import CostsError, load_costs
 FOLDER = Path(__file__).parent
 _ID = re.compile(r"[a-z][a-z_]{1,30}\Z")
 #: What an operated offering must say besides its title.
-_RULES = ("spec", "tiers", "check", "claims", "desired", "probes", "example")
+_RULES = ("systems", "spec", "tiers", "check", "claims", "desired", "probes", "example")
 
 
 def discover(folder: Path = FOLDER) -> dict[str, Offering]:

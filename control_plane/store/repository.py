@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 
 from control_plane.model.plan import Memory
+from control_plane.store.access import AccessRepository
 from control_plane.store.allocations import Pools
+from control_plane.store.chores import ChoreRepository
 from control_plane.store.database import Database
 from control_plane.store.drift import DriftRepository, Kept, Override
 from control_plane.store.estate import (
@@ -23,11 +25,14 @@ from control_plane.store.estate import (
     TenantRow,
     owners,
 )
+from control_plane.store.freezes import FreezeRepository
 from control_plane.store.holdings import CertificateRepository, CertificateRow, ReleaseRepository, ReleaseRow
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
+from control_plane.store.machines import Contact, Finding, MachineRepository
 from control_plane.store.people import PeopleRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
+from control_plane.store.rollouts import RolloutRepository
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
 from control_plane.store.tables import (
     allocations,
@@ -42,6 +47,8 @@ from control_plane.store.tables import (
 
 __all__ = [
     "CertificateRow",
+    "Contact",
+    "Finding",
     "Holder",
     "Kept",
     "LastChange",
@@ -79,6 +86,11 @@ class Store:
         self.drift = DriftRepository(self.database, clock)
         self.certificates = CertificateRepository(self.database, clock)
         self.releases = ReleaseRepository(self.database, clock)
+        self.machines = MachineRepository(self.database, clock)
+        self.rollouts = RolloutRepository(self.database, clock)
+        self.freezes = FreezeRepository(self.database, clock)
+        self.chores = ChoreRepository(self.database, clock)
+        self.access = AccessRepository(self.database, clock)
         self.people = PeopleRepository(self.database, self.actors, clock)
 
     def upgrade(self) -> None:

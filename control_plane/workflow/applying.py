@@ -21,6 +21,7 @@ from control_plane.model.errors import (
     TemporaryError,
     UnsafePlan,
 )
+from control_plane.model.freeze import Frozen
 from control_plane.model.plan import Change, Plan, digest_of
 from control_plane.model.ports import Outcome
 from control_plane.model.resource import Measured, Resource, content_hash
@@ -30,10 +31,10 @@ from control_plane.model.text import Text, t
 from control_plane.store.leases import Lease
 from control_plane.store.repository import Store
 from control_plane.workflow.journal import Journal, OnEvent
-from control_plane.workflow.observe import observe, parts_of
+from control_plane.workflow.observe import observe
 from control_plane.workflow.planning import Picture, Planner
 from control_plane.workflow.process import myself, process_alive
-from control_plane.workflow.stages import carry_out_stage
+from control_plane.workflow.stages import carry_out_stage, frozen
 
 LEASE = "apply"
 Spare = Literal["nothing", "overwriting", "everything"]
@@ -76,6 +77,7 @@ class Applier:
     def apply(self, order: Order, actor: Actor, on_event: OnEvent | None = None, wait: float = 600.0) -> int:
         """Carry out an order; returns the run's id. Errors that concern the whole run are raised after the
         run was closed with its state, so nothing is ever left `running` by a living process."""
+        self.store.freezes.check()
         holder = myself()
         lease = self._lease(wait)
         run_id = 0
@@ -132,8 +134,12 @@ class Applier:
             affected_tenants=list(plan.affected_tenants),
             generations={name: list(pair) for name, pair in generations.items() if pair[0] != pair[1]},
         )
-        if self._carry_out(steps, picture, journal):
+        if self._carry_out(self._not_frozen(steps, journal), picture, journal):
             sentence = t("Stopped on request; gasp runs resume {run} finishes it.", run=journal.run_id)
+            freeze = next(iter(frozen(steps, self.store.freezes.list()).values()), None)
+            if freeze is not None:
+                sentence = t("Stopped: {freeze}; once lifted, gasp runs resume {run} finishes it.",
+                             freeze=freeze.text, run=journal.run_id)  # fmt: skip
             self._finish(journal, RunState.STOPPED, sentence, False)
             return
         left = self._verify(order, picture, steps, generations, journal)
@@ -235,6 +241,15 @@ class Applier:
         _, stopped = carry_out_stage(self.planner.drivers, [c for c in names_on if c not in waits], journal)
         return stopped
 
+    def _not_frozen(self, steps: Sequence[Change], journal: Journal) -> list[Change]:
+        """What no freeze covers; the rest is held with its reason. Raises Frozen when nothing is left."""
+        found = frozen(steps, self.store.freezes.list())
+        if steps and len(found) == len(steps):
+            raise Frozen(next(iter(found.values())))
+        for freeze in {f.id: f for f in found.values()}.values():
+            self._hold([c for c in steps if found.get(c.id) == freeze], freeze.text, journal)
+        return [c for c in steps if c.id not in found]
+
     def _hold(self, changes: Sequence[Change], why: Text, journal: Journal) -> None:
         if changes:
             journal.outcomes([(c, Outcome(c.id, "held", why)) for c in changes])
@@ -256,7 +271,7 @@ class Applier:
         if steps:
             codes = frozenset(c.tenant for c in steps)
             narrow = scope.tenants or (codes if len(codes) <= FEW_TENANTS and "?" not in codes else None)
-            parts = [(d, p) for d, p in parts_of(self.planner.drivers, scope) if p in touched]
+            parts = [(d, p) for d, p in self.planner.parts(scope) if p in touched]
             # as of the plan's own moment: what began to retire in this run is done, however short its time
             looks = observe(parts, narrow, self.clock)
             again = self.planner.compare(scope, picture.world, looks, at=picture.plan.observed_at).plan

@@ -20,6 +20,7 @@ from control_plane.model.resource import Resource, content_hash
 from control_plane.model.scope import Scope
 from control_plane.model.tenant import TenantStatus
 from control_plane.model.text import Text, t
+from control_plane.store.estate import SubscriptionRow
 from control_plane.store.repository import Store
 
 Replacements = Mapping[str, Mapping[str, Any] | None]
@@ -68,8 +69,9 @@ class Catalogue:
         self._ttl = ttl
         self._network_probes = network_probes
 
-    def estate(self) -> EstateView:
-        """The centre as offerings see it. Raises NotFound before the first import."""
+    def estate(self, subscriptions: Sequence[SubscriptionRow] | None = None) -> EstateView:
+        """The centre as offerings see it; who has read the subscriptions hands them on. Raises NotFound before the
+        first import."""
         document = self.store.estate.document()
         if document is None:
             raise NotFound(
@@ -79,7 +81,7 @@ class Catalogue:
         for host in self._hosts():
             by_role.setdefault(host.role, []).append(host)
         tenants = {
-            row.code: TenantView(row.id, row.code, row.names, row.status, row.network_index)
+            row.code: TenantView(row.id, row.code, row.names, row.status, row.network_index, row.document.contacts)
             for row in self.store.estate.tenants()
         }
         return EstateView(
@@ -92,17 +94,23 @@ class Catalogue:
             tenants=tenants,
             allocations=self.store.estate.allocations(),
             ttl=self._ttl,
+            machines=self.store.machines.all(),
+            specs={row.id: row.spec for row in subscriptions or self.store.estate.subscriptions()},
         )
 
     def world(self, replacements: Replacements | None = None, tenants: frozenset[str] | None = None) -> World:
         """Compute the desired world, optionally with other specs for some subscriptions, or of these tenants only."""
-        estate = self.estate()
+        rows = self.store.estate.subscriptions()
+        estate = self.estate(rows)
         changed = replacements or {}
+        if changed:
+            specs = {**estate.specs, **changed}
+            estate = replace(estate, specs={name: spec for name, spec in specs.items() if spec is not None})
         views: dict[str, SubscriptionView] = {}
         desired: dict[str, Resource] = {}
         broken: dict[str, Text] = {}
         generations: dict[str, tuple[int, int]] = {}
-        for row in self.store.estate.subscriptions():
+        for row in rows:
             generations[row.id] = (row.generation, row.observed_generation)
             offering = self.offerings.get(row.offering)
             spec = changed.get(row.id, row.spec) if row.id in changed else row.spec

@@ -226,7 +226,8 @@ class _Work:
             code: TenantView("?", code, TenantNames(zh=code, en=code), TenantStatus.SERVED, 1)
             for code in self.documents.broken - estate.tenants.keys()
         }
-        estate = replace(estate, tenants={**estate.tenants, **stubs})
+        specs = {f"{c.code}/{s.offering}": s.spec for c in good for s in c.document.subscriptions}
+        estate = replace(estate, tenants={**estate.tenants, **stubs}, specs={**estate.specs, **specs})
         changes: list[SubscriptionChange] = []
         claims: dict[tuple[str, str], Sequence[Claim]] = {}
         for candidate in good:

@@ -10,17 +10,22 @@ from typing import Any, Self
 
 from control_plane.model.client import Json, OnEvent
 from control_plane.model.client_people import PeopleClient
+from control_plane.model.client_snapshots import SnapshotsClient
 from control_plane.model.errors import NotFound
+from control_plane.model.machine import Hands
 from control_plane.model.ports import Prober, ProbeResult, ReleaseStore
 from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
 from control_plane.store.repository import Store
+from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
 from control_plane.workflow.import_tenants import Importer
+from control_plane.workflow.internet import Internet
+from control_plane.workflow.machines import Machines
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.process import process_alive
@@ -43,8 +48,13 @@ class LocalClient:
         status: Status,
         actor_name: str,
         config: Callable[[], Mapping[str, Any]],
+        snapshots: SnapshotsClient,
+        hands: Hands,
+        record: AccessRecord,
+        internet: Internet,
         people: PeopleClient,
     ) -> None:
+        self.snapshots = snapshots
         self.planner = planner
         self.applier = applier
         self.store = store
@@ -56,8 +66,11 @@ class LocalClient:
         self.status_ = status
         self.actor_name = actor_name
         self._config = config
+        self.machines = Machines(store, hands, applier, status.hosts, lambda: self.actor, planner.clock)
+        self.record = record
+        self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
+        self.internet = internet
         self.people = people
-        self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants)
         store.runs.mark_interrupted(process_alive)
 
     @property
@@ -191,7 +204,7 @@ class LocalClient:
 
     def hosts(self) -> list[Json]:
         """See `Client.hosts`."""
-        return self.status_.hosts()
+        return self.machines.rows()
 
     def accounts(self, tenant: str | None = None) -> list[Json]:
         """See `Client.accounts`."""

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from control_plane.model.errors import NoConsent, Rejected, TemporaryError
+from control_plane.model.machine import baseline_id
 from control_plane.model.plan import digest_of
 from control_plane.model.ports import ReleaseStore
 from control_plane.model.resource import CouldNotMeasure, Look, Measured, content_hash
@@ -36,13 +37,15 @@ Export = Callable[[Path, Sequence[str]], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Offboarding:
-    """Ends tenants. `export` writes documents of tenants into a folder."""
+    """Ends tenants. `export` writes documents of tenants into a folder, `retire` takes a tenant's machines out of the
+    inventory."""
 
     planner: Planner
     applier: Applier
     store: Store
     releases: ReleaseStore
     export: Export
+    retire: Callable[[str], None]
 
     def preview(self, code: str) -> dict[str, Any]:
         """Everything that goes, as a plan and in numbers."""
@@ -90,7 +93,11 @@ class Offboarding:
             for r in look.resources.values()
             if r.owner_marker.startswith(f"{tenant_id}/")
         )
+        # a machine that is off keeps what it has until it is back; then this is run again
+        baselines = {baseline_id(m.id) for m in self.store.machines.touched() if m.tenant == code}
+        remaining += sorted(i for look in after if isinstance(look, Measured) for i in look.waiting if i in baselines)
         if not remaining:
+            self.retire(code)
             self.store.estate.end_tenant(code, actor, self.planner.clock())
         now = _others(after, tenant_id)
         # what runs did in the meantime, this one's own included, was planned and shown; only the rest is a surprise

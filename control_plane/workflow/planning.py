@@ -68,9 +68,19 @@ class Planner:
         What should be is computed while the systems are asked what is.
         """
         self._check_scope(scope)
-        with looking(parts_of(self.drivers, scope), scope.tenants, self.clock) as looks:
+        with looking(self.parts(scope), scope.tenants, self.clock) as looks:
             world = self.catalogue.world(replacements, scope.tenants)
             return self.compare(scope, world, looks(), kept=kept)
+
+    def parts(self, scope: Scope) -> list[tuple[Driver, str]]:
+        """All parts that can matter for the scope, each with its driver. Of single subscriptions: those of their
+        offerings' systems only."""
+        found = parts_of(self.drivers, scope)
+        if not scope.terms or any(kind != "subscription" for kind, _ in scope.terms):
+            return found
+        offerings = [self.catalogue.offerings.get(value.partition("/")[2]) for _, value in scope.terms]
+        systems = {system for offering in offerings if offering for system in offering.systems or ()}
+        return [(driver, part) for driver, part in found if part.partition(":")[0] in systems]
 
     def compare(
         self, scope: Scope, world: World, looks: Sequence[Look], *, kept: bool = True, at: datetime | None = None

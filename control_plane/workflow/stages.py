@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from control_plane.model.errors import ControlPlaneError
+from control_plane.model.freeze import Freeze, covering
 from control_plane.model.plan import Change
 from control_plane.model.ports import Driver, Notice, Outcome
 from control_plane.model.run import EventType
@@ -25,14 +26,20 @@ Results = queue.SimpleQueue[tuple[str, Outcome | Notice | BaseException | None]]
 
 
 class RunStopped(Exception):
-    """Raised by the fence when somebody asked the run to stop."""
+    """Raised by the fence when somebody asked the run to stop, or froze what it changes."""
+
+
+def frozen(changes: Sequence[Change], freezes: Sequence[Freeze]) -> dict[str, Freeze]:
+    """Ids of the changes that a freeze covers, with that freeze."""
+    found = ((c.id, covering(freezes, c.tenant, system=c.system)) for c in (changes if freezes else ()))
+    return {name: freeze for name, freeze in found if freeze is not None}
 
 
 def carry_out_stage(
     drivers: Sequence[Driver], changes: Sequence[Change], journal: Journal
 ) -> tuple[list[Change], bool]:
     """Apply changes of several parts side by side. Returns those that did not succeed, and whether
-    somebody asked to stop."""
+    somebody asked to stop or froze something that was still to be changed."""
     if not changes:
         return [], False
     owner = {part: driver for driver in drivers for part in driver.parts()}
@@ -47,6 +54,9 @@ def carry_out_stage(
         if stop.is_set():
             raise RunStopped
         journal.store.leases.check(journal.lease)
+        if frozen(changes, journal.store.freezes.list()):
+            stop.set()
+            raise RunStopped
 
     threads = [
         threading.Thread(target=_work, args=(owner[p], p, list_, fence, results), name=f"apply-{p}", daemon=True)
@@ -109,7 +119,10 @@ class _Collector:
             if len(self._batch) >= FLUSH_COUNT or time.monotonic() - flushed >= FLUSH_SECONDS:
                 self._flush()
                 flushed = time.monotonic()
-                if self.journal.store.runs.stop_requested(self.journal.run_id):
+                left = [self.changes[i] for i in self._pending]
+                if self.journal.store.runs.stop_requested(self.journal.run_id) or frozen(
+                    left, self.journal.store.freezes.list()
+                ):
                     self.stop.set()
         missing = [self.changes[i] for i in sorted(self._pending)]
         if not self.stop.is_set():

@@ -233,10 +233,23 @@ def make_world(
         lambda: PASSWORD,
     )
     status = Status(catalogue, drivers, store, lambda: hosts, {}, "0.0", clock)
+    nothing: Any = None
     clients.append(
         LocalClient(
-            planner, Applier(planner, store, clock), store, None, Prober(clock), status, "local:test", dict, people
-        )  # type: ignore[arg-type]
+            planner,
+            Applier(planner, store, clock),
+            store,
+            nothing,
+            Prober(clock),
+            status,
+            "local:test",
+            dict,
+            snapshots=nothing,
+            hands=nothing,
+            record=nothing,
+            internet=nothing,
+            people=people,
+        )
     )
     client = clients[0]
     client.import_tenants(estate)

@@ -15,6 +15,7 @@ OFFERING = Offering(
     status="operated",
     title=t("Directory"),
     folder=Path(__file__).parent,
+    systems=("directory",),
     spec=DirectorySpec,
     tiers=TIERS,
     check=check,

@@ -16,6 +16,7 @@ OFFERING = Offering(
     status="operated",
     title=t("Internal website"),
     folder=Path(__file__).parent,
+    systems=("dns", "web"),
     spec=IntranetSites,
     tiers=TIERS,
     check=check,

@@ -16,6 +16,7 @@ OFFERING = Offering(
     status="operated",
     title=t("Public website"),
     folder=Path(__file__).parent,
+    systems=("dns", "web"),
     spec=PublicSites,
     tiers=TIERS,
     check=check,

@@ -72,6 +72,20 @@ def plan(*changes: Json, **more: Any) -> Json:
 GUARD = {"code": "destroys-data", "detail": "1 deletion destroys data of dagj: old.admin.", "confirm": "dagj"}
 
 
+INTERNET = {
+    "tenant": "fgw",
+    "name": "市发展和改革委员会",
+    "enabled": True,
+    "tier": "M",
+    "state": "warned",
+    "used_octets": 200 * 2**30,
+    "month_octets": 200 * 2**30,
+    "used_percent": 100.0,
+    "rules": 1,
+    "direct": 1,
+    "peers": [],
+}
+
 UNSEEN_DRIFT = {
     **dict.fromkeys(("kind", "tenant", "offering", "before", "after", "kept_until")),
     **{"id": "dns:qingdao.test", "label": "dns:qingdao.test", "part": "dns:qingdao.test"},
@@ -353,6 +367,71 @@ ANSWERS: dict[str, Any] = {
         "run": 482,
         "url": "https://fgw.qingdao.test/",
     },
+    "internet.list": [INTERNET],
+    "internet.show": {
+        **INTERNET,
+        "name_zh": "市发展和改革委员会",
+        "name_en": "Development and Reform Commission",
+        "v4": "10.94.1.0/24",
+        "v6": "fd94:0:2:1::/64",
+        "rates": {"up_kbit": 50000, "down_kbit": 50000, "throttle_kbit": 1000},
+        "otherwise": "allow",
+        "rules": [
+            {
+                "id": "fgw-10",
+                "action": "block",
+                "hosts": [".games.test"],
+                "category": None,
+                "hours": {"days": "MTWHF", "begin": "08:00", "end": "18:00"},
+                "owner": "tenant",
+                "since": "2026-11-20",
+                "reason_zh": "与工作无关",
+                "reason_en": "Not for work",
+            }
+        ],
+        "direct": [{"source": "10.94.1.0/24", "to": "time.example.test", "protocol": "udp", "ports": "123"}],
+        "peers": [{"tenant": "gaj", "agreed": False}],
+        "contact": {"name": "信息科", "phone": "8123", "email": ""},
+        "proxy": "gateway.core.qingdao.test:3128",
+        "pac_url": "http://why.intra.qingdao.test/proxy.pac",
+        "why_url": "http://why.intra.qingdao.test/",
+        "notes": [
+            {
+                "code": "peer-not-agreed",
+                "where": None,
+                "line": None,
+                "pointer": "peers[0]",
+                "detail": "gaj has not agreed yet.",
+                "remedy": None,
+                "severity": "warning",
+            }
+        ],
+    },
+    "internet.test": {
+        "tenant": "fgw",
+        "host": "fgw",
+        "url": "http://www.games.test/",
+        "reachable": True,
+        "verdict": "open",
+        "way": "proxy",
+        "proxy": "gateway.core.qingdao.test:3128",
+        "addresses": [],
+        "remote": "10.94.0.254",
+        "status": 403,
+        "seconds": 0.02,
+        "title": "拦截",
+        "expected_rule": "fgw-10",
+        "rule": "fgw-10",
+        "owner": "Development and Reform Commission",
+        "since": "2026-11-20",
+        "reason_zh": "与工作无关",
+        "reason_en": "Not for work",
+        "sees": "The page that explains the refusal.",
+        "needs": "A change of the rule.",
+    },
+    "internet.pac": "function FindProxyForURL(url, host) { return 'DIRECT'; }\n",
+    "internet.sheet": b"sheet\n",
+    "internet.change": {"tenant": "fgw", "enabled": True, "rules": 1, "notes": [], "run": 482},
     "maintenance": {"site": "fgw.qingdao.test", "maintenance": True, "run": 482},
     "config": {
         name: {"value": value, "from": "default", "variable": f"GASP_{name.upper()}", "help": "A setting."}
@@ -371,6 +450,16 @@ ANSWERS["diff_tenants"] = {
 ANSWERS["run_probes"] = [{**ANSWERS["probes"][0], "state": "passed", "at": AT, "seconds": 0.12, "detail": "200"}]
 
 
+class Area:
+    """The part of the client that is about one service, such as `client.internet`; its calls are `internet.list`."""
+
+    def __init__(self, client: FakeClient, name: str) -> None:
+        self._client, self._name = client, name
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return self._client.method(f"{self._name}.{name}")
+
+
 class FakeClient:
     """Answers from a table; an answer that is an exception is raised, one that is callable is called."""
 
@@ -378,9 +467,14 @@ class FakeClient:
         self.answers = {**deepcopy(ANSWERS), **answers}
         self.calls: list[tuple[str, tuple[Any, ...], Mapping[str, Any]]] = []
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
+        if any(answer.startswith(f"{name}.") for answer in self.__dict__.get("answers", ())):
+            return Area(self, name)
         if name.startswith("_") or name not in self.answers:
             raise AttributeError(name)
+        return self.method(name)
+
+    def method(self, name: str) -> Callable[..., Any]:
 
         def method(*args: Any, **kwargs: Any) -> Any:
             self.calls.append((name, args, kwargs))
@@ -401,7 +495,7 @@ class FakeClient:
     def acted(self) -> bool:
         """Whether anything was asked that changes something."""
         acts = ("apply", "resume_run", "drift_", "import_tenants", "export_tenants", "offboard", "publish_release")
-        more = ("preview_release", "activate_release", "rollback_release", "maintenance", "stop_run")
+        more = ("internet.change", "preview_release", "activate_release", "rollback_release", "maintenance", "stop_run")
         return any(name.startswith(acts) or name in more for name, _, _ in self.calls)
 
 

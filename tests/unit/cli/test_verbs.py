@@ -35,6 +35,8 @@ LISTING = {
     "hosts show web": "hosts",
     "accounts list --tenant fgw": "accounts",
     "sites list": "sites",
+    "internet list": "internet.list",
+    "internet show fgw": "internet.show",
     "probes list": "probes",
     "probes run tenant:fgw": "run_probes",
 }
@@ -55,6 +57,8 @@ ACTING = {
     "sites activate fgw.qingdao.test 3f9a12 --yes": "activate_release",
     "sites rollback fgw.qingdao.test --yes": "rollback_release",
     "sites maintenance fgw.qingdao.test on --yes": "maintenance",
+    "internet set fgw --off --yes": "internet.change",
+    "internet set fgw --block .games.test --reason x --yes": "internet.change",
 }
 
 

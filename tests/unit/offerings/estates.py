@@ -45,6 +45,8 @@ def estate(
     hosts = [host(name, role, number, _PUBLIC.get(name)) for name, (role, number) in _CORE.items()]
     hosts += [host(f"web{i or ''}", "web", 14 + i * 6, 80 + i) for i in range(web_hosts)]
     hosts.append(host("intranet", "intranet", 15))
+    hosts.append(host("gateway", "gateway", 254))
+    hosts.append(HostView("citizen", "citizen", str(PLAN.internet.host_v4(10)), str(PLAN.internet.host_v6(10))))
     by_role: dict[str, list[HostView]] = {}
     for item in hosts:
         by_role.setdefault(item.role, []).append(item)

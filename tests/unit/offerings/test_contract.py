@@ -14,18 +14,21 @@ from control_plane.drivers.directory_entries import KINDS as DIRECTORY_KINDS
 from control_plane.drivers.dns import DnsDriver
 from control_plane.drivers.fake import FakeDriver
 from control_plane.drivers.host_files import HostFilesDriver
+from control_plane.model.internet import NETWORK, PROXY
 from control_plane.model.offering import EstateView, Offering, SubscriptionView
 from control_plane.model.plan import Memory, Plan, diff
 from control_plane.model.ports import Outcome
-from control_plane.model.resource import Resource, content_hash
+from control_plane.model.resource import Kind, Resource, content_hash
 from control_plane.offerings import discover
 from control_plane.offerings.costs import load_costs
 from tests.unit.offerings.estates import allocate, estate, subscription, tenant
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-KINDS = {kind.name: kind for kind in (*DnsDriver.kinds, *HostFilesDriver.kinds, *DIRECTORY_KINDS)}
+#: Until the gateway's driver is here.
+GATEWAY_KINDS = (Kind(NETWORK, "gateway", 40), Kind(PROXY, "gateway", 40))
+KINDS = {kind.name: kind for kind in (*DnsDriver.kinds, *HostFilesDriver.kinds, *DIRECTORY_KINDS, *GATEWAY_KINDS)}
 #: A kind of resource is covered when a probe of one of these kinds is promised beside it.
-COVERED_BY = {"directory": {"directory"}, "web": {"http"}, "dns": {"dns"}}
+COVERED_BY = {"directory": {"directory"}, "web": {"http"}, "dns": {"dns"}, "gateway": {"http_refused"}}
 PAYLOAD = {
     "web.vhost": {"main", "text", "gone_text", "site_dir"},
     "web.release": {"main", "site_dir", "source"},
@@ -74,13 +77,11 @@ def apply(driver: FakeDriver, made: Plan) -> None:
 
 
 def test_the_catalogue_holds_the_offerings_of_this_stage() -> None:
-    assert [o.id for o in OPERATED] == ["directory", "intranet", "public_site"]
+    assert [o.id for o in OPERATED] == ["directory", "internet", "intranet", "public_site", "security"]
     assert sorted(o.id for o in OFFERINGS.values() if o.status == "declared") == [
         "approval",
         "disclosure",
-        "internet",
         "mailbox",
-        "security",
     ]
 
 
@@ -97,6 +98,12 @@ def test_costs_and_help_are_there(offering: Offering) -> None:
     assert "## 中文" in text
     assert "## English" in text
     assert str(offering.title)
+
+
+@pytest.mark.parametrize("offering", OPERATED, ids=lambda o: o.id)
+def test_it_names_every_system_that_its_resources_are_in(offering: Offering) -> None:
+    assert offering.systems
+    assert {r.system for r in desired(offering, *world_for(offering))} <= set(offering.systems)
 
 
 @pytest.mark.parametrize("offering", OPERATED, ids=lambda o: o.id)

@@ -64,7 +64,7 @@ def test_every_fault_of_every_folder_is_named(tmp_path: Path) -> None:
         "exports no OFFERING",
         "__init__.py is missing",
         "OFFERING.id is another",
-        "needs spec, tiers, check, claims, desired, probes, example",
+        "needs systems, spec, tiers, check, claims, desired, probes, example",
         "currency",
         "2 to 31",
     ):

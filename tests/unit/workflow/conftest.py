@@ -64,7 +64,8 @@ def toy_claims(view: SubscriptionView, estate: EstateView) -> list[Claim]:
 
 
 TOY = Offering(
-    "toy", "operated", t("Toy"), Path(), spec=ToySpec, tiers={"S": {}}, check=lambda v, e: [],
+    "toy", "operated", t("Toy"), Path(), systems=("dns", "directory", "web", "gateway"),
+    spec=ToySpec, tiers={"S": {}}, check=lambda v, e: [],
     claims=toy_claims, desired=toy_desired, probes=lambda v, e: [], example={},
 )  # fmt: skip
 

@@ -1,0 +1,281 @@
+"""`gasp internet`: who has access and uses how much, the real path of one address, hand-over, small changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from control_plane.cli.app import App
+from control_plane.cli.base import Group, argument, option
+from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.errors import FAILED, Stop
+from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
+from control_plane.cli.run_view import carry_out, end, run_lines
+from control_plane.cli.terminal import clean, sentence
+from control_plane.model.client import Json
+from control_plane.model.text import Text, t
+
+COLUMNS = (
+    Column("tenant", t("TENANT")),
+    Column("name", t("NAME")),
+    Column("state", t("STATE"), show="state"),
+    Column("tier", t("TIER")),
+    Column("used_percent", t("USED %")),
+    Column("used_octets", t("USED OCTETS"), wide=True),
+    Column("month_octets", t("OCTETS A MONTH"), wide=True),
+    Column("rules", t("RULES")),
+    Column("direct", t("DIRECT")),
+    Column("peers", t("CONNECTED WITH")),
+)
+RULE_COLUMNS = (
+    Column("id", t("RULE")),
+    Column("action", t("ACTION")),
+    Column("subject", t("HOSTS")),
+    Column("when", t("WHEN")),
+    Column("since", t("SINCE")),
+    Column("reason", t("REASON")),
+)
+DIRECT_COLUMNS = (
+    Column("source", t("FROM")),
+    Column("to", t("TO")),
+    Column("protocol", t("PROTOCOL")),
+    Column("ports", t("PORTS")),
+)
+internet = Group(
+    name="internet",
+    sentence=t("Internet access of tenants: use, rules, the real path of an address, hand-over."),
+    examples=(
+        ("gasp internet list", t("who has access and how much is used")),
+        ("gasp internet test fgw https://www.example.test/", t("open an address from a department's network")),
+        (
+            "gasp internet log --case Q-2026-118 --reason 'police query' --from 2026-11-24T09:00 --to 2026-11-24T09:10"
+            " --nat-address 198.51.100.254 --nat-port 40112",
+            t("who had this address and port outside"),
+        ),
+    ),
+    lazy={"log": ("internet_log", t("Ask the access record, for a case."))},
+)
+tenant_argument = argument("tenant", help=t("Code of the tenant."))
+
+
+@internet.verb(
+    "list",
+    sentence=t("List the tenants with internet access: on or off, tier, volume of this month, rules."),
+    examples=(
+        ("gasp internet list", t("all tenants")),
+        ("gasp internet list --filter state=warned,throttled", t("those that use much")),
+    ),
+)
+@listing_options
+@click.pass_obj
+def list_access(app: App) -> None:
+    """`gasp internet list`."""
+    rows = app.client.internet.list()
+    show_list(rows, COLUMNS, empty=t("No tenant has internet access."), name="tenant")
+    if any(row["state"] == "unmeasured" for row in rows):
+        app.note(t("The volume of some tenants could not be measured; it is not 0."))
+
+
+@internet.verb(
+    "show",
+    sentence=t("Show a tenant's access: rates, volume, rules in their order, direct access, connections."),
+    examples=(
+        ("gasp internet show fgw", t("one department's, for people")),
+        ("gasp internet show fgw -o json", t("the same for a program")),
+    ),
+)
+@tenant_argument
+@listing_options
+@click.pass_obj
+def show(app: App, tenant: str) -> None:
+    """`gasp internet show TENANT`."""
+    answer = app.client.internet.show(tenant)
+    show_one(answer, lambda: _draw(app, answer), name="tenant")
+
+
+def _draw(app: App, row: Json) -> None:
+    rates = row["rates"]
+    used = t("not measured") if row["used_percent"] is None else t("{percent} %", percent=row["used_percent"])
+    contact = " · ".join(filter(None, (clean(str(row["contact"][k])) for k in ("name", "phone", "email"))))
+    pairs: list[tuple[Text, str]] = [
+        (t("Tenant"), f"{clean(row['tenant'])}  {clean(row['name_zh'])} · {clean(row['name_en'])}"),
+        (t("State"), f"{row['state']}  {t('tier {tier}', tier=row['tier'])}"),
+        (t("Network"), f"{row['v4']}  {row['v6']}"),
+        (t("Rates"), str(t("up {up}, down {down}, throttled {slow} kbit/s", up=plain(rates["up_kbit"]),
+                           down=plain(rates["down_kbit"]), slow=plain(rates["throttle_kbit"])))),
+        (t("This month"), str(t("{used} of {total} octets ({percent})", used=plain(row["used_octets"]),
+                                total=plain(row["month_octets"]), percent=used))),
+        (t("Other sites"), str(t("allowed") if row["otherwise"] == "allow" else t("blocked"))),
+        (t("Connected with"), ", ".join(
+            p["tenant"] if p["agreed"] else str(t("{tenant} (has not agreed)", tenant=p["tenant"]))
+            for p in row["peers"]) or "–"),
+        (t("Exceptions"), contact or "–"),
+        (t("Proxy"), f"{row['proxy']}  {row['pac_url']}"),
+    ]  # fmt: skip
+    app.out("\n".join(f"{name}: {value}" for name, value in pairs))
+    app.out("")
+    print_table(app, [_rule_row(rule) for rule in row["rules"]], RULE_COLUMNS)
+    if row["direct"]:
+        app.out("")
+        print_table(app, row["direct"], DIRECT_COLUMNS)
+    for note in row["notes"]:
+        app.note(t("{field}: {text}", field=note["pointer"], text=note["detail"]))
+
+
+def _rule_row(rule: Json) -> Json:
+    hours = rule["hours"]
+    return {
+        **rule,
+        "subject": rule["category"] or rule["hosts"],
+        "when": f"{hours['days']} {hours['begin']}-{hours['end']}" if hours else None,
+        "reason": f"{rule['reason_zh']} · {rule['reason_en']}",
+    }
+
+
+@internet.verb(
+    "test",
+    sentence=t("Open an address from a machine of the tenant, as its browser would. Exit code 1: not reachable."),
+    examples=(
+        ("gasp internet test fgw https://www.example.test/", t("what a department's people see")),
+        ("gasp internet test fgw http://www.example.test/ --from fgw -o json", t("from a certain machine")),
+    ),
+)  # fmt: skip
+@tenant_argument
+@argument("url", help=t("Web address, http or https."))
+@option("--from", "host", help=t("Machine of the tenant to ask from."), metavar="HOST")
+@listing_options
+@click.pass_obj
+def test(app: App, tenant: str, url: str, host: str | None) -> None:
+    """`gasp internet test TENANT URL`."""
+    answer = app.client.internet.test(tenant, url, host=host)
+    show_one(answer, lambda: _draw_path(app, answer), name="verdict")
+    if not answer["reachable"]:
+        raise Stop(FAILED)
+
+
+def _draw_path(app: App, row: Json) -> None:
+    way = t("by the proxy {proxy}", proxy=row["proxy"]) if row["way"] == "proxy" else t("directly")
+    seconds = "–" if row["seconds"] is None else f"{row['seconds']:.2f} s"
+    rule = row["rule"] or row["expected_rule"]
+    pairs: list[tuple[Text, str | None]] = [
+        (t("Address"), clean(row["url"])),
+        (t("Asked from"), row["host"]),
+        (t("Name"), ", ".join(row["addresses"]) or str(t("not resolved on the machine"))),
+        (t("Way"), str(way)),
+        (t("Result"), str(t("reachable") if row["reachable"] else t("not reachable"))),
+        (t("Rule"), f"{rule}  {row['owner'] or ''}  {row['since'] or ''}".rstrip() if rule else None),
+        (t("Reason"), f"{row['reason_zh']} · {row['reason_en']}" if row["reason_zh"] else None),
+        (t("Its reader sees"), clean(row["sees"])),
+        (t("Status"), plain(row["status"])),
+        (t("Time"), seconds),
+        (t("Would need"), clean(row["needs"]) if row["needs"] else None),
+    ]
+    app.out("\n".join(f"{name}: {clean(value)}" for name, value in pairs if value is not None))
+
+
+@internet.verb(
+    "pac",
+    sentence=t("Print the proxy configuration file of a tenant's browsers."),
+    examples=(
+        ("gasp internet pac fgw", t("what browsers get from the gateway")),
+        ("gasp internet pac fgw > proxy.pac", t("keep it in a file")),
+    ),
+)
+@tenant_argument
+@click.pass_obj
+def pac(app: App, tenant: str) -> None:
+    """`gasp internet pac TENANT`."""
+    app.out(app.client.internet.pac(tenant).rstrip("\n"))
+
+
+@internet.verb(
+    "sheet",
+    sentence=t("Make the hand-over sheet of a tenant: addresses, proxy, rules, contacts, in Chinese and English."),
+    examples=(
+        ("gasp internet sheet fgw", t("as text, here")),
+        ("gasp internet sheet fgw --format pdf --output fgw.pdf", t("one page to print")),
+    ),
+)
+@tenant_argument
+@option("--format", "form", help=t("Form of the sheet."), type=click.Choice(["text", "html", "pdf"]), default="text")
+@option("--output", help=t("File to write; it must not exist."), type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def sheet(app: App, tenant: str, form: str, output: Path | None) -> None:
+    """`gasp internet sheet TENANT`."""
+    if form == "pdf" and output is None:
+        raise click.UsageError(str(t("A PDF needs a file: --output FILE.")))
+    content = app.client.internet.sheet(tenant, form)  # type: ignore[arg-type]
+    if output is None:
+        app.out(content.decode().rstrip("\n"))
+        return
+    try:
+        with output.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise click.UsageError(str(t("{file} exists already.", file=output))) from None
+    app.note(t("{file}: {octets} octets.", file=output, octets=plain(len(content))))
+
+
+@internet.verb(
+    "set",
+    sentence=t("Switch a tenant's access on or off, block or allow hosts, or take them out of its rules."),
+    examples=(
+        ("gasp internet set fgw --off", t("switch it off at once")),
+        ("gasp internet set fgw --block .games.test --reason 与工作无关 --reason-en 'Not for work'",
+         t("block a domain and all below")),
+    ),
+)  # fmt: skip
+@tenant_argument
+@option("--on/--off", "enabled", help=t("Switch internet access on or off."), default=None)
+@option("--block", help=t("Host, .domain or address to block."), multiple=True, metavar="ENTRY")
+@option("--allow", help=t("Host, .domain or address to allow."), multiple=True, metavar="ENTRY")
+@option(
+    "--remove", help=t("Host, .domain or address to take out of the tenant's rules."), multiple=True, metavar="ENTRY"
+)
+@option("--reason", help=t("Why, as it is shown to whom a rule stops."), default="")
+@option("--reason-en", help=t("The same in English."), default="")
+@consent_options()
+@listing_options
+@click.pass_obj
+def set_access(
+    app: App, tenant: str, enabled: bool | None, block: tuple[str, ...], allow: tuple[str, ...],
+    remove: tuple[str, ...], reason: str, reason_en: str, dry_run: bool, yes: bool,
+) -> None:  # fmt: skip
+    """`gasp internet set TENANT`."""
+    from control_plane.model.client_internet import Wish
+
+    if enabled is None and not (block or allow or remove):
+        raise click.UsageError(str(t("Nothing to change: use --on, --off, --block, --allow or --remove.")))
+    if (block or allow) and not (reason or reason_en):
+        raise click.UsageError(str(t("A rule needs a reason: --reason TEXT.")))
+    what = "; ".join(
+        filter(None, (
+            None if enabled is None else "on" if enabled else "off",
+            *(f"{verb} {', '.join(entries)}" for verb, entries in
+              (("block", block), ("allow", allow), ("remove", remove)) if entries),
+        ))
+    )  # fmt: skip
+    if rehearsed(dry_run, t("The internet access of {tenant} would be changed: {what}.", tenant=tenant, what=what)):
+        return
+    app.context()
+    ask(t("Change the internet access of {tenant}: {what}?", tenant=tenant, what=clean(what)), yes)
+    wish = Wish(enabled, block, allow, remove, reason, reason_en)
+    answer = carry_out(
+        app, lambda on_event: app.client.internet.change(tenant, wish, on_event=on_event), stopped=_show_change
+    )
+    _show_change(app, answer)
+    end(app.client.run(answer["run"])["state"])
+
+
+def _show_change(app: App, answer: Json) -> None:
+    run = app.client.run(answer["run"])
+
+    def draw() -> None:
+        app.out("\n".join(run_lines(app, run)))
+        for note in answer.get("notes", ()):
+            app.out(sentence(t("Warning: {text}", text=note["detail"])))
+        if answer.get("tenant"):
+            app.out(sentence(t("Next: {command}", command=f"gasp internet show {answer['tenant']}")))
+
+    show_one(answer, draw, name="tenant")

@@ -1,0 +1,454 @@
+"""`gasp record`: the access record as a whole. What is in it is asked with `gasp internet log`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from control_plane.cli.app import App
+from control_plane.cli.base import Group, argument, option
+from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.errors import FAILED, TEMPORARY, Stop
+from control_plane.cli.listing import Column, listing_options, print_table, show_list, show_one
+from control_plane.cli.terminal import clean, duration, moment, sentence
+from control_plane.model.client_record import Json
+from control_plane.model.text import t
+
+HOSTS = (
+    Column("host", t("HOST")),
+    Column("state", t("STATE"), show="state"),
+    Column("waiting", t("WAITING")),
+    Column("octets", t("OCTETS")),
+    Column("free", t("FREE"), wide=True),
+    Column("warning", t("WARNING")),
+    Column("reason", t("REASON")),
+)
+COLLECTED = (
+    Column("host", t("HOST")),
+    Column("state", t("STATE"), show="state"),
+    Column("segments", t("SEGMENTS")),
+    Column("lines", t("LINES")),
+    Column("damaged", t("DAMAGED")),
+    Column("warning", t("WARNING")),
+    Column("reason", t("REASON")),
+)
+DAYS = (
+    Column("day", t("DAY")),
+    Column("lines", t("LINES")),
+    Column("files", t("FILES")),
+    Column("octets", t("OCTETS")),
+    Column("held_by", t("HELD BY")),
+)
+PROBLEMS = (
+    Column("what", t("WHAT")),
+    Column("name", t("NAME")),
+    Column("fault", t("STATE"), show="state"),
+    Column("detail", t("DETAIL")),
+)
+HOLDS = (
+    Column("number", t("ID"), show="id"),
+    Column("case", t("CASE")),
+    Column("state", t("STATE"), show="state"),
+    Column("from", t("FROM"), show="time"),
+    Column("to", t("TO"), show="time"),
+    Column("tenant", t("TENANT")),
+    Column("set_by", t("SET BY")),
+    Column("set_at", t("SET AT"), show="time", wide=True),
+    Column("reason", t("REASON")),
+    Column("lifted_second", t("SECOND PERSON"), wide=True),
+    Column("lifted_reason", t("LIFTED BECAUSE"), wide=True),
+    Column("lifted_at", t("LIFTED AT"), show="time", wide=True),
+)
+SEARCHES = (
+    Column("number", t("ID"), show="id"),
+    Column("at", t("TIME"), show="time"),
+    Column("actor.name", t("WHO")),
+    Column("case", t("CASE")),
+    Column("reason", t("REASON")),
+    Column("from", t("FROM"), show="time"),
+    Column("to", t("TO"), show="time"),
+    Column("asked", t("ASKED")),
+    Column("lines", t("LINES")),
+    Column("cut", t("CUT"), wide=True),
+)
+REGISTER = (
+    Column("address", t("ADDRESS")),
+    Column("tenant", t("TENANT")),
+    Column("machine", t("MACHINE")),
+    Column("person", t("PERSON")),
+    Column("from", t("FROM"), show="time"),
+    Column("to", t("TO"), show="time"),
+    Column("source", t("SOURCE")),
+    Column("recorded_at", t("RECORDED"), show="time", wide=True),
+)
+WINDOW_HELP = t("Begin, such as 2026-11-24 or 2026-11-24T09:30 (Asia/Shanghai).")
+case_option = option("--case", help=t("Number of the case that wants it."), required=True, metavar="NUMBER")
+reason_option = option("--reason", help=t("Why, in one sentence; it is recorded."), required=True, metavar="TEXT")
+
+record = Group(
+    name="record",
+    sentence=t("The access record: who reached what, how long it is kept, who looked."),
+    examples=(
+        ("gasp record status", t("what is recorded, since when, with which gaps")),
+        ("gasp record verify", t("prove that nothing is missing or changed")),
+    ),
+)
+
+
+@record.verb(
+    "status",
+    sentence=t(
+        "Show what is recorded, since when, with which gaps, and what it needs on disk.\n"
+        "A gateway that does not answer is said to be so; the exit code is then 6."
+    ),
+    examples=(
+        ("gasp record status", t("at a glance")),
+        ("gasp record status -o json", t("for monitoring")),
+    ),
+)
+@listing_options
+@click.pass_obj
+def status(app: App) -> None:
+    """`gasp record status`."""
+    answer = app.client.record.status()
+    show_one(answer, lambda: _draw_status(app, answer), rows="hosts", name="host", columns=HOSTS)
+    if any(host["state"] == "unmeasured" for host in answer["hosts"]):
+        raise Stop(TEMPORARY)
+
+
+def _draw_status(app: App, answer: Json) -> None:
+    if answer["oldest"] is None:
+        app.out(sentence(t("Nothing is recorded yet.")))
+    else:
+        disk = answer["disk"]
+        app.out(
+            sentence(
+                t(
+                    "Recorded from {oldest} to {newest}, {silent} ago: {lines} lines on {days} days.",
+                    oldest=moment(answer["oldest"]),
+                    newest=moment(answer["newest"]),
+                    silent=duration(answer["silent_seconds"]),
+                    lines=answer["lines"],
+                    days=answer["days"],
+                )
+            )
+        )
+        app.out(
+            sentence(
+                t(
+                    "Disk: {used} MB; at {day} MB a day, {retention} days need {estimate} MB.",
+                    used=round(disk["octets"] / 2**20, 1),
+                    day=round((disk["octets_a_day"] or 0) / 2**20, 1),
+                    retention=answer["retention_days"],
+                    estimate=round((disk["estimate"] or 0) / 2**20, 1),
+                )
+            )
+        )
+        gaps = answer["gaps"]
+        told = t("No gap over an hour; {count} shorter ones, {seconds} s in all.", count=answer["short_gaps"],
+                 seconds=round(answer["gap_seconds"], 1))  # fmt: skip
+        app.out(sentence(told if not gaps else t("{count} gaps over an hour:", count=len(gaps))))
+        for gap in gaps:
+            app.out(f"  {moment(gap['from'])} – {moment(gap['to'])}  {clean(gap['source'])}  {clean(gap['sentence'])}")
+    print_table(app, answer["hosts"], HOSTS)
+    if answer["purge_due"]:
+        app.note(t("{count} days are older than they are kept: gasp record purge.", count=answer["purge_due"]))
+
+
+@record.verb(
+    "collect",
+    sentence=t("Bring what the gateways have recorded; a worker does the same every minute."),
+    examples=(
+        ("gasp record collect", t("now")),
+        ("gasp record collect -o json", t("for a program")),
+    ),
+)
+@listing_options
+@click.pass_obj
+def collect(app: App) -> None:
+    """`gasp record collect`."""
+    answer = app.client.record.collect()
+    show_one(answer, lambda: _draw_collected(app, answer), rows="hosts", name="host", columns=COLLECTED)
+    if answer["state"] != "done":
+        raise Stop(TEMPORARY)
+
+
+def _draw_collected(app: App, answer: Json) -> None:
+    if answer["state"] == "busy":
+        app.out(sentence(t("Another process collects just now.")))
+    print_table(app, answer["hosts"], COLLECTED)
+    for problem in answer["problems"]:
+        app.note(clean(problem), "red")
+
+
+@record.verb(
+    "verify",
+    sentence=t(
+        "Prove that the record is whole: files, chain of segments, ledger.\n"
+        "Names each segment, file and entry that is missing or changed; the exit code is then 1."
+    ),
+    examples=(
+        ("gasp record verify", t("everything")),
+        ("gasp record verify -o json", t("with the hash to keep elsewhere")),
+    ),
+)
+@listing_options
+@click.pass_obj
+def verify(app: App) -> None:
+    """`gasp record verify`."""
+    answer = app.client.record.verify()
+    show_one(answer, lambda: _draw_verified(app, answer), rows="problems", name="name", columns=PROBLEMS)
+    if not answer["ok"]:
+        raise Stop(FAILED)
+
+
+def _draw_verified(app: App, answer: Json) -> None:
+    counts = {name: answer[name] for name in ("segments", "files", "entries")}
+    if answer["ok"]:
+        app.out(sentence(t("Whole: {segments} segments, {files} files, {entries} entries of the ledger.", **counts)))
+    else:
+        print_table(app, answer["problems"], PROBLEMS)
+    app.note(t("Head of the ledger: {head}", head=answer["head"]), "dim")
+
+
+@record.verb(
+    "purge",
+    sentence=t(
+        "Delete days that are older than they are kept; days under legal hold stay.\n"
+        "Shows them first and asks. The deletion is an entry of the ledger; the record still verifies after it."
+    ),
+    examples=(
+        ("gasp record purge --dry-run", t("what is old enough")),
+        ("gasp record purge --yes", t("delete it")),
+    ),
+)
+@consent_options()
+@listing_options
+@click.pass_obj
+def purge(app: App, dry_run: bool, yes: bool) -> None:
+    """`gasp record purge`."""
+    shown = app.client.record.preview_purge()
+    due = [day for day in shown["days"] if not day["held_by"]]
+    what = t("{count} days with {lines} lines would be deleted.", count=len(due), lines=shown["lines"])
+    if not dry_run:
+        app.context()
+        if due:
+            if not yes:
+                _draw_purge(app, shown)
+            ask(t("Delete {count} days with {lines} lines for good?", count=len(due), lines=shown["lines"]), yes)
+            shown = app.client.record.purge()
+    show_one(shown, lambda: _draw_purge(app, shown), rows="days", name="day", columns=DAYS)
+    if rehearsed(dry_run, what):
+        return
+    if shown["number"] is not None:
+        app.note(t("Deleted; entry {number} of the ledger says what it was.", number=shown["number"]))
+
+
+def _draw_purge(app: App, shown: Json) -> None:
+    if shown["days"]:
+        print_table(app, shown["days"], DAYS)
+    else:
+        app.out(sentence(t("Nothing is older than {days} days.", days=shown["retention_days"])))
+
+
+hold = Group(
+    name="hold",
+    sentence=t("Legal holds: keep what a case needs from being purged."),
+    examples=(
+        (
+            "gasp record hold set --case Q-118 --reason 'court order' --from 2026-11-01 --to 2026-11-30",
+            t("keep a month"),
+        ),
+        ("gasp record hold lift 3 --second 'Wang Wei' --reason closed", t("end a hold; two people must agree")),
+    ),
+)
+record.add_command(hold)
+
+
+@hold.verb(
+    "set",
+    sentence=t("Keep what is in a window from being purged, until the hold is lifted."),
+    examples=(
+        (
+            "gasp record hold set --case Q-118 --reason 'court order' --from 2026-11-01 --to 2026-11-30 --yes",
+            t("keep a month"),
+        ),
+        (
+            "gasp record hold set --case Q-119 --reason audit --from 2026-11-01 --to 2026-11-30 --tenant fgw --yes",
+            t("for one department; whole days are kept"),
+        ),
+    ),
+)
+@case_option
+@reason_option
+@option("--from", "begin", help=WINDOW_HELP, required=True, metavar="TIME")
+@option("--to", "end", help=t("End; a day alone is the whole day."), required=True, metavar="TIME")
+@option("--tenant", help=t("The department it is about."), metavar="CODE")
+@consent_options()
+@listing_options
+@click.pass_obj
+def set_hold(
+    app: App, case: str, reason: str, begin: str, end: str, tenant: str | None, dry_run: bool, yes: bool
+) -> None:
+    """`gasp record hold set`."""
+    what = t("Everything from {begin} to {end} would be kept for case {case}.", begin=begin, end=end, case=case)
+    if rehearsed(dry_run, what):
+        return
+    app.context()
+    ask(t("Keep everything from {begin} to {end} for case {case}?", begin=begin, end=end, case=case), yes)
+    answer = app.client.record.hold(case=case, reason=reason, begin=begin, end=end, tenant=tenant)
+    show_one(answer, lambda: print_table(app, [answer], HOLDS), name="number", columns=HOLDS)
+    app.note(t("It ends with gasp record hold lift {number}.", number=answer["number"]), "dim")
+
+
+@hold.verb(
+    "lift",
+    sentence=t("End a legal hold. A second person must agree; the name is recorded as you give it, unverified."),
+    examples=(
+        ("gasp record hold lift 3 --second 'Wang Wei' --reason 'case closed' --yes", t("end hold 3")),
+        ("gasp record hold lift 3 --second 'Wang Wei' --reason 'case closed' --dry-run", t("only look")),
+    ),
+)
+@argument("number", help=t("Number of the hold."), type=int, metavar="NUMBER")
+@option("--second", help=t("The other person who agreed."), required=True, metavar="NAME")
+@reason_option
+@consent_options()
+@listing_options
+@click.pass_obj
+def lift(app: App, number: int, second: str, reason: str, dry_run: bool, yes: bool) -> None:
+    """`gasp record hold lift`."""
+    if rehearsed(dry_run, t("Hold {number} would be lifted.", number=number)):
+        return
+    app.context()
+    ask(t("Lift hold {number}? {second} agreed.", number=number, second=second), yes)
+    answer = app.client.record.lift(number, second=second, reason=reason)
+    show_one(answer, lambda: print_table(app, [answer], HOLDS), name="number", columns=HOLDS)
+
+
+@record.verb(
+    "holds",
+    sentence=t("List legal holds."),
+    examples=(
+        ("gasp record holds", t("those in force")),
+        ("gasp record holds --all -o wide", t("lifted ones too")),
+    ),
+)
+@option("--all", "every", help=t("Lifted ones too."), is_flag=True)
+@listing_options
+@click.pass_obj
+def holds(app: App, every: bool) -> None:
+    """`gasp record holds`."""
+    show_list(app.client.record.holds(every), HOLDS, empty=t("No legal hold."), name="number")
+
+
+@record.verb(
+    "searches",
+    sentence=t("List who asked the access record, when, for which case, and how much was shown."),
+    examples=(
+        ("gasp record searches", t("newest first")),
+        ("gasp record searches --filter case=Q-118 -o csv", t("of one case, for a spreadsheet")),
+    ),
+)
+@listing_options
+@click.pass_obj
+def searches(app: App) -> None:
+    """`gasp record searches`."""
+    show_list(app.client.record.searches(), SEARCHES, empty=t("Nobody has asked yet."), name="number")
+
+
+register = Group(
+    name="register",
+    sentence=t("The dated register: which machine or person had an address, from when to when."),
+    examples=(
+        ("gasp record register list --address 10.94.1.10", t("who had an address")),
+        ("gasp record register import handover.csv", t("from a file: address,machine,person,from,to,source")),
+    ),
+)
+record.add_command(register)
+
+
+@register.verb(
+    "list",
+    sentence=t("List who had which address when."),
+    examples=(
+        ("gasp record register list", t("everything")),
+        ("gasp record register list --person 王伟", t("addresses of a person")),
+    ),
+)
+@option("--address", help=t("Only this address."), metavar="ADDRESS")
+@option("--person", help=t("Only this person."), metavar="NAME")
+@listing_options
+@click.pass_obj
+def list_register(app: App, address: str | None, person: str | None) -> None:
+    """`gasp record register list`."""
+    rows = app.client.record.register(address, person)
+    show_list(rows, REGISTER, empty=t("The register is empty."), name="address")
+
+
+@register.verb(
+    "import",
+    sentence=t(
+        "Add entries from a CSV; a second time adds nothing.\n"
+        "The first line names the columns: address, machine, person, from, to, source."
+    ),
+    examples=(
+        ("gasp record register import handover.csv", t("check it, ask, add it")),
+        ("gasp record register import handover.csv --dry-run", t("only check it")),
+    ),
+)
+@argument("path", help=t("A CSV file, UTF-8 or GB18030."), type=click.Path(path_type=Path), metavar="FILE")
+@consent_options()
+@listing_options
+@click.pass_obj
+def import_register(app: App, path: Path, dry_run: bool, yes: bool) -> None:
+    """`gasp record register import FILE`."""
+    shown = app.client.record.preview_register(path)
+    if dry_run:
+        show_list(shown["rows"], REGISTER[:1] + REGISTER[2:7], empty=t("The file has no entries."), name="address")
+        rehearsed(True, t("{count} entries would be added.", count=len(shown["rows"])))
+        return
+    app.context()
+    ask(t("Add {count} entries to the register?", count=len(shown["rows"])), yes)
+    _added(app, app.client.record.add_to_register(shown["rows"]))
+
+
+@register.verb(
+    "add",
+    sentence=t("Add one entry."),
+    examples=(
+        (
+            "gasp record register add 10.94.1.10 --machine PC-17 --person 王伟 --from 2026-11-24 --yes",
+            t("from a day on"),
+        ),
+        (
+            "gasp record register add 10.94.1.10 --machine PC-17 --from 2026-11-24 --to 2026-12-24 --yes",
+            t("for a month"),
+        ),
+    ),
+)
+@argument("address", help=t("The address."), metavar="ADDRESS")
+@option("--machine", help=t("The machine."), default="", metavar="NAME")
+@option("--person", help=t("The person."), default="", metavar="NAME")
+@option("--from", "begin", help=WINDOW_HELP, required=True, metavar="TIME")
+@option("--to", "end", help=t("End; without it: until further notice."), metavar="TIME")
+@option("--source", help=t("Where this is known from."), default="", metavar="TEXT")
+@consent_options()
+@listing_options
+@click.pass_obj
+def add_to_register(
+    app: App, address: str, machine: str, person: str, begin: str, end: str | None, source: str, dry_run: bool,
+    yes: bool,
+) -> None:  # fmt: skip
+    """`gasp record register add ADDRESS`."""
+    if rehearsed(dry_run, t("{count} entries would be added.", count=1)):
+        return
+    app.context()
+    ask(t("Add {count} entries to the register?", count=1), yes)
+    row = {"address": address, "machine": machine, "person": person, "from": begin, "to": end, "source": source}
+    _added(app, app.client.record.add_to_register([row]))
+
+
+def _added(app: App, answer: Json) -> None:
+    told = t("{new} entries added, {same} were there already.", **answer)
+    show_one(answer, lambda: app.out(sentence(told)), name="new")

@@ -1,0 +1,347 @@
+"""Measures one machine: packages, lists, restarts, the package system's health, and what the engine really works with.
+
+Runs ON the machine as root, sent over SSH; nothing of it stays there. Changes nothing, but for the lists of packages,
+which it fetches when they are a day old. Standard library and python3-apt; of ours `host_state`, `machine_files`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import errno
+import fcntl
+import hashlib
+import importlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from control_plane.drivers.host_state import AgentError, from_os
+from control_plane.drivers.machine_files import (
+    DATABASES,
+    NO_SET,
+    Machine,
+    fingerprint,
+    foreign_sources,
+    loaded_set,
+    write,
+)
+
+PYTHON = "/usr/lib/python3/dist-packages"
+SOURCE = "/etc/apt/sources.list.d/gasp.sources"
+CLOCK_SECONDS = 300
+LISTS_REFRESH = 86400
+#: Below this many octets free nothing can be unpacked.
+FREE_OCTETS = 32 << 20
+PLACES = ("var/cache/apt/archives", "var/cache/apt", "var/lib/dpkg", "var/lib/apt/lists", "")
+LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/apt/lists/lock", "var/cache/apt/archives/lock")
+UPDATE = (
+    "apt-get", "-q", "update", "--error-on=any",
+    "-o", f"Dir::Etc::sourcelist={SOURCE}", "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0",
+    "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=15",
+)  # fmt: skip
+UPDATE_SECONDS = 120
+#: What apt says, and the fault that it means.
+SAYS = (
+    ("is expired (invalid since", "release-expired"),
+    ("is not valid yet", "clock-wrong"),
+    ("No space left", "disk-full"),
+    ("not enough free space", "disk-full"),
+    ("Could not get lock", "dpkg-locked"),
+    ("Unable to acquire", "dpkg-locked"),
+)
+
+
+def holder(path: Path) -> str | None:
+    """Who holds a lock of the package system: pid and command; None when nobody does. Takes no lock itself."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    if kind == fcntl.F_UNLCK:
+        return None
+    with contextlib.suppress(OSError):
+        return f"{pid} {Path(f'/proc/{pid}/comm').read_text().strip()}"
+    return str(pid)
+
+
+def lists_file(manifest: Mapping[str, Any], machine: Machine) -> Path:
+    """The signed index of our suite, as apt keeps it."""
+    wanted = manifest["attributes"]
+    prefix = wanted["uri"].partition("://")[2].rstrip("/").replace("_", "%5f").replace("/", "_")
+    return machine.root / f"var/lib/apt/lists/{prefix}_dists_{wanted['suite']}_InRelease"
+
+
+def valid_until(index: Path) -> float | None:
+    """Until when the index may be believed, in seconds; None when it does not say or is not there."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in index.read_text("utf-8", "replace").splitlines():
+            if line.startswith("Valid-Until:"):
+                return email.utils.parsedate_to_datetime(line.partition(":")[2].strip()).timestamp()
+    return None
+
+
+def refresh_lists(machine: Machine, suite: str) -> tuple[str | None, str]:
+    """Fetch the lists of our source. Returns the fault (None: done) and apt's words."""
+    try:
+        done = subprocess.run(UPDATE, capture_output=True, text=True, timeout=UPDATE_SECONDS, check=False,
+                              env={**os.environ, "LC_ALL": "C"})  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "lists-stale", f"apt-get update did not end within {UPDATE_SECONDS} s"
+    if done.returncode == 0:
+        write(machine.lists, json.dumps({"at": time.time(), "suite": suite}).encode(), 0o600)
+        return None, ""
+    said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))]
+    words = " ".join(said)[:400] or f"apt-get update ended with {done.returncode}"
+    return next((fault for phrase, fault in SAYS if phrase in words), "lists-stale"), words
+
+
+class Measuring:
+    """One look. `faults` collects what is wrong, each with what was found."""
+
+    def __init__(self, machine: Machine, request: Mapping[str, Any]) -> None:
+        self.machine, self.request = machine, request
+        self.manifest = machine.load()
+        self.now = float(request["now"])
+        self.faults: dict[str, str] = {}
+
+    def look(self) -> dict[str, Any]:
+        """Everything, as JSON values; times in seconds."""
+        offset = time.time() - self.now
+        if abs(offset) > CLOCK_SECONDS:
+            self.faults["clock-wrong"] = f"{offset:+.0f} s"
+        who = fingerprint(self.machine)
+        if self.request.get("fingerprint") not in (None, f"{who['machine_id']} {who['host_key']}"):
+            self.faults["not-enrolled-here"] = f"{who['machine_id']} {who['host_key']}"
+        self._disk()
+        self._locks()
+        answer = {"fingerprint": who, "offset": round(offset, 1), "kernel": os.uname().release}
+        answer["foreign"] = foreign_sources(self.machine, self.manifest)
+        answer["lists_at"], answer["refreshed"] = self._lists()
+        answer.update(self._packages())
+        answer.update(self._engine())
+        answer["faults"] = self.faults
+        return answer
+
+    def _disk(self) -> None:
+        for name in PLACES:
+            path = self.machine.root / name
+            with contextlib.suppress(OSError):
+                found = os.statvfs(path)
+                free = found.f_bavail * found.f_frsize
+                if free < FREE_OCTETS:
+                    self.faults["disk-full"] = f"/{name}: {free >> 20} MB free"
+                    return
+
+    def _locks(self) -> None:
+        for name in LOCKS:
+            who = holder(self.machine.root / name)
+            if who is not None:
+                self.faults["dpkg-locked"] = f"/{name}: {who}"
+                return
+
+    def _lists(self) -> tuple[float | None, bool]:
+        """When the lists were last fetched, and whether that was now."""
+        if self.manifest is None:
+            self.faults["source-missing"] = SOURCE
+            return None, False
+        suite = self.manifest["attributes"]["suite"]
+        wanted = self.manifest["files"].get(SOURCE, "").split(" ")[1:2]
+        try:
+            found = hashlib.sha256((self.machine.root / SOURCE.lstrip("/")).read_bytes()).hexdigest()
+        except OSError:
+            found = ""
+        if [found] != wanted:
+            self.faults["source-missing"] = SOURCE
+        at = self._fetched(suite)
+        refreshed = False
+        due = at is None or not -CLOCK_SECONDS < time.time() - at < LISTS_REFRESH
+        if due and self.request.get("refresh", True) and not self.faults.keys() & {"dpkg-locked", "source-missing"}:
+            fault, words = refresh_lists(self.machine, suite)
+            refreshed = fault is None
+            if fault is not None:
+                self.faults.setdefault(fault, words)
+            at = self._fetched(suite)
+        until = valid_until(lists_file(self.manifest, self.machine))
+        if until is not None and until < self.now:
+            self.faults.setdefault("release-expired", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until)))
+        return at, refreshed
+
+    def _fetched(self, suite: str) -> float | None:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            kept = json.loads(self.machine.lists.read_text("utf-8"))
+            if kept["suite"] == suite:
+                return float(kept["at"])
+        return None
+
+    # packages -------------------------------------------------------------------------------------
+    def _packages(self) -> dict[str, Any]:
+        if PYTHON not in sys.path:
+            sys.path.append(PYTHON)
+        apt_pkg = importlib.import_module("apt_pkg")
+        apt_pkg.init()
+        cache = apt_pkg.Cache(None)
+        policy = apt_pkg.DepCache(cache)
+        policy.upgrade(True)
+        site = self._site()
+        records = apt_pkg.PackageRecords(cache)
+        packages, pending, kernels = {}, [], []
+        broken = {apt_pkg.CURSTATE_HALF_CONFIGURED, apt_pkg.CURSTATE_HALF_INSTALLED, apt_pkg.CURSTATE_UNPACKED}
+        halted = [p.name for p in cache.packages if p.current_state in broken]
+        journal = [p.name for p in (self.machine.root / "var/lib/dpkg/updates").glob("[0-9]*")]
+        if halted or journal:
+            self.faults["dpkg-interrupted"] = " ".join(halted[:10]) or "unfinished updates of dpkg's journal"
+        for package in cache.packages:
+            current = package.current_ver
+            if current is None:
+                continue
+            if package.name.startswith("linux-image-") and package.name[12:13].isdigit():
+                kernels.append((current, package.name[12:]))
+            offered = [v for v in package.version_list if any(f.site == site for f, _ in v.file_list)] if site else []
+            if offered:
+                packages[package.name] = current.ver_str
+            item = self._missing(apt_pkg, policy, records, package, offered)
+            if item is not None:
+                pending.append(item)
+        return {"packages": packages, "pending": pending, "restart": self._restart(apt_pkg, kernels)}
+
+    def _missing(
+        self, apt_pkg: Any, policy: Any, records: Any, package: Any, offered: list[Any]
+    ) -> dict[str, Any] | None:
+        current, candidate = package.current_ver, policy.get_candidate_ver(package)
+        withdrawn = bool(offered) and current.ver_str not in {v.ver_str for v in offered}
+        if candidate is None or apt_pkg.version_compare(candidate.ver_str, current.ver_str) <= 0:
+            if not withdrawn:
+                return None
+            candidate = offered[0]  # a version that was taken back: its ring has an older one
+        held = package.selected_state == apt_pkg.SELSTATE_HOLD
+        taken = policy.marked_upgrade(package) or policy.marked_install(package)
+        share = 100
+        files = [f for f in candidate.file_list if not f[0].not_automatic] or list(candidate.file_list)
+        if not taken and not held and files:
+            records.lookup(files[0])
+            with contextlib.suppress(KeyError, ValueError):
+                share = int(records["Phased-Update-Percentage"])
+        compare = apt_pkg.version_compare
+        cured = [
+            a["id"]
+            for a in self.request.get("advisories", ())
+            if a["package"] == package.name
+            and compare(current.ver_str, a["fixed"]) < 0 <= compare(candidate.ver_str, a["fixed"])
+        ]
+        origins = [f"{f.label} {f.archive}".lower() for f, _ in candidate.file_list]
+        return {
+            "package": package.name,
+            "installed": current.ver_str,
+            "candidate": candidate.ver_str,
+            "security": bool(cured) or any("security" in origin for origin in origins),
+            "advisories": cured,
+            "held": held,
+            "kept_back": not taken and not held and not withdrawn,
+            "phased": not taken and not held and share < 100,
+        }
+
+    def _site(self) -> str | None:
+        uri = str((self.manifest or {}).get("attributes", {}).get("uri", ""))
+        return uri.partition("://")[2].partition("/")[0] or None
+
+    def _restart(self, apt_pkg: Any, kernels: list[tuple[Any, str]]) -> list[str]:
+        reasons = []
+        if (self.machine.root / "run/reboot-required").exists():
+            reasons.append("/run/reboot-required")
+        running = os.uname().release
+        newest = None
+        for version, release in kernels:
+            if newest is None or apt_pkg.version_compare(version.ver_str, newest[0]) > 0:
+                newest = (version.ver_str, release)
+        if newest is not None and newest[1] != running:
+            reasons.append(f"kernel {newest[1]} is installed, {running} runs")
+        return reasons
+
+    # engine ---------------------------------------------------------------------------------------
+    def _engine(self) -> dict[str, Any]:
+        kept = self._kept_signatures()
+        answer: dict[str, Any] = {"engine": False, "set": None, "set_at": None, "disk_set": kept.get("id")}
+        names = "ActiveState,Result,ExecMainStatus,ExecMainCode"
+        shown = subprocess.run(
+            ["systemctl", "show", "clamav-daemon.service", "-p", names], capture_output=True, text=True, check=False
+        )
+        unit = dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
+        if unit.get("ActiveState") != "active":  # no word to the socket: it would start the engine anew
+            result, status = unit.get("Result", "?"), unit.get("ExecMainStatus", "?")
+            words = {"oom-kill": "killed, out of memory", "signal": f"killed by signal {status}"}
+            self.faults["engine-dead"] = words.get(result, f"{unit.get('ActiveState', '?')}, {result}")
+            return answer
+        try:
+            loaded = loaded_set(self.machine)
+        except OSError as error:
+            self.faults["engine-dead"] = f"it runs and does not answer: {error}"
+            return answer
+        answer["engine"] = True
+        if loaded in (None, NO_SET):
+            self.faults["signatures-missing"] = "the engine has no set of the centre"
+            return answer
+        answer["set"] = loaded
+        answer["set_at"] = kept.get("known", {}).get(loaded)
+        if loaded != kept.get("id"):
+            self.faults["signatures-not-loaded"] = f"{loaded} is loaded, {kept.get('id')} is on the disk"
+        gone = [name for name, known in kept.get("files", {}).items() if not self._same(name, known)]
+        if gone:
+            self.faults["signatures-missing"] = " ".join(sorted(gone)[:5])
+        return answer
+
+    def _kept_signatures(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.machine.signatures.read_text("utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+    def _same(self, name: str, known: Mapping[str, Any]) -> bool:
+        try:
+            found = (self.machine.root / DATABASES / name).stat()
+        except OSError:
+            return False
+        return [found.st_size, found.st_mtime_ns] == [known["size"], known["mtime_ns"]]
+
+
+def answers(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The look as one line."""
+    yield {"is": "look", **Measuring(Machine(request.get("options", {})), request).look()}
+
+
+def reply(lines: Iterator[dict[str, Any]]) -> None:
+    """Print lines as they come; a fault is the last one."""
+    try:
+        for line in lines:
+            sys.stdout.write(json.dumps(line) + "\n")
+            sys.stdout.flush()
+        return
+    except AgentError as error:
+        last = error.as_json()
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        last = from_os(error).as_json() if not full else {"code": "no-space", "path": "", "detail": ""}
+    except Exception as error:
+        last = {"code": "internal", "path": "", "detail": f"{type(error).__name__}: {error}"}
+    sys.stdout.write(json.dumps({"is": "error", **last}) + "\n")
+
+
+def serve(source: IO[bytes]) -> None:
+    """Answer one request: a length in decimal on a line, that many octets of JSON."""
+    os.umask(0o022)
+    reply(answers(json.loads(source.read(int(source.readline())))))

@@ -1,0 +1,83 @@
+"""What the command line may ask about machines: inventory, measuring, antivirus. Answers are JSON-able."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+OnProgress = Callable[[Json], None]
+"""Hears {machine, files, found} of a scan as it goes."""
+
+
+class MachinesClient(Protocol):
+    """The inventory of machines, one method a verb."""
+
+    def rows(self) -> list[Json]:
+        """Hosts of the centre and machines of tenants: the lab's {name, role, zone, tenant, ipv4, ipv6, state} and
+        {machine, ring, managed, source, patch_state, pending, overdue, held, waiting, reboot_required, protection,
+        signature_set, signature_age_seconds, findings, faults, lists_at, last_contact, measured_at, notes}."""
+        ...
+
+    def show(self, name: str) -> Json:
+        """One row with {packages, missing: [...], fault_details: [{fault, text, found, remedy}], history, facts}."""
+        ...
+
+    def enrol(self, name: str, tenant: str, ring: int, *, host: str | None = None) -> Json:
+        """Read who the machine really is and enter it. Raises Rejected for a clone or a machine of others,
+        CouldNotMeasureError when it does not answer. Returns its row; its baseline comes with the next apply."""
+        ...
+
+    def retire(self, name: str) -> Json:
+        """Take a machine out and remove what is ours from it: {machine, run, waiting}."""
+        ...
+
+    def transfer(self, name: str, tenant: str) -> Json:
+        """Give a machine to another tenant; returns its row."""
+        ...
+
+    def preview_import(self, path: Path, columns: Mapping[str, str], tenant: str | None) -> Json:
+        """Check another console's list whole: {file, encoding, columns, rows, create, update, machines: [...]}.
+        Raises Invalid with every problem of every line."""
+        ...
+
+    def import_machines(self, path: Path, columns: Mapping[str, str], tenant: str | None) -> Json:
+        """Import what `preview_import` shows, as observed only."""
+        ...
+
+    def measure(self, scope: str = "estate") -> Json:
+        """Look at the machines in scope now: {scope, seconds, measured, silent, sentence, patches, tenants: [...],
+        machines: [rows]}."""
+        ...
+
+    def preview_mend(self, name: str) -> Json:
+        """{machine, acts: [{fault, text}], left: [{fault, text, remedy}]}: what mending would do."""
+        ...
+
+    def mend(self, name: str) -> Json:
+        """Mend and look again: {machine, acts: [{fault, done, text}], row}."""
+        ...
+
+    def security(self, tenant: str | None = None) -> list[Json]:
+        """By tenant: {tenant, machines, clean, old_signatures, silent, unprotected, findings, patched, pending, held,
+        waiting, restart, unknown, overdue, sentence}."""
+        ...
+
+    def scan(self, target: str, paths: Sequence[str], on_progress: OnProgress | None = None) -> Json:
+        """Scan a machine or a scope: {target, files, machines: [{machine, tenant, files, found, error}], findings:
+        [ids]}. Findings are kept as they come."""
+        ...
+
+    def refresh_signatures(self, scope: str = "estate") -> Json:
+        """Let machines fetch their ring's set now: {changed, already, failed, unreachable, machines: [...]}."""
+        ...
+
+    def findings(self, tenant: str | None = None, *, only_open: bool = False) -> list[Json]:
+        """[{id, state, tenant, machine, host, path, signature, found_at, reported_at, last_seen, cleared_at,
+        reason}], newest first."""
+        ...
+
+    def clear_findings(self, ids: Sequence[str], reason: str) -> list[Json]:
+        """Settle findings with a reason."""
+        ...

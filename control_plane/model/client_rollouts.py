@@ -1,0 +1,93 @@
+"""What may be asked of rollouts, freezes and the worker. Every answer is JSON-able."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+
+
+class RolloutsClient(Protocol):
+    """`gasp rollouts`."""
+
+    def preview(self, **order: Any) -> Json:
+        """What `create` would make: {kind, title, thresholds, waves: [{number, title, ring, items: [{…}]}]}. `order`
+        as in `create`. Raises Invalid with every fault."""
+        ...
+
+    def create(
+        self,
+        *,
+        kind: str,
+        reason: str,
+        snapshot: str | None = None,
+        offering: str | None = None,
+        patch: Mapping[str, Any] | None = None,
+        tier: str | None = None,
+        tenants: Sequence[str] = (),
+        groups: Sequence[Sequence[str]] = (),
+        thresholds: Mapping[str, str] | None = None,
+        ignore_windows: str | None = None,
+        not_before: str | None = None,
+    ) -> Json:
+        """Make a draft; returns it as `show`."""
+        ...
+
+    def list(self) -> list[Json]:
+        """Newest first: [{id, kind, title, state, sentence, wave, waves, counts, actor, created_at, finished_at}]."""
+        ...
+
+    def show(self, rollout_id: int) -> Json:
+        """One with its thresholds, waves and items."""
+        ...
+
+    def events(self, rollout_id: int, after: int = 0) -> Sequence[Json]:
+        """Numbered events with number > `after`: [{rollout, number, at, type, actor, data}]."""
+        ...
+
+    def release(self, rollout_id: int, *, reason: str = "", go_on: bool = False, confirm: str | None = None) -> Json:
+        """Begin a draft; or, of one that waits or stopped: do again what failed and judge again, or, with `go_on`,
+        go on although it was judged as it was. `confirm`: the word that a plan's guard asks for."""
+        ...
+
+    def pause(self, rollout_id: int, *, reason: str) -> Json:
+        """Touch nothing more until `resume`."""
+        ...
+
+    def resume(self, rollout_id: int) -> Json:
+        """Go on where it was paused."""
+        ...
+
+    def abort(self, rollout_id: int, *, reason: str) -> Json:
+        """End it; what is installed stays."""
+        ...
+
+    def rollback(self, rollout_id: int, *, reason: str) -> Json:
+        """Give back to rings and machines what they had before."""
+        ...
+
+
+class FreezesClient(Protocol):
+    """`gasp freezes`."""
+
+    def list(self, *, lifted: bool = False) -> list[Json]:
+        """[{id, scope, reason, by, at, lifted_at, lifted_by, second, second_verified, lift_reason, sentence, hint}]."""
+        ...
+
+    def set(self, scope: str, *, reason: str) -> Json:
+        """Freeze a scope; as in `list`."""
+        ...
+
+    def lift(self, freeze_id: int, *, second: str, reason: str) -> Json:
+        """Lift one with a second person's agreement."""
+        ...
+
+
+class WorkerClient(Protocol):
+    """`gasp worker`."""
+
+    def status(self) -> Json:
+        """{running, pid, since, chores: [{name, every, state, started_at, ended_at, succeeded_at, error,
+        failures}]}."""
+        ...

@@ -1,0 +1,358 @@
+"""Rollouts: what goes out in waves, how a wave is judged, and the one sentence of each state.
+
+Pure rules: `judge` decides from facts and thresholds alone. Errors are judged before success, and what cannot be
+evaluated never counts as passed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+from control_plane.model.errors import Invalid, Problem
+from control_plane.model.machine import Ring
+from control_plane.model.text import Text, t
+
+RolloutKind = Literal["patches", "signatures", "configuration"]
+#: In which order rings get a change.
+ORDER = (Ring.CENTRE, Ring.PILOT, Ring.BROAD, Ring.ALL, Ring.SERVERS)
+
+
+class RolloutState(StrEnum):
+    """Where a rollout is."""
+
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    SOAKING = "soaking"
+    PAUSED = "paused"
+    WAITING = "waiting"
+    STOPPED = "stopped"
+    ABORTED = "aborted"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    CATCHING_UP = "catching_up"
+    DONE = "done"
+
+
+#: States in which `tick` has something to do.
+MOVING = frozenset(
+    {
+        RolloutState.SCHEDULED,
+        RolloutState.RUNNING,
+        RolloutState.SOAKING,
+        RolloutState.ROLLING_BACK,
+        RolloutState.CATCHING_UP,
+    }
+)
+#: What a person may do in which state.
+ACTS: Mapping[str, frozenset[RolloutState]] = {
+    "release": frozenset({RolloutState.DRAFT, RolloutState.WAITING, RolloutState.STOPPED, RolloutState.SOAKING}),
+    "pause": MOVING - {RolloutState.ROLLING_BACK},
+    "resume": frozenset({RolloutState.PAUSED}),
+    "abort": frozenset(RolloutState)
+    - {RolloutState.DONE, RolloutState.ABORTED, RolloutState.ROLLED_BACK, RolloutState.ROLLING_BACK},
+    "rollback": frozenset(RolloutState)
+    - {RolloutState.DRAFT, RolloutState.SCHEDULED, RolloutState.ROLLED_BACK, RolloutState.ROLLING_BACK},
+}
+
+
+class ItemState(StrEnum):
+    """What became of one machine (or subscription) of a rollout."""
+
+    PENDING = "pending"
+    TOUCHING = "touching"
+    INSTALLED = "installed"
+    OK = "ok"
+    FAILED = "failed"
+    UNMEASURED = "unmeasured"
+    OFF = "off"
+    REMOVED = "removed"
+    RETURNED = "returned"
+
+
+ITEM_SENTENCES: Mapping[ItemState, Text] = {
+    ItemState.PENDING: t("It was not touched yet."),
+    ItemState.TOUCHING: t("It is being changed, or was when the worker ended; it is done again."),
+    ItemState.INSTALLED: t("It was changed and is not measured yet."),
+    ItemState.OK: t("Measured: it has what it should."),
+    ItemState.FAILED: t("It said no."),
+    ItemState.UNMEASURED: t("It was changed and could not be measured; that is no success."),
+    ItemState.OFF: t("It does not answer; it catches up when it is back."),
+    ItemState.REMOVED: t("It was retired or ended during the rollout."),
+    ItemState.RETURNED: t("It has again what it had before."),
+}
+
+
+class RolloutEvent(StrEnum):
+    """Every boundary of a rollout, in the order in which they can occur. Fault tests kill at each of them."""
+
+    CREATED = "rollout.created"
+    RELEASED = "rollout.released"
+    STARTED = "wave.started"
+    PUBLISHING = "wave.publishing"
+    PUBLISHED = "wave.published"
+    TOUCHING = "item.touching"
+    ITEM = "item.done"
+    MEASURED = "wave.measured"
+    JUDGED = "wave.judged"
+    SETTLED = "wave.settled"
+    FINISHED = "wave.finished"
+    CAUGHT_UP = "item.caught_up"
+    PAUSED = "rollout.paused"
+    RESUMED = "rollout.resumed"
+    WAITING = "rollout.waiting"
+    STOPPED = "rollout.stopped"
+    ABORTED = "rollout.aborted"
+    ROLLING_BACK = "rollback.started"
+    UNPUBLISHED = "rollback.published"
+    RETURNED = "rollback.item"
+    ENDED = "rollout.ended"
+
+
+_SHARE = re.compile(r"\d{1,3}(\.\d{1,3})?\s*%?")
+
+
+def parse_share(text: str) -> Decimal:
+    """A share in per cent: `5`, `5 %` and `５％` are the same. Raises ValueError for anything else than 0 to 100."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if not _SHARE.fullmatch(plain):
+        raise ValueError(text)
+    share = Decimal(plain.rstrip("% "))
+    if share > 100:
+        raise ValueError(text)
+    return share
+
+
+def parse_count(text: str) -> int:
+    """A number of machines, 0 or more. Raises ValueError for anything else."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if not re.fullmatch(r"\d{1,6}", plain):
+        raise ValueError(text)
+    return int(plain)
+
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_seconds(text: str) -> int:
+    """A time span: `90`, `90 s`, `30m`, `24h`, `2d`. Raises ValueError for anything else or more than 60 days."""
+    found = re.fullmatch(r"(\d{1,7})\s*([smhd]?)", unicodedata.normalize("NFKC", text).strip())
+    seconds = int(found[1]) * _UNITS[found[2]] if found else -1
+    if not 0 <= seconds <= 60 * 86400:
+        raise ValueError(text)
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When a wave goes on. Shares in per cent of the wave's machines that were reached.
+
+    `errors` and `error_count`: more failures than either stop. `success`: less than this share measured as good does
+    not go on by itself. `reached`: when less than this share of the wave answered, a person decides. `soak`: seconds
+    between the last measurement of a wave and the one that lets the next begin.
+    """
+
+    success: Decimal = Decimal(90)
+    errors: Decimal = Decimal(2)
+    error_count: int = 10
+    reached: Decimal = Decimal(50)
+    soak: int = 86400
+
+    def as_json(self) -> dict[str, str]:
+        """Storable form."""
+        return {
+            "success": f"{self.success}",
+            "errors": f"{self.errors}",
+            "error_count": f"{self.error_count}",
+            "reached": f"{self.reached}",
+            "soak": f"{self.soak}",
+        }
+
+
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "success": parse_share,
+    "errors": parse_share,
+    "error_count": parse_count,
+    "reached": parse_share,
+    "soak": parse_seconds,
+}
+_REMEDIES: Mapping[Callable[[str], Any], Text] = {
+    parse_share: t("Write a share from 0 to 100, such as 5 or 5 %."),
+    parse_count: t("Write a number of machines, such as 3."),
+    parse_seconds: t("Write a time such as 90s, 30m, 24h or 2d, at most 60d."),
+}
+
+
+def read_thresholds(texts: Mapping[str, Any]) -> Thresholds:
+    """Thresholds from what was typed or stored; what is not given has its default. Raises Invalid with all faults."""
+    values: dict[str, Any] = {}
+    problems = []
+    for name, text in texts.items():
+        parse = _PARSERS.get(name)
+        try:
+            if parse is None:
+                raise ValueError(name)
+            values[name] = parse(str(text))
+        except ValueError:
+            problem = t("“{text}” is no threshold for {name}.", text=text, name=name)
+            problems.append(Problem("bad-threshold", problem, _REMEDIES[parse] if parse else None, field=name))
+    if problems:
+        raise Invalid(problems)
+    return Thresholds(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class WaveFacts:
+    """What is known of a wave: machines by state, and when the last of them that answers was measured."""
+
+    states: Mapping[ItemState, int]
+    settled_at: datetime | None = None
+
+    @classmethod
+    def of(cls, states: Iterable[ItemState], settled_at: datetime | None = None) -> WaveFacts:
+        """Facts from the states of all machines."""
+        return cls(Counter(states), settled_at)
+
+    def count(self, *states: ItemState) -> int:
+        """How many machines are in one of these states."""
+        return sum(self.states.get(state, 0) for state in states)
+
+    @property
+    def total(self) -> int:
+        """Machines that still belong to the wave."""
+        return sum(self.states.values()) - self.count(ItemState.REMOVED)
+
+    @property
+    def open(self) -> int:
+        """Machines that are still to be touched or measured."""
+        return self.count(ItemState.PENDING, ItemState.TOUCHING, ItemState.INSTALLED)
+
+    @property
+    def reached(self) -> int:
+        """Machines that answered: good, failed, or touched and then not measurable."""
+        return self.count(ItemState.OK, ItemState.FAILED, ItemState.UNMEASURED)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do now. stop: by threshold. person: nobody but a person may decide. work: machines are left to do.
+    soak: wait until `until`. next: go on. `text` says why."""
+
+    act: Literal["stop", "person", "work", "soak", "next"]
+    text: Text
+    until: datetime | None = None
+
+
+def judge(facts: WaveFacts, thresholds: Thresholds | None, now: datetime) -> Verdict:
+    """Judge one wave. `thresholds` None: they could not be read, which means stop. `now` matters for the soak only."""
+    if thresholds is None:
+        return Verdict("stop", t("A threshold cannot be read, so nothing may go on."))
+    failed = facts.count(ItemState.FAILED)
+    base = facts.total if facts.open else facts.reached
+    if failed > thresholds.error_count:
+        said = t("{failed} machines failed; more than {limit} may not.", failed=failed, limit=thresholds.error_count)
+        return Verdict("stop", said)
+    if failed and 100 * failed > thresholds.errors * base:
+        share = _percent(failed, base)
+        said = t(
+            "{failed} of {total} machines failed: {share} % is over {limit} %.",
+            failed=failed, total=base, share=share, limit=_number(thresholds.errors),
+        )  # fmt: skip
+        return Verdict("stop", said)
+    if not facts.total:
+        return Verdict("person", t("Nobody is left in this wave; that is no success."))
+    if facts.open:
+        return Verdict("work", t("{open} of {total} machines are left to do.", open=facts.open, total=facts.total))
+    good = facts.count(ItemState.OK)
+    if not facts.reached:
+        return Verdict("person", t("None of {total} machines answered; that is no success.", total=facts.total))
+    if 100 * facts.reached < thresholds.reached * facts.total:
+        said = t(
+            "Only {reached} of {total} machines answered; at least {limit} % must.",
+            reached=facts.reached, total=facts.total, limit=_number(thresholds.reached),
+        )  # fmt: skip
+        return Verdict("person", said)
+    if not good or 100 * good < thresholds.success * facts.reached:
+        said = t(
+            "{good} of {total} machines were measured as good: {share} % is under {limit} %.",
+            good=good, total=facts.reached, share=_percent(good, facts.reached), limit=_number(thresholds.success),
+        )  # fmt: skip
+        return Verdict("person", said)
+    if facts.settled_at is None:
+        return Verdict("work", t("All machines answered; the last measurement is not written yet."))
+    until = facts.settled_at + timedelta(seconds=thresholds.soak)
+    if now < until:
+        return Verdict("soak", t("{good} machines are good; it is watched.", good=good), until)
+    if failed:
+        said = t(
+            "{good} of {total} machines are good; {failed} failed: {share} % is not over {limit} %.",
+            good=good, total=facts.reached, failed=failed, share=_percent(failed, facts.reached),
+            limit=_number(thresholds.errors),
+        )  # fmt: skip
+        return Verdict("next", said)
+    return Verdict("next", t("{good} of {total} machines are good.", good=good, total=facts.reached))
+
+
+def _percent(part: int, whole: int) -> str:
+    return _number(Decimal(100 * part) / max(whole, 1))
+
+
+def _number(value: Decimal) -> str:
+    return f"{value.quantize(Decimal('0.1')):f}".removesuffix(".0")
+
+
+def sentence(
+    state: RolloutState, *, wave: int = 0, waves: int = 0, why: Text | None = None, until: str = "", left: int = 0
+) -> Text:
+    """What goes on, what it waits for, and until when: one sentence a state.
+
+    `wave` of `waves` is the present one, `why` the verdict or person's reason, `until` a time for people, `left` the
+    number of machines that are not there yet.
+    """
+    reason = why if why is not None else t("no reason was given")
+    match state:
+        case RolloutState.DRAFT:
+            return t("Nothing goes on; it waits for a person to release it.")
+        case RolloutState.SCHEDULED if until:
+            return t("It waits for its time and begins at {until}.", until=until)
+        case RolloutState.SCHEDULED:
+            return t("It waits for the worker, which begins it within seconds.")
+        case RolloutState.RUNNING if why is not None:
+            return t("Wave {wave} of {waves} goes on: {why}", wave=wave, waves=waves, why=why)
+        case RolloutState.RUNNING if until:
+            return t(
+                "Wave {wave} of {waves}: {left} machines wait for their window, which opens at {until}.",
+                wave=wave, waves=waves, left=left, until=until,
+            )  # fmt: skip
+        case RolloutState.RUNNING:
+            return t("Wave {wave} of {waves} goes on; it ends when its {left} open machines are measured.",
+                     wave=wave, waves=waves, left=left)  # fmt: skip
+        case RolloutState.SOAKING:
+            return t("Wave {wave} of {waves} is installed and is watched until {until}: {why}",
+                     wave=wave, waves=waves, until=until, why=reason)  # fmt: skip
+        case RolloutState.PAUSED:
+            return t("Paused by a person, until it is resumed: {why}", why=reason)
+        case RolloutState.WAITING:
+            return t("It waits for a person to release, abort or roll back: {why}", why=reason)
+        case RolloutState.STOPPED:
+            return t("Stopped by itself in wave {wave} of {waves}, until a person decides: {why}",
+                     wave=wave, waves=waves, why=reason)  # fmt: skip
+        case RolloutState.ABORTED:
+            return t("Ended by a person; what is installed stays: {why}", why=reason)
+        case RolloutState.ROLLING_BACK:
+            return t("It goes back to what was before, until the last {left} machines have it: {why}",
+                     left=left, why=reason)  # fmt: skip
+        case RolloutState.ROLLED_BACK:
+            return t("Everything that was touched has again what it had before: {why}", why=reason)
+        case RolloutState.CATCHING_UP:
+            return t("All waves are done; {left} machines that are off catch up when they are back.", left=left)
+        case RolloutState.DONE:
+            return t("All waves are done.")

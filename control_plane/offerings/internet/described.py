@@ -1,0 +1,105 @@
+"""What the workflow asks of this offering beside resources and promises; see `InternetRules` in the model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from control_plane.model.client_internet import SheetFormat, Wish
+from control_plane.model.errors import Invalid, Problem, ProblemError
+from control_plane.model.offering import EstateView, SubscriptionView
+from control_plane.model.text import t
+from control_plane.offerings.internet.entries import parse
+from control_plane.offerings.internet.pac import goes_direct, pac_address, proxy_address
+from control_plane.offerings.internet.resources import agreed_peers, check, network_policy, proxy_policy
+from control_plane.offerings.internet.rules import verdict
+
+__all__ = ["addresses", "agreed_peers", "changed", "check", "expect", "network_policy", "proxy_policy", "sheet"]
+STEP = 10
+
+
+def addresses(estate: EstateView) -> Mapping[str, str]:
+    """See `InternetRules`."""
+    why = f"http://why.intra.{estate.domain}/"
+    return {"proxy": proxy_address(estate), "pac_url": pac_address(estate), "why_url": why}
+
+
+def expect(subscription: SubscriptionView, estate: EstateView, url: str) -> Mapping[str, Any]:
+    """See `InternetRules`."""
+    host = urlsplit(url).hostname or ""
+    if goes_direct(network_policy(subscription, estate), estate, url):
+        return {"way": "direct", "host": host, "action": None, "rule": None, "depends": []}
+    said = verdict(proxy_policy(subscription, estate), host)
+    return {"way": "proxy", "host": host, "action": said.action, "rule": said.rule, "depends": list(said.depends)}
+
+
+def changed(spec: Mapping[str, Any], wish: Wish, today: str) -> dict[str, Any]:
+    """See `InternetRules`. Hosts to block or to allow become one new rule each, after those that are there."""
+    problems = [
+        Problem(e.problem.code, e.problem.text, e.problem.remedy, field=f"{field}[{index}]")
+        for field, entries in (("block", wish.block), ("allow", wish.allow), ("remove", wish.remove))
+        for index, entry in enumerate(entries)
+        if (e := _fault(entry)) is not None
+    ]
+    if problems:
+        raise Invalid(problems)
+    made = copy.deepcopy(dict(spec))
+    if wish.enabled is not None:
+        made["enabled"] = wish.enabled
+    rules = [rule for row in made.get("rules", ()) if (rule := _without(row, wish)) is not None]
+    if wish.remove:
+        known = {text for row in made.get("rules", ()) for e in row.get("hosts", ()) for text in parse(e).texts}
+        problems += [
+            Problem(
+                "not-listed",
+                t("“{entry}” is in no rule of the tenant.", entry=entry),
+                t("See gasp internet show for its rules."),
+                field=f"remove[{index}]",
+            )
+            for index, entry in enumerate(wish.remove)
+            if not set(parse(entry).texts) & known
+        ]
+    if problems:
+        raise Invalid(problems)
+    for action, entries in (("block", wish.block), ("allow", wish.allow)):
+        if entries:
+            number = max((rule["number"] for rule in rules), default=0) // STEP * STEP + STEP
+            reason = {"zh": wish.reason_zh or wish.reason_en, "en": wish.reason_en or wish.reason_zh}
+            rules.append({"number": number, "action": action, "hosts": list(entries), "since": today, "reason": reason})
+    if rules or "rules" in made:
+        made["rules"] = rules
+    return made
+
+
+def _fault(entry: str) -> ProblemError | None:
+    try:
+        parse(entry)
+    except ProblemError as error:
+        return error
+    return None
+
+
+def _without(rule: Mapping[str, Any], wish: Wish) -> dict[str, Any] | None:
+    """A rule without the hosts to be removed; None when nothing is left of it."""
+    gone = {text for entry in wish.remove for text in parse(entry).texts}
+    hosts = rule.get("hosts")
+    if not hosts or not gone:
+        return dict(rule)
+    left = [entry for entry in hosts if not set(parse(entry).texts) & gone]
+    return {**rule, "hosts": left} if left else None
+
+
+def sheet(subscription: SubscriptionView, estate: EstateView, as_of: str, form: SheetFormat) -> bytes:
+    """See `InternetRules`."""
+    from control_plane.offerings.internet.sheet import as_html, as_pdf, as_text, facts
+
+    made = facts(subscription, estate, as_of)
+    match form:
+        case "html":
+            return as_html(made).encode()
+        case "text":
+            return as_text(made).encode()
+        case "pdf":
+            return as_pdf(made)

@@ -1,0 +1,68 @@
+"""When each of the worker's chores last began, ended and succeeded, and what its last error was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from control_plane.store.database import Database
+from control_plane.store.identity import Clock
+from control_plane.store.rollouts_tables import chores
+
+
+@dataclass(frozen=True, slots=True)
+class ChoreRow:
+    """One chore; `every` in seconds, `failures` in a row since the last success."""
+
+    name: str
+    every: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    succeeded_at: datetime | None
+    error: str | None
+    failures: int
+    pid: int | None
+
+
+class ChoreRepository:
+    """Keeps the state of chores."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def begin(self, name: str, every: int, pid: int) -> None:
+        """It begins now, in this process."""
+        self._set(name, every=every, started_at=self._clock(), pid=pid)
+
+    def end(self, name: str, error: str | None) -> int:
+        """It ended, well or with an error; returns how often it has failed in a row."""
+        now = self._clock()
+        with self._database.write() as connection:
+            failures = int(connection.scalar(select(chores.c.failures).where(chores.c.name == name)) or 0)
+            failures = failures + 1 if error is not None else 0
+            values: dict[str, Any] = {"ended_at": now, "failures": failures, "error": error}
+            if error is None:
+                values["succeeded_at"] = now
+            connection.execute(update(chores).where(chores.c.name == name).values(values))
+        return failures
+
+    def list(self) -> Sequence[ChoreRow]:
+        """All chores that ever ran, by name."""
+        with self._database.read() as connection:
+            return [
+                ChoreRow(
+                    row.name, row.every, row.started_at, row.ended_at, row.succeeded_at, row.error, row.failures,
+                    row.pid,
+                )
+                for row in connection.execute(select(chores).order_by(chores.c.name))
+            ]  # fmt: skip
+
+    def _set(self, name: str, **values: Any) -> None:
+        with self._database.write() as connection:
+            if connection.execute(update(chores).where(chores.c.name == name).values(values)).rowcount == 0:
+                connection.execute(insert(chores).values(name=name, failures=0, **values))

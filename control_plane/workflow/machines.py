@@ -1,0 +1,414 @@
+"""The inventory of machines at work: enrolment, retirement, measuring, mending, scans.
+
+What was measured is kept with its time; what was not is unknown. Must not touch a machine that is not enrolled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from control_plane.model.client_machines import Json, OnProgress
+from control_plane.model.errors import (
+    CouldNotMeasureError,
+    Invalid,
+    NotFound,
+    Problem,
+    Rejected,
+)
+from control_plane.model.machine import (
+    Fault,
+    Found,
+    Hands,
+    Installed,
+    Machine,
+    MachineLook,
+    MachineState,
+    Ring,
+    Scanned,
+    baseline_id,
+)
+from control_plane.model.machine_rules import FAULTS
+from control_plane.model.resource import CouldNotMeasure
+from control_plane.model.run import Actor
+from control_plane.model.scope import Scope, parse_scope
+from control_plane.model.text import t
+from control_plane.store.repository import Store
+from control_plane.workflow.applying import Applier, Order
+from control_plane.workflow.machine_import import Export, read_export
+from control_plane.workflow.machine_rows import Rows, finding_json
+
+#: What is scanned when nobody says: where people keep files, not what packages brought.
+SCAN_PATHS = ("/home", "/root", "/srv", "/tmp", "/var/tmp", "/opt", "/usr/local")
+OFFERING = "security"
+
+
+class Machines:
+    """See `model.client_machines.MachinesClient`. `hosts` gives the lab's hosts with their state."""
+
+    def __init__(
+        self,
+        store: Store,
+        hands: Hands,
+        applier: Applier,
+        hosts: Callable[[], list[dict[str, Any]]],
+        actor: Callable[[], Actor],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.store, self.hands, self.applier, self._actor, self.clock = store, hands, applier, actor, clock
+        self._hosts = hosts
+
+    # inventory ------------------------------------------------------------------------------------
+    def _rows(self) -> Rows:
+        return Rows(self.store, self._hosts(), self.clock())
+
+    def rows(self) -> list[Json]:
+        """See `MachinesClient.rows`."""
+        return self._rows().all()
+
+    def show(self, name: str) -> Json:
+        """See `MachinesClient.show`."""
+        rows = self._rows()
+        row = next((r for r in rows.all() if name in (r["name"], r["machine"])), None)
+        if row is None:
+            raise NotFound(t("There is no host “{name}”.", name=name), t("See gasp hosts list."))
+        return {**row, **rows.details(row["machine"])}
+
+    def subscribed(self) -> set[str]:
+        """Codes of tenants that have the service."""
+        return {s.code for s in self.store.estate.subscriptions() if s.offering == OFFERING}
+
+    def enrol(self, name: str, tenant: str, ring: int, *, host: str | None = None) -> Json:
+        """See `MachinesClient.enrol`."""
+        self._may_enrol(name, tenant, ring, host or name)
+        found = self.hands.fingerprints([host or name])[host or name]
+        if isinstance(found, CouldNotMeasure):
+            raise CouldNotMeasureError(
+                t("{name} could not be asked who it is: {reason}", name=name, reason=found.reason),
+                t("Switch it on and enrol it again; nobody is enrolled unseen."),
+            )
+        self._enter(name, tenant, Ring(ring), host or name, found.text)
+        return self.show(name)
+
+    def _may_enrol(self, name: str, tenant: str, ring: int, host: str) -> None:
+        problems = []
+        if tenant not in {row.code for row in self.store.estate.tenants()}:
+            text, remedy = t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list.")
+            problems.append(Problem("no-tenant", text, remedy, field="tenant"))
+        elif tenant not in self.subscribed():
+            text = t("{code} does not subscribe to antivirus and patching.", code=tenant)
+            remedy = t("Put the offering security into its document and import it; then enrol.")
+            problems.append(Problem("not-subscribed", text, remedy, field="tenant"))
+        if ring not in set(Ring):
+            text = t("There is no ring {ring}.", ring=ring)
+            remedy = t("Rings are 0 to 4; workstations are in 1, 2 or 3.")
+            problems.append(Problem("no-ring", text, remedy, field="ring"))
+        lab = next((h for h in self._hosts() if h["name"] == host), None)
+        if lab is not None and lab["tenant"] not in (None, tenant):
+            text = t("{name} stands in the network of {tenant}.", name=host, tenant=lab["tenant"])
+            remedy = t("Enrol it there; then: gasp hosts transfer {name}", name=name)
+            problems.append(Problem("machine-of-others", text, remedy, field="name"))
+        if problems:
+            raise Invalid(problems)
+
+    def _enter(self, name: str, tenant: str, ring: Ring, host: str, fingerprint: str) -> Machine:
+        twin = next((m for m in self.store.machines.all() if m.fingerprint == fingerprint and m.name != name), None)
+        if twin is not None:
+            raise Rejected(
+                t("{name} is {twin} (of {tenant}) by machine-id and host key: a clone, or the same machine twice.",
+                  name=name, twin=twin.name, tenant=twin.tenant),
+                t("Give the clone an identity of its own (machine-id and SSH host keys), or retire {twin}.",
+                  twin=twin.name),
+            )  # fmt: skip
+        return self.store.machines.add(
+            self._actor(), name, tenant, ring, host=host, managed=True, source="enrolled", fingerprint=fingerprint
+        )
+
+    def enrol_wanted(self, workstation: Callable[[str], str | None]) -> tuple[int, list[str]]:
+        """Enrol what the documents of subscribed tenants ask for and the inventory lacks: how many there are now, and
+        sentences about those that could not be. `workstation` gives a tenant's own machine, if it has one."""
+        known = {m.name for m in self.store.machines.all() if m.managed}
+        retired = {m.name for m in self.store.machines.all(retired=True) if m.retired_at is not None}
+        wanted: dict[str, tuple[str, Ring]] = {}
+        for row in self.store.estate.subscriptions():
+            if row.offering == OFFERING:
+                listed = row.spec.get("machines") or [{"name": workstation(row.code)}]
+                for item in listed:
+                    if item["name"] and item["name"] not in known | retired:
+                        wanted[item["name"]] = (row.code, Ring(item.get("ring", Ring.ALL)))
+        complaints = []
+        for name, found in self.hands.fingerprints(sorted(wanted)).items():
+            tenant, ring = wanted[name]
+            if isinstance(found, CouldNotMeasure):
+                complaints.append(str(t("{name}: {reason}", name=name, reason=found.reason)))
+                continue
+            try:
+                self._enter(name, tenant, ring, name, found.text)
+            except Rejected as error:
+                complaints.append(str(error.text))
+        return sum(1 for m in self.store.machines.all() if m.managed), complaints
+
+    def retire(self, name: str) -> Json:
+        """See `MachinesClient.retire`."""
+        machine = self.store.machines.get(name)
+        self.store.machines.retire(self._actor(), [machine])
+        if not machine.managed:
+            return {"machine": machine.name, "run": None, "waiting": False}
+        order = Order(
+            f"subscription:{machine.tenant}/{OFFERING}", only=frozenset({baseline_id(machine.id)}), spare="nothing"
+        )
+        run = self.applier.apply(order, self._actor())
+        left = any(m.id == machine.id for m in self.store.machines.touched())
+        return {"machine": machine.name, "run": run, "waiting": left}
+
+    def retire_all(self, tenant: str) -> None:
+        """Take a tenant's machines out of the inventory (offboarding)."""
+        self.store.machines.retire(self._actor(), [m for m in self.store.machines.all() if m.tenant == tenant])
+
+    def transfer(self, name: str, tenant: str) -> Json:
+        """See `MachinesClient.transfer`."""
+        machine = self.store.machines.get(name)
+        if machine.managed and tenant not in self.subscribed():
+            raise Rejected(
+                t("{code} does not subscribe to antivirus and patching.", code=tenant),
+                t("Put the offering security into its document and import it; then enrol."),
+            )
+        self.store.machines.transfer(self._actor(), machine, tenant)
+        return self.show(machine.name)
+
+    # another console's list -----------------------------------------------------------------------
+    def _export(self, path: Path, columns: Mapping[str, str], tenant: str | None) -> tuple[Export, list[str]]:
+        export = read_export(path, columns, tenant, {row.code: row.names for row in self.store.estate.tenants()})
+        known = {m.name: m for m in self.store.machines.all()}
+        hosts = {h["name"] for h in self._hosts()}
+        problems = list(export.problems)
+        for item in export.machines:
+            other = known.get(item.name)
+            if item.name in hosts or (other is not None and other.managed):
+                text = t(
+                    "{name} is a machine that this centre knows itself; a list cannot say what it is.", name=item.name
+                )
+                problems.append(Problem("known-better", text, t("Take the line out."), path.name, item.line, "name"))
+            elif other is not None and other.tenant != item.tenant:
+                text = t("The inventory has {name} at {tenant}.", name=item.name, tenant=other.tenant)
+                remedy = t(
+                    "Transfer it first: gasp hosts transfer {name} --tenant {to}", name=item.name, to=item.tenant
+                )
+                problems.append(Problem("other-tenant", text, remedy, path.name, item.line, "tenant"))
+        if problems:
+            raise Invalid(sorted(problems, key=lambda p: (p.line or 0, p.field or "")))
+        return export, [m.name for m in export.machines if m.name in known]
+
+    def preview_import(self, path: Path, columns: Mapping[str, str], tenant: str | None) -> Json:
+        """See `MachinesClient.preview_import`."""
+        export, known = self._export(path, columns, tenant)
+        return {
+            "file": str(path),
+            "encoding": export.encoding,
+            "columns": dict(export.columns),
+            "rows": len(export.machines),
+            "create": len(export.machines) - len(known),
+            "update": len(known),
+            "machines": [{"name": m.name, "tenant": m.tenant, "facts": dict(m.facts)} for m in export.machines],
+        }
+
+    def import_machines(self, path: Path, columns: Mapping[str, str], tenant: str | None) -> Json:
+        """See `MachinesClient.import_machines`."""
+        answer = self.preview_import(path, columns, tenant)
+        with self.store.transaction():
+            for item in answer["machines"]:
+                self.store.machines.add(
+                    self._actor(), item["name"], item["tenant"], Ring.ALL, host=None, managed=False,
+                    source=f"list {path.name}", fingerprint=None, facts=item["facts"],
+                )  # fmt: skip
+        return answer
+
+    # measuring ------------------------------------------------------------------------------------
+    def chosen(self, scope: str) -> list[Machine]:
+        """Managed machines in a scope: `estate`, tenants, subscriptions, and hosts by their names."""
+        terms = parse_scope(scope)
+        machines = [m for m in self.store.machines.all() if m.managed]
+        names = {m.name for m in machines}
+        for kind, value in terms.terms:
+            if kind == "host" and value not in names:
+                raise NotFound(t("There is no enrolled machine “{name}”.", name=value), t("See gasp hosts list."))
+        return [m for m in machines if _in(terms, m)]
+
+    def measure(self, scope: str = "estate") -> Json:
+        """See `MachinesClient.measure`."""
+        machines = self.chosen(scope)
+        started = time.monotonic()
+        looks = self.look(machines)
+        seconds = time.monotonic() - started
+        rows = self._rows()
+        names = {m.id for m in machines}
+        mine = [r for r in rows.all() if r["machine"] in names]
+        silent = sum(1 for look in looks.values() if isinstance(look, CouldNotMeasure))
+        return {
+            "scope": scope,
+            "seconds": round(seconds, 2),
+            "measured": len(looks) - silent,
+            "silent": silent,
+            "patches": str(rows.summary(names).text),
+            "tenants": rows.tenants({m.tenant for m in machines}),
+            "machines": mine,
+        }
+
+    def look(self, machines: Sequence[Machine]) -> Mapping[str, MachineLook]:
+        """Measure machines now and keep what was found. For chores and rollouts."""
+        looks = {i: self._dated(look) for i, look in self.hands.measure(machines).items()}
+        with self.store.transaction():
+            for machine_id, look in looks.items():
+                self.store.machines.save_look(machine_id, look)
+        return looks
+
+    def _dated(self, look: MachineLook) -> MachineLook:
+        """The look with the times at which the centre first saw what is missing and what is held."""
+        if isinstance(look, CouldNotMeasure):
+            return look
+        keys = [f"pending/{p.package}/{p.candidate}" for p in look.pending]
+        keys += [f"held/{p.package}" for p in look.pending if p.held]
+        first = self.store.machines.first_seen(look.machine, keys)
+        pending = [
+            replace(
+                p,
+                since=first[f"pending/{p.package}/{p.candidate}"],
+                held_since=first.get(f"held/{p.package}"),
+                held_by="the machine's own administrator" if p.held else None,
+            )
+            for p in look.pending
+        ]
+        return replace(look, pending=pending)
+
+    # mending --------------------------------------------------------------------------------------
+    def _state(self, machine: Machine) -> MachineState:
+        look = self.look([machine])[machine.id]
+        if isinstance(look, CouldNotMeasure):
+            raise CouldNotMeasureError(
+                look.reason, t("Switch it on; it cannot be mended from afar while it is silent.")
+            )
+        return look
+
+    def preview_mend(self, name: str) -> Json:
+        """See `MachinesClient.preview_mend`."""
+        machine = self._managed(name)
+        state = self._state(machine)
+        facts = {"name": machine.name, "tenant": machine.tenant}
+        acts, left = [], []
+        for fault in state.faults:
+            words = FAULTS[fault]
+            if words.mend is not None:
+                acts.append({"fault": fault, "text": str(words.mend)})
+            else:
+                remedy = str(replace(words.remedy, params=facts))
+                left.append({"fault": fault, "text": str(words.text), "remedy": remedy})
+        return {"machine": machine.name, "acts": acts, "left": left}
+
+    def mend(self, name: str) -> Json:
+        """See `MachinesClient.mend`."""
+        machine = self._managed(name)
+        faults: list[Fault] = [act["fault"] for act in self.preview_mend(name)["acts"]]
+        done = self.hands.mend(machine, faults) if faults else ()
+        self.look([machine])
+        acts = [{"fault": m.fault, "done": m.done, "text": str(m.text)} for m in done]
+        return {"machine": machine.name, "acts": acts, "row": self.show(machine.name)}
+
+    def _managed(self, name: str) -> Machine:
+        machine = self.store.machines.get(name)
+        if not machine.managed:
+            raise Rejected(
+                t("{name} is only observed; nothing is done on it from here.", name=name),
+                t("Enrol it first: gasp hosts enrol {name} --tenant {tenant}", name=name, tenant=machine.tenant),
+            )
+        return machine
+
+    # antivirus ------------------------------------------------------------------------------------
+    def security(self, tenant: str | None = None) -> list[Json]:
+        """See `MachinesClient.security`."""
+        if tenant is not None and tenant not in {row.code for row in self.store.estate.tenants()}:
+            raise NotFound(t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list."))
+        return self._rows().tenants({tenant} if tenant else self.subscribed())
+
+    def scan(self, target: str, paths: Sequence[str], on_progress: OnProgress | None = None) -> Json:
+        """See `MachinesClient.scan`. One machine after the other, so that a scan never fills the centre's links."""
+        machines = self.chosen(target) if target == "estate" or ":" in target else [self._managed(target)]
+        answer: Json = {"target": target, "files": 0, "machines": [], "findings": []}
+        for machine in machines:
+            ended = self._scan_one(machine, paths or SCAN_PATHS, answer["findings"], on_progress)
+            answer["files"] += ended.files
+            answer["machines"].append(
+                {
+                    "machine": machine.name,
+                    "tenant": machine.tenant,
+                    "files": ended.files,
+                    "found": [{"path": f.path, "signature": f.signature} for f in ended.found],
+                    "error": str(ended.error) if ended.error else None,
+                }
+            )
+        answer["findings"] = list(dict.fromkeys(answer["findings"]))
+        return answer
+
+    def _scan_one(
+        self, machine: Machine, paths: Sequence[str], ids: list[str], on_progress: OnProgress | None
+    ) -> Scanned:
+        files, found = 0, 0
+        ended = Scanned(machine.id, 0, (), None)
+        for news in self.hands.scan(machine, paths):
+            match news:
+                case Found():
+                    found += 1
+                    ids.extend(self.store.machines.report(machine, [news], self.clock()))
+                case Scanned():
+                    ended = news
+                case _:
+                    files = news
+            if on_progress is not None and not isinstance(news, Scanned):
+                on_progress({"machine": machine.name, "files": files, "found": found})
+        return ended
+
+    def install_signatures(self, machines: Sequence[Machine], proceed: Callable[[], bool]) -> Iterator[Installed]:
+        """For rollouts: each machine fetches its ring's set and loads it; `proceed` is asked before the next lot."""
+        left = list(machines)
+        while left:
+            if not proceed():
+                yield from (Installed(m.id, "untouched") for m in left)
+                return
+            lot, left = left[:16], left[16:]
+            yield from self.hands.refresh_signatures(lot)
+
+    def refresh_signatures(self, scope: str = "estate") -> Json:
+        """See `MachinesClient.refresh_signatures`."""
+        machines = {m.id: m for m in self.chosen(scope)}
+        done = [(machines[r.machine], r) for r in self.hands.refresh_signatures(list(machines.values()))]
+        self.look(list(machines.values()))
+        states = ("changed", "already", "failed", "unreachable")
+        return {
+            **{state: sum(1 for _, r in done if r.state == state) for state in states},
+            "machines": [
+                {"machine": m.name, "tenant": m.tenant, "state": r.state, "text": r.text}
+                for m, r in sorted(done, key=lambda item: item[0].name)
+            ],
+        }
+
+    def findings(self, tenant: str | None = None, *, only_open: bool = False) -> list[Json]:
+        """See `MachinesClient.findings`."""
+        return [finding_json(f) for f in self.store.machines.findings(tenant=tenant, only_open=only_open)]
+
+    def clear_findings(self, ids: Sequence[str], reason: str) -> list[Json]:
+        """See `MachinesClient.clear_findings`."""
+        if not reason.strip():
+            problem = Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")
+            raise Invalid([problem])
+        self.store.machines.clear(self._actor(), ids, reason)
+        return [f for f in self.findings() if f["id"] in ids]
+
+
+def _in(scope: Scope, machine: Machine) -> bool:
+    if not scope.terms:
+        return True
+    hosts = {value for kind, value in scope.terms if kind == "host"}
+    return machine.name in hosts or scope.covers(machine.tenant, OFFERING, "security:machines")

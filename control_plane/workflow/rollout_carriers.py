@@ -1,0 +1,163 @@
+"""What a rollout carries to machines: packages and signatures, by the repository host, an installer and a measurer.
+
+A carrier does and looks; it judges nothing and keeps nothing. Configuration has a carrier of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from control_plane.model.errors import Rejected
+from control_plane.model.machine import (
+    Fault,
+    Installed,
+    Installer,
+    Machine,
+    MachineLook,
+    MachineState,
+    Measurer,
+    Proceed,
+    Repository,
+)
+from control_plane.model.resource import CouldNotMeasure
+from control_plane.model.rollout import ItemState
+from control_plane.model.text import Text, t
+from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
+
+MachineKind = Literal["patches", "signatures"]
+#: Faults of a machine that mean that what was brought there is not good there.
+FATAL: Mapping[MachineKind, frozenset[Fault]] = {
+    "patches": frozenset({"dpkg-interrupted", "disk-full", "clock-wrong", "release-expired", "source-missing"}),
+    "signatures": frozenset({"engine-dead", "signatures-missing", "disk-full"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One item after a measurement: `ok`, `failed` or `unmeasured`, and why."""
+
+    state: ItemState
+    text: Text | None = None
+    fault: str | None = None
+
+
+class Carrier(Protocol):
+    """Brings one kind of change to the items of a wave, and looks whether it is there."""
+
+    def present(self, row: RolloutRow) -> frozenset[str]:
+        """Ids of the items that still exist."""
+        ...
+
+    def before(self, row: RolloutRow, wave: WaveRow) -> str:
+        """What the wave's ring has now; empty when it has nothing. Raises CouldNotMeasureError."""
+        ...
+
+    def publish(self, row: RolloutRow, wave: WaveRow) -> None:
+        """Let the wave's ring have what is rolled out. The same twice is harmless."""
+        ...
+
+    def unpublish(self, row: RolloutRow, wave: WaveRow) -> bool:
+        """Let the ring have again what it had before; returns whether there was something to do. Raises Rejected
+        when it cannot be."""
+        ...
+
+    def carry(
+        self, row: RolloutRow, wave: int, items: Sequence[ItemRow], proceed: Proceed, back: bool
+    ) -> Iterator[Installed]:
+        """One result an item; `back`: to what was before."""
+        ...
+
+    def measure(self, row: RolloutRow, items: Sequence[ItemRow], back: bool) -> Mapping[str, Found]:
+        """Look at items: one answer each."""
+        ...
+
+
+class MachineCarrier:
+    """Packages or signatures. `machines` gives the inventory as it is now."""
+
+    def __init__(
+        self,
+        what: MachineKind,
+        machines: Callable[[], Sequence[Machine]],
+        repository: Repository,
+        installer: Installer,
+        measurer: Measurer,
+    ) -> None:
+        self.what = what
+        self.machines = machines
+        self.repository = repository
+        self.installer = installer
+        self.measurer = measurer
+
+    def _known(self) -> dict[str, Machine]:
+        return {m.id: m for m in self.machines() if m.managed and m.retired_at is None}
+
+    def present(self, row: RolloutRow) -> frozenset[str]:
+        """See `Carrier`."""
+        return frozenset(self._known())
+
+    def before(self, row: RolloutRow, wave: WaveRow) -> str:
+        """See `Carrier`."""
+        return self.repository.published(self.what).get(wave.ring) or "" if wave.ring is not None else ""
+
+    def publish(self, row: RolloutRow, wave: WaveRow) -> None:
+        """See `Carrier`."""
+        if wave.ring is not None and row.snapshot:
+            self.repository.publish(self.what, wave.ring, row.snapshot)
+
+    def unpublish(self, row: RolloutRow, wave: WaveRow) -> bool:
+        """See `Carrier`. Somebody who published something else since is not overruled."""
+        now = self.before(row, wave)
+        if now == wave.before:
+            return False
+        if not wave.before:
+            raise Rejected(
+                t("Ring {ring} had nothing before, so there is nothing to go back to.", ring=wave.title),
+                t("Publish an older snapshot to it: gasp snapshots list shows them."),
+            )
+        if now != row.snapshot:
+            raise Rejected(
+                t("Ring {ring} was given {now} since; it is left alone.", ring=wave.title, now=now or "–"),
+                t("See what it should have: gasp snapshots list."),
+            )
+        if wave.ring is not None:
+            self.repository.publish(self.what, wave.ring, wave.before)
+        return True
+
+    def carry(
+        self, row: RolloutRow, wave: int, items: Sequence[ItemRow], proceed: Proceed, back: bool
+    ) -> Iterator[Installed]:
+        """See `Carrier`. Whether it goes on or back is decided by what the ring offers."""
+        known = self._known()
+        yield from self.installer.install([known[i.item] for i in items if i.item in known], self.what, proceed)
+
+    def measure(self, row: RolloutRow, items: Sequence[ItemRow], back: bool) -> Mapping[str, Found]:
+        """See `Carrier`."""
+        known = self._known()
+        machines = [known[i.item] for i in items if i.item in known]
+        looks = self.measurer.measure(machines) if machines else {}
+        wanted = {w.number: w.before if back else row.snapshot for w in row.waves}
+        silent = CouldNotMeasure("", row.created_at, t("It gave no answer."))
+        return {i.item: self._found(looks.get(i.item, silent), wanted.get(i.wave)) for i in items if i.item in known}
+
+    def _found(self, look: MachineLook, wanted: str | None) -> Found:
+        if not isinstance(look, MachineState):
+            return Found(ItemState.UNMEASURED, look.reason)
+        for fault, said in look.faults.items():
+            if fault in FATAL[self.what]:
+                return Found(ItemState.FAILED, t("{said}", said=said), fault)
+        if self.what == "patches":
+            lacking = [p.package for p in look.pending if not p.held and not p.kept_back]
+            if lacking:
+                return Found(ItemState.FAILED, t("It still lacks {packages}.", packages=", ".join(lacking[:5])))
+            return Found(ItemState.OK)
+        if look.engine_running is False:
+            return Found(ItemState.FAILED, t("The engine does not run."), "engine-dead")
+        if look.engine_running is None or look.signature_set is None:
+            return Found(ItemState.UNMEASURED, t("Nobody could tell which signatures its engine uses."))
+        if wanted and look.signature_set != wanted:
+            text = t("Its engine uses {found}, not {wanted}.", found=look.signature_set, wanted=wanted)
+            return Found(ItemState.FAILED, text)
+        return Found(ItemState.OK)

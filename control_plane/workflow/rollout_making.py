@@ -1,0 +1,205 @@
+"""Make a rollout: check everything that was asked for, all faults at once, and divide it into waves."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from control_plane.model.errors import ControlPlaneError, Invalid, Problem
+from control_plane.model.machine import Machine, Repository, Ring
+from control_plane.model.rollout import ORDER, RolloutKind, Thresholds, read_thresholds
+from control_plane.model.text import Text, t
+from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.repository import Store
+from control_plane.store.rollouts import ItemRow, WaveRow
+from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.wishes import claims_of
+
+
+@dataclass(frozen=True)
+class RolloutOrder:
+    """What was asked for. `snapshot` for patches and signatures; `offering`, `patch` (RFC 7386, over each spec),
+    `tier`, `tenants` (none: all that have the offering) and `groups` (waves as lists of codes; none: by ring) for
+    configuration. `thresholds` as typed. `ignore_windows`: the reason for not waiting for windows.
+    """
+
+    kind: RolloutKind
+    reason: str
+    snapshot: str | None = None
+    offering: str | None = None
+    patch: Mapping[str, Any] | None = None
+    tier: str | None = None
+    tenants: Sequence[str] = ()
+    groups: Sequence[Sequence[str]] = ()
+    thresholds: Mapping[str, str] | None = None
+    ignore_windows: str | None = None
+    not_before: str | None = None
+
+
+@dataclass(frozen=True)
+class RolloutDraft:
+    """A checked order: what it is called, its thresholds, waves and items."""
+
+    title: str
+    thresholds: Thresholds
+    not_before: datetime | None
+    waves: Sequence[WaveRow]
+    items: Sequence[ItemRow]
+
+
+class RolloutMaker:
+    """Checks orders against the estate, the inventory and the repository host."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        machines: Callable[[], Sequence[Machine]],
+        repository: Callable[[], Repository],
+    ) -> None:
+        self.store = store
+        self.catalogue = catalogue
+        self.machines = machines
+        self.repository = repository
+
+    def draft(self, order: RolloutOrder) -> RolloutDraft:
+        """Waves and items. Raises Invalid with every fault."""
+        problems: list[Problem] = []
+        thresholds = Thresholds()
+        not_before = None
+        try:
+            thresholds = read_thresholds(order.thresholds or {})
+        except Invalid as error:
+            problems += error.problems
+        try:
+            not_before = _moment(order.not_before)
+        except ValueError:
+            remedy = t("Write a time with its offset, such as 2026-12-01T20:00+08:00.")
+            problems.append(
+                Problem("bad-time", t("“{text}” is no time.", text=order.not_before), remedy, field="not_before")
+            )
+        if not order.reason.strip():
+            problems.append(_lacks("reason", t("Say why in one sentence.")))
+        if order.ignore_windows is not None and not order.ignore_windows.strip():
+            problems.append(_lacks("ignore_windows", t("Say why windows are not waited for.")))
+        if order.kind == "configuration":
+            waves, items = self._subscriptions(order, problems)
+            title = f"{order.offering}"
+        else:
+            waves, items = self._machines(order, problems)
+            title = f"{order.snapshot}"
+        if problems:
+            raise Invalid(problems)
+        return RolloutDraft(title, thresholds, not_before, waves, items)
+
+    def _machines(self, order: RolloutOrder, problems: list[Problem]) -> tuple[list[WaveRow], list[ItemRow]]:
+        what = "signatures" if order.kind == "signatures" else "patches"
+        known = [str(s["id"]) for s in self.repository().snapshots(what)]  # type: ignore[arg-type]
+        if order.snapshot not in known:
+            near = difflib.get_close_matches(order.snapshot or "", known, 1)
+            remedy = t("Did you mean {near}?", near=near[0]) if near else t("See gasp snapshots list.")
+            text = t("There is no snapshot “{name}” of this kind.", name=order.snapshot or "–")
+            problems.append(Problem("no-snapshot", text, remedy, field="snapshot"))
+        rings: dict[Ring, list[Machine]] = {}
+        for machine in self.machines():
+            if machine.managed and machine.retired_at is None:
+                rings.setdefault(machine.ring, []).append(machine)
+        if not rings:
+            problems.append(
+                Problem("no-machines", t("No managed machine is enrolled."), t("See gasp hosts enrol --help."))
+            )
+        waves, items = [], []
+        for number, ring in enumerate((r for r in ORDER if r in rings), 1):
+            waves.append(WaveRow(number, f"{ring.name.lower()}", ring))
+            items += [ItemRow(m.id, number, m.name, m.tenant, ring) for m in rings[ring]]
+        return waves, items
+
+    def _subscriptions(self, order: RolloutOrder, problems: list[Problem]) -> tuple[list[WaveRow], list[ItemRow]]:
+        if order.offering not in self.catalogue.offerings:
+            near = difflib.get_close_matches(order.offering or "", self.catalogue.offerings, 1)
+            remedy = t("Did you mean {near}?", near=near[0]) if near else None
+            text = t("There is no offering “{name}”.", name=order.offering or "–")
+            problems.append(Problem("no-offering", text, remedy, field="offering"))
+        if not order.patch and order.tier is None:
+            problems.append(_lacks("patch", t("Say what changes: --patch FILE or --tier.")))
+        rows = {s.code: s for s in self.store.estate.subscriptions() if s.offering == order.offering}
+        listed = [code for group in order.groups for code in group]
+        for code in {*order.tenants, *listed} - rows.keys():
+            text = t("{code} has no subscription of {offering}.", code=code, offering=order.offering or "–")
+            problems.append(Problem("no-subscription", text, t("See gasp tenants list."), field="tenants"))
+        if len(listed) != len(set(listed)):
+            problems.append(Problem("twice", t("A tenant is in two groups."), t("List each one once."), field="groups"))
+        chosen = sorted(order.tenants or listed or rows)
+        if listed and set(chosen) != set(listed):
+            text = t("The groups do not hold exactly the chosen tenants.")
+            problems.append(
+                Problem("groups", text, t("Leave out --tenant, or list each one in a group."), field="groups")
+            )
+        if problems:
+            return [], []
+        groups = [(f"group {n}", None, list(g)) for n, g in enumerate(order.groups, 1)] or self._by_ring(chosen)
+        waves, items, changes = [], [], []
+        for number, (title, ring, codes) in enumerate(groups, 1):
+            waves.append(WaveRow(number, title, ring))
+            for code in codes:
+                wish = _wish(rows[code], order)
+                before = {"tier": rows[code].tier, "spec": rows[code].spec}
+                items.append(ItemRow(rows[code].id, number, rows[code].id, code, ring, wish=wish, before=before))
+                changes.append(SubscriptionChange(code, rows[code].offering, wish["tier"], wish["spec"]))
+        if not items:
+            problems.append(
+                Problem("nobody", t("Nobody has {offering}.", offering=order.offering), None, field="tenants")
+            )
+        try:
+            claims_of(self.catalogue, changes)
+        except Invalid as error:
+            problems += error.problems
+        except ControlPlaneError as error:
+            problems.append(Problem(error.code, error.text, error.hint))
+        return waves, items
+
+    def _by_ring(self, codes: Sequence[str]) -> list[tuple[str, Ring | None, list[str]]]:
+        """Tenants by the ring of their earliest machine; those without one come with the rest."""
+        first: dict[str, Ring] = {}
+        for machine in self.machines():
+            if machine.managed and machine.retired_at is None and machine.ring is not Ring.CENTRE:
+                first[machine.tenant] = min(machine.ring, first.get(machine.tenant, Ring.SERVERS))
+        rings = {code: first.get(code, Ring.ALL) for code in codes}
+        return [
+            (ring.name.lower(), ring, [c for c in codes if rings[c] is ring])
+            for ring in ORDER
+            if any(rings[c] is ring for c in codes)
+        ]
+
+
+def _wish(row: SubscriptionRow, order: RolloutOrder) -> dict[str, Any]:
+    return {"tier": order.tier or row.tier, "spec": merge(row.spec, order.patch or {})}
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """JSON merge patch (RFC 7386)."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge(merged.get(key), value)
+    return merged
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(text)
+    return found
+
+
+def _lacks(field: str, remedy: Text) -> Problem:
+    return Problem("lacking", t("{field} is needed.", field=field), remedy, field=field)

@@ -1,0 +1,296 @@
+"""Rollouts as people ask for them: make, list, show, release, pause, resume, abort, roll back.
+
+Acts only write what is wanted; `rollout_tick` carries it out. A person's act wins over a step that is under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from control_plane.model.errors import Invalid, Problem, Rejected
+from control_plane.model.rollout import (
+    ACTS,
+    ITEM_SENTENCES,
+    ItemState,
+    RolloutEvent,
+    RolloutState,
+    sentence,
+)
+from control_plane.model.run import FINAL, Actor
+from control_plane.model.text import Text, t
+from control_plane.model.windows import ZONE
+from control_plane.store.repository import Store
+from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
+from control_plane.workflow.rollout_making import RolloutDraft, RolloutMaker, RolloutOrder
+
+Json = dict[str, Any]
+#: Items that are not where they should be.
+OPEN, LATE = ("pending", "touching", "installed"), ("off", "unmeasured")
+LEFT = (*OPEN, *LATE)
+OVER = frozenset({RolloutState.DRAFT, RolloutState.DONE, RolloutState.ABORTED, RolloutState.ROLLED_BACK})
+AGAIN = (ItemState.FAILED, ItemState.UNMEASURED, ItemState.OFF)
+
+
+class Rollouts:
+    """Implements `model.client_rollouts.RolloutsClient`."""
+
+    def __init__(
+        self, store: Store, maker: Callable[[], RolloutMaker], actor: Callable[[], Actor], clock: Callable[[], datetime]
+    ) -> None:
+        self.store = store
+        self.maker = maker
+        self.actor = actor
+        self.clock = clock
+
+    # --- looking ---
+
+    def list(self) -> list[Json]:
+        """See `RolloutsClient.list`."""
+        rows = self.store.rollouts.list()
+        counts = self.store.rollouts.counts([row.id for row in rows])
+        return [_summary(row, counts[row.id]) for row in rows]
+
+    def show(self, rollout_id: int) -> Json:
+        """See `RolloutsClient.show`."""
+        row = self.store.rollouts.get(rollout_id)
+        items = self.store.rollouts.items(rollout_id)
+        counts = self.store.rollouts.counts([rollout_id])[rollout_id]
+        return {
+            **_summary(row, counts),
+            "reason": row.reason,
+            "ignore_windows": row.ignore_windows,
+            "not_before": _iso(row.not_before),
+            "thresholds": _thresholds(row.thresholds),
+            "waves": [_wave(w, [i for i in items if i.wave == w.number]) for w in row.waves],
+            "items": [_item(i) for i in items],
+        }
+
+    def events(self, rollout_id: int, after: int = 0) -> Sequence[Json]:
+        """See `RolloutsClient.events`."""
+        self.store.rollouts.get(rollout_id)
+        return [
+            {
+                "rollout": rollout_id,
+                "number": e.number,
+                "at": e.at.isoformat(),
+                "type": e.type.value,
+                "actor": e.actor,
+                "data": dict(e.data),
+            }
+            for e in self.store.rollouts.events(rollout_id, after)
+        ]
+
+    # --- making ---
+
+    def preview(self, **order: Any) -> Json:
+        """See `RolloutsClient.preview`."""
+        asked = RolloutOrder(**order)
+        draft = self.maker().draft(asked)
+        return {
+            "kind": asked.kind,
+            "title": draft.title,
+            "thresholds": draft.thresholds.as_json(),
+            "not_before": _iso(draft.not_before),
+            "waves": [_wave(w, [i for i in draft.items if i.wave == w.number]) for w in draft.waves],
+            "items": [_item(i) for i in draft.items],
+        }
+
+    def create(self, **order: Any) -> Json:
+        """See `RolloutsClient.create`."""
+        asked = RolloutOrder(**order)
+        return self.show(self._store(asked, self.maker().draft(asked)))
+
+    def _store(self, order: RolloutOrder, draft: RolloutDraft) -> int:
+        rollouts = self.store.rollouts
+        with self.store.transaction():
+            rollout_id = rollouts.create(
+                order.kind, draft.title, order.snapshot, draft.thresholds.as_json(), order.reason.strip(),
+                order.ignore_windows, draft.not_before, draft.waves, draft.items, self.actor(),
+            )  # fmt: skip
+            self._event(rollout_id, RolloutEvent.CREATED, reason=order.reason.strip(), kind=order.kind)
+        return rollout_id
+
+    # --- acts ---
+
+    def release(self, rollout_id: int, *, reason: str = "", go_on: bool = False, confirm: str | None = None) -> Json:
+        """See `RolloutsClient.release`."""
+        row = self._may("release", rollout_id)
+        if row.state is RolloutState.DRAFT:
+            self._refuse_second(row)
+            self._move(row, RolloutState.SCHEDULED, RolloutEvent.RELEASED, reason)
+            return self.show(rollout_id)
+        _need_reason(reason)
+        target = row.paused_from if row.state is RolloutState.WAITING and row.paused_from else RolloutState.RUNNING
+        with self.store.transaction():
+            if go_on or confirm is not None:
+                self.store.rollouts.set_wave(rollout_id, row.wave, pardoned=go_on, confirm=confirm)
+            if not go_on:
+                waves = [w.number for w in row.waves] if target is RolloutState.ROLLING_BACK else [row.wave]
+                for wave in waves:
+                    if self.store.rollouts.reopen(rollout_id, wave, AGAIN):
+                        self.store.rollouts.set_wave(rollout_id, wave, settled_at=None)
+            self._move(row, target, RolloutEvent.RELEASED, reason, go_on=go_on)
+        return self.show(rollout_id)
+
+    def pause(self, rollout_id: int, *, reason: str) -> Json:
+        """See `RolloutsClient.pause`."""
+        row = self._may("pause", rollout_id)
+        _need_reason(reason)
+        self._move(row, RolloutState.PAUSED, RolloutEvent.PAUSED, reason, paused_from=row.state.value)
+        self._stop_run(row)
+        return self.show(rollout_id)
+
+    def resume(self, rollout_id: int) -> Json:
+        """See `RolloutsClient.resume`."""
+        row = self._may("resume", rollout_id)
+        self._move(row, row.paused_from or RolloutState.RUNNING, RolloutEvent.RESUMED, "")
+        return self.show(rollout_id)
+
+    def abort(self, rollout_id: int, *, reason: str) -> Json:
+        """See `RolloutsClient.abort`."""
+        row = self._may("abort", rollout_id)
+        _need_reason(reason)
+        self._move(row, RolloutState.ABORTED, RolloutEvent.ABORTED, reason, finished_at=self.clock())
+        self._stop_run(row)
+        return self.show(rollout_id)
+
+    def rollback(self, rollout_id: int, *, reason: str) -> Json:
+        """See `RolloutsClient.rollback`. Every machine that was touched is done once more."""
+        row = self._may("rollback", rollout_id)
+        _need_reason(reason)
+        with self.store.transaction():
+            self._move(row, RolloutState.ROLLING_BACK, RolloutEvent.ROLLING_BACK, reason, caught_up_at=None)
+            for wave in row.waves:
+                states = frozenset(ItemState) - {ItemState.REMOVED, ItemState.PENDING}
+                self.store.rollouts.reopen(rollout_id, wave.number, states)
+        self._stop_run(row)
+        return self.show(rollout_id)
+
+    # --- parts ---
+
+    def _may(self, act: str, rollout_id: int) -> RolloutRow:
+        row = self.store.rollouts.get(rollout_id)
+        if row.state not in ACTS[act]:
+            raise Rejected(
+                t("Rollout {id} is {state}; that cannot be done now.", id=rollout_id, state=row.state.value),
+                t("See gasp rollouts show {id}.", id=rollout_id),
+            )
+        return row
+
+    def _refuse_second(self, row: RolloutRow) -> None:
+        """Two rollouts of one kind at once would take turns in what the rings have."""
+        for other in self.store.rollouts.list():
+            if (
+                other.id != row.id
+                and other.kind == row.kind
+                and other.state not in OVER
+                and row.kind != "configuration"
+            ):
+                raise Rejected(
+                    t("Rollout {id} of the same kind is {state}.", id=other.id, state=other.state.value),
+                    t("Let it end, or end it: gasp rollouts abort {id} --reason WHY", id=other.id),
+                )
+
+    def _move(self, row: RolloutRow, state: RolloutState, event: RolloutEvent, reason: str, **values: Any) -> None:
+        keep = {k: v for k, v in values.items() if k != "go_on"}
+        why = Text(reason.strip()) if reason.strip() else None
+        with self.store.transaction():
+            if not self.store.rollouts.move(row.id, [row.state], state, why=why, **keep):
+                raise Rejected(
+                    t("Rollout {id} moved in the same moment.", id=row.id),
+                    t("Look again: gasp rollouts show {id}", id=row.id),
+                )
+            self._event(row.id, event, reason=reason.strip(), go_on=values.get("go_on", False))
+
+    def _event(self, rollout_id: int, event: RolloutEvent, **data: Any) -> None:
+        self.store.rollouts.append(rollout_id, event, data, self.actor())
+
+    def _stop_run(self, row: RolloutRow) -> None:
+        for wave in row.waves:
+            if wave.run_id is not None and self.store.runs.get(wave.run_id).state not in FINAL:
+                self.store.runs.request_stop(wave.run_id)
+
+
+def _summary(row: RolloutRow, by_wave: Mapping[int, Mapping[str, int]]) -> Json:
+    counts: dict[str, int] = {}
+    for states in by_wave.values():
+        for state, number in states.items():
+            counts[state] = counts.get(state, 0) + number
+    part = by_wave.get(row.wave, {}) if row.state in (RolloutState.RUNNING, RolloutState.SOAKING) else counts
+    names = OPEN if row.state is RolloutState.RUNNING else LATE if row.state is RolloutState.CATCHING_UP else LEFT
+    left = sum(part.get(state, 0) for state in names)
+    until = row.until or (row.not_before if row.state is RolloutState.SCHEDULED else None)
+    said = sentence(row.state, wave=row.wave, waves=len(row.waves), why=row.why, until=_local(until), left=left)
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "title": row.title,
+        "snapshot": row.snapshot,
+        "state": row.state.value,
+        "sentence": str(said),
+        "wave": row.wave,
+        "waves_total": len(row.waves),
+        "counts": dict(counts),
+        "total": sum(counts.values()),
+        "actor": row.actor.name,
+        "created_at": row.created_at.isoformat(),
+        "finished_at": _iso(row.finished_at),
+    }
+
+
+def _wave(wave: WaveRow, items: Sequence[ItemRow]) -> Json:
+    counts: dict[str, int] = {}
+    for item in items:
+        counts[item.state.value] = counts.get(item.state.value, 0) + 1
+    return {
+        "number": wave.number,
+        "title": wave.title,
+        "ring": wave.ring.name.lower() if wave.ring is not None else None,
+        "before": wave.before or None,
+        "started_at": _iso(wave.started_at),
+        "published_at": _iso(wave.published_at),
+        "settled_at": _iso(wave.settled_at),
+        "finished_at": _iso(wave.finished_at),
+        "run": wave.run_id,
+        "counts": counts,
+        "names": [item.name for item in items],
+    }
+
+
+def _item(item: ItemRow) -> Json:
+    return {
+        "id": item.item,
+        "name": item.name,
+        "tenant": item.tenant,
+        "ring": item.ring.name.lower() if item.ring is not None else None,
+        "wave": item.wave,
+        "state": item.state.value,
+        "sentence": str(item.text or ITEM_SENTENCES[item.state]),
+        "fault": item.fault,
+        "touched": item.touched,
+        "at": _iso(item.at),
+    }
+
+
+def _thresholds(stored: str) -> Any:
+    try:
+        return orjson.loads(stored)
+    except ValueError:
+        return {}
+
+
+def _local(moment: datetime | None) -> str:
+    return moment.astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _need_reason(reason: str) -> None:
+    if not reason.strip():
+        raise Invalid([Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")])

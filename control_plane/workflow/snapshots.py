@@ -1,0 +1,110 @@
+"""Snapshots of packages and sets of signatures: what commands ask, and the first publication at bring-up.
+
+What is true lies on the repository host. Must not give a ring anything that nobody asked for, except at bring-up to a
+ring that has nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from control_plane.model.client_snapshots import Json
+from control_plane.model.errors import NotFound
+from control_plane.model.machine import Depot, Repository, Ring
+from control_plane.model.text import Text, t
+
+Tell = Callable[[int, int, str], None]
+
+
+def first_publication(repository: Repository, kinds: Sequence[Depot], tell: Tell) -> Text:
+    """Fetch and publish to all rings, only where a ring has nothing yet. May be killed and repeated."""
+    given = 0
+    for what in kinds:
+        found = repository.look(what)
+        lacking = [ring for ring in Ring if found.published[ring] is None]
+        if not lacking:
+            continue
+        newest = found.rows[0]["id"] if found.rows else repository.sync(what, tell)["latest"]
+        for ring in lacking:
+            repository.publish(what, ring, newest)
+            given += 1
+    return t("{count} publications to rings", count=given)
+
+
+class Snapshots:
+    """Implements `model.client_snapshots.SnapshotsClient`. `keep`: how many of a kind the estate keeps."""
+
+    def __init__(self, repository: Callable[[], Repository], keep: Callable[[], int]) -> None:
+        self._repository, self._keep = repository, keep
+
+    def all(self, kind: Depot | None = None) -> list[Json]:
+        """See `SnapshotsClient.all`."""
+        rows = [_row(row) for what in _kinds(kind) for row in self._repository().snapshots(what)]
+        return sorted(rows, key=lambda row: str(row["id"][1:]), reverse=True)
+
+    def show(self, snapshot: str) -> Json:
+        """See `SnapshotsClient.show`."""
+        found = self._repository().show(snapshot)
+        what = kind_of(snapshot)
+        look = self._repository().look(what)
+        row = next(row for row in look.rows if row["id"] == snapshot)
+        names = [(*name.rpartition(" ")[::2], version) for name, version in found.get("contents", {}).items()]
+        return {
+            **_row(row),
+            "before_in": [int(ring) for ring, id_ in look.before.items() if id_ == snapshot],
+            "signer": found.get("signer") or ", ".join(s["signer"] for s in found.get("upstream", {}).values()),
+            "contents": [{"name": name, "architecture": arch, "version": version} for name, arch, version in names],
+            "files": [{"name": name, **file} for name, file in found.get("files", {}).items()],
+            "advisories": [*found.get("advisories", ())],
+        }
+
+    def estimate(self, kind: Depot | None = None) -> list[Json]:
+        """See `SnapshotsClient.estimate`."""
+        rows = []
+        for what in _kinds(kind):
+            found = dict(self._repository().estimate(what))
+            rows.append({"kind": what, "content": found.pop("packages"), **found})
+        return rows
+
+    def sync(self, kind: Depot, *, on_progress: Tell | None = None) -> Json:
+        """See `SnapshotsClient.sync`."""
+        return {"kind": kind, **self._repository().sync(kind, on_progress)}
+
+    def take(self, path: Path, kind: Depot | None = None, *, on_progress: Tell | None = None) -> list[Json]:
+        """See `SnapshotsClient.take`."""
+        kinds = [kind] if kind else self._repository().medium_holds(path)
+        return [{"kind": what, **self._repository().take(what, path, on_progress)} for what in kinds]
+
+    def publish(self, snapshot: str, ring: int) -> Json:
+        """See `SnapshotsClient.publish`."""
+        what = kind_of(snapshot)
+        before = self._repository().published(what)[Ring(ring)]
+        changed = self._repository().publish(what, Ring(ring), snapshot)
+        return {"snapshot": snapshot, "kind": what, "ring": ring, "before": before, "changed": changed}
+
+    def prune(self, kind: Depot, keep: int | None = None, *, dry_run: bool = False) -> Json:
+        """See `SnapshotsClient.prune`."""
+        return {"kind": kind, **self._repository().prune(kind, self._keep() if keep is None else keep, dry_run)}
+
+
+def kind_of(snapshot: str) -> Depot:
+    """The kind of a snapshot or set, by its id. Raises NotFound for what is no id."""
+    if snapshot[:1] not in ("p", "s"):
+        raise NotFound(t("There is no snapshot {id}.", id=snapshot), t("gasp snapshots list"))
+    return "patches" if snapshot[0] == "p" else "signatures"
+
+
+def _kinds(kind: Depot | None) -> Sequence[Depot]:
+    return [kind] if kind else ("patches", "signatures")
+
+
+def _row(row: Mapping[str, Any]) -> Json:
+    kind = kind_of(row["id"])
+    return {
+        **{name: row[name] for name in ("id", "made_at", "source", "octets")},
+        "kind": kind,
+        "content": row["packages" if kind == "patches" else "signatures"],
+        "rings": [*row["rings"]],
+    }

@@ -1,0 +1,146 @@
+"""The worker: chores that are done again and again, each by itself, none of which can end it.
+
+Must not keep anything between two turns of a chore: `renew` is asked before each, and drops what the estate outgrew.
+A failed chore is logged, recorded, and tried again later and later (up to `LATEST` seconds).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from control_plane.model.text import Text, t
+from control_plane.store.repository import Store
+from control_plane.workflow.process import process_alive
+from control_plane.workflow.worker_keeper import kept
+
+LATEST = 300.0
+#: A chore that did not end for this many of its intervals (and at least the seconds) counts as late.
+LATE_TURNS, LATE_SECONDS = 5, 300
+
+
+@dataclass(frozen=True)
+class Chore:
+    """One chore; `every` in seconds from its end to its next start. `run` returns a line worth a log entry, or None."""
+
+    name: str
+    every: int
+    run: Callable[[], str | None]
+
+
+Log = Callable[[str, str, str], None]
+"""`(level, chore, message)`."""
+
+
+class Worker:
+    """Runs chores, one thread each, until told to stop."""
+
+    def __init__(self, store: Store, chores: Sequence[Chore], renew: Callable[[], None], log: Log) -> None:
+        self.store = store
+        self.chores = chores
+        self.renew = renew
+        self.log = log
+        self.stop = threading.Event()
+        self._renewing = threading.Lock()
+
+    def run(self) -> None:
+        """Until `stop` is set; a chore under way is waited for."""
+        threads = [threading.Thread(target=self._turns, args=(chore,), name=chore.name) for chore in self.chores]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def once(self, names: Sequence[str] = ()) -> bool:
+        """Every chore (or the named ones) once, one after the other; returns whether all went well."""
+        return sum(self.turn(c) for c in self.chores if not names or c.name in names) == 0
+
+    def turn(self, chore: Chore) -> int:
+        """One turn of a chore; returns how often it has failed in a row."""
+        error = None
+        try:
+            self.store.chores.begin(chore.name, chore.every, os.getpid())
+            with self._renewing:
+                self.renew()
+            said = chore.run()
+            if said:
+                self.log("info", chore.name, said)
+        except Exception as fault:  # whatever it is, the other chores go on
+            error = f"{type(fault).__name__}: {fault}"
+            self.log("error", chore.name, error)
+            self.log("debug", chore.name, traceback.format_exc())
+        try:
+            return self.store.chores.end(chore.name, error)
+        except Exception as fault:
+            self.log("error", chore.name, f"{type(fault).__name__}: {fault}")
+            return 1
+
+    def _turns(self, chore: Chore) -> None:
+        while not self.stop.is_set():
+            failures = self.turn(chore)
+            self.stop.wait(min(chore.every * 2**failures, max(LATEST, chore.every)) if failures else chore.every)
+
+
+def json_log(level: str, chore: str, message: str) -> None:
+    """One JSON object a line on standard output."""
+    line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "chore": chore}
+    print(json.dumps({**line, "message": message}, ensure_ascii=False), flush=True)
+
+
+def plain_log(level: str, chore: str, message: str) -> None:
+    """A line for people; details are left out."""
+    if level != "debug":
+        print(f"{time.strftime('%H:%M:%S')}  {chore}  {message}", file=sys.stdout, flush=True)
+
+
+class WorkerStatus:
+    """Implements `model.client_rollouts.WorkerClient`. `folder` is the state folder."""
+
+    def __init__(self, store: Store, folder: Any, clock: Callable[[], datetime]) -> None:
+        self.store = store
+        self.folder = folder
+        self.clock = clock
+
+    def status(self) -> dict[str, Any]:
+        """See `WorkerClient.status`."""
+        holder = kept(self.folder)
+        alive = holder is not None and process_alive(holder)
+        return {
+            "running": alive,
+            "pid": holder.pid if holder is not None and alive else None,
+            "chores": [self._chore(row) for row in self.store.chores.list()],
+        }
+
+    def _chore(self, row: Any) -> dict[str, Any]:
+        running = row.started_at is not None and (row.ended_at is None or row.ended_at < row.started_at)
+        age = (self.clock() - (row.ended_at or row.started_at)).total_seconds()
+        late = age > max(LATE_TURNS * row.every, LATE_SECONDS)
+        return {
+            "name": row.name,
+            "every": row.every,
+            "state": "failed" if row.error else "late" if late else "running" if running else "waiting",
+            **{
+                name: getattr(row, name).isoformat() if getattr(row, name) else None
+                for name in ("started_at", "ended_at", "succeeded_at")
+            },
+            "error": row.error,
+            "failures": row.failures,
+        }
+
+    def check(self) -> tuple[str, Text, Text | None]:
+        """A line of `gasp doctor`."""
+        found = self.status()
+        if not found["running"]:
+            return "warning", t("The worker does not run: nothing goes on by itself."), t("gasp worker start")
+        bad = [c["name"] for c in found["chores"] if c["state"] in ("failed", "late")]
+        if bad:
+            return "failed", t("Chores that fail or are late: {names}.", names=", ".join(bad)), t("gasp worker status")
+        return "passed", t("The worker runs with {count} chores.", count=len(found["chores"])), None

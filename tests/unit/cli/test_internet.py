@@ -1,0 +1,65 @@
+"""`gasp internet`: what is special about it; forms and help are tested with those of all verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import Gasp
+from .fake_client import ANSWERS, INTERNET
+
+BLOCKED = {**ANSWERS["internet.test"], "reachable": False, "verdict": "blocked"}
+
+
+def test_an_address_that_cannot_be_reached_is_exit_code_1(gasp: Gasp) -> None:
+    answer = gasp("internet", "test", "fgw", "http://www.games.test/", **{"internet.test": BLOCKED})
+    assert answer.code == 1
+    assert "fgw-10" in answer.out
+    assert "与工作无关" in answer.out
+    assert "A change of the rule." in answer.out
+    assert gasp("internet", "test", "fgw", "http://www.games.test/").code == 0
+
+
+def test_a_volume_that_was_not_measured_is_not_shown_as_nothing(gasp: Gasp) -> None:
+    unknown = {**INTERNET, "state": "unmeasured", "used_octets": None, "used_percent": None}
+    answer = gasp("internet", "list", **{"internet.list": [unknown]})
+    assert answer.code == 0
+    assert "could not be measured" in answer.err
+    assert "–" in answer.out
+
+
+def test_files_are_written_once(gasp: Gasp, tmp_path: Path) -> None:
+    file = tmp_path / "fgw.pdf"
+    done = gasp("internet", "sheet", "fgw", "--format", "pdf", "--output", str(file))
+    assert done.code == 0, done.err
+    assert file.read_bytes() == b"sheet\n"
+    assert gasp("internet", "sheet", "fgw", "--format", "pdf", "--output", str(file)).code == 2
+    assert gasp("internet", "sheet", "fgw", "--format", "pdf").code == 2
+    assert "FindProxyForURL" in gasp("internet", "pac", "fgw").out
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ([], 2),
+        (["--block", ".games.test"], 2),
+        (["--off"], 4),
+        (["--off", "--dry-run"], 0),
+    ],
+)
+def test_a_change_wants_a_wish_a_reason_and_a_yes(gasp: Gasp, options: list[str], code: int) -> None:
+    answer = gasp("internet", "set", "fgw", *options)
+    assert answer.code == code
+    assert not answer.client.acted
+
+
+def test_a_wish_is_handed_on_as_it_was_typed(gasp: Gasp) -> None:
+    answer = gasp(
+        "internet", "set", "fgw", "--block", ".games.test", "--remove", "a.test.test", "--reason", "无关", "--yes"
+    )
+    (args, _), *_ = answer.client.called("internet.change")
+    assert args[0] == "fgw"
+    assert (args[1].block, args[1].remove, args[1].reason_zh, args[1].enabled) == (
+        (".games.test",), ("a.test.test",), "无关", None,
+    )  # fmt: skip

@@ -1,0 +1,137 @@
+"""Open case 27 and the other rules of a rollout, as data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from control_plane.model.errors import Invalid
+from control_plane.model.rollout import (
+    ACTS,
+    ItemState,
+    RolloutState,
+    Thresholds,
+    WaveFacts,
+    judge,
+    read_thresholds,
+    sentence,
+)
+from control_plane.model.text import in_language, t
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+AT_ONCE = {"soak": 0}
+
+
+def facts(settled: datetime | None = NOW, **states: int) -> WaveFacts:
+    return WaveFacts({ItemState(name): n for name, n in states.items()}, settled)
+
+
+@pytest.mark.parametrize("text", ["abc", "", "250", "-1", "5,5", "nan", "1e2", "5 % 5", "100.5", "%", "0x5"])
+@pytest.mark.parametrize("name", ["errors", "success", "reached"])
+def test_open_27_what_is_no_share_is_refused_when_the_rollout_is_made(name: str, text: str):
+    with pytest.raises(Invalid) as refused:
+        read_thresholds({name: text})
+    (problem,) = refused.value.problems
+    assert problem.field == name
+    assert problem.remedy is not None
+
+
+def test_all_faults_are_said_at_once():
+    with pytest.raises(Invalid) as refused:
+        read_thresholds({"errors": "abc", "error_count": "-1", "soak": "soon", "unknown": "5"})
+    assert [p.field for p in refused.value.problems] == ["errors", "error_count", "soak", "unknown"]
+
+
+@pytest.mark.parametrize("text", ["5", "5 %", "5%", " 5 ", "5.0", "５％", "005"])
+def test_open_27_five_is_five_per_cent(text: str):
+    assert read_thresholds({"errors": text}).errors == Decimal(5)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("90", 90), ("90 s", 90), ("30m", 1800), ("24h", 86400), ("2d", 172800)]
+)
+def test_soak_times(text: str, seconds: int):
+    assert read_thresholds({"soak": text}).soak == seconds
+
+
+def test_thresholds_survive_storage():
+    made = read_thresholds({"errors": "2.5", "success": "95 %", "error_count": "3", "soak": "1h"})
+    assert read_thresholds(made.as_json()) == made
+
+
+#: name, states of the wave, thresholds, act
+WAVES = [
+    # hawkBit's comparisons of the open case: more than the limit stops, the limit itself does not
+    ("25 % is over 20 %", {"ok": 3, "failed": 1}, {"errors": 20}, "stop"),
+    ("5 % is not over 5 %", {"ok": 19, "failed": 1}, {"errors": 5}, "next"),
+    ("nobody left", {"removed": 5}, {}, "person"),
+    ("nobody answered", {"off": 5}, {}, "person"),
+    ("nobody measured", {"unmeasured": 5}, {}, "person"),
+    ("an empty wave", {}, {}, "person"),
+    # errors are judged before success and before the end of the wave
+    ("errors before success", {"ok": 99, "failed": 3}, {"success": 10}, "stop"),
+    ("errors before the rest", {"pending": 9, "failed": 1}, {"errors": 5}, "stop"),
+    ("errors before an empty wave", {"failed": 1, "removed": 4}, {}, "stop"),
+    ("one of many goes on while it runs", {"pending": 99, "failed": 1}, {"errors": 5}, "work"),
+    ("absolute count stops", {"ok": 996, "failed": 4}, {"errors": 50, "error_count": 3}, "stop"),
+    ("absolute count at its limit", {"ok": 997, "failed": 3}, {"errors": 50, "error_count": 3}, "next"),
+    ("no error allowed at all", {"ok": 999, "failed": 1}, {"errors": 0}, "stop"),
+    ("a count of nought", {"ok": 999, "failed": 1}, {"errors": 50, "error_count": 0}, "stop"),
+    # those that did not answer do not thin the errors out
+    ("errors of those reached", {"ok": 3, "failed": 1, "off": 96}, {"errors": 20, "reached": 0}, "stop"),
+    # success
+    ("all good", {"ok": 4}, {}, "next"),
+    ("unmeasured is no success", {"ok": 8, "unmeasured": 2}, {}, "person"),
+    ("unmeasured within the share", {"ok": 9, "unmeasured": 1}, {}, "next"),
+    ("removed is no success", {"ok": 1, "removed": 9}, {}, "next"),
+    ("one that is off waits", {"ok": 5, "off": 1}, {}, "next"),
+    ("half of them off", {"ok": 3, "off": 3}, {}, "next"),
+    ("more than half off", {"ok": 2, "off": 3}, {}, "person"),
+    ("still installing", {"ok": 2, "touching": 1}, {}, "work"),
+    ("installed, not measured", {"ok": 2, "installed": 1}, {}, "work"),
+    ("nobody good, though no share is asked", {"unmeasured": 3}, {"success": 0}, "person"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("states", "limits", "act"), [w[1:] for w in WAVES], ids=[w[0] for w in WAVES])
+def test_judge(states: dict[str, int], limits: dict[str, int], act: str):
+    thresholds = read_thresholds({**AT_ONCE, **limits})
+    verdict = judge(facts(**states), thresholds, NOW)
+    assert verdict.act == act, str(verdict.text)
+    assert str(verdict.text)
+
+
+def test_open_27_going_on_at_the_limit_says_so():
+    verdict = judge(facts(ok=19, failed=1), read_thresholds({"errors": "5 %", "soak": "0"}), NOW)
+    assert str(verdict.text) == "19 of 20 machines are good; 1 failed: 5 % is not over 5 %."
+
+
+def test_open_27_a_threshold_that_cannot_be_read_later_stops():
+    assert judge(facts(ok=4), None, NOW).act == "stop"
+
+
+def test_soak():
+    thresholds = Thresholds(soak=3600)
+    early = judge(facts(ok=4), thresholds, NOW + timedelta(seconds=3599))
+    assert (early.act, early.until) == ("soak", NOW + timedelta(hours=1))
+    assert judge(facts(ok=4), thresholds, NOW + timedelta(hours=1)).act == "next"
+    assert judge(facts(ok=3, failed=1), thresholds, NOW).act == "stop"
+    assert judge(facts(None, ok=4), thresholds, NOW).act == "work"
+
+
+@pytest.mark.parametrize("state", RolloutState)
+def test_every_state_has_one_sentence_in_one_line(state: RolloutState):
+    with in_language("en"):
+        said = str(sentence(state, wave=1, waves=4, why=t("because"), until="2026-11-24 20:00", left=3))
+    assert said.endswith((".", "because"))
+    assert "\n" not in said
+    assert "{" not in said
+
+
+def test_what_people_may_do():
+    assert RolloutState.RUNNING in ACTS["pause"]
+    assert RolloutState.ROLLING_BACK not in ACTS["pause"] | ACTS["abort"]
+    assert RolloutState.DONE in ACTS["rollback"]
+    assert RolloutState.DRAFT not in ACTS["rollback"]

@@ -1,0 +1,361 @@
+"""Rollouts in a small world: waves, thresholds, machines that are off, freezes, people who interfere, kills."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_plane.model.errors import Invalid, Rejected
+from control_plane.model.machine import Ring
+from control_plane.model.rollout import RolloutEvent, RolloutState
+from control_plane.store.repository import Store
+from control_plane.workflow import rollout_tick
+from tests.unit.workflow.rolling import Clock, Office, World, machine, retire
+
+MACHINES = [
+    machine("p1", Ring.PILOT),
+    machine("p2", Ring.PILOT),
+    machine("b1", Ring.BROAD),
+    machine("b2", Ring.BROAD),
+    machine("a1", Ring.ALL),
+    machine("s1", Ring.SERVERS),
+]
+NAMES = [m.name for m in MACHINES]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Any:
+    clock = Clock()
+    store = Store(f"sqlite:///{tmp_path / 'gasp.db'}", clock=clock)
+    store.upgrade()
+    yield World(store, clock, list(MACHINES))
+    store.close()
+
+
+@pytest.fixture
+def office(world: World) -> Office:
+    return Office(world)
+
+
+def test_it_goes_out_in_rings_and_ends(world: World, office: Office):
+    rollout = office.begin()
+    done = office.run(rollout)
+    assert done["state"] == "done", done["sentence"]
+    assert world.touched == NAMES
+    assert set(world.has.values()) == {"1.1"}
+    assert [ring for ring, _ in world.published] == [Ring.PILOT, Ring.BROAD, Ring.ALL, Ring.SERVERS]
+    assert [w["title"] for w in done["waves"]] == ["pilot", "broad", "all", "servers"]
+    assert [w["before"] for w in done["waves"]] == ["1.0"] * 4
+    numbers = [e["number"] for e in office.rollouts.events(rollout)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_bad_one_stops_in_the_pilot_ring_and_rolls_back(world: World, office: Office):
+    world.bad = {"p1": "1.2", "p2": "1.2"}
+    rollout = office.begin("1.2")
+    stopped = office.run(rollout)
+    assert stopped["state"] == "stopped"
+    assert world.touched == ["p1"], "the first failure stops before the next host is touched"
+    assert world.rings == {Ring.PILOT: "1.2"}, "nobody else may have it"
+    assert office.states(rollout) == {"p1": "failed", "p2": "pending", **dict.fromkeys(NAMES[2:], "pending")}
+    assert "100 %" in stopped["sentence"] or "50 %" in stopped["sentence"]
+    office.rollouts.rollback(rollout, reason="broken")
+    back = office.run(rollout)
+    assert back["state"] == "rolled_back", back["sentence"]
+    assert world.has == {"p1": "1.0"}
+    assert world.rings == {Ring.PILOT: "1.0"}
+    assert set(world.touched) == {"p1"}
+
+
+def test_a_machine_that_is_off_catches_up_after_the_end(world: World, office: Office):
+    world.off = {"b1"}
+    rollout = office.begin()
+    end = office.run(rollout)
+    assert end["state"] == "catching_up"
+    assert "1 machines that are off" in end["sentence"]
+    assert "b1" not in world.touched
+    world.off = set()
+    office.ticker.tick()
+    assert "b1" not in world.touched, "not at every tick"
+    world.clock.advance(rollout_tick.CATCH_UP_SECONDS)
+    assert office.run(rollout)["state"] == "done"
+    assert world.has["b1"] == "1.1"
+
+
+def test_a_silent_wave_waits_for_a_person_and_is_done_again(world: World, office: Office):
+    world.off = {"p1", "p2"}
+    rollout = office.begin()
+    waiting = office.run(rollout)
+    assert waiting["state"] == "waiting"
+    assert world.touched == []
+    world.off = set()
+    assert office.run(rollout)["state"] == "waiting", "only a person decides"
+    office.rollouts.release(rollout, reason="they are on again")
+    assert office.run(rollout)["state"] == "done"
+
+
+def test_an_empty_wave_waits_for_a_person(world: World, office: Office):
+    rollout = office.begin()
+    world.before_touch = lambda name: [retire(world, n) for n in ("p1", "p2")] and None  # type: ignore[func-returns-value]
+    world.off = {"p1", "p2"}
+    office.ticker.tick()
+    retire(world, "p1")
+    retire(world, "p2")
+    office.rollouts.release(rollout, reason="again")
+    waiting = office.run(rollout)
+    assert waiting["state"] == "waiting"
+    assert "Nobody is left" in waiting["sentence"]
+    office.rollouts.release(rollout, reason="we know", go_on=True)
+    assert office.run(rollout)["state"] == "done"
+    assert office.states(rollout)["p1"] == "removed"
+
+
+def test_what_could_not_be_measured_is_no_success_and_is_listed(world: World, office: Office):
+    world.blind = {"p2"}
+    rollout = office.begin()
+    waiting = office.run(rollout)
+    assert waiting["state"] == "waiting"
+    assert office.states(rollout)["p2"] == "unmeasured"
+    assert "1 of 2 machines were measured as good" in waiting["sentence"]
+
+
+def test_failures_past_the_limit_stop_and_a_person_may_let_it_go_on(world: World, office: Office):
+    world.bad = {"b2": "1.1"}
+    rollout = office.begin()
+    assert office.run(rollout)["state"] == "stopped"
+    assert "a1" not in world.touched
+    with pytest.raises(Invalid):
+        office.rollouts.release(rollout, go_on=True)
+    office.rollouts.release(rollout, reason="that one is broken anyway", go_on=True)
+    assert office.run(rollout)["state"] == "done"
+    assert office.states(rollout)["b2"] == "failed"
+
+
+def test_the_limit_itself_goes_on(world: World, office: Office):
+    world.bad = {"b2": "1.1"}
+    rollout = office.begin(errors="50 %", success="50")
+    assert office.run(rollout)["state"] == "done"
+
+
+def test_soak_is_waited_for_and_measured_again(world: World, office: Office):
+    rollout = office.begin(soak="1h")
+    soaking = office.run(rollout)
+    assert (soaking["state"], world.touched) == ("soaking", ["p1", "p2"])
+    world.clock.advance(3599)
+    assert office.run(rollout)["state"] == "soaking"
+    world.has["p1"] = "1.0"  # what it does to a machine after an hour
+    world.clock.advance(1)
+    assert office.run(rollout)["state"] == "stopped"
+    assert world.touched == ["p1", "p2"]
+
+
+def test_windows(world: World, office: Office):
+    world.clock.now = world.clock.now.replace(hour=1)
+    rollout = office.begin(windows=True)
+    waiting = office.run(rollout)
+    assert (waiting["state"], world.touched) == ("running", [])
+    assert "opens at 2026-11-24 12:00" in waiting["sentence"]
+    world.clock.now = world.clock.now.replace(hour=4)
+    assert office.run(rollout)["state"] == "running"
+    assert world.touched == ["p1", "p2", "b1", "b2", "a1"], "servers have a window of their own"
+    assert "opens at 2026-11-28 20:00" in office.rollouts.show(rollout)["sentence"]
+
+
+def test_a_freeze_in_the_middle_touches_no_further_host(world: World, office: Office):
+    rollout = office.begin()
+    frozen: list[int] = []
+
+    def freeze(name: str) -> None:
+        if name == "b1":
+            frozen.append(world.store.freezes.set("estate", "flood", office.actor).id)
+
+    world.before_touch = freeze
+    standing = office.run(rollout)
+    assert world.touched == ["p1", "p2"]
+    assert standing["state"] == "running"
+    assert "estate is frozen by local:test" in standing["sentence"]
+    world.store.freezes.lift(frozen[0], office.actor, world.store.actors.get("local:li"), False, "dry again")
+    world.before_touch = lambda name: None
+    assert office.run(rollout)["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("scope", "touched"),
+    [
+        ("tenant:b1", ["p1", "p2", "b2"]),
+        ("ring:pilot", []),
+        ("ring:all", ["p1", "p2", "b1", "b2"]),
+        ("system:patches", []),
+        ("system:snapshots", []),
+        ("system:dns", NAMES),
+    ],
+)
+def test_scopes_of_a_freeze(world: World, office: Office, scope: str, touched: list[str]):
+    world.store.freezes.set(scope, "x", office.actor)
+    rollout = office.begin()
+    office.run(rollout)
+    assert world.touched == touched
+
+
+def test_pause_in_the_middle_resume_and_abort(world: World, office: Office):
+    rollout = office.begin()
+
+    def pause(name: str) -> None:
+        if name == "p2" and office.rollouts.show(rollout)["state"] == "running":
+            office.rollouts.pause(rollout, reason="look at p1 {first}")
+
+    world.before_touch = pause
+    paused = office.run(rollout)
+    assert (paused["state"], world.touched) == ("paused", ["p1"])
+    assert "look at p1 {first}" in paused["sentence"]
+    world.before_touch = lambda name: None
+    office.rollouts.resume(rollout)
+    assert office.run(rollout)["state"] == "done"
+    with pytest.raises(Rejected):
+        office.rollouts.abort(rollout, reason="too late")
+    second = office.begin("1.2")
+    office.rollouts.abort(second, reason="not today")
+    assert office.run(second)["state"] == "aborted"
+    assert set(world.has.values()) == {"1.1"}
+
+
+def test_two_of_a_kind_do_not_take_turns(office: Office):
+    office.begin()
+    with pytest.raises(Rejected, match="same kind"):
+        office.begin("1.2")
+
+
+def test_a_repository_that_does_not_answer_is_waited_for(world: World, office: Office):
+    world.unseen = True
+    rollout = office.begin()
+    assert office.run(rollout)["state"] == "running"
+    assert "does not answer" in office.rollouts.show(rollout)["sentence"]
+    world.unseen = False
+    assert office.run(rollout)["state"] == "done"
+
+
+def test_open_27_thresholds_that_cannot_be_read_later_stop(world: World, office: Office):
+    rollout = office.begin()
+    world.store.rollouts.note(rollout, thresholds='{"errors": "abc"}')
+    assert office.run(rollout)["state"] == "stopped"
+    assert world.touched == []
+
+
+def test_wrong_orders_are_refused_with_everything_that_is_wrong(office: Office):
+    with pytest.raises(Invalid) as refused:
+        office.rollouts.create(
+            kind="patches",
+            reason=" ",
+            snapshot="1.3",
+            thresholds={"errors": "250"},
+            ignore_windows="",
+            not_before="soon",
+        )
+    assert {p.field for p in refused.value.problems} == {"reason", "snapshot", "errors", "ignore_windows", "not_before"}
+    assert office.rollouts.list() == []
+
+
+def test_roll_back_of_what_others_changed_since_is_left_to_a_person(world: World, office: Office):
+    rollout = office.begin()
+    office.run(rollout)
+    world.rings[Ring.ALL] = "1.2"
+    office.rollouts.rollback(rollout, reason="x")
+    waiting = office.run(rollout)
+    assert waiting["state"] == "waiting"
+    assert world.rings[Ring.ALL] == "1.2"
+    world.rings[Ring.ALL] = "1.1"
+    office.rollouts.release(rollout, reason="mended")
+    assert office.run(rollout)["state"] == "rolled_back"
+    assert set(world.has.values()) == {"1.0"}
+
+
+def test_roll_back_waits_for_a_machine_that_is_off(world: World, office: Office):
+    rollout = office.begin()
+    office.run(rollout)
+    world.off = {"a1"}
+    office.rollouts.rollback(rollout, reason="x")
+    assert office.run(rollout)["state"] == "rolling_back"
+    assert world.has["a1"] == "1.1"
+    world.off = set()
+    world.clock.advance(rollout_tick.CATCH_UP_SECONDS)
+    assert office.run(rollout)["state"] == "rolled_back"
+    assert world.has["a1"] == "1.0"
+
+
+def test_only_one_process_ticks(world: World, office: Office):
+    office.begin()
+    lease = world.store.leases.acquire(rollout_tick.LEASE, rollout_tick.myself(), lambda holder: True)
+    assert lease is not None
+    assert office.ticker.tick() == []
+    assert world.touched == []
+
+
+# --- kill -9 at every boundary ---
+
+#: Those that a person's act writes, or that need a fault, are killed elsewhere or never by this process.
+FORWARD = [
+    RolloutEvent.STARTED, RolloutEvent.PUBLISHING, RolloutEvent.PUBLISHED, RolloutEvent.TOUCHING, RolloutEvent.ITEM,
+    RolloutEvent.MEASURED, RolloutEvent.SETTLED, RolloutEvent.JUDGED, RolloutEvent.FINISHED, RolloutEvent.ENDED,
+]  # fmt: skip
+BACK = [
+    RolloutEvent.UNPUBLISHED,
+    RolloutEvent.TOUCHING,
+    RolloutEvent.RETURNED,
+    RolloutEvent.MEASURED,
+    RolloutEvent.ENDED,
+]
+
+
+class Told(dict[Any, Any]):
+    """A dictionary that tells the parent at once: what is real outlives the process."""
+
+    def __init__(self, content: dict[Any, Any], name: str, out: Any) -> None:
+        super().__init__(content)
+        self.name, self.out = name, out
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        self.out.send((self.name, dict(self)))
+
+
+def child(folder: Path, rollout: int, fault: str, rings: dict[Ring, str | None], has: dict[str, str], out: Any) -> None:
+    clock = Clock()
+    store = Store(f"sqlite:///{folder / 'gasp.db'}", clock=clock)
+    world = World(store, clock, list(MACHINES), Told(rings, "rings", out), Told(has, "has", out))
+    Office(world, fault).run(rollout)
+
+
+@pytest.mark.parametrize(
+    ("event", "back"),
+    [(e, False) for e in FORWARD] + [(e, True) for e in BACK],
+    ids=lambda v: str(getattr(v, "value", v)),
+)
+def test_killed_at_a_boundary_it_goes_on(world: World, office: Office, tmp_path: Path, event: RolloutEvent, back: bool):
+    rollout = office.begin()
+    if back:
+        office.run(rollout)
+        office.rollouts.rollback(rollout, reason="x")
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    arguments = (tmp_path, rollout, f"kill:{event.value}", dict(world.rings), dict(world.has), theirs)
+    process = context.Process(target=child, args=arguments)
+    process.start()
+    process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+    while ours.poll():
+        name, value = ours.recv()
+        setattr(world, name, value)
+    end = office.run(rollout)
+    wanted, version = (RolloutState.ROLLED_BACK, "1.0") if back else (RolloutState.DONE, "1.1")
+    assert end["state"] == wanted.value, end["sentence"]
+    assert set(world.rings.values()) == {version}
+    assert set(world.has.values()) == {version}
+    assert all(w["before"] == "1.0" for w in end["waves"]), "what was before is never overwritten"
+    states = {"returned"} if back else {"ok"}
+    assert set(office.states(rollout).values()) == states
+    numbers = [e["number"] for e in office.rollouts.events(rollout)]
+    assert numbers == list(range(1, len(numbers) + 1))
