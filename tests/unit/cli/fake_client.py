@@ -213,6 +213,7 @@ ANSWERS: dict[str, Any] = {
         "last_plan": {"digest": DIGEST, "scope": "estate", "created_at": AT, "summary": {"create": 1}},
         "busy": False,
         "drift_kept": 0,
+        "console_url": "https://localhost:8443/",
     },
     "doctor": [
         {"check": "state", "state": "passed", "detail": "/var/lib/gasp, mode 0700", "remedy": None},
@@ -450,6 +451,31 @@ ANSWERS["diff_tenants"] = {
 ANSWERS["run_probes"] = [{**ANSWERS["probes"][0], "state": "passed", "at": AT, "seconds": 0.12, "detail": "200"}]
 
 
+GRANT = {"role": "operator", "tenant": None, "since": AT, "until": None, "by": "local:root", "reason": "new"}
+USER: Json = {
+    "person": "directory:wangwei",
+    "name": "王伟",
+    "tenant": "fgw",
+    "roles": [GRANT, {**GRANT, "role": "clerk", "tenant": "fgw"}],
+    "second_factor": True,
+    "last_sign_in": AT,
+}
+PERSON: Json = {
+    **USER,
+    "sessions": [{"since": AT, "seen": AT, "expires": AT, "address": "127.0.0.1", "agent": "browser"}],
+    "history": [{**GRANT, "revoked_at": AT, "revoked_by": "local:root", "revoked_reason": "moved"}],
+}
+SECRET_FILE = "/var/lib/gasp/secrets/sign-in-night"
+ANSWERS |= {
+    "people.list": [USER],
+    "people.show": PERSON,
+    "people.grant": PERSON,
+    "people.revoke": PERSON,
+    "people.add": {"person": "account:night", "password_file": SECRET_FILE},
+    "people.reset": {"person": "account:night", "sessions_ended": 2, "password_file": SECRET_FILE},
+}
+
+
 class Area:
     """The part of the client that is about one service, such as `client.internet`; its calls are `internet.list`."""
 
@@ -495,7 +521,19 @@ class FakeClient:
     def acted(self) -> bool:
         """Whether anything was asked that changes something."""
         acts = ("apply", "resume_run", "drift_", "import_tenants", "export_tenants", "offboard", "publish_release")
-        more = ("internet.change", "preview_release", "activate_release", "rollback_release", "maintenance", "stop_run")
+        more = (
+            "people.grant",
+            "people.revoke",
+            "people.add",
+            "people.reset",
+            "internet.change",
+            "preview_release",
+            "activate_release",
+            "rollback_release",
+            "maintenance",
+            "stop_run",
+        )
+        acts += ("people.grant", "people.revoke", "people.add", "people.reset")
         return any(name.startswith(acts) or name in more for name, _, _ in self.calls)
 
 

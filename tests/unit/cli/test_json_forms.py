@@ -62,6 +62,12 @@ VERBS = {
     "internet test fgw http://www.games.test/": "internet_path",
     "internet set fgw --off --yes": "internet_act",
     "probes list": "probes",
+    "users list": "users",
+    "users show wangwei": "user",
+    "users grant wangwei operator --reason x --yes": "user",
+    "users revoke wangwei operator --reason x --yes": "user",
+    "users add night": "one_time_password",
+    "users reset account:night --yes": "one_time_password",
     "probes run": "results",
     "config": "config",
 }

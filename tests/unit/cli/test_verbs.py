@@ -38,6 +38,8 @@ LISTING = {
     "internet list": "internet.list",
     "internet show fgw": "internet.show",
     "probes list": "probes",
+    "users list": "people.list",
+    "users show wangwei": "people.show",
     "probes run tenant:fgw": "run_probes",
 }
 ACTING = {
@@ -57,6 +59,10 @@ ACTING = {
     "sites activate fgw.qingdao.test 3f9a12 --yes": "activate_release",
     "sites rollback fgw.qingdao.test --yes": "rollback_release",
     "sites maintenance fgw.qingdao.test on --yes": "maintenance",
+    "users grant wangwei operator --reason x --yes": "people.grant",
+    "users revoke wangwei operator --reason x --yes": "people.revoke",
+    "users add night": "people.add",
+    "users reset account:night --yes": "people.reset",
     "internet set fgw --off --yes": "internet.change",
     "internet set fgw --block .games.test --reason x --yes": "internet.change",
 }
