@@ -17,7 +17,6 @@ from control_plane.model.text import t
     cls=Command,
     sentence=t("Serve the console over HTTPS on this machine, in the foreground until Ctrl-C or in the background."),
     examples=(
-        ("gasp web", t("in the foreground")),
         ("gasp web --background", t("start it in the background, unless it runs")),
         ("gasp web --stop", t("end the one in the background")),
     ),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, abort, g, render_template, request, url_for
+from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
 
 from control_plane.model.errors import (
@@ -161,6 +162,8 @@ def _http(error: HTTPException) -> Any:
     if error.response is not None or (error.code or 500) < 400:
         return error
     text, remedy = HTTP.get(error.code or 500, UNKNOWN)
+    if request_ctx.url_adapter is None:  # asked by a name that is not ours: no page, no link
+        return Response(f"{text}\n", error.code or 500, mimetype="text/plain")
     answer = _page(error.code or 500, text, remedy)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):

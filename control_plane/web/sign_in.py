@@ -39,6 +39,8 @@ def start() -> Any:
         )
     except ControlPlaneError as error:
         return _again("sign-in.html", error, name=name, back=back)
+    if g.session is not None:
+        services().sign_in.sign_out(g.session)
     session = services().sign_in.session(token)
     target = url_for(NEXT[session.stage]) if session else url_for("sign_in.start")
     return door.hold(redirect(back if back and session and session.stage is Stage.OPEN else target, 303), token)
@@ -78,6 +80,8 @@ def password() -> Any:
 @needs(Act.SIGNED_IN, stages=(Stage.ENROL, Stage.OPEN))
 def enrol() -> Any:
     """A second factor."""
+    if door.person().enrolled:
+        return redirect(url_for("me.me"))
     secret, address = services().sign_in.factor(door.session())
     shown = {"secret": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)), "address": address}
     forced = door.session().stage is Stage.ENROL

@@ -146,7 +146,9 @@ class World:
     factors: dict[str, str] = field(default_factory=dict)
 
     def browser(self) -> FlaskClient:
-        return self.app.test_client()
+        made = self.app.test_client()
+        made.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+        return made
 
     def person(self, role: str) -> str:
         """Somebody who holds just this role: login name."""
