@@ -26,7 +26,7 @@ COLUMNS = (
     Column("kind", t("Kind"), filter=True),
     Column("scope", t("Scope"), "code"),
     Column("who", t("Who"), filter=True),
-    Column("started_at", t("Begun"), "time"),
+    Column("started_at", t("Started"), "time"),
     Column("took", t("Took")),
     Column("changed", t("Changed"), "number"),
     Column("failed", t("Failed"), "number"),

@@ -71,7 +71,7 @@ NAVIGATION: Sequence[Group] = (
         ),
     ),
     Group(
-        t("Have"),
+        t("Inventory"),
         (
             Entry("tenants.tenants", t("Tenants"), Act.SEE_TENANT),
             Entry("sites.sites", t("Websites"), Act.SEE_TENANT),
@@ -80,7 +80,7 @@ NAVIGATION: Sequence[Group] = (
         ),
     ),
     Group(
-        t("Show"),
+        t("Records"),
         (
             Entry("people.people", t("People and roles"), Act.SEE_PEOPLE),
             Entry("people.sign_ins", t("Sign-ins"), Act.SEE_PEOPLE),
