@@ -45,4 +45,6 @@ def _wired() -> tuple[Services, Sequence[str]]:
     from control_plane import __version__, wiring
 
     control_plane = wiring.local_client()
-    return Services(control_plane.acting_as, wiring.sign_in(), wiring.now, __version__), wiring.console_names()
+    titles = {name: offering.title for name, offering in control_plane.planner.catalogue.offerings.items()}
+    made = Services(control_plane.acting_as, wiring.sign_in(), wiring.now, __version__, titles)
+    return made, wiring.console_names()

@@ -27,9 +27,9 @@ ACTIONS: dict[str, Text] = {
 COLUMNS = (
     Column("label", t("What"), "text"),
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
-    Column("offering", t("Service"), filter=True),
+    Column("offering", t("Service"), "service", filter=True),
     Column("part", t("Where"), "code", filter=True),
-    Column("action", t("What is found"), filter=True, draw=lambda row: str(ACTIONS.get(row["action"], row["action"]))),
+    Column("action", t("What is found"), filter=True, words=ACTIONS),
     Column("kept_until", t("Kept until"), "time"),
 )
 

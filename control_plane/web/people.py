@@ -28,7 +28,7 @@ COLUMNS = (
     Column("person", t("Person"), "code"),
     Column("name", t("Name"), draw=lambda row: show.foreign(row["name"])),
     Column("tenant", t("Tenant"), "code", tenant_link),
-    Column("roles", t("Roles"), filter=True, draw=_roles),
+    Column("roles", t("Roles"), filter=True, draw=_roles, words={r.name: r.title for r in ROLES.values()}),
     Column("second_factor", t("Second factor"), "state"),
     Column("last_sign_in", t("Last sign-in"), "time"),
 )

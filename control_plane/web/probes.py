@@ -19,7 +19,7 @@ COLUMNS = (
     Column("title", t("Promise")),
     Column("state", t("State"), "state", filter=True),
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
-    Column("offering", t("Service"), filter=True),
+    Column("offering", t("Service"), "service", filter=True),
     Column("vantage", t("Seen from"), "code"),
     Column("detail", t("Found")),
     Column("at", t("Measured"), "time"),

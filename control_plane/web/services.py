@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from flask import current_app
 
 from control_plane.model.client import Client
+from control_plane.model.text import Text
 from control_plane.workflow.sign_in import SignIn
 
 
@@ -48,12 +49,13 @@ class Kept:
 
 @dataclass(frozen=True)
 class Services:
-    """`client` gives the control plane with somebody as its actor."""
+    """`client` gives the control plane with somebody as its actor; `offerings`: names for people by id."""
 
     client: Callable[[str], Client]
     sign_in: SignIn
     clock: Callable[[], datetime]
     version: str
+    offerings: Mapping[str, Text] = field(default_factory=dict)
     looks: Looks = field(default_factory=Looks)
     kept: Kept = field(default_factory=Kept)
 

@@ -11,6 +11,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from control_plane.model.text import Text, language, t
+from control_plane.web.services import services
 from control_plane.web.states import mark
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -32,6 +33,13 @@ def moment(value: str | datetime | None, now: datetime | None = None) -> Markup:
     return Markup('<time datetime="{0}" title="{1} (UTC+8)">{2}</time>').format(
         at.isoformat(), f"{local:%Y-%m-%d %H:%M:%S}", text
     )
+
+
+def service(name: str | None) -> Markup:
+    """What people call an offering."""
+    if not name:
+        return NOTHING
+    return escape(str(services().offerings.get(name, name)))
 
 
 def exact(value: str) -> str:
@@ -98,4 +106,4 @@ def foreign(text: str) -> Markup:
     return escape(text) if language() == "zh_CN" else Markup('<span lang="zh-CN">{}</span>').format(text)
 
 
-__all__ = ["ZONE", "ago", "content", "duration", "exact", "foreign", "mark", "moment", "name_of", "plain"]
+__all__ = ["ZONE", "ago", "content", "duration", "exact", "foreign", "mark", "moment", "name_of", "plain", "service"]

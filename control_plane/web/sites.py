@@ -27,7 +27,7 @@ COLUMNS = (
     Column("title", t("Title"), draw=lambda row: show.foreign(row["title"])),
     Column("state", t("State"), "state", filter=True),
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
-    Column("offering", t("Service"), filter=True),
+    Column("offering", t("Service"), "service", filter=True),
     Column("release", t("Release"), "code"),
     Column("releases", t("Releases kept"), "number"),
 )

@@ -26,7 +26,8 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True)
 class Column:
     """One column: the field of the row, its head, how it is shown (`text`, `state`, `time`, `number`, `code`,
-    `tenant`), where it leads, and whether there is a filter for its values. `draw` replaces all that."""
+    `id`, `service`), where it leads, whether there is a filter for its values, words for its values. `draw` replaces
+    how it is shown."""
 
     field: str
     head: Text
@@ -34,18 +35,23 @@ class Column:
     link: Callable[[Row], str | None] | None = None
     filter: bool = False
     draw: Callable[[Row], Markup | str] | None = None
+    words: Mapping[str, Text] | None = None
 
     def cell(self, row: Row, now: datetime) -> Markup | str:
         """What stands in the table."""
         value = row.get(self.field)
         if self.draw is not None:
             inner = self.draw(row)
+        elif self.words is not None and isinstance(value, str) and value in self.words:
+            inner = str(self.words[value])
         elif self.show == "state":
             inner = mark(value)
         elif self.show == "time":
             inner = show.moment(value, now)
         elif self.show == "id":
             inner = show.NOTHING if value is None else Markup("{}").format(value)
+        elif self.show == "service":
+            inner = Markup(", ").join(map(show.service, value if isinstance(value, list) else [value]))
         elif self.show == "code":
             inner = Markup("<code>{}</code>").format(value) if value else show.NOTHING
         else:
@@ -118,9 +124,13 @@ class Table:
             return None
         return "descending" if self.sort.startswith("-") else "ascending"
 
-    def choice(self, value: str) -> str:
+    def choice(self, column: Column, value: str) -> str:
         """A value of a filter, in words."""
-        return word(value) if value in WORDS else value
+        if column.words is not None and value in column.words:
+            return str(column.words[value])
+        if column.show == "service":
+            return str(show.service(value).unescape())
+        return word(value) if column.show == "state" and value in WORDS else value
 
 
 def _choices(rows: Sequence[Row], field: str) -> list[tuple[str, int]]:

@@ -33,9 +33,9 @@ def tenant_link(row: Row) -> str | None:
 COLUMNS = (
     Column("code", t("Code"), "code", tenant_link),
     Column("name_zh", t("Name"), draw=show.name_of),
-    Column("kind", t("Kind"), filter=True, draw=lambda row: str(KINDS.get(row["kind"], row["kind"]))),
+    Column("kind", t("Kind"), filter=True, words=KINDS),
     Column("status", t("State"), "state", filter=True),
-    Column("subscriptions", t("Services"), filter=True),
+    Column("subscriptions", t("Services"), "service", filter=True),
     Column("network_index", t("Network"), "id"),
 )
 

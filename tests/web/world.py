@@ -259,6 +259,6 @@ def make_world(
         client.apply("estate")
     used = directory or FakeDirectory()
     sign_in = SignIn(store, lambda: used, vault, clock, getattr(clock, "monotonic", lambda: 0.0))
-    services = Services(client.acting_as, sign_in, clock, "0.0")
+    services = Services(client.acting_as, sign_in, clock, "0.0", {i: o.title for i, o in discover().items()})
     app = make_app(services, ["localhost", "127.0.0.1"])
     return World(folder, store, clock, drivers, client, used, services, app)

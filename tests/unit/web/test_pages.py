@@ -36,9 +36,8 @@ def test_nothing_yet(fresh: World) -> None:
     assert "No plan was made yet" in get(fresh, "/console/plans")
     assert "Nobody has looked" in get(fresh, "/console/drift")
     assert "services wait to be made real" in get(fresh, "/console/")
-    assert "Version 1 is wanted and not in force yet; in force is 0." in get(
-        fresh, "/console/tenants/fgw/services/public_site"
-    )
+    service = get(fresh, "/console/tenants/fgw/services/public_site")
+    assert "Version 1 is wanted and not in force yet; in force is 0." in service
 
 
 def test_overview_says_what_needs_somebody(world: World) -> None:
