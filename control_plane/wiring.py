@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -439,6 +438,9 @@ def web_environment() -> dict[str, str]:
 
 def start_console() -> int | None:
     """The web server in the background, started unless it lives; its pid, or None for a centre without console."""
+    import ssl
+    from http.client import HTTPSConnection
+
     from control_plane.workflow.background import start_background
 
     port = settings().console_port
@@ -446,8 +448,15 @@ def start_console() -> int | None:
         return None
 
     def answers() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+        trusted = ssl.create_default_context(cafile=authority().ca_path)
+        connection = HTTPSConnection("localhost", port, timeout=30, context=trusted)
+        try:
+            connection.request("GET", "/sign-in")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
 
     return start_background(settings().state, "web", web_command(), web_environment(), answers)
 
