@@ -65,15 +65,14 @@ def _find(text: str) -> list[tuple[Text, list[Hit]]]:
 
 
 def _matching(rows: list[Json], kind: str, text: str) -> list[Json]:
-    wanted = text.lower()
+    wanted, fields = text.lower(), FIELDS[kind]
 
-    def holds(value: Any) -> bool:
-        if isinstance(value, list | tuple):
-            return any(holds(item) for item in value)
-        return isinstance(value, str) and wanted in value.lower()
+    def words(row: Json) -> str:
+        values = (row.get(field) or "" for field in fields)
+        return "\n".join(value if isinstance(value, str) else "\n".join(value) for value in values).lower()
 
-    exact = [row for row in rows if any(row.get(f) == text for f in FIELDS[kind])]
-    return exact + [row for row in rows if row not in exact and any(holds(row.get(f)) for f in FIELDS[kind])]
+    found = [row for row in rows if wanted in words(row)]
+    return sorted(found, key=lambda row: all(row.get(field) != text for field in fields))
 
 
 @pages.get("/console/explain")

@@ -152,7 +152,7 @@ def _told(error: ControlPlaneError) -> Any:
     status = next(code for kind, code in STATUS if isinstance(error, kind))
     if status == 500:
         return _unexpected(error)
-    answer = _page(status, error.text, error.hint if status != 404 else None, problems=error.problems)
+    answer = _page(status, error.text, error.hint if status != 404 else HTTP[404][1], problems=error.problems)
     if isinstance(error, TemporaryError):
         answer.headers["Retry-After"] = str(int(error.delay) + 1)
     return answer
