@@ -136,10 +136,12 @@ class LocalClient:
 
     def runs(self, *, limit: int = 50, state: str | None = None) -> list[Json]:
         """See `Client.runs`."""
+        self.store.runs.mark_interrupted(process_alive)  # a server lives longer than the runs that it shows
         return [run_json(row) for row in self.store.runs.list(limit, state)]
 
     def run(self, run_id: int) -> Json:
         """See `Client.run`."""
+        self.store.runs.mark_interrupted(process_alive)
         return run_details(self.store.runs.get(run_id), self.store)
 
     def run_events(self, run_id: int, after: int = 0) -> list[Json]:
