@@ -153,9 +153,10 @@ def hosts_of_centre() -> Sequence[HostView]:
 
 @cache
 def drivers() -> Sequence[Driver]:
-    """One driver a system: names, directory, web hosts, machines."""
+    """One driver a system: names, directory, web hosts, internet gateway, tenants' machines."""
     from control_plane.drivers.directory import DirectoryDriver
     from control_plane.drivers.dns import DnsDriver
+    from control_plane.drivers.gateway import GatewayDriver
     from control_plane.drivers.host_files import HostFilesDriver
     from control_plane.drivers.machines import MachinesDriver
 
@@ -188,6 +189,7 @@ def drivers() -> Sequence[Driver]:
             releases(),
             now,
         ),
+        GatewayDriver(runner(), [h.name for h in plan.role_hosts("gateway")], now),
         MachinesDriver(machine_link(), store().machines.touched, signing_key, now),
     )
 
@@ -372,10 +374,15 @@ def internet(catalogue: Catalogue, applier: Applier) -> Internet:
 
 
 def volumes() -> Mapping[str, Mapping[str, Any]]:
-    """Volume of each tenant this month, as the gateway counts it."""
-    from control_plane.model.errors import CouldNotMeasureError
+    """Volume of each tenant this month, as the gateways count it."""
+    from control_plane.drivers.gateway import GatewayDriver
 
-    raise CouldNotMeasureError(t("The gateway counts nothing yet."))
+    found: dict[str, Mapping[str, Any]] = {}
+    for driver in drivers():
+        if isinstance(driver, GatewayDriver):
+            for part in driver.parts():
+                found |= driver.usage(part.partition(":")[2])
+    return found
 
 
 def client() -> Client:

@@ -31,6 +31,14 @@ NGINX = """server {
 	access_log /var/log/nginx/upstream.log;
 	default_type application/octet-stream;
 	add_header Cache-Control no-cache;
+	# This host is also any site outside, and has the home page it had.
+	location = / {
+		root /var/www/html;
+		index index.nginx-debian.html;
+	}
+	location = /index.nginx-debian.html {
+		root /var/www/html;
+	}
 }
 """
 

@@ -157,7 +157,7 @@ def test(app: App, tenant: str, url: str, host: str | None) -> None:
 def _draw_path(app: App, row: Json) -> None:
     way = t("by the proxy {proxy}", proxy=row["proxy"]) if row["way"] == "proxy" else t("directly")
     seconds = "–" if row["seconds"] is None else f"{row['seconds']:.2f} s"
-    rule = row["rule"] or row["expected_rule"]
+    rule = row["rule"] or (row["expected_rule"] if row["expected_rule"] != "otherwise" else None)
     pairs: list[tuple[Text, str | None]] = [
         (t("Address"), clean(row["url"])),
         (t("Asked from"), row["host"]),

@@ -96,7 +96,7 @@ class Peer(TypedDict):
 
 
 class NetworkPolicy(TypedDict):
-    """Attributes of `NETWORK`. Rates in kbit/s, volume in octets a calendar month (Asia/Shanghai); at
+    """Attributes of `NETWORK`. Rates in kbit/s, volume in octets a calendar month (Asia/Shanghai, 0: no limit); at
     `warn_percent` of it a warning, at all of it both directions are throttled to `throttle_kbit`, never cut."""
 
     tenant: str
@@ -111,3 +111,21 @@ class NetworkPolicy(TypedDict):
     warn_percent: int
     direct: list[Direct]
     peers: list[Peer]
+
+
+class Volume(TypedDict):
+    """Octets from (`up`) and to (`down`) a tenant."""
+
+    up: int
+    down: int
+
+
+class Usage(Volume):
+    """A tenant's internet traffic in `month` (YYYY-MM, Asia/Shanghai), proxied and direct, as of `at`. `warned` and
+    `throttled` say since when, or None; `closed` holds the months before. Times are ISO 8601 with +08:00."""
+
+    month: str
+    warned: str | None
+    throttled: str | None
+    closed: dict[str, Volume]
+    at: str

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -235,7 +236,7 @@ def checked_url(url: str) -> str:
         raise Rejected(t("“{url}” names no host.", url=url), remedy)
     if ":" not in host:
         try:
-            host = to_ascii(host)
+            host = to_ascii(host) if not host.replace(".", "").isdigit() else str(ip_address(host))
         except ValueError as error:
             raise Rejected(t("“{url}” is no web address: {reason}.", url=url, reason=error), remedy) from None
     door = f"[{host}]" if ":" in host else host
@@ -281,7 +282,7 @@ def _judged(view: SubscriptionView, seen: Mapping[str, Any], answer: Json, why_u
 
 def _unreached(seen: Mapping[str, Any], said: str, host: str, by_proxy: bool) -> Json:
     code = said.split(" ")[0]
-    if code == "ERR_DNS_FAIL" or (not by_proxy and not seen["addresses"]):
+    if code == "ERR_DNS_FAIL" or not seen["addresses"]:
         sees, needs = (
             t("There is no such name: {host}.", host=host),
             t("Check the spelling; the centre's name servers do not know it."),

@@ -88,6 +88,7 @@ def name_server(folder: Path, role: str, estate: dict[str, Any], host: str) -> P
         "gasp-keys.conf": render("bind/templates/keys.conf.j2", estate, host),
         "gasp-root.zone": render("bind/templates/root.zone.j2", estate, host),
         "gasp-core-internal.zone": render("ns_primary/templates/core.zone.j2", estate, host, inside=True),
+        "gasp-why.zone": render("ns_primary/templates/why.zone.j2", estate, host),
         "gasp-core-external.zone": render("ns_primary/templates/core.zone.j2", estate, host, inside=False),
     }
     for zone in (DOMAIN, f"intra.{DOMAIN}"):

@@ -13,20 +13,18 @@ import pytest
 from control_plane.drivers.directory_entries import KINDS as DIRECTORY_KINDS
 from control_plane.drivers.dns import DnsDriver
 from control_plane.drivers.fake import FakeDriver
+from control_plane.drivers.gateway import GatewayDriver
 from control_plane.drivers.host_files import HostFilesDriver
-from control_plane.model.internet import NETWORK, PROXY
 from control_plane.model.offering import EstateView, Offering, SubscriptionView
 from control_plane.model.plan import Memory, Plan, diff
 from control_plane.model.ports import Outcome
-from control_plane.model.resource import Kind, Resource, content_hash
+from control_plane.model.resource import Resource, content_hash
 from control_plane.offerings import discover
 from control_plane.offerings.costs import load_costs
 from tests.unit.offerings.estates import allocate, estate, subscription, tenant
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-#: Until the gateway's driver is here.
-GATEWAY_KINDS = (Kind(NETWORK, "gateway", 40), Kind(PROXY, "gateway", 40))
-KINDS = {kind.name: kind for kind in (*DnsDriver.kinds, *HostFilesDriver.kinds, *DIRECTORY_KINDS, *GATEWAY_KINDS)}
+KINDS = {kind.name: kind for kind in (*DnsDriver.kinds, *HostFilesDriver.kinds, *DIRECTORY_KINDS, *GatewayDriver.kinds)}
 #: A kind of resource is covered when a probe of one of these kinds is promised beside it.
 COVERED_BY = {"directory": {"directory"}, "web": {"http"}, "dns": {"dns"}, "gateway": {"http_refused"}}
 PAYLOAD = {

@@ -1,0 +1,323 @@
+"""What the gateway does by itself: rules and queues at boot, each tenant's volume, throttling, names of direct access.
+
+Managed by GASP (playbooks/roles/gateway); standard library only. Reads what the control plane's driver wrote
+(`policy.json`, `tenants/*.nft`, `peers.nft`) and works without the control plane. Must not change a tenant's rules:
+it owns the set `throttled`, the elements of the tenants' sets of names, the queues, and its own state.
+
+Commands: restore (counters, before the rules), load (tenants' rules and queues, after the table), shape (queues and
+classes), save (counters once), meter (the service), resolve (names once), usage (JSON on standard output).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(os.environ.get("GASP_GATEWAY_ROOT", "/"))
+ETC = ROOT / "etc/gasp/gateway"
+LIB = ROOT / "var/lib/gasp/gateway"
+TABLE = "inet gw"
+LOCAL = timezone(timedelta(hours=8))
+"""Asia/Shanghai: months are counted here."""
+SAVE_SECONDS = 5.0
+RESOLVE_SECONDS = 60.0
+DOWN = "gaspdown"
+"""The queue that all downloads of all tenants pass, whatever interface they leave by."""
+MARKED = 0x10000
+"""Bit of a tenant's mark; the rest of the mark is the tenant's number."""
+SLOW = 0x8000
+"""Bit of a class id: the throttled class beside the ordinary one."""
+GUARANTEED_KBIT = 64
+QUANTUM = 6000
+
+
+def run(*argv: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a tool of this host; what it says is in the result."""
+    return subprocess.run(argv, input=text, text=True, capture_output=True, check=False)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of ours; empty when there is none or it is torn."""
+    try:
+        found = json.loads(path.read_bytes())
+        return found if isinstance(found, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def write(path: Path, content: str) -> None:
+    """Replace a file whole."""
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+@contextlib.contextmanager
+def alone(name: str = "lock") -> Iterator[None]:
+    """One writer of this program's state at a time."""
+    fd = os.open(LIB / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def policies() -> dict[str, dict[str, Any]]:
+    """What the driver says of each tenant."""
+    return dict(read_json(ETC / "policy.json").get("tenants", {}))
+
+
+# volume ------------------------------------------------------------------------------------------------------------
+def listing() -> tuple[dict[str, tuple[int, int]], set[int]]:
+    """Counters (packets, octets) and the marks that are throttled now. Raises OSError when nft does not answer."""
+    done = run("nft", "-j", f"list counters table {TABLE}; list set {TABLE} throttled")
+    if done.returncode:
+        raise OSError(done.stderr.strip())
+    counters, marks = {}, set()
+    for item in (entry for line in done.stdout.splitlines() for entry in json.loads(line)["nftables"]):
+        if "counter" in item:
+            counters[item["counter"]["name"]] = (item["counter"]["packets"], item["counter"]["bytes"])
+        elif "set" in item:
+            marks = {int(mark) for mark in item["set"].get("elem", ())}
+    return counters, marks
+
+
+def advance(
+    state: dict[str, Any], counters: dict[str, tuple[int, int]], tenants: dict[str, dict[str, Any]], now: datetime
+) -> dict[str, Any]:
+    """The state after one look at the counters. A counter that fell began anew; a month never goes back."""
+    last, rows = state.get("counters", {}), state.get("tenants", {})
+    month, at = now.astimezone(LOCAL).strftime("%Y-%m"), now.astimezone(LOCAL).isoformat(timespec="seconds")
+    kept: dict[str, Any] = {}
+    for code, policy in tenants.items():
+        row = dict(rows.get(code) or {"month": month, "up": 0, "down": 0, "closed": {}})
+        row["closed"] = dict(row["closed"])
+        if month > row["month"]:
+            row["closed"][row["month"]] = {"up": row["up"], "down": row["down"]}
+            row = {"month": month, "up": 0, "down": 0, "closed": dict(sorted(row["closed"].items())[-24:])}
+        for direction in ("up", "down"):
+            name = f"t/{code}/{direction}"
+            value, before = counters.get(name, (0, 0))[1], last.get(name, (0, 0))[1]
+            row[direction] += value - before if value >= before else value
+        limit, used = policy["month_octets"], row["up"] + row["down"]
+        for word, reached in (
+            ("warned", limit and used * 100 >= limit * policy["warn_percent"]),
+            ("throttled", limit and used >= limit),
+        ):
+            row[word] = (row.get(word) or at) if reached else None
+        kept[code] = row
+    return {"at": at, "counters": {name: list(value) for name, value in counters.items()}, "tenants": kept}
+
+
+def sample(keep: bool = True) -> dict[str, Any]:
+    """Look at the counters once, throttle and release, and remember (unless not `keep`)."""
+    with alone():
+        tenants = policies()
+        counters, marks = listing()
+        state = advance(read_json(LIB / "usage.json"), counters, tenants, datetime.now(UTC))
+        if keep:
+            throttle(tenants, state["tenants"], marks)
+            write(LIB / "usage.json", json.dumps(state, separators=(",", ":")))
+    return state
+
+
+def throttle(tenants: dict[str, dict[str, Any]], rows: dict[str, Any], marks: set[int]) -> None:
+    """Make the set of throttled marks what the volumes say; marks of nobody are left alone."""
+    mark_of = {code: MARKED | policy["number"] for code, policy in tenants.items()}
+    wanted, ours = {mark_of[code] for code, row in rows.items() if row["throttled"]}, {*mark_of.values()}
+    lines = [f"add element {TABLE} throttled {{ {mark:#x} }}" for mark in sorted(wanted - marks)]
+    lines += [f"delete element {TABLE} throttled {{ {mark:#x} }}" for mark in sorted((marks - wanted) & ours)]
+    if lines:
+        done = run("nft", "-f", "-", text="\n".join(lines) + "\n")
+        if done.returncode:
+            print(done.stderr, file=sys.stderr)
+
+
+def restore() -> None:
+    """Write the counters for the next load of the table: those of the table itself and of tenants that are ours."""
+    tenants = policies()
+    lines = [
+        f"\tcounter {name} {{ packets {packets} bytes {octets} }}"
+        for name, (packets, octets) in read_json(LIB / "usage.json").get("counters", {}).items()
+        if not name.startswith("t/") or name.split("/")[1] in tenants
+    ]
+    write(LIB / "counters.nft", "\n".join([f"table {TABLE} {{", *lines, "}", ""]))
+
+
+def usage() -> None:
+    """Print each tenant's volume, as of now."""
+    state = sample(keep=False)
+    print(json.dumps({code: {**row, "at": state["at"]} for code, row in state["tenants"].items()}))
+
+
+# rules and queues --------------------------------------------------------------------------------------------------
+def load() -> None:
+    """Load what belongs to tenants into the table: all at once, or, when one of them is faulty, one by one."""
+    files = [*sorted((ETC / "tenants").glob("*.nft")), *filter(Path.exists, [ETC / "peers.nft"])]
+    if files and run("nft", "-f", "-", text="".join(f'include "{file}"\n' for file in files)).returncode:
+        for file in files:
+            done = run("nft", "-f", str(file))
+            if done.returncode:
+                print(f"{file} is left out:\n{done.stderr}", file=sys.stderr)
+    shape([])
+    resolve(remembered=True)
+
+
+def shape(arguments: list[str]) -> None:
+    """Queues of all interfaces where they are missing, and the classes of the tenants named (all when none is).
+
+    An argument `-N` takes the classes of number N away.
+    """
+    site, tenants = read_json(ETC / "site.json"), policies()
+    outside = site["internet_interface"]
+    if run("ip", "link", "show", DOWN).returncode:
+        run("ip", "link", "add", DOWN, "type", "ifb")
+        run("ip", "link", "set", DOWN, "up", "txqueuelen", "1000")
+    have = queues()
+    lines: list[str] = []
+    for device, line in ((DOWN, site["line_down_kbit"]), (outside, site["line_up_kbit"])):
+        if device not in have:
+            lines.append(f"qdisc add dev {device} root handle 1: htb default 0")
+        if device not in have or not arguments:
+            lines.append(f"class replace dev {device} parent 1: classid 1:1 htb rate {line}kbit ceil {line}kbit")
+    for interface in site["tenant_interfaces"]:
+        if interface not in have:
+            lines += [f"qdisc add dev {interface} root handle 1: htb default 0"]
+        if interface not in have or not arguments or interface in arguments:
+            lines += [
+                f"filter replace dev {interface} parent 1: handle 800::800 protocol all prio 1 u32"
+                f" match mark {MARKED:#x} {MARKED:#x} action mirred egress redirect dev {DOWN}"
+            ]
+    for number in (int(argument[1:]) for argument in arguments if argument.startswith("-")):
+        lines += [f"class del dev {d} classid 1:{n:x}" for d in (DOWN, outside) for n in (number, SLOW | number)]
+    for code, policy in tenants.items():
+        if not arguments or code in arguments:
+            for device, kbit in ((DOWN, policy["down_kbit"]), (outside, policy["up_kbit"])):
+                lines += [tenant_class(device, policy["number"], kbit)]
+                lines += [tenant_class(device, SLOW | policy["number"], min(policy["throttle_kbit"], kbit))]
+    done = run("tc", "-force", "-batch", "-", text="\n".join(lines) + "\n")
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+
+
+def tenant_class(device: str, minor: int, kbit: int) -> str:
+    """One class below the line: a little of its own, and an even share of the rest up to its rate."""
+    own = min(GUARANTEED_KBIT, kbit)
+    return (
+        f"class replace dev {device} parent 1:1 classid 1:{minor:x} htb"
+        f" rate {own}kbit ceil {kbit}kbit quantum {QUANTUM}"
+    )
+
+
+def queues() -> set[str]:
+    """Devices whose root is our kind of queue."""
+    words = (line.split() for line in run("tc", "qdisc", "show").stdout.splitlines())
+    return {w[w.index("dev") + 1] for w in words if w[1:3] == ["htb", "1:"] and "root" in w}
+
+
+# names -------------------------------------------------------------------------------------------------------------
+def addresses(name: str) -> tuple[list[str], list[str]] | None:
+    """IPv4 and IPv6 addresses of a name by this host's resolver; None when it cannot be resolved."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return None
+    by_family = {family: sorted({str(i[4][0]) for i in found if i[0] == family}) for family in (2, 10)}
+    return by_family[2], by_family[10]
+
+
+def resolve(remembered: bool = False) -> None:
+    """Fill the tenants' sets of names; a name that cannot be resolved keeps the addresses it had."""
+    wanted = [entry for policy in policies().values() for entry in policy["names"]]
+    names = sorted({entry["name"] for entry in wanted})
+    with alone("names.lock"):
+        known: dict[str, Any] = read_json(LIB / "names.json")
+        if not remembered and names:
+            with ThreadPoolExecutor(16) as pool:
+                known |= {name: found for name, found in zip(names, pool.map(addresses, names), strict=True) if found}
+        known = {name: known[name] for name in names if name in known}
+        write(LIB / "names.json", json.dumps(known))
+        for entry in wanted:
+            if entry["name"] not in known:
+                continue
+            lines = []
+            for family, found in zip(("set4", "set6"), known[entry["name"]], strict=True):
+                lines.append(f"flush set {TABLE} {entry[family]}")
+                if found:
+                    lines.append(f"add element {TABLE} {entry[family]} {{ {', '.join(found)} }}")
+            run("nft", "-f", "-", text="\n".join(lines) + "\n")
+
+
+# service -----------------------------------------------------------------------------------------------------------
+def meter() -> None:
+    """Until the service is stopped: volume every few seconds, names every minute. SIGHUP: at once."""
+    wake, over = threading.Event(), threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: wake.set())
+
+    def stop(*_: object) -> None:
+        over.set()
+        wake.set()
+
+    signal.signal(signal.SIGTERM, stop)
+
+    def names() -> None:
+        while not over.wait(RESOLVE_SECONDS):
+            guarded(resolve)
+
+    threading.Thread(target=names, daemon=True).start()
+    guarded(resolve)
+    while not over.is_set():
+        guarded(sample)
+        guarded(mend)
+        wake.wait(SAVE_SECONDS)
+        wake.clear()
+    guarded(sample)
+
+
+def mend() -> None:
+    """Queues that went with an interface come back."""
+    site = read_json(ETC / "site.json")
+    present = {path.name for path in Path("/sys/class/net").iterdir()}
+    wanted = {*site["tenant_interfaces"], site["internet_interface"]} & present
+    if not wanted <= queues():
+        shape([])
+
+
+def guarded(act: Any) -> None:
+    """One act of the service; a fault is told and does not end the service."""
+    try:
+        act()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"{act.__name__}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+
+
+def main(argv: list[str]) -> int:
+    """One command; see the top."""
+    os.umask(0o077)
+    command, arguments = argv[0], argv[1:]
+    if command == "shape":
+        shape(arguments)
+        return 0
+    plain = {"restore": restore, "load": load, "save": sample, "meter": meter, "resolve": resolve, "usage": usage}
+    plain[command]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
