@@ -10,7 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from http.client import HTTPSConnection
+from http.cookiejar import CookieJar
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, HTTPSHandler, build_opener
 
 import pytest
 
@@ -26,15 +29,13 @@ class Centre:
     def __init__(self, state: Path) -> None:
         self.state, self.port = state, free_port()
 
-    def gasp(self, *argv: str, code: int = 0) -> str:
+    @property
+    def env(self) -> dict[str, str]:
         mine = {"GASP_STATE": str(self.state), "GASP_WEB_PORT": str(self.port), "GASP_ESTATE": str(SMALL)}
-        done = subprocess.run(
-            [str(GASP), *argv],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, **mine, "GASP_LANG": "en", "GASP_LAB": "labt"},
-        )
+        return {**os.environ, **mine, "GASP_LANG": "en", "GASP_LAB": "labt"}
+
+    def gasp(self, *argv: str, code: int = 0) -> str:
+        done = subprocess.run([str(GASP), *argv], capture_output=True, text=True, timeout=120, env=self.env)
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 
@@ -78,6 +79,30 @@ def test_one_server_in_the_background(centre: Centre) -> None:
     assert living(centre.state, "web") is None
     assert not (centre.state / "web.json").exists()
     assert "No console" in centre.gasp("web", "--stop")
+
+
+def test_bring_up_makes_the_first_operator_and_opens_the_console(centre: Centre) -> None:
+    program = "from control_plane import day_zero; print(day_zero.open_console(lambda *_: None))"
+    for _ in range(2):  # as after a kill
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env=centre.env, timeout=120, check=True
+        )
+        assert f"https://localhost:{centre.port}/" in done.stdout
+    file = centre.state / "secrets" / "sign-in-first"
+    assert file.stat().st_mode & 0o777 == 0o600
+    (row,) = json.loads(centre.gasp("users", "list", "-o", "json"))["items"]
+    assert [role["role"] for role in row["roles"]] == ["operator"]
+    trusted = ssl.create_default_context(cafile=centre.state / "ca" / "ca.pem")
+    browser = build_opener(HTTPSHandler(context=trusted), HTTPCookieProcessor(CookieJar()))
+    address = f"https://localhost:{centre.port}/sign-in"
+
+    def token() -> str:
+        text: str = browser.open(address).read().decode()
+        return text.split('name="token" value="')[1].split('"')[0]
+
+    form = {"token": token(), "name": "first", "password": file.read_text().strip()}
+    answer = browser.open(address, urlencode(form).encode())
+    assert answer.url.endswith("/sign-in/password")
 
 
 def test_a_centre_without_console(centre: Centre) -> None:
