@@ -10,6 +10,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from flask import Flask, Response, current_app, g, redirect, request, url_for
@@ -69,13 +70,26 @@ def client() -> Client:
 
 def rows(name: Literal["tenants", "sites", "accounts", "probes"]) -> list[Json]:
     """A list of the control plane, of tenants that this person may see. Kept between requests; not to be changed."""
+    found = services().kept.rows(f"{name}/{language()}", _stamp(), getattr(client(), name))
+    return in_sight(found, "code" if name == "tenants" else "tenant")
+
+
+def in_sight(found: list[Json], field: str = "tenant") -> list[Json]:
+    """Those rows that belong to tenants which this person may see; `field` names the tenant."""
+    seen = access.tenants_in_sight(person())
+    return found if seen is None else [row for row in found if row[field] in seen]
+
+
+def recent(what: str, make: Callable[[], Any]) -> tuple[datetime, Any]:
+    """What a real system said in the last half minute, and when; not to be changed. Raises what `make` raises."""
+    return services().recent.get(f"{what}/{language()}", _stamp(), services().clock(), make)
+
+
+def _stamp() -> str:
     if "stamp" not in g:
         g.stamp = client().stamp()
-    found = services().kept.rows(f"{name}/{language()}", g.stamp, getattr(client(), name))
-    seen = access.tenants_in_sight(person())
-    if seen is None:
-        return found
-    return [row for row in found if row["code" if name == "tenants" else "tenant"] in seen]
+    found: str = g.stamp
+    return found
 
 
 def session() -> Session:

@@ -17,6 +17,12 @@ from control_plane.workflow import access
 
 pages = Blueprint("overview", __name__)
 RECENT = 10
+CHORES: dict[str, Text] = {
+    "rollouts": t("moving rollouts on"),
+    "runs": t("closing runs whose process ended"),
+    "record": t("collecting the access record"),
+    "machines": t("measuring machines"),
+}
 Need = tuple[str, Text, str]
 
 
@@ -27,14 +33,43 @@ def overview() -> Any:
     person, client = door.person(), door.client()
     if access.allows(person, Act.SEE_ESTATE):
         status, runs = client.status(), client.runs(limit=RECENT)
+        worker = client.worker.status()
         return render_template(
             "overview.html",
             status=status,
             runs=runs,
-            needs=_attention(status, runs),
+            worker=worker,
+            chores=CHORES,
+            needs=[*_by_itself(worker), *_attention(status, runs), *_going_out()],
             drift=services().looks.last("drift:estate"),
         )
     return render_template("welcome.html", tenants=door.rows("tenants"))
+
+
+def _by_itself(worker: Json) -> list[Need]:
+    """What is wrong with what goes on by itself."""
+    here = url_for("overview.overview", _anchor="worker")
+    if not worker["running"]:
+        return [("bad", t("The worker does not run: nothing goes on by itself. Start it: gasp worker start"), here)]
+    bad = [chore["name"] for chore in worker["chores"] if chore["state"] in ("failed", "late")]
+    return [("bad", t("Chores that fail or are late: {names}.", names=", ".join(bad)), here)] if bad else []
+
+
+def _going_out() -> list[Need]:
+    """Rollouts that wait for a person, findings that nobody settled, freezes in force."""
+    client, found = door.client(), list[Need]()
+    for row in client.rollouts.list():
+        if row["state"] in ("waiting", "stopped"):
+            text = t("Rollout {number}: {sentence}", number=row["id"], sentence=row["sentence"])
+            found.append(("bad", text, url_for("rollouts.rollout", number=row["id"])))
+    findings = client.machines.findings(only_open=True)
+    if findings:
+        text = t("{count} findings on machines are not settled.", count=len(findings))
+        found.append(("bad", text, url_for("security.security")))
+    freezes = client.freezes.list()
+    if freezes:
+        found.append(("held", t("{count} freezes are in force.", count=len(freezes)), url_for("freezes.freezes")))
+    return found
 
 
 def _attention(status: Json, runs: list[Json]) -> list[Need]:

@@ -49,18 +49,18 @@ def _find(text: str) -> list[tuple[Text, list[Hit]]]:
         (row["uid"], f"{row['name']} · {row['tenant']}", url_for("accounts.accounts", q=row["uid"]))
         for row in _matching(door.rows("accounts"), "accounts", text)
     ]
-    found = [(t("Tenants"), tenants), (t("Websites"), sites), (t("Accounts"), people)]
+    hosts = [
+        (row["name"], f"{row['role'] or '–'} · {row['ipv4'] or '–'}", url_for("hosts.host", name=row["name"]))
+        for row in _matching(door.in_sight(client.hosts()), "hosts", text)
+    ]
+    found = [(t("Tenants"), tenants), (t("Websites"), sites), (t("Accounts"), people), (t("Hosts and machines"), hosts)]
     if access.allows(person, Act.SEE_ESTATE):
-        hosts = [
-            (row["name"], f"{row['role']} · {row['ipv4']}", url_for("hosts.host", name=row["name"]))
-            for row in _matching(client.hosts(), "hosts", text)
-        ]
         runs = [
             (str(run["id"]), run["sentence"], url_for("runs.run", number=run["id"]))
             for run in client.runs(limit=200)
             if text == str(run["id"]) or (len(text) >= 6 and (run["digest"] or "").startswith(text.lower()))
         ]
-        found += [(t("Hosts"), hosts), (t("Runs"), runs)]
+        found.append((t("Runs"), runs))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
@@ -13,6 +13,9 @@ from flask import current_app
 from control_plane.model.client import Client
 from control_plane.model.text import Text
 from control_plane.workflow.sign_in import SignIn
+
+#: How long what was seen is shown again without another look.
+FRESH = timedelta(seconds=30)
 
 
 @dataclass
@@ -47,6 +50,21 @@ class Kept:
         return known[1]
 
 
+@dataclass
+class Recent:
+    """What real systems said a moment ago, so that a page does not ask them at every reload."""
+
+    _kept: dict[str, tuple[datetime, str, Any]] = field(default_factory=dict)
+
+    def get(self, what: str, stamp: str, now: datetime, make: Callable[[], Any]) -> tuple[datetime, Any]:
+        """When it was seen, and what was; `make` looks again after `FRESH`, and when `stamp` is another one. A look
+        that fails is not kept."""
+        known = self._kept.get(what)
+        if known is None or known[1] != stamp or not timedelta(0) <= now - known[0] < FRESH:
+            known = self._kept[what] = (now, stamp, make())
+        return known[0], known[2]
+
+
 @dataclass(frozen=True)
 class Services:
     """`client` gives the control plane with somebody as its actor; `offerings`: names for people by id."""
@@ -58,6 +76,7 @@ class Services:
     offerings: Mapping[str, Text] = field(default_factory=dict)
     looks: Looks = field(default_factory=Looks)
     kept: Kept = field(default_factory=Kept)
+    recent: Recent = field(default_factory=Recent)
 
 
 def services() -> Services:

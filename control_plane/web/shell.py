@@ -61,6 +61,7 @@ NAVIGATION: Sequence[Group] = (
             Entry("overview.overview", t("Overview"), Act.SIGNED_IN),
             Entry("runs.runs", t("Runs"), Act.SEE_ESTATE),
             Entry("probes.probes", t("Promises"), Act.SEE_TENANT),
+            Entry("security.security", t("Security"), Act.SEE_TENANT),
         ),
     ),
     Group(
@@ -68,6 +69,8 @@ NAVIGATION: Sequence[Group] = (
         (
             Entry("plans.plans", t("Plans"), Act.SEE_ESTATE),
             Entry("drift.drift", t("Hand-made changes"), Act.SEE_ESTATE),
+            Entry("rollouts.rollouts", t("Rollouts"), Act.SEE_ESTATE),
+            Entry("freezes.freezes", t("Freezes"), Act.SEE_ESTATE),
         ),
     ),
     Group(
@@ -75,7 +78,9 @@ NAVIGATION: Sequence[Group] = (
         (
             Entry("tenants.tenants", t("Tenants"), Act.SEE_TENANT),
             Entry("sites.sites", t("Websites"), Act.SEE_TENANT),
-            Entry("hosts.hosts", t("Hosts"), Act.SEE_ESTATE),
+            Entry("internet.internet", t("Internet access"), Act.SEE_TENANT),
+            Entry("hosts.hosts", t("Hosts and machines"), Act.SEE_TENANT),
+            Entry("snapshots.snapshots", t("Snapshots"), Act.SEE_ESTATE),
             Entry("accounts.accounts", t("Accounts"), Act.SEE_TENANT),
         ),
     ),

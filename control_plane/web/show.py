@@ -85,6 +85,18 @@ def plain(value: Any) -> Markup:
             return escape(str(value))
 
 
+def octets(value: int | None) -> Markup:
+    """A volume: `1.2 GB`; decimal units."""
+    if value is None:
+        return NOTHING
+    size = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return escape(f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}")
+        size /= 1000
+    return escape(f"{size:.1f} TB")
+
+
 def content(value: Any) -> Markup:
     """The content of a resource or form, as YAML."""
     if value in (None, {}, []):
@@ -106,4 +118,29 @@ def foreign(text: str) -> Markup:
     return escape(text) if language() == "zh_CN" else Markup('<span lang="zh-CN">{}</span>').format(text)
 
 
-__all__ = ["ZONE", "ago", "content", "duration", "exact", "foreign", "mark", "moment", "name_of", "plain", "service"]
+def machine(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A host or machine with the names of its states. A host that runs is up; the word “running” is for runs."""
+    return {
+        **row,
+        "shown": {"running": "up", "stopped": "down"}.get(row["state"], row["state"]),
+        "ring_shown": None if row["ring"] is None else str(row["ring"]),
+        "patches": f"machine-{row['patch_state']}" if row["patch_state"] else None,
+        "antivirus": f"machine-{row['protection']}" if row["protection"] else None,
+    }
+
+
+__all__ = [
+    "ZONE",
+    "ago",
+    "content",
+    "duration",
+    "exact",
+    "foreign",
+    "machine",
+    "mark",
+    "moment",
+    "name_of",
+    "octets",
+    "plain",
+    "service",
+]

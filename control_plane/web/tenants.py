@@ -67,6 +67,7 @@ def tenant(code: str) -> Any:
         "tenant.html",
         tenant=found,
         kind=KINDS.get(found["kind"], found["kind"]),
+        machines=[show.machine(row) for row in door.client().hosts() if row["tenant"] == code],
         sites=[row for row in door.rows("sites") if row["tenant"] == code],
         people=sum(1 for row in door.rows("accounts") if row["tenant"] == code),
     )

@@ -20,7 +20,11 @@ from control_plane.app import make_app
 from control_plane.drivers.directory_entries import KINDS as DIRECTORY_KINDS
 from control_plane.drivers.dns import DnsDriver
 from control_plane.drivers.fake import FakeDriver
+from control_plane.drivers.gateway import GatewayDriver
 from control_plane.drivers.host_files import HostFilesDriver
+from control_plane.drivers.machines import MachinesDriver
+from control_plane.drivers.record_archive import ParquetArchive
+from control_plane.drivers.record_seal import KeySeal
 from control_plane.drivers.secrets import SecretFolder, write_private
 from control_plane.drivers.vault import Vault
 from control_plane.model.network import plan_for
@@ -28,15 +32,20 @@ from control_plane.model.offering import HostView
 from control_plane.model.ports import Probe, ProbeResult
 from control_plane.model.text import t
 from control_plane.offerings import discover
+from control_plane.offerings.internet import described
 from control_plane.store.repository import Store
 from control_plane.web.services import Services
+from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier
 from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.internet import Internet
 from control_plane.workflow.local import LocalClient
 from control_plane.workflow.people import People
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.sign_in import Directory, SignIn
+from control_plane.workflow.snapshots import Snapshots
 from control_plane.workflow.status import Status
+from tests.web.rooms import WORKSTATIONS, Hands, Rooms, furnish, workstation
 
 REPO = Path(__file__).parents[2]
 SMALL, CITY = REPO / "tests" / "data" / "small", REPO / "tenants" / "qingdao"
@@ -45,6 +54,9 @@ BASE = "https://localhost"
 HOSTS = (
     HostView("web", "web", "10.94.0.14", "fd94::14", "198.51.100.80", "fd94:0:1:1::80"),
     HostView("intranet", "intranet", "10.94.0.15", "fd94::15"),
+    HostView("gateway", "gateway", "10.94.0.10", "fd94::10", "198.51.100.254", "fd94:0:1:1::254"),
+    HostView("ns1", "ns-primary", "10.94.0.11", "fd94::11"),
+    HostView("repository", "repository", "10.94.0.16", "fd94::16"),
 )
 #: Role → (uid, tenant of the role).
 PEOPLE = {
@@ -143,6 +155,7 @@ class World:
     directory: Any
     services: Services
     app: Flask
+    rooms: Rooms
     factors: dict[str, str] = field(default_factory=dict)
 
     def browser(self) -> FlaskClient:
@@ -205,6 +218,8 @@ def make_world(
         FakeDriver(DnsDriver.kinds, ["dns:qingdao.test", "dns:intra.qingdao.test"], clock),
         FakeDriver(DIRECTORY_KINDS, ["directory:tenants"], clock),
         FakeDriver(HostFilesDriver.kinds, ["web:web", "web:intranet"], clock),
+        FakeDriver(GatewayDriver.kinds, ["gateway:gateway"], clock),
+        FakeDriver(MachinesDriver.kinds, ["security:machines"], clock),
     ]
     catalogue = Catalogue(store, discover(), plan_for("labt"), lambda: HOSTS, 300, lambda estate: [])
     planner = Planner(catalogue, drivers, clock, 50, 5)
@@ -223,6 +238,8 @@ def make_world(
         }
         for n, name in enumerate(("gateway", "ns1", "ns2", "directory", "web", "intranet"), 10)
     ]
+    hosts += [workstation(n, code) for n, code in enumerate(WORKSTATIONS, 1)]
+    rooms = Rooms(Hands(clock))
     clients: list[LocalClient] = []
     people = People(
         store,
@@ -236,29 +253,39 @@ def make_world(
     )
     status = Status(catalogue, drivers, store, lambda: hosts, {}, "0.0", clock)
     nothing: Any = None
+    applier = Applier(planner, store, clock)
     clients.append(
         LocalClient(
             planner,
-            Applier(planner, store, clock),
+            applier,
             store,
             nothing,
             Prober(clock),
             status,
             "local:test",
             dict,
-            snapshots=nothing,
-            hands=nothing,
-            record=nothing,
-            internet=nothing,
+            snapshots=Snapshots(lambda: rooms.repository, lambda: 3, lambda ring: None),
+            hands=rooms.hands,
+            record=AccessRecord(
+                *(store, list, ParquetArchive(folder / "access"), KeySeal(folder / "secrets"), plan_for("labt"), 200),
+                *(clock, lambda: store.actors.get("local:test")),
+            ),
+            internet=Internet(
+                *(catalogue, applier, store, described, rooms.gateway, nothing, lambda: hosts, clock),
+                lambda: store.actors.get("local:test"),
+            ),
+            repository=lambda: rooms.repository,
+            state=folder,
             people=people,
         )
     )
     client = clients[0]
     client.import_tenants(estate)
     if applied:
+        furnish(client, rooms)
         client.apply("estate")
     used = directory or FakeDirectory()
     sign_in = SignIn(store, lambda: used, vault, clock, getattr(clock, "monotonic", lambda: 0.0))
     services = Services(client.acting_as, sign_in, clock, "0.0", {i: o.title for i, o in discover().items()})
     app = make_app(services, ["localhost", "127.0.0.1"])
-    return World(folder, store, clock, drivers, client, used, services, app)
+    return World(folder, store, clock, drivers, client, used, services, app, rooms)

@@ -51,8 +51,15 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/plans/<digest>": ESTATE_ROLES,
     "GET /console/drift": ESTATE_ROLES,
     "POST /console/drift": PLANNERS,
-    "GET /console/hosts": ESTATE_ROLES,
-    "GET /console/hosts/<name>": ESTATE_ROLES,
+    "GET /console/hosts": tuple(ROLES),
+    "GET /console/hosts/<name>": tuple(ROLES),
+    "GET /console/security": tuple(ROLES),
+    "GET /console/internet": tuple(ROLES),
+    "GET /console/internet/<code>": tuple(ROLES),
+    "GET /console/snapshots": ESTATE_ROLES,
+    "GET /console/rollouts": ESTATE_ROLES,
+    "GET /console/rollouts/<int:number>": ESTATE_ROLES,
+    "GET /console/freezes": ESTATE_ROLES,
     "GET /console/people": WATCHERS,
     "GET /console/sign-ins": WATCHERS,
 }
@@ -74,7 +81,7 @@ def browsers(world: World) -> dict[str, FlaskClient]:
 def address(world: World, rule: str, tenant: str) -> str:
     digest = world.client.status()["last_plan"]
     filled = rule.replace("<code>", tenant).replace("<offering>", "public_site").replace("<int:number>", "1")
-    filled = filled.replace("<digest>", digest["digest"] if digest else "0" * 64).replace("<name>", "web")
+    filled = filled.replace("<digest>", digest["digest"] if digest else "0" * 64).replace("<name>", tenant)
     return filled.replace("<path:filename>", "console.css")
 
 
@@ -114,10 +121,12 @@ def test_a_stranger_is_sent_to_the_sign_in(world: World, route: str) -> None:
         assert "<table" not in text
 
 
-@pytest.mark.parametrize("route", [r for r in MATRIX if "<code>" in r])
+@pytest.mark.parametrize("route", [r for r in MATRIX if "<code>" in r or "<name>" in r])
 def test_a_tenant_of_others_is_as_one_that_is_not_there(
     world: World, browsers: dict[str, FlaskClient], route: str
 ) -> None:
+    """Workstations are called as their tenants."""
+
     def worded(text: str, tenant: str) -> str:
         return re.sub(r'nonce="[^"]*"', "", text).replace(tenant, "X")
 
@@ -134,10 +143,13 @@ def test_a_tenant_of_others_is_as_one_that_is_not_there(
 
 
 @pytest.mark.parametrize("role", TENANT_ROLES)
-@pytest.mark.parametrize("page", ["", "tenants", "sites", "accounts", "probes", "search?q=a", "search?q=.test"])
+@pytest.mark.parametrize(
+    "page",
+    ["", "tenants", "sites", "accounts", "probes", "hosts", "internet", "security", "search?q=a", "search?q=.test"],
+)
 def test_no_word_of_others_in_any_list(world: World, browsers: dict[str, FlaskClient], role: str, page: str) -> None:
     text = browsers[role].get(f"/console/{page}", base_url=BASE).text
-    body = re.sub(r"<(form|header)[ >].*?</\1>", "", text, flags=re.S)
+    body = re.sub(r"<(form|header|nav)[ >].*?</\1>", "", text, flags=re.S)
     # a promise that one's own pages are closed to a neighbour says which neighbour measures it
     named = {p["vantage"] for p in world.client.probes() if p["tenant"] == OWN} if page == "probes" else set()
     for row in world.client.tenants():
@@ -154,6 +166,23 @@ def test_a_count_of_others_does_not_leak(world: World, browsers: dict[str, Flask
     text = browsers["clerk"].get("/console/accounts?q=nothing-fits", base_url=BASE).text
     own = sum(1 for row in world.client.accounts() if row["tenant"] == OWN)
     assert f"None of {own} rows" in text
+    for page in ("hosts", "internet", "security"):
+        text = browsers["clerk"].get(f"/console/{page}?q=nothing-fits", base_url=BASE).text
+        assert "None of 1 rows" in text, page
+        assert "Something" not in text
+    assert "not settled" in browsers["clerk"].get("/console/security", base_url=BASE).text
+    assert "Eicar" not in browsers["clerk"].get("/console/security", base_url=BASE).text
+
+
+def test_the_centres_own_hosts_and_histories_are_not_for_tenants(
+    world: World, browsers: dict[str, FlaskClient]
+) -> None:
+    for name in ("web", "gateway", "zzz"):
+        assert browsers["clerk"].get(f"/console/hosts/{name}", base_url=BASE).status_code == 404
+    text = browsers["clerk"].get("/console/hosts/fgw", base_url=BASE).text
+    assert "10.95." not in text, "management address"
+    assert "local:test" not in text
+    assert "local:test" in browsers["auditor"].get("/console/hosts/fgw", base_url=BASE).text
 
 
 def test_pages_show_only_what_may_be_opened(world: World, browsers: dict[str, FlaskClient]) -> None:
@@ -179,3 +208,11 @@ def test_who_acts_is_recorded(world: World, browsers: dict[str, FlaskClient]) ->
     assert answer.status_code == 303
     stored = world.store.plans.load(answer.location.rpartition("/")[2])
     assert world.store.actors.name(stored.actor_key) == "directory:operator1"
+    acting = world.client.acting_as("directory:operator1")
+    for area in ("machines", "record", "internet", "people", "rollouts", "freezes"):
+        assert getattr(acting, area).actor().name == "directory:operator1", area
+        assert getattr(world.client, area).actor().name == "local:test", area
+    assert acting.offboarding.retire.__self__ is acting.machines  # type: ignore[attr-defined]
+    assert acting.freezes.set("tenant:sjj", reason="test")["by"] == "directory:operator1"
+    acting.rollouts.abort(1, reason="test")
+    assert world.client.rollouts.events(1)[-1]["actor"] == "directory:operator1"

@@ -74,7 +74,7 @@ def test_the_table_keeps_watchers_and_doers_apart() -> None:
 def test_nobody_gives_a_role_to_themselves(people: People, centre: Any) -> None:
     give(people, "u1", "operator")
     me = Actor(centre.store.actors.get("directory:u1").key, "directory:u1")
-    people._actor = lambda: me
+    people.actor = lambda: me
     with pytest.raises(Rejected, match="themselves"):
         people.grant("u1", "clerk", tenant="fgw", reason="test")
 
