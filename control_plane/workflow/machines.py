@@ -332,7 +332,8 @@ class Machines:
         """See `MachinesClient.security`."""
         if tenant is not None and tenant not in {row.code for row in self.store.estate.tenants()}:
             raise NotFound(t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list."))
-        return self._rows().tenants({tenant} if tenant else self.subscribed())
+        rows = self._rows()
+        return rows.tenants({tenant} if tenant else rows.subscribed)
 
     def scan(self, target: str, paths: Sequence[str], on_progress: OnProgress | None = None) -> Json:
         """See `MachinesClient.scan`. One machine after the other, so that a scan never fills the centre's links."""
