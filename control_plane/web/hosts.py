@@ -62,7 +62,7 @@ COLUMNS = (
     Column("pending", t("Lacking"), "number"),
     Column("overdue", t("Overdue"), "number"),
     Column("antivirus", t("Antivirus"), "state", filter=True),
-    Column("faults", t("Faults"), "code", filter=True, draw=lambda row: ", ".join(row["faults"]) or "–"),
+    Column("faults", t("Faults"), "code", filter=True, draw=lambda row: show.plain(row["faults"])),
     Column("last_contact", t("Last contact"), "time"),
     Column("ipv4", t("IPv4"), "code"),
 )

@@ -52,7 +52,7 @@ EVENTS: dict[str, Text] = {
     "rollback.started": t("it is being rolled back"),
     "rollback.published": t("its ring has again what it had"),
     "rollback.item": t("one has again what it had"),
-    "rollout.ended": t("ended"),
+    "rollout.ended": t("the rollout has ended"),
 }
 WORKING = frozenset(state.value for state in MOVING)
 COLUMNS = (

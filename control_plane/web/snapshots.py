@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, render_template, request
+from markupsafe import Markup
 
 from control_plane.model.errors import TemporaryError
 from control_plane.model.people import Act
@@ -19,8 +20,8 @@ pages = Blueprint("snapshots", __name__)
 KINDS: dict[str, Text] = {"patches": t("patches"), "signatures": t("signatures")}
 
 
-def _rings(row: Row) -> str:
-    return ", ".join(str(RINGS.get(ring, ring)) for ring in row["rings"]) or "–"
+def _rings(row: Row) -> Markup:
+    return show.plain([str(RINGS.get(ring, ring)) for ring in row["rings"]])
 
 
 COLUMNS = (

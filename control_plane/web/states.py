@@ -134,7 +134,7 @@ def word(state: str) -> str:
 def mark(state: str | None) -> Markup:
     """Shape and word."""
     if not state:
-        return Markup("–")
+        return Markup('<span class="nothing">–</span>')
     tone = WORDS[state][0] if state in WORDS else "none"
     return Markup('<span class="state {0}">{1}{2}</span>').format(tone, shape(tone), word(state))
 
