@@ -23,6 +23,8 @@ from control_plane.workflow.process import boot_id, process_alive, start_time
 #: Seconds: to begin to answer, and to end before it is killed.
 BEGIN, END = 30.0, 60.0
 LOG_LIMIT = 8 << 20
+#: What this very process started, by pid: it is the parent and must take note of their end.
+_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def living(folder: Path, name: str) -> Holder | None:
@@ -43,6 +45,7 @@ def start_background(
         holder = living(folder, name)
         if holder is not None:
             return holder.pid
+        _take_note()
         log = log_of(folder, name)
         log.parent.mkdir(mode=0o700, exist_ok=True)
         trim(log)
@@ -57,6 +60,7 @@ def start_background(
         end = time.monotonic() + BEGIN
         while time.monotonic() < end and process.poll() is None:
             if answers():
+                _CHILDREN[process.pid] = process
                 return process.pid
             time.sleep(0.05)
         with suppress(ProcessLookupError):
@@ -82,7 +86,14 @@ def stop_background(folder: Path, name: str) -> bool:
             with suppress(ProcessLookupError):
                 os.killpg(holder.pid, signal.SIGKILL)
         (folder / f"{name}.json").unlink(missing_ok=True)
+        _take_note()
         return True
+
+
+def _take_note() -> None:
+    for child in list(_CHILDREN.values()):
+        if child.poll() is not None:
+            del _CHILDREN[child.pid]
 
 
 def log_of(folder: Path, name: str) -> Path:

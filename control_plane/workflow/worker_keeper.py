@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from control_plane.workflow.background import trim
 PAUSE, LONGEST = 0.5, 30.0
 #: A worker that lived this long ended for a new reason: the pause is short again.
 SOUND = 60.0
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 
 def keep(command: Sequence[str], log: Path) -> None:
@@ -36,7 +39,7 @@ def keep(command: Sequence[str], log: Path) -> None:
     while not ending:
         trim(log)
         began = time.monotonic()
-        worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd="/")
+        worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd="/", preexec_fn=_end_with_the_keeper)
         if ending:
             worker.terminate()
         code = worker.wait()
@@ -45,6 +48,11 @@ def keep(command: Sequence[str], log: Path) -> None:
         pause = PAUSE if time.monotonic() - began > SOUND else min(2 * pause, LONGEST)
         print(json.dumps({"level": "error", "chore": "keeper", "message": f"worker ended with {code}"}), flush=True)
         _sleep(pause, ending)
+
+
+def _end_with_the_keeper() -> None:
+    """In the worker, before it begins: it is told to stop when its keeper is gone, however that went."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _sleep(seconds: float, ending: list[int]) -> None:
