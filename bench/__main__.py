@@ -12,10 +12,24 @@ from collections.abc import Callable, Sequence
 
 from bench import results
 from bench.centre import Centre
-from bench.items import access_record, change, digest, large, make_up, people, records, start, workload
+from bench.items import (
+    access_record,
+    change,
+    digest,
+    gateway,
+    large,
+    machines,
+    make_up,
+    people,
+    records,
+    start,
+    wave,
+    workload,
+)
 from bench.measure import Failed
 from bench.results import Result
 
+Item = Callable[[Centre], Result]
 ORDER = (
     "make_up",
     "make_up_small",
@@ -26,15 +40,28 @@ ORDER = (
     "large",
     "digest",
     "start",
+    "gateway",
+    "machines",
+    "wave",
     "access_record",
 )
-NO_LAB = ("start", "digest", "access_record")
+
+
+def items_with_tenants(full: bool) -> tuple[dict[str, Item], dict[str, Item]]:
+    """Items that need tenants with workstations: those of the small estate, and those of the whole one."""
+    internet: dict[str, Item] = {"gateway": gateway.measure}
+    of_machines: dict[str, Item] = {"machines": machines.measure, "wave": wave.measure}
+    return (internet, of_machines) if full else ({**internet, **of_machines}, {})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure what was asked for. Exit status 1 when an item could not be measured; a missed target is no error."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="the whole estate's make up, Ansible over all 94 tenants")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="the whole estate's make up, Ansible over all 94 tenants, inventory and wave over all 94 machines",
+    )
     parser.add_argument("--only", nargs="+", choices=ORDER, help="these items; the others keep their last figures")
     parser.add_argument("--page", action="store_true", help="write the page from the figures on file, measure nothing")
     chosen = parser.parse_args(argv)
@@ -50,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reads.extend(int(f.value) for f in found.figures if f.name.startswith("Logical reads"))
         return found
 
-    in_lab: dict[str, Callable[[Centre], Result]] = {
+    in_lab: dict[str, Item] = {
         "make_up_small": make_up.measure_small,
         "workload": workload_item,
         "change": change.measure,
@@ -86,6 +113,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name, item in in_lab.items():
                 if name in wanted:
                     run(name, lambda item=item: item(centre))  # type: ignore[misc]
+    few, all_of_them = items_with_tenants(chosen.full)
+    for items, centre_of in ((few, Centre.served), (all_of_them, Centre.whole)):
+        if any(item in wanted for item in items):
+            with centre_of().up() as centre:
+                for name, item in items.items():
+                    if name in wanted:
+                        run(name, lambda item=item: item(centre))  # type: ignore[misc]
     if "make_up" in wanted:
         run("make_up", make_up.measure_full)
     return failed

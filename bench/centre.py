@@ -24,6 +24,8 @@ from bench.measure import Timing, timed
 GASP = Path(sys.executable).with_name("gasp")
 STATE = Path(os.environ.get("GASP_BENCH_STATE", "/var/lib/gasp-bench"))
 LAB = "labb"
+ROOT = Path(__file__).resolve().parent.parent
+SMALL, WHOLE = ROOT / "tests" / "data" / "small", ROOT / "tenants" / "qingdao"
 ZONES = (estates.DOMAIN, f"intra.{estates.DOMAIN}")
 WEB_HOSTS = ("web", "intranet")
 KEEP = {
@@ -53,6 +55,21 @@ class Centre:
         self.estates = state / "bench-estates"
         self.estate = estate or self.estates / "empty"
         self.saved = state / "bench-databases"
+
+    @classmethod
+    def served(cls) -> Centre:
+        """Like the bench's own, with the small estate: its tenants have workstations, and all of these are enrolled."""
+        return cls()._enrolled(SMALL)
+
+    @classmethod
+    def whole(cls) -> Centre:
+        """The whole estate with all its workstations enrolled; it needs the lab called `lab` to be free."""
+        return cls(STATE.with_name(f"{STATE.name}-up"), "lab")._enrolled(WHOLE)
+
+    def _enrolled(self, source: Path) -> Centre:
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.estate = estates.write_enrolled(source, self.estates / "enrolled")
+        return self
 
     @property
     def env(self) -> dict[str, str]:

@@ -5,8 +5,11 @@ Deterministic. W's tenants are the issue's: two record sets, a vhost with certif
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from control_plane.model.network import GENERATED_FROM
 from control_plane.workflow.documents import ESTATE_FILE, write_yaml
@@ -102,3 +105,23 @@ def write_large(out: Path, tenants: int, people: int) -> Path:
     """The generated estate: directory with people and services, an internal and a public site each."""
     write_synthetic(tenants, out, people=people)
     return out
+
+
+def write_enrolled(source: Path, out: Path) -> Path:
+    """A copy of an estate in which every tenant with a network has the service `security`, with its workstation in the
+    first ring, so that an inventory and a wave are about all of them."""
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(source, out)
+    for path in sorted(out.glob("*.yaml")):
+        document = yaml.safe_load(path.read_text("utf-8"))
+        if document.get("network"):
+            path.write_bytes(write_yaml(enrolled(document)))
+    return out
+
+
+def enrolled(document: dict[str, Any]) -> dict[str, Any]:
+    """A tenant's document with its one workstation in the first ring."""
+    spec = {"machines": [{"name": document["code"], "ring": 1}]}
+    others = [row for row in document.get("subscriptions", []) if row["offering"] != "security"]
+    wanted = [*others, {"offering": "security", "tier": "M", "spec": spec}]
+    return {**document, "status": "served", "subscriptions": wanted}

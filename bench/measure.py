@@ -41,14 +41,16 @@ def timed(
     codes: Sequence[int] = (0,),
     cwd: Path | None = None,
 ) -> Timing:
-    """Run to the end. Raises `Failed` for an exit status that is not in `codes`, or after `timeout` seconds."""
+    """Run to the end. Raises `Failed` for an exit status that is not in `codes`, or after `timeout` seconds.
+
+    Byte code is kept between runs, of whoever is measured, as on any machine that something is installed on.
+    """
+    environment = {k: v for k, v in (os.environ if env is None else env).items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as fed, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as wrong:
         fed.write(stdin)
         fed.seek(0)
         began = time.perf_counter()
-        process = subprocess.Popen(
-            list(argv), stdin=fed, stdout=said, stderr=wrong, env=dict(env) if env is not None else None, cwd=cwd
-        )
+        process = subprocess.Popen(list(argv), stdin=fed, stdout=said, stderr=wrong, env=environment, cwd=cwd)
         timer = threading.Timer(timeout, process.kill)
         timer.start()
         _, status, usage = os.wait4(process.pid, 0)

@@ -118,11 +118,11 @@ HEAD = """\
 
 <!-- Made by `python -m bench` from bench/results.json; do not edit. -->
 
-`make bench` measures all but the first three rows in about ten minutes; `make bench FULL=1` adds the whole estate's
-`make up` and an Ansible role over all 94 tenants. Every figure is a median. A peer is measured alternately with the
-product in the same run, so a ratio holds on a busy machine too; wall times are an upper bound. CPU seconds are those
-of the command and its children on this machine, not of the servers. How each thing is measured stands in
-`bench/items/`.
+`make bench` measures all but the first three rows in about a quarter of an hour; `make bench FULL=1` adds the whole
+estate's `make up`, an Ansible role over all 94 tenants, and inventory and wave of all 94 machines. Every figure is a
+median. A peer is measured alternately with the product in the same run, so a ratio holds on a busy machine too; wall
+times are an upper bound. CPU seconds are those of the command and its children on this machine, not of the servers.
+How each thing is measured stands in `bench/items/`.
 
 Machine: {cpu}, {cores} cores, {memory_mb} MB, Linux {kernel}, Python {python}. The load given with each item is the
 one-minute average before and after it: the servers measured against run on the same cores.

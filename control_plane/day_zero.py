@@ -245,13 +245,17 @@ def open_console(tell: Tell) -> str:
 
 
 def verify(tell: Tell) -> str:
-    """Every promise, measured with real clients from where its users are."""
+    """Every promise, measured with real clients from where its users are. One that is kept slowly is told, no fault:
+    all of them at once are the busiest moment of the centre."""
     results = wiring.local_client().run_probes()
-    bad = [r for r in results if r["state"] != "passed"]
+    slow = sum(r["state"] == "warning" for r in results)
+    bad = [r for r in results if r["state"] not in ("passed", "warning")]
     if bad:
         listed = "; ".join(f"{r['id']}: {r['detail']}" for r in bad[:5])
         raise TemporaryError(
             t("{bad} of {total} promises are not kept: {listed}", bad=len(bad), total=len(results), listed=listed),
             t("gasp probes run --filter state=failed,unmeasured"),
         )
+    if slow:
+        return str(t("{count} promises kept, {slow} of them slowly", count=len(results), slow=slow))
     return str(t("{count} promises kept", count=len(results)))

@@ -23,21 +23,18 @@ TREE = Path("/srv/upstream")
 SUITE, COMPONENT, ARCHITECTURES = "stable", "main", ("amd64", "arm64")
 KEY_NAME = "Upstream of the lab"
 EPOCH = "1700000000"
-NGINX = """server {
+NGINX = """# This host is also any site outside: what is not the upstream's is the default site's.
+server {
 	listen 80;
 	listen [::]:80;
 	server_name %s upstream.lab.test;
-	root /srv/upstream;
-	access_log /var/log/nginx/upstream.log;
-	default_type application/octet-stream;
-	add_header Cache-Control no-cache;
-	# This host is also any site outside, and has the home page it had.
-	location = / {
-		root /var/www/html;
-		index index.nginx-debian.html;
-	}
-	location = /index.nginx-debian.html {
-		root /var/www/html;
+	root /var/www/html;
+	index index.nginx-debian.html;
+	location ~ ^/(debian|signatures)/ {
+		root /srv/upstream;
+		access_log /var/log/nginx/upstream.log;
+		default_type application/octet-stream;
+		add_header Cache-Control no-cache;
 	}
 }
 """

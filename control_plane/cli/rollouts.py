@@ -102,9 +102,8 @@ def show(app: App, rollout: int) -> None:
             t("see the waves"),
         ),
         (
-            "gasp rollouts create --kind configuration --offering internet --patch p.yaml --group fgw --group czj,gaj"
-            " --reason 'new policy'",
-            t("change the wishes of three departments in two waves"),
+            "gasp rollouts create --kind configuration --offering internet --patch policy.yaml --group fgw --reason x",
+            t("change the wishes of departments, group by group"),
         ),
     ),
 )

@@ -64,7 +64,7 @@ class Driver(Protocol):
     stages: Sequence[str]
 
     def parts(self) -> Sequence[str]:
-        """All parts of this system, e.g. `dns:qingdao.test`, `directory:people`, `web:web`."""
+        """All parts of this system, e.g. `dns:qingdao.test`, `directory:tenants`, `web:web`."""
         ...
 
     def observe(self, part: str, tenants: frozenset[str] | None = None) -> Look:

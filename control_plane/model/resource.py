@@ -1,6 +1,6 @@
 """The smallest things managed on real systems, and what a look at a system can come back with.
 
-A *part* is what one look covers: a DNS zone, the directory's tenant branch, one host's web tree.
+A *part* is what one look covers: a DNS zone, the directory's tenant branch, one host's web tree, all machines.
 A look at a part ends in `Measured` or in `CouldNotMeasure`, never in an empty answer that means either.
 """
 
@@ -63,7 +63,7 @@ class Resource:
 
     @property
     def system(self) -> str:
-        """`dns`, `directory` or `web`: the first word of the part."""
+        """`dns`, `directory`, `web`, `gateway` or `security`: the first word of the part."""
         return self.part.split(":", 1)[0]
 
 
@@ -142,7 +142,7 @@ class Sensitivity(Enum):
 class Kind:
     """What the engine must know of a kind of resource; declared by its driver.
 
-    `phase`: creation order (10 directory units … 50 names); removal runs in reverse. `cuts_off(before, after)`
+    `phase`: creation order (10 directory units … 60 machines); removal runs in reverse. `cuts_off(before, after)`
     says whether a change takes a tenant's network access away; the guard on cutting off many counts these.
     """
 

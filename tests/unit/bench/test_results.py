@@ -66,3 +66,9 @@ def test_a_partial_run_leaves_other_items_and_the_page_says_what_is_missed(tmp_p
 def test_the_world_that_is_digested_is_as_large_as_it_says():
     desired = digest.world(24)
     assert len(desired) == len(digest.look(desired).resources) == 24
+
+
+def test_byte_code_is_kept_whoever_is_measured(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    said = timed([sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"])
+    assert said.out == b"False\n"

@@ -225,6 +225,7 @@ def test_every_example_is_a_command_line_that_parses() -> None:
                 files = [
                     w.replace("site.zip", __file__)
                     .replace("list.csv", __file__)
+                    .replace("policy.yaml", __file__)
                     .replace("tenants/qingdao", "/")
                     .replace("fgw.yaml", "/")
                     for w in argv

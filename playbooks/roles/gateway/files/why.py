@@ -131,7 +131,7 @@ def refusals(log: Path, machine: frozenset[Address]) -> list[Refusal]:
 
 
 def _refusal(row: list[str], machine: frozenset[Address]) -> Refusal | None:
-    if len(row) != COLUMNS or not row[10].startswith("TCP_DENIED") or row[13] in ("", "-"):
+    if len(row) < COLUMNS or not row[10].startswith("TCP_DENIED") or row[13] in ("", "-"):
         return None
     try:
         if plain(row[1]) not in machine:
