@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GASP := .venv/bin/gasp
 PY := .venv/bin/python
 
-.PHONY: help up down clean test lint types imports unit lab-tests bench lock messages wheel
+.PHONY: help up down clean test lint types imports unit lab-tests axe screenshots bench lock messages wheel
 
 help: ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,14 @@ imports: ## Import contracts: which room may know which
 unit: ## Unit tests only
 	@tools/bootstrap.sh test
 	@$(PY) -m pytest tests/unit -n 2 -q
+
+axe: ## Every page of the console with axe-core: both languages, widths and colours
+	@tools/bootstrap.sh test
+	@GASP_AXE=all $(PY) -m pytest tests/web/test_console.py -q
+
+screenshots: ## Pictures of every page of the console, into SHOTS=folder (default: screenshots)
+	@tools/bootstrap.sh test
+	@GASP_AXE=all GASP_SHOTS=$(abspath $(or $(SHOTS),screenshots)) $(PY) -m pytest tests/web/test_console.py -q
 
 bench: ## Benchmarks with the machine, medians and the peers in the same run; FULL=1 for the long form
 	@tools/bootstrap.sh test

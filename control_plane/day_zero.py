@@ -37,6 +37,7 @@ def phases() -> Sequence[Phase]:
         Phase("passwords", t("First passwords"), 15, issue_passwords),
         Phase("worker", t("Worker in the background"), 2, start_worker),
         Phase("verify", t("Verification from citizen and workstations"), 30, verify),
+        Phase("console", t("Console and first operator"), 5, open_console),
     )
 
 
@@ -248,12 +249,14 @@ def issue_passwords(tell: Tell) -> str:
 
 def start_worker(tell: Tell) -> str:
     """The background process that moves rollouts on, measures and collects; one that runs stays."""
-    from control_plane.workflow import worker_keeper
+    return str(t("process {pid}", pid=wiring.start_worker()))
 
-    try:
-        return str(t("process {pid}", pid=worker_keeper.start(wiring.settings().state)))
-    except TimeoutError as error:
-        raise TemporaryError(t("The worker did not start: {reason}", reason=error), t("gasp worker start")) from error
+
+def open_console(tell: Tell) -> str:
+    """The first operator, once, and the web server in the background."""
+    wiring.people().first()
+    wiring.start_console()
+    return str(t("at {url}", url=wiring.console_url() or "–"))
 
 
 def verify(tell: Tell) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -36,6 +36,9 @@ class Settings(BaseModel):
     )
     record_days: int = Field(200, ge=0, description="Days that the access record is kept; older ones may be purged.")
     ttl: int = Field(300, ge=1, le=86400, description="Time to live of published names, in seconds.")
+    web_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of the console on 127.0.0.1; 8443 and up by lab, 0 for no console."
+    )
     fault: str | None = Field(None, description="Fault injection for tests: kill:EVENT[:N] ends the process there.")
 
     @classmethod
@@ -58,6 +61,13 @@ class Settings(BaseModel):
     def database_url(self) -> str:
         """The SQLAlchemy URL in force."""
         return self.database or f"sqlite:///{self.state / 'gasp.db'}"
+
+    @property
+    def console_port(self) -> int:
+        """The port in force; each lab has its own, so that several can be up side by side."""
+        if self.web_port is not None:
+            return self.web_port
+        return 8443 + get_args(type(self).model_fields["lab"].annotation).index(self.lab)
 
     @property
     def secrets(self) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
@@ -35,18 +36,22 @@ if TYPE_CHECKING:
     from control_plane.workflow.catalogue import Catalogue
     from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
+    from control_plane.workflow.people import People
     from control_plane.workflow.rollout_carriers import Carrier
     from control_plane.workflow.rollout_tick import Ticker
+    from control_plane.workflow.sign_in import SignIn
     from control_plane.workflow.status import Check
     from control_plane.workflow.worker import Chore
     from lab.lab import Lab, Progress
     from lab.topology import Topology
     from lab.upstream import Upstream
 
+#: The command line as another process of ours.
+GASP = (sys.executable, "-c", "from control_plane.cli.main import run; run()")
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
-    *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json"),
-    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access", "worker.*", "log"),
+    *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json", "web.*", "worker.*", "log"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access"),
 )
 
 
@@ -326,7 +331,7 @@ def local_client() -> LocalClient:
         store(),
         releases(),
         SshProber(runner(), now),
-        Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now),
+        Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now, console_url()),
         actor_name(),
         shown_settings,
         Snapshots(repository, lambda: upstream().keep, publication_fence),
@@ -335,6 +340,7 @@ def local_client() -> LocalClient:
         internet(catalogue, applier),
         repository,
         settings().state,
+        people(),
     )
 
 
@@ -468,6 +474,140 @@ def client() -> Client:
     return local_client()
 
 
+@cache
+def vault() -> Any:
+    """Proofs of people."""
+    from control_plane.drivers.secrets import SecretFolder
+    from control_plane.drivers.vault import Vault
+
+    return Vault(SecretFolder(settings().secrets))
+
+
+@cache
+def people() -> People:
+    """People of the centre and their roles."""
+    from control_plane.drivers.secrets import random_password, write_private
+    from control_plane.workflow.people import People
+
+    return People(
+        store(),
+        vault(),
+        now,
+        lambda: local_client().accounts(),
+        lambda: store().actors.get(actor_name()),
+        settings().secrets,
+        write_private,
+        random_password,
+    )
+
+
+@cache
+def sign_in() -> SignIn:
+    """Signing in to the console."""
+    from control_plane.workflow.sign_in import SignIn
+
+    return SignIn(store(), directory_accounts, vault(), now)
+
+
+def console_names() -> list[str]:
+    """Names and addresses that the console answers to."""
+    document = store().estate.document() or estate_document()
+    return [f"console.core.{document.domain}", "localhost", "127.0.0.1"]
+
+
+def console_url() -> str | None:
+    """Where the console answers, if this centre has one."""
+    port = settings().console_port
+    return f"https://localhost:{port}/" if port else None
+
+
+def this_centre() -> dict[str, str]:
+    """What a process of ours in the background must know."""
+    return {"GASP_STATE": str(settings().state), "GASP_LAB": settings().lab, "GASP_ESTATE": str(settings().estate)}
+
+
+def web_environment() -> dict[str, str]:
+    """What the web server must know: this centre, and that nobody moves it to another mount namespace."""
+    return {**this_centre(), "GASP_JOINED": "web"}
+
+
+def start_console() -> int | None:
+    """The web server in the background, started unless it lives; its pid, or None for a centre without console."""
+    import ssl
+    from http.client import HTTPSConnection
+
+    from control_plane.workflow.background import start_background
+
+    port = settings().console_port
+    if not port:
+        return None
+
+    def answers() -> bool:
+        trusted = ssl.create_default_context(cafile=authority().ca_path)
+        connection = HTTPSConnection("localhost", port, timeout=30, context=trusted)
+        try:
+            connection.request("GET", "/sign-in")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    return start_background(settings().state, "web", web_command(), web_environment(), answers)
+
+
+def stop_console() -> bool:
+    """End the web server in the background; whether there was one."""
+    from control_plane.workflow.background import stop_background
+
+    return stop_background(settings().state, "web")
+
+
+def start_worker() -> int:
+    """The worker's keeper in the background, started unless it lives; its pid, once a first chore has begun."""
+    from control_plane.workflow.background import start_background
+
+    began = now()
+
+    def answers() -> bool:
+        return any(row.started_at is not None and row.started_at >= began for row in store().chores.list())
+
+    return start_background(settings().state, "worker", [*GASP, "worker", "keep"], this_centre(), answers)
+
+
+def stop_worker() -> bool:
+    """End the worker and its keeper; whether there was one. A chore under way is waited for, then killed."""
+    from control_plane.workflow.background import stop_background
+
+    return stop_background(settings().state, "worker")
+
+
+def keep_worker() -> None:
+    """Be the worker's keeper, until SIGTERM."""
+    from control_plane.workflow.background import log_of
+    from control_plane.workflow.worker_keeper import keep
+
+    keep([*GASP, "worker", "run", "--log", "json"], log_of(settings().state, "worker"))
+
+
+def stop_processes() -> None:
+    """End whatever of ours runs in the background: nothing goes on by itself without hosts."""
+    stop_worker()
+    stop_console()
+
+
+def web_command() -> list[str]:
+    """The web server's command line: one process, threads, TLS by the centre's authority, no control socket."""
+    name, *_ = console_names()
+    certificate, key = authority().server_certificate([name, "localhost"], ["127.0.0.1"], now())
+    return [
+        *(sys.executable, "-m", "gunicorn", "--no-control-socket", "--worker-class", "gthread"),
+        *("--workers", "1", "--threads", "16", "--graceful-timeout", "10", "--worker-tmp-dir", "/dev/shm"),
+        *("--bind", f"127.0.0.1:{settings().console_port}", "--certfile", str(certificate), "--keyfile", str(key)),
+        *("--log-level", "warning", "control_plane.app:make_app()"),
+    ]
+
+
 def host_rows() -> list[dict[str, Any]]:
     """Hosts as `gasp hosts list` and `gasp lab status` show them."""
     from lab.lab import as_json
@@ -547,6 +687,7 @@ def clean(report: Callable[[Progress], None]) -> None:
     """Take the lab down with its disks and delete all state; images in the cache stay."""
     from shutil import rmtree
 
+    stop_processes()
     lab().clean(report)
     for path in (found for name in STATE for found in settings().state.glob(name)):
         if path.is_dir():

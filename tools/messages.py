@@ -21,6 +21,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment, nodes
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("control_plane", "lab")
@@ -126,6 +127,18 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "t":
                     yield str(path.relative_to(ROOT)), node
+        for path in sorted((ROOT / room).rglob("*.html")):
+            for call in template_calls(path.read_text("utf-8")):
+                yield str(path.relative_to(ROOT)), call
+
+
+def template_calls(text: str) -> Iterator[ast.Call]:
+    """The same calls in a page's template."""
+    for node in Environment().parse(text).find_all(nodes.Call):
+        if isinstance(node.node, nodes.Name) and node.node.name == "t":
+            first = [ast.Constant(a.value) if isinstance(a, nodes.Const) else ast.Name("?") for a in node.args]
+            named = [ast.keyword(k.key, ast.Constant(None)) for k in node.kwargs]
+            yield ast.Call(ast.Name("t"), first, named, lineno=node.lineno)
 
 
 def call_faults() -> Iterator[str]:

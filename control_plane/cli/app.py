@@ -35,6 +35,12 @@ def _lab() -> Lab:
     return wiring.lab()
 
 
+def _stop_processes() -> None:
+    from control_plane import wiring
+
+    wiring.stop_processes()
+
+
 @dataclass
 class Listing:
     """How rows are wanted: `fields`, `filters`, `sort` and `limit` as typed."""
@@ -52,6 +58,7 @@ class App:
 
     make_client: Callable[[], Client] = _client
     make_lab: Callable[[], Lab] = _lab
+    stop_processes: Callable[[], None] = _stop_processes
     interactive: bool | None = None
     colour: bool | None = None
     debug: bool = False

@@ -90,8 +90,13 @@ def bringup(app: App) -> None:
             state=wiring.settings().state,
             file=day_zero.first_passwords_file(),
         ),
-        t("Three things to try:"),
     ]
+    if wiring.console_url():
+        lines.append(t("  Console: {url}", url=wiring.console_url()))
+        first = wiring.people().first()
+        if first is not None:
+            lines.append(t("  First sign-in: name “{name}”, one-time password in {file}", name="first", file=first))
+    lines.append(t("Three things to try:"))
     tries = (
         (".venv/bin/gasp lab run citizen -- curl -sI https://fgw.qingdao.test/", t("look at a site as a citizen")),
         (".venv/bin/gasp explain fgw.qingdao.test", t("who asked, what is, since when")),

@@ -124,17 +124,9 @@ def down(app: App, dry_run: bool, yes: bool) -> None:
     # Nothing is lost and `gasp lab up` brings it back, so nobody is asked.
     if rehearsed(dry_run, t("{count} hosts would be stopped.", count=len(app.lab.topology.hosts))):
         return
-    _stop_worker()
+    app.stop_processes()
     _long_act(app, lambda report: app.lab.down(report))
     app.note(t("The lab is down."))
-
-
-def _stop_worker() -> None:
-    """Nothing goes on by itself without hosts."""
-    from control_plane.settings import Settings
-    from control_plane.workflow import worker_keeper
-
-    worker_keeper.stop(Settings.from_environment().state)
 
 
 @lab.verb(
@@ -154,7 +146,6 @@ def clean(app: App, dry_run: bool, yes: bool) -> None:
     if rehearsed(dry_run, t("The lab and all state would be deleted.")):
         return
     ask(t("Delete the lab's disks, the database, the secrets and all other state?"), yes)
-    _stop_worker()
     _long_act(app, lambda report: wiring.clean(report))
     app.note(t("Everything is deleted but the images."))
 

@@ -80,6 +80,8 @@ COMMANDS = {
     "security": ("security", t("Antivirus on tenants' machines: how they are protected, scans, findings.")),
     "lab": ("lab", t("The lab of real hosts: up, down, run, stop, cut.")),
     "bringup": ("bringup", t("Boot the lab, set up its servers, import the estate, apply and verify.")),
+    "users": ("users", t("People of the centre: who may sign in, with which role.")),
+    "web": ("web", t("Serve the console, in the foreground or in the background.")),
     "doctor": ("looking", t("Check this installation.")),
     "config": ("looking", t("Settings in force and where they come from.")),
     "completion": ("completion", t("Print the completion script of a shell.")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 
 import click
 
@@ -13,7 +12,7 @@ from control_plane.cli.consent import consent_options, rehearsed
 from control_plane.cli.errors import FAILED, Stop
 from control_plane.cli.listing import Column, listing_options, print_table, show_one
 from control_plane.cli.terminal import sentence
-from control_plane.model.errors import NotFound, TemporaryError
+from control_plane.model.errors import NotFound
 from control_plane.model.text import t
 
 COLUMNS = (
@@ -113,16 +112,11 @@ def run(app: App, once: bool, names: tuple[str, ...], log: str) -> None:
 def start(app: App, dry_run: bool, yes: bool) -> None:
     """`gasp worker start`."""
     from control_plane import wiring
-    from control_plane.workflow import worker_keeper
 
     if rehearsed(dry_run, t("The worker would be started.")):
         return
     app.context()
-    try:
-        pid = worker_keeper.start(wiring.settings().state)
-    except TimeoutError as error:
-        raise TemporaryError(t("The worker did not start: {reason}", reason=error)) from error
-    app.out(sentence(t("The worker runs as process {pid}.", pid=pid)))
+    app.out(sentence(t("The worker runs as process {pid}.", pid=wiring.start_worker())))
 
 
 @worker.verb(
@@ -138,13 +132,11 @@ def start(app: App, dry_run: bool, yes: bool) -> None:
 def stop(app: App, dry_run: bool, yes: bool) -> None:
     """`gasp worker stop`."""
     from control_plane import wiring
-    from control_plane.workflow import worker_keeper
 
     if rehearsed(dry_run, t("The worker would be stopped.")):
         return
     app.context()
-    ended = worker_keeper.stop(wiring.settings().state)
-    app.out(sentence(t("The worker is stopped.") if ended else t("The worker did not run.")))
+    app.out(sentence(t("The worker is stopped.") if wiring.stop_worker() else t("The worker did not run.")))
 
 
 @worker.verb(
@@ -160,7 +152,5 @@ def stop(app: App, dry_run: bool, yes: bool) -> None:
 def keep(app: App) -> None:
     """`gasp worker keep`."""
     from control_plane import wiring
-    from control_plane.workflow import worker_keeper
 
-    worker_keeper.keep(wiring.settings().state)
-    sys.stdout.flush()
+    wiring.keep_worker()

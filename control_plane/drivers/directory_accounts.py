@@ -26,23 +26,38 @@ from control_plane.drivers.directory_session import (
     read_password,
     unavailable,
 )
-from control_plane.model.dn import child_dn, normalise_dn
+from control_plane.model.dn import child_dn, naming_value, normalise_dn, split_dn
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.text import t
 
 LOCKED_FOR_GOOD = "000001010000Z"
+FOR_GOOD = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
 class Account:
     """An account as sign-in sees it. `locked_since`: when the password policy locked it (UTC), None if it did not.
 
-    A lock ends by itself after the policy's time; the server forgets it at the next good sign-in only.
+    A lock ends by itself after the policy's time; the server forgets it at the next good sign-in only. `key`: which
+    person's entry this is (`gaspKey`), whatever their name is today; `tenant`: the department it lies in.
     """
 
     dn: str
     uid: str
     locked_since: datetime | None = None
+    display: str = ""
+    key: str | None = None
+
+    @property
+    def tenant(self) -> str | None:
+        """Code of the department, from the entry's place in the tree."""
+        rdns = split_dn(self.dn)
+        return naming_value(rdns[2], "ou") if len(rdns) > 3 else None
+
+    @property
+    def disabled(self) -> bool:
+        """Whether it was locked for good, by an administrator."""
+        return self.locked_since == FOR_GOOD
 
 
 class DirectoryAccounts:
@@ -116,7 +131,9 @@ class DirectoryAccounts:
             return None
         dn, raw = found[0]
         since = raw.get("pwdAccountLockedTime")
-        return Account(normalise_dn(dn), raw["uid"][0], _time(since[0]) if since else None)
+        display, key = raw.get("displayName") or raw["uid"], raw.get("gaspKey")
+        locked = _time(since[0]) if since else None
+        return Account(normalise_dn(dn), raw["uid"][0], locked, display[0], key[0] if key else None)
 
     def find_dn(self, uid: str) -> str | None:
         """DN of the account with this uid, in normal form."""
@@ -134,7 +151,7 @@ class DirectoryAccounts:
         return (yield from self._search(ber.equals("uid", uid)))
 
     def _search(self, wanted: bytes) -> Conversation[list[ber.RawEntry]]:
-        attributes = ("uid", "pwdAccountLockedTime")
+        attributes = ("uid", "pwdAccountLockedTime", "displayName", "gaspKey")
         answer = yield Request(ber.search_request(self.tenants_dn, ber.SUBTREE, wanted, attributes))
         if answer.result.code:
             raise DirectoryUnavailable(t("The search for an account failed: {reason}", reason=answer.result.diagnostic))
@@ -148,7 +165,7 @@ def _usable(text: str) -> bool:
 
 def _time(text: str) -> datetime:
     if text == LOCKED_FOR_GOOD:
-        return datetime.fromtimestamp(0, UTC)
+        return FOR_GOOD
     return datetime.strptime(text.split(".")[0].rstrip("Z"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
 
 

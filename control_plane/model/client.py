@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from control_plane.model.client_snapshots import SnapshotsClient
 
 from control_plane.model.client_machines import MachinesClient
+from control_plane.model.client_people import PeopleClient
 from control_plane.model.client_record import RecordClient
 
 Json = dict[str, Any]
@@ -34,6 +35,11 @@ class Client(Protocol):
     @property
     def record(self) -> RecordClient:
         """The access record."""
+        ...
+
+    @property
+    def people(self) -> PeopleClient:
+        """Who may sign in, with which role."""
         ...
 
     # plans and runs -------------------------------------------------------------------------------
@@ -115,9 +121,14 @@ class Client(Protocol):
         last_change: {run, at, actor, action} | None, next}]} for a tenant code, host, address, DN, URL, uid."""
         ...
 
+    def stamp(self) -> str:
+        """Another word whenever tenants, accounts, probes or sites may have changed: what was read before may be
+        shown again as long as it is the same."""
+        ...
+
     def status(self) -> Json:
         """{version, estate, tenants: {status: n}, subscriptions: {total, pending, by_offering}, hosts: {state: n},
-        last_run, last_plan, busy, drift_kept}: quick, reads no outside system."""
+        last_run, last_plan, busy, drift_kept, console_url}: quick, reads no outside system."""
         ...
 
     def doctor(self) -> list[Json]:
@@ -147,6 +158,11 @@ class Client(Protocol):
 
     def tenant(self, code: str) -> Json:
         """One tenant with its document and subscriptions' generations."""
+        ...
+
+    def subscription(self, name: str) -> Json:
+        """One service of a tenant, `CODE/OFFERING`: {id, tenant, offering, tier, spec, generation,
+        observed_generation, state, revisions: [{generation, tier, at, actor, cause, ended}]}, newest first."""
         ...
 
     def preview_import(self, path: Path) -> Json:

@@ -48,12 +48,23 @@ class StoredPlan:
         return hashlib.sha256(orjson.dumps([self.scope, rows])).hexdigest() == self.digest
 
 
+@dataclass(frozen=True, slots=True)
+class NewestPlan:
+    """Head and counts of a plan."""
+
+    digest: str
+    scope: str
+    created_at: datetime
+    summary: dict[str, int]
+
+
 class PlanRepository:
     """Keeps plans by digest."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._newest: NewestPlan | None = None
 
     def save(
         self, plan: Plan, actor: Actor, personal: Collection[str] | None = None, undo_of: int | None = None
@@ -120,13 +131,20 @@ class PlanRepository:
             query = delete(change_payloads).where(change_payloads.c.resource_id == resource_id)
             return connection.execute(query).rowcount
 
-    def newest(self) -> StoredPlan | None:
-        """The plan that was saved last, without personal content."""
+    def newest(self) -> NewestPlan | None:
+        """Head and counts of the plan that was saved last. The body of a large plan is read once."""
+        columns = plans.c
+        query = select(columns.digest, columns.scope, columns.created_at).order_by(
+            columns.created_at.desc(), columns.digest
+        )
         with self._database.read() as connection:
-            row = connection.execute(
-                select(plans).order_by(plans.c.created_at.desc(), plans.c.digest).limit(1)
-            ).one_or_none()
-        return _stored(row, orjson.loads(row.body)) if row else None
+            row = connection.execute(query.limit(1)).one_or_none()
+            if row is None:
+                return None
+            if self._newest is None or (self._newest.digest, self._newest.created_at) != (row.digest, row.created_at):
+                body = connection.scalar(select(columns.body).where(columns.digest == row.digest))
+                self._newest = NewestPlan(row.digest, row.scope, row.created_at, orjson.loads(body or "{}")["summary"])
+            return self._newest
 
 
 def _stored(row: Any, body: dict[str, Any]) -> StoredPlan:

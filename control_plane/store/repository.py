@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from control_plane.model.plan import Memory
 from control_plane.store.access import AccessRepository
@@ -30,10 +30,20 @@ from control_plane.store.holdings import CertificateRepository, CertificateRow, 
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
 from control_plane.store.machines import Contact, Finding, MachineRepository
+from control_plane.store.people import PeopleRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
 from control_plane.store.rollouts import RolloutRepository
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
-from control_plane.store.tables import drift_kept, resource_states
+from control_plane.store.tables import (
+    allocations,
+    drift_kept,
+    estate,
+    releases,
+    resource_states,
+    revisions,
+    subscriptions,
+    tenant_revisions,
+)
 
 __all__ = [
     "CertificateRow",
@@ -81,6 +91,7 @@ class Store:
         self.freezes = FreezeRepository(self.database, clock)
         self.chores = ChoreRepository(self.database, clock)
         self.access = AccessRepository(self.database, clock)
+        self.people = PeopleRepository(self.database, self.actors, clock)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""
@@ -97,6 +108,21 @@ class Store:
         """Everything read in the block is of one moment."""
         with self.database.read():
             yield
+
+    def stamp(self) -> str:
+        """Another one whenever tenants, subscriptions, what is verified of them, numbers or releases have changed."""
+        with self.database.read() as connection:
+            counted = connection.execute(
+                select(
+                    select(func.max(estate.c.changed_at)).scalar_subquery(),
+                    select(func.count()).select_from(tenant_revisions).scalar_subquery(),
+                    select(func.count()).select_from(revisions).scalar_subquery(),
+                    select(func.sum(subscriptions.c.observed_generation)).scalar_subquery(),
+                    select(func.max(allocations.c.id)).scalar_subquery(),
+                    select(func.count()).select_from(releases).scalar_subquery(),
+                )
+            ).one()
+        return "/".join(map(str, counted))
 
     def memory(self, now: datetime) -> Memory:
         """What `diff` needs to know of the past."""

@@ -118,7 +118,9 @@ class Internet:
             "state": state,
             "used_octets": octets,
             "month_octets": network["month_octets"],
-            "used_percent": None if octets is None else round(100 * octets / network["month_octets"], 1),
+            "used_percent": None
+            if octets is None or not network["month_octets"]
+            else round(100 * octets / network["month_octets"], 1),
             "rules": len(view.spec.rules),
             "direct": len(network["direct"]),
             "peers": [peer["tenant"] for peer in network["peers"]],

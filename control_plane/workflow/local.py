@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from control_plane.model.client import Json, OnEvent
+from control_plane.model.client_people import PeopleClient
 from control_plane.model.client_snapshots import SnapshotsClient
 from control_plane.model.errors import NotFound
 from control_plane.model.machine import Hands, Repository
@@ -36,6 +38,8 @@ from control_plane.workflow.status import Status
 from control_plane.workflow.wishes import wish_order
 from control_plane.workflow.worker import WorkerStatus
 
+Area = TypeVar("Area")
+
 
 class LocalClient:
     """In-process client. The actor is whoever runs the process."""
@@ -56,6 +60,7 @@ class LocalClient:
         internet: Internet,
         repository: Callable[[], Repository],
         state: Path,
+        people: PeopleClient,
     ) -> None:
         self.snapshots = snapshots
         self.rollouts = Rollouts(
@@ -81,12 +86,22 @@ class LocalClient:
         self.record = record
         self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
         self.internet = internet
+        self.people = people
         store.runs.mark_interrupted(process_alive)
 
     @property
     def actor(self) -> Actor:
         """Who acts."""
         return self.store.actors.get(self.actor_name)
+
+    def acting_as(self, name: str) -> Self:
+        """The same control plane with somebody else as the actor: the console works for many people."""
+        made = copy(self)
+        made.actor_name = name
+        for area in ("machines", "record", "internet", "people", "rollouts", "freezes"):
+            setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
+        made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)
+        return made
 
     # plans and runs -------------------------------------------------------------------------------
     def plan(self, scope: str = "estate") -> Json:
@@ -140,10 +155,12 @@ class LocalClient:
 
     def runs(self, *, limit: int = 50, state: str | None = None) -> list[Json]:
         """See `Client.runs`."""
+        self.store.runs.mark_interrupted(process_alive)  # a server lives longer than the runs that it shows
         return [run_json(row) for row in self.store.runs.list(limit, state)]
 
     def run(self, run_id: int) -> Json:
         """See `Client.run`."""
+        self.store.runs.mark_interrupted(process_alive)
         return run_details(self.store.runs.get(run_id), self.store)
 
     def run_events(self, run_id: int, after: int = 0) -> list[Json]:
@@ -193,6 +210,10 @@ class LocalClient:
     def explain(self, subject: str) -> Json:
         """See `Client.explain`."""
         return self.explainer.explain(subject)
+
+    def stamp(self) -> str:
+        """See `Client.stamp`."""
+        return self.store.stamp()
 
     def status(self) -> Json:
         """See `Client.status`."""
@@ -269,6 +290,33 @@ class LocalClient:
             ],
         }
 
+    def subscription(self, name: str) -> Json:
+        """See `Client.subscription`."""
+        row = next((s for s in self.store.estate.subscriptions() if s.id == name), None)
+        if row is None:
+            raise NotFound(t("There is no service “{name}”.", name=name), t("See gasp tenants show CODE."))
+        return {
+            "id": row.id,
+            "tenant": row.code,
+            "offering": row.offering,
+            "tier": row.tier,
+            "spec": row.spec,
+            "generation": row.generation,
+            "observed_generation": row.observed_generation,
+            "state": "in_sync" if row.generation == row.observed_generation else "pending",
+            "revisions": [
+                {
+                    "generation": r.generation,
+                    "tier": r.tier,
+                    "at": r.at.isoformat(),
+                    "actor": r.actor_name,
+                    "cause": r.cause,
+                    "ended": r.spec is None,
+                }
+                for r in reversed(self.store.estate.revisions(name))
+            ],
+        }
+
     def preview_import(self, path: Path) -> Json:
         """See `Client.preview_import`."""
         return self.importer.preview(path).as_json()
@@ -321,6 +369,13 @@ class LocalClient:
     def config(self) -> Mapping[str, Any]:
         """See `Client.config`."""
         return self._config()
+
+
+def _acting(area: Area, actor: Callable[[], Actor]) -> Area:
+    """A part of the control plane with somebody else as who acts; every part that records it has `actor`."""
+    made = copy(area)
+    object.__setattr__(made, "actor", actor)  # some are frozen
+    return made
 
 
 def _plain(on_event: OnEvent | None) -> Callable[[Event], None] | None:

@@ -60,7 +60,7 @@ class Machines:
         actor: Callable[[], Actor],
         clock: Callable[[], datetime],
     ) -> None:
-        self.store, self.hands, self.applier, self._actor, self.clock = store, hands, applier, actor, clock
+        self.store, self.hands, self.applier, self.actor, self.clock = store, hands, applier, actor, clock
         self._hosts = hosts
 
     # inventory ------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ class Machines:
                   twin=twin.name),
             )  # fmt: skip
         return self.store.machines.add(
-            self._actor(), name, tenant, ring, host=host, managed=True, source="enrolled", fingerprint=fingerprint
+            self.actor(), name, tenant, ring, host=host, managed=True, source="enrolled", fingerprint=fingerprint
         )
 
     def enrol_wanted(self, workstation: Callable[[str], str | None]) -> tuple[int, list[str]]:
@@ -156,13 +156,13 @@ class Machines:
     def retire(self, name: str) -> Json:
         """See `MachinesClient.retire`."""
         machine = self.store.machines.get(name)
-        self.store.machines.retire(self._actor(), [machine])
+        self.store.machines.retire(self.actor(), [machine])
         if not machine.managed:
             return {"machine": machine.name, "run": None, "waiting": False, "left": []}
         order = Order(
             f"subscription:{machine.tenant}/{OFFERING}", only=frozenset({baseline_id(machine.id)}), spare="nothing"
         )
-        run = self.applier.apply(order, self._actor())
+        run = self.applier.apply(order, self.actor())
         left = any(m.id == machine.id for m in self.store.machines.touched())
         return {"machine": machine.name, "run": run, "waiting": left, "left": []}
 
@@ -187,7 +187,7 @@ class Machines:
 
     def retire_all(self, tenant: str) -> None:
         """Take a tenant's machines out of the inventory (offboarding)."""
-        self.store.machines.retire(self._actor(), [m for m in self.store.machines.all() if m.tenant == tenant])
+        self.store.machines.retire(self.actor(), [m for m in self.store.machines.all() if m.tenant == tenant])
 
     def transfer(self, name: str, tenant: str) -> Json:
         """See `MachinesClient.transfer`."""
@@ -197,7 +197,7 @@ class Machines:
                 t("{code} does not subscribe to antivirus and patching.", code=tenant),
                 t("Put the offering security into its document and import it; then enrol."),
             )
-        self.store.machines.transfer(self._actor(), machine, tenant)
+        self.store.machines.transfer(self.actor(), machine, tenant)
         return self.show(machine.name)
 
     # another console's list -----------------------------------------------------------------------
@@ -242,7 +242,7 @@ class Machines:
         with self.store.transaction():
             for item in answer["machines"]:
                 self.store.machines.add(
-                    self._actor(), item["name"], item["tenant"], Ring.ALL, host=None, managed=False,
+                    self.actor(), item["name"], item["tenant"], Ring.ALL, host=None, managed=False,
                     source=f"list {path.name}", fingerprint=None, facts=item["facts"],
                 )  # fmt: skip
         return answer
@@ -352,7 +352,8 @@ class Machines:
         """See `MachinesClient.security`."""
         if tenant is not None and tenant not in {row.code for row in self.store.estate.tenants()}:
             raise NotFound(t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list."))
-        return self._rows().tenants({tenant} if tenant else self.subscribed())
+        rows = self._rows()
+        return rows.tenants({tenant} if tenant else rows.subscribed)
 
     def scan(self, target: str, paths: Sequence[str], on_progress: OnProgress | None = None) -> Json:
         """See `MachinesClient.scan`. One machine after the other, so that a scan never fills the centre's links."""
@@ -432,7 +433,7 @@ class Machines:
         if not reason.strip():
             problem = Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")
             raise Invalid([problem])
-        self.store.machines.clear(self._actor(), ids, reason)
+        self.store.machines.clear(self.actor(), ids, reason)
         return [f for f in self.findings() if f["id"] in ids]
 
 

@@ -36,6 +36,7 @@ class Status:
     checks: Mapping[str, Check]
     version: str
     clock: Callable[[], datetime]
+    console_url: str | None = None
 
     def summary(self) -> dict[str, Any]:
         """Reads the database and the lab's own files only."""
@@ -48,6 +49,7 @@ class Status:
         hosts = self.host_rows()
         return {
             "version": self.version,
+            "console_url": self.console_url,
             "estate": document.name if document else None,
             "tenants": dict(Counter(row.status.value for row in tenants)),
             "subscriptions": {
@@ -63,7 +65,7 @@ class Status:
                 "digest": newest.digest,
                 "scope": newest.scope,
                 "created_at": newest.created_at.isoformat(),
-                "summary": newest.body["summary"],
+                "summary": newest.summary,
             }
             if newest
             else None,

@@ -19,8 +19,7 @@ from typing import Any
 
 from control_plane.model.text import Text, t
 from control_plane.store.repository import Store
-from control_plane.workflow.process import process_alive
-from control_plane.workflow.worker_keeper import kept
+from control_plane.workflow.background import living
 
 LATEST = 300.0
 #: A chore that did not end for this many of its intervals (and at least the seconds) counts as late.
@@ -111,11 +110,10 @@ class WorkerStatus:
 
     def status(self) -> dict[str, Any]:
         """See `WorkerClient.status`."""
-        holder = kept(self.folder)
-        alive = holder is not None and process_alive(holder)
+        holder = living(self.folder, "worker")
         return {
-            "running": alive,
-            "pid": holder.pid if holder is not None and alive else None,
+            "running": holder is not None,
+            "pid": holder.pid if holder is not None else None,
             "chores": [self._chore(row) for row in self.store.chores.list()],
         }
 

@@ -55,7 +55,7 @@ def gasp() -> Gasp:
         **answers: Any,
     ) -> Answer:
         used = client or FakeClient(**answers)
-        app = App(make_client=lambda: used, make_lab=lambda: lab, interactive=tty)  # type: ignore[arg-type, return-value]
+        app = App(lambda: used, lambda: lab, lambda: None, interactive=tty)  # type: ignore[arg-type, return-value]
         result = CliRunner().invoke(root, list(argv), input=typed, obj=app, env=env)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

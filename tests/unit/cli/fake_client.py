@@ -217,6 +217,7 @@ ANSWERS: dict[str, Any] = {
         "last_plan": {"digest": DIGEST, "scope": "estate", "created_at": AT, "summary": {"create": 1}},
         "busy": False,
         "drift_kept": 0,
+        "console_url": "https://localhost:8443/",
     },
     "doctor": [
         {"check": "state", "state": "passed", "detail": "/var/lib/gasp, mode 0700", "remedy": None},
@@ -587,6 +588,29 @@ RECORD: Json = {
     "lift": {**HOLD, "state": "lifted", "lifted_second": "Wang Wei", "lifted_at": AT},
 }
 ANSWERS |= {f"record.{name}": answer for name, answer in RECORD.items()}
+GRANT = {"role": "operator", "tenant": None, "since": AT, "until": None, "by": "local:root", "reason": "new"}
+USER: Json = {
+    "person": "directory:wangwei",
+    "name": "王伟",
+    "tenant": "fgw",
+    "roles": [GRANT, {**GRANT, "role": "clerk", "tenant": "fgw"}],
+    "second_factor": True,
+    "last_sign_in": AT,
+}
+PERSON: Json = {
+    **USER,
+    "sessions": [{"since": AT, "seen": AT, "expires": AT, "address": "127.0.0.1", "agent": "browser"}],
+    "history": [{**GRANT, "revoked_at": AT, "revoked_by": "local:root", "revoked_reason": "moved"}],
+}
+SECRET_FILE = "/var/lib/gasp/secrets/sign-in-night"
+ANSWERS |= {
+    "people.list": [USER],
+    "people.show": PERSON,
+    "people.grant": PERSON,
+    "people.revoke": PERSON,
+    "people.add": {"person": "account:night", "password_file": SECRET_FILE},
+    "people.reset": {"person": "account:night", "sessions_ended": 2, "password_file": SECRET_FILE},
+}
 
 
 class Area:
@@ -643,6 +667,10 @@ class FakeClient:
             "record.hold",
             "record.lift",
             "record.add_to_register",
+            "people.grant",
+            "people.revoke",
+            "people.add",
+            "people.reset",
             "preview_release",
             "activate_release",
             "rollback_release",

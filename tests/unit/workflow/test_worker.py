@@ -69,9 +69,9 @@ def test_a_chore_that_does_not_end_is_late_and_the_doctor_says_so(centre, lines,
 
 
 def test_nobody_waits_for_a_worker_that_is_not_there(tmp_path):
-    from control_plane.workflow import worker_keeper
+    from control_plane.workflow.background import living, stop_background
 
-    assert worker_keeper.stop(tmp_path) is False
+    assert stop_background(tmp_path, "worker") is False
     (tmp_path / "worker.json").write_text('{"pid": 1, "start": 1, "boot": "another"}')
-    assert worker_keeper.living(tmp_path) is None
-    assert worker_keeper.stop(tmp_path) is False
+    assert living(tmp_path, "worker") is None
+    assert stop_background(tmp_path, "worker") is False

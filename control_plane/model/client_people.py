@@ -1,0 +1,46 @@
+"""What `gasp users` and the console ask about people of the centre. Answers are JSON-able."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+
+
+class PeopleClient(Protocol):
+    """People who may sign in, and the roles they hold. Errors are `ControlPlaneError`s."""
+
+    def list(self) -> list[Json]:
+        """[{person, name, tenant, roles: [{role, tenant, since, until, by, reason}], second_factor, locked,
+        last_sign_in}] of everybody who holds or held a role, has an account here or signed in once."""
+        ...
+
+    def show(self, person: str) -> Json:
+        """One of them, with `sessions: [{since, seen, expires, address, agent}]` and `history` of roles."""
+        ...
+
+    def grant(
+        self, person: str, role: str, *, tenant: str | None = None, until: str | None = None, reason: str
+    ) -> Json:
+        """Give a role; `person` is a uid of the directory or `account:NAME`, `until` the last day (ISO).
+        Raises Invalid (unknown role, wrong reach) and Rejected (roles that exclude each other)."""
+        ...
+
+    def revoke(self, person: str, role: str, *, tenant: str | None = None, reason: str) -> Json:
+        """Take a role away, at once."""
+        ...
+
+    def add(self, name: str, *, display: str = "") -> Json:
+        """A local account for when the directory is away: {person, password_file}. Its one-time password lies in that
+        file (0600) and must be changed at the first sign-in."""
+        ...
+
+    def reset(self, person: str) -> Json:
+        """End all sessions, forget the second factor, and give a local account a new one-time password:
+        {person, sessions_ended, password_file}."""
+        ...
+
+    def sign_ins(self, limit: int = 200) -> builtins.list[Json]:
+        """Newest first: [{at, typed, person, address, outcome}]."""
+        ...

@@ -1,0 +1,130 @@
+"""People of the centre: what each role may do, which roles exclude each other, and who somebody is.
+
+Roles are data: a new act or role is a line here. Must not look anything up: `workflow/access.py` decides with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from control_plane.model.text import Text, t
+
+
+class Act(StrEnum):
+    """What somebody may do. The tables below say where: in one tenant, or in the whole estate."""
+
+    SIGNED_IN = "signed_in"
+    SEE_TENANT = "see_tenant"
+    SEE_ESTATE = "see_estate"
+    PLAN = "plan"
+    SEE_PEOPLE = "see_people"
+
+
+Reach = Literal["tenant", "estate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One role: its name for people, whether it is held in one tenant or in the estate, what it may do, and whether
+    a password alone is enough for it."""
+
+    name: str
+    title: Text
+    reach: Reach
+    acts: frozenset[Act]
+    second_factor: bool = False
+
+
+_LOOK = frozenset({Act.SEE_TENANT, Act.SEE_ESTATE})
+ROLES: Mapping[str, Role] = {
+    role.name: role
+    for role in (
+        Role("clerk", t("clerk"), "tenant", frozenset({Act.SEE_TENANT})),
+        Role("approver", t("department approver"), "tenant", frozenset({Act.SEE_TENANT})),
+        Role("operator", t("operator"), "estate", _LOOK | {Act.PLAN}, second_factor=True),
+        Role("security_officer", t("security officer"), "estate", _LOOK | {Act.PLAN, Act.SEE_PEOPLE}, True),
+        Role("finance", t("finance"), "estate", _LOOK),
+        Role("auditor", t("auditor"), "estate", _LOOK | {Act.SEE_PEOPLE}),
+        Role("deputy_director", t("deputy director"), "estate", _LOOK | {Act.PLAN}, second_factor=True),
+    )
+}
+
+#: Whoever holds one role of a set may hold no other of it: an administrator, a security officer and an auditor watch
+#: each other, an auditor changes nothing, and who applies is never the only one who signs.
+EXCLUSIVE: tuple[frozenset[str], ...] = (
+    frozenset({"operator", "security_officer", "auditor"}),
+    frozenset({"operator", "approver"}),
+    frozenset({"operator", "finance"}),
+    frozenset({"operator", "deputy_director"}),
+    *(frozenset({"auditor", other}) for other in ("clerk", "approver", "finance", "deputy_director")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role that somebody holds, `tenant` None for the whole estate. `until` None: no end was set."""
+
+    id: int
+    role: str
+    tenant: str | None
+    since: datetime
+    until: datetime | None
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody as the centre knows them. `name` is that of the actor (`directory:wang`, `account:first`), `tenant`
+    the department of their directory entry, `grants` what is in force now."""
+
+    key: str
+    name: str
+    display: str
+    tenant: str | None
+    grants: tuple[Grant, ...]
+    language: str | None = None
+    theme: str = "auto"
+    enrolled: bool = False
+
+    @property
+    def kind(self) -> str:
+        """`directory` or `account`."""
+        return self.name.partition(":")[0]
+
+    @property
+    def login(self) -> str:
+        """What they type to sign in."""
+        return self.name.partition(":")[2]
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """Whether a role of theirs wants more than a password."""
+        return any(ROLES[grant.role].second_factor for grant in self.grants)
+
+
+class Stage(StrEnum):
+    """How far a sign-in has come. Each stage has one page; only `OPEN` sees anything else."""
+
+    PASSWORD = "password"
+    CODE = "code"
+    ENROL = "enrol"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One sign-in of one browser. `id` is the hash that the database knows; the cookie's value is never kept."""
+
+    id: str
+    person: Person
+    stage: Stage
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    address: str
+    agent: str

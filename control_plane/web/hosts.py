@@ -1,0 +1,125 @@
+"""Hosts of the centre and machines of tenants: what the lab says, and what the last look at each enrolled one found.
+
+Looks at nothing itself: a machine that was silent is shown as silent, never as clean or patched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+
+from control_plane.model.client import Json
+from control_plane.model.errors import NotFound
+from control_plane.model.people import Act
+from control_plane.model.text import Text, t
+from control_plane.web import door, show
+from control_plane.web.door import needs
+from control_plane.web.services import services
+from control_plane.web.tables import Column, Table
+from control_plane.web.tenants import tenant_link
+from control_plane.workflow import access
+
+pages = Blueprint("hosts", __name__)
+RINGS: dict[str, Text] = {
+    "0": t("0 centre"),
+    "1": t("1 pilot"),
+    "2": t("2 broad"),
+    "3": t("3 all"),
+    "4": t("4 servers"),
+}
+NOTES: dict[str, Text] = {
+    "observed": t("Only observed: nothing is done on it from here."),
+    "clone": t("Another machine says that it is the same one: a clone, or the same machine twice."),
+    "exchanged": t("It is not the machine that was enrolled under this name."),
+    "lost": t("It has not answered for a long time."),
+    "no-host": t("There is no such host in the lab."),
+    "signatures-getting-old": t("Its signatures are getting old."),
+    "no-subscription": t("Its tenant has no service for it any more."),
+    "leaving": t("It was retired; what is ours goes from it when it is back."),
+}
+SEVERITIES: dict[str, Text] = {
+    "critical": t("critical"),
+    "high": t("high"),
+    "medium": t("medium"),
+    "low": t("low"),
+    "unknown": t("not rated"),
+}
+HISTORIES: dict[str, Text] = {
+    "enrolled": t("enrolled"),
+    "observed": t("seen in a list"),
+    "ring": t("given to another ring"),
+    "transferred": t("given to another tenant"),
+    "retired": t("retired"),
+}
+COLUMNS = (
+    Column("name", t("Host"), "code", lambda row: url_for("hosts.host", name=row["name"])),
+    Column("shown", t("State"), "state", filter=True),
+    Column("role", t("Role"), filter=True),
+    Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
+    Column("ring_shown", t("Ring"), filter=True, words=RINGS),
+    Column("patches", t("Patches"), "state", filter=True),
+    Column("pending", t("Lacking"), "number"),
+    Column("overdue", t("Overdue"), "number"),
+    Column("antivirus", t("Antivirus"), "state", filter=True),
+    Column("faults", t("Faults"), "code", filter=True, draw=lambda row: show.plain(row["faults"])),
+    Column("last_contact", t("Last contact"), "time"),
+    Column("ipv4", t("IPv4"), "code"),
+)
+
+
+def rows() -> list[Json]:
+    """Hosts and machines that this person may see, with words for lists."""
+    return [show.machine(row) for row in door.in_sight(door.client().hosts())]
+
+
+@pages.get("/console/hosts")
+@needs(Act.SEE_TENANT)
+def hosts() -> Any:
+    """The list."""
+    found = rows()
+    centre = access.allows(door.person(), Act.SEE_ESTATE)
+    table = Table(
+        COLUMNS,
+        found,
+        request.args,
+        caption=t("Hosts and machines"),
+        empty=t("There are no hosts. Bring the lab up: gasp lab up")
+        if centre
+        else t("Your department has no machines here."),
+        now=services().clock(),
+    )
+    silent = sum(1 for row in found if row["silent_because"])
+    return render_template("hosts.html", table=table, silent=silent)
+
+
+@pages.get("/console/hosts/<name>")
+@needs(Act.SEE_TENANT)
+def host(name: str) -> Any:
+    """One machine: what it lacks, what is wrong and what helps. One of others is as one that is not there."""
+    missing = NotFound(t("There is no host “{name}”.", name=name))
+    try:
+        found = door.client().machines.show(name)
+    except NotFound:
+        raise missing from None
+    if not access.in_sight(door.person(), found["tenant"]):
+        raise missing
+    findings = (
+        [
+            row
+            for row in door.client().machines.findings(found["tenant"], only_open=True)
+            if row["machine"] == found["name"]
+        ]
+        if found["machine"]
+        else []
+    )
+    return render_template(
+        "host.html",
+        host=show.machine(found),
+        centre=access.allows(door.person(), Act.SEE_ESTATE),
+        rings=RINGS,
+        severities=SEVERITIES,
+        histories=HISTORIES,
+        notes=[NOTES.get(note, note) for note in found["notes"]],
+        findings=findings,
+    )

@@ -1,0 +1,111 @@
+"""Internet access of tenants: who has it and uses how much, one tenant's rules in their order.
+
+The volume is what the gateway says; what it does not say is “could not measure”, never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from markupsafe import Markup
+
+from control_plane.model.client import Json
+from control_plane.model.errors import NotFound
+from control_plane.model.people import Act
+from control_plane.model.text import Text, language, t
+from control_plane.web import door, show
+from control_plane.web.door import needs
+from control_plane.web.services import services
+from control_plane.web.tables import Column, Row, Table
+from control_plane.workflow import access
+
+pages = Blueprint("internet", __name__)
+ACTIONS: dict[str, Text] = {"allow": t("allowed"), "block": t("blocked")}
+
+DAYS: dict[str, Text] = {
+    "M": t("Mon"),
+    "T": t("Tue"),
+    "W": t("Wed"),
+    "H": t("Thu"),
+    "F": t("Fri"),
+    "A": t("Sat"),
+    "S": t("Sun"),
+}
+
+
+def _used(row: Row) -> Markup | str:
+    if row["used_octets"] is None:
+        return show.mark("unmeasured") if row["enabled"] else show.NOTHING
+    limit = show.octets(row["month_octets"]) if row["month_octets"] else str(t("no limit"))
+    return Markup("{} / {}").format(show.octets(row["used_octets"]), limit)
+
+
+COLUMNS = (
+    Column("tenant", t("Tenant"), "code", lambda row: url_for("internet.tenant", code=row["tenant"])),
+    Column("name", t("Name"), draw=lambda row: show.foreign(row["name"])),
+    Column("state", t("State"), "state", filter=True),
+    Column("tier", t("Tier"), filter=True),
+    Column("used_octets", t("This month"), "number", draw=_used),
+    Column("used_percent", t("Used %"), "number"),
+    Column("rules", t("Rules"), "number"),
+    Column("direct", t("Direct ways"), "number"),
+    Column("peers", t("Connected with")),
+)
+
+
+@pages.get("/console/internet")
+@needs(Act.SEE_TENANT)
+def internet() -> Any:
+    """The list."""
+    seen, found = door.recent("internet", door.client().internet.list)
+    rows = door.in_sight(found)
+    table = Table(
+        COLUMNS,
+        rows,
+        request.args,
+        caption=t("Internet access"),
+        empty=t("No tenant has internet access."),
+        now=services().clock(),
+    )
+    unseen = sum(1 for row in rows if row["state"] == "unmeasured")
+    return render_template("internet.html", table=table, seen=seen, unseen=unseen)
+
+
+@pages.get("/console/internet/<code>")
+@needs(Act.SEE_TENANT, tenant="code")
+def tenant(code: str) -> Any:
+    """One tenant's access: volume, rates, rules in their order, direct ways, connections."""
+    if code not in {row["code"] for row in door.rows("tenants")}:
+        access.no_such_tenant(code)
+    try:
+        seen, found = door.recent(f"internet/{code}", lambda: door.client().internet.show(code))
+    except NotFound:
+        return render_template("internet-none.html", code=code)
+    return render_template(
+        "internet-tenant.html",
+        access=found,
+        seen=seen,
+        rules=[_rule(rule) for rule in found["rules"]],
+        otherwise=ACTIONS[found["otherwise"]],
+        used=_used(found),
+    )
+
+
+def _rule(rule: Json) -> Json:
+    """A rule in words of the reader's language."""
+    hours = rule["hours"]
+    own, other = ("reason_zh", "reason_en") if language() == "zh_CN" else ("reason_en", "reason_zh")
+    return {
+        **rule,
+        "word": ACTIONS.get(rule["action"], rule["action"]),
+        "subject": rule["category"] or ", ".join(rule["hosts"]),
+        "when": _when(hours) if hours else t("always"),
+        "reason": rule[own] or show.foreign(rule[other] or ""),
+        "whose": t("the centre's") if rule["owner"] == "centre" else t("the tenant's"),
+    }
+
+
+def _when(hours: Json) -> str:
+    days = " ".join(str(DAYS[letter]) for letter in hours["days"] if letter in DAYS)
+    return f"{days} {hours['begin']}–{hours['end']}"

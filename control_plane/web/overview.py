@@ -1,0 +1,104 @@
+"""The first page: what needs attention, what is at work, what changed last. Asks no outside system."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, url_for
+
+from control_plane.model.client import Json
+from control_plane.model.people import Act
+from control_plane.model.run import RESUMABLE
+from control_plane.model.text import Text, t
+from control_plane.web import door
+from control_plane.web.door import needs
+from control_plane.web.services import services
+from control_plane.workflow import access
+
+pages = Blueprint("overview", __name__)
+RECENT = 10
+CHORES: dict[str, Text] = {
+    "rollouts": t("moving rollouts on"),
+    "runs": t("closing runs whose process ended"),
+    "record": t("collecting the access record"),
+    "machines": t("measuring machines"),
+}
+Need = tuple[str, Text, str]
+
+
+@pages.get("/console/")
+@needs(Act.SIGNED_IN)
+def overview() -> Any:
+    """The page, by what this person may see."""
+    person, client = door.person(), door.client()
+    if access.allows(person, Act.SEE_ESTATE):
+        status, runs = client.status(), client.runs(limit=RECENT)
+        worker = client.worker.status()
+        return render_template(
+            "overview.html",
+            status=status,
+            runs=runs,
+            worker=worker,
+            chores=CHORES,
+            needs=[*_by_itself(worker), *_attention(status, runs), *_going_out()],
+            drift=services().looks.last("drift:estate"),
+        )
+    return render_template("welcome.html", tenants=door.rows("tenants"))
+
+
+def _by_itself(worker: Json) -> list[Need]:
+    """What is wrong with what goes on by itself."""
+    here = url_for("overview.overview", _anchor="worker")
+    if not worker["running"]:
+        return [("bad", t("The worker does not run: nothing goes on by itself. Start it: gasp worker start"), here)]
+    bad = [chore["name"] for chore in worker["chores"] if chore["state"] in ("failed", "late")]
+    return [("bad", t("Chores that fail or are late: {names}.", names=", ".join(bad)), here)] if bad else []
+
+
+def _going_out() -> list[Need]:
+    """Rollouts that wait for a person, findings that nobody settled, freezes in force."""
+    client, found = door.client(), list[Need]()
+    for row in client.rollouts.list():
+        if row["state"] in ("waiting", "stopped"):
+            text = t("Rollout {number}: {sentence}", number=row["id"], sentence=row["sentence"])
+            found.append(("bad", text, url_for("rollouts.rollout", number=row["id"])))
+    findings = client.machines.findings(only_open=True)
+    if findings:
+        text = t("{count} findings on machines are not settled.", count=len(findings))
+        found.append(("bad", text, url_for("security.security")))
+    freezes = client.freezes.list()
+    if freezes:
+        found.append(("held", t("{count} freezes are in force.", count=len(freezes)), url_for("freezes.freezes")))
+    return found
+
+
+def _attention(status: Json, runs: list[Json]) -> list[Need]:
+    """(tone, sentence, address), worst first."""
+    found: list[Need] = []
+    down = {state: count for state, count in status["hosts"].items() if state != "running"}
+    if down:
+        text = t("{count} hosts do not run.", count=sum(down.values()))
+        found.append(("bad", text, url_for("hosts.hosts")))
+    if runs and runs[0]["state"] in {state.value for state in RESUMABLE}:
+        text = t("The last run, {run}, was not finished: {sentence}", run=runs[0]["id"], sentence=runs[0]["sentence"])
+        found.append(("bad", text, url_for("runs.run", number=runs[0]["id"])))
+    if status["subscriptions"]["pending"]:
+        text = t("{count} services wait to be made real.", count=status["subscriptions"]["pending"])
+        found.append(("busy", text, url_for("plans.plans")))
+    look = services().looks.last("drift:estate")
+    if look and look[2]:
+        unseen = sum(1 for row in look[2] if row["action"] == "unmeasured")
+        made = sum(1 for row in look[2] if row["action"] not in ("unmeasured", "kept"))
+        if unseen:
+            found.append(("blind", t("{count} systems could not be seen.", count=unseen), url_for("drift.drift")))
+        if made:
+            found.append(("blind", t("{count} things were changed by hand.", count=made), url_for("drift.drift")))
+    probes = services().looks.last("probes:estate")
+    if probes:
+        bad = sum(1 for row in probes[2] if row["state"] != "passed")
+        if bad:
+            found.append(("bad", t("{count} promises are not kept.", count=bad), url_for("probes.probes")))
+    if status["drift_kept"]:
+        text = t("{count} hand-made changes are kept for a while.", count=status["drift_kept"])
+        found.append(("held", text, url_for("drift.drift")))
+    return found

@@ -1,0 +1,132 @@
+"""Rollouts: the list, and one with its sentence, its waves and what became of each machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+
+from control_plane.model.client import Json
+from control_plane.model.people import Act
+from control_plane.model.rollout import MOVING
+from control_plane.model.text import Text, t
+from control_plane.web import door
+from control_plane.web.door import needs
+from control_plane.web.services import services
+from control_plane.web.tables import Column, Table
+from control_plane.web.tenants import tenant_link
+
+pages = Blueprint("rollouts", __name__)
+KINDS: dict[str, Text] = {
+    "patches": t("patches"),
+    "signatures": t("signatures"),
+    "configuration": t("configuration"),
+}
+RINGS: dict[str, Text] = {
+    "centre": t("0 centre"),
+    "pilot": t("1 pilot"),
+    "broad": t("2 broad"),
+    "all": t("3 all"),
+    "servers": t("4 servers"),
+}
+#: States of items whose words mean something else elsewhere.
+ITEMS = {"off": "unanswered", "removed": "removed_from"}
+EVENTS: dict[str, Text] = {
+    "rollout.created": t("made"),
+    "rollout.released": t("released"),
+    "wave.started": t("a wave began"),
+    "wave.publishing": t("its ring is being given the change"),
+    "wave.published": t("its ring has the change"),
+    "item.touching": t("one is being changed"),
+    "item.done": t("one was changed"),
+    "wave.measured": t("the wave was measured"),
+    "wave.judged": t("the wave was judged"),
+    "wave.settled": t("the wave has settled"),
+    "wave.finished": t("the wave is finished"),
+    "item.caught_up": t("one that was off has caught up"),
+    "rollout.paused": t("paused"),
+    "rollout.resumed": t("goes on"),
+    "rollout.waiting": t("waits for a person"),
+    "rollout.stopped": t("stopped"),
+    "rollout.aborted": t("aborted"),
+    "rollback.started": t("it is being rolled back"),
+    "rollback.published": t("its ring has again what it had"),
+    "rollback.item": t("one has again what it had"),
+    "rollout.ended": t("the rollout has ended"),
+}
+WORKING = frozenset(state.value for state in MOVING)
+COLUMNS = (
+    Column("id", t("Rollout"), "id", lambda row: url_for("rollouts.rollout", number=row["id"])),
+    Column("state", t("State"), "state", filter=True),
+    Column("kind", t("Kind"), filter=True, words=KINDS),
+    Column("title", t("What")),
+    Column("progress", t("Wave")),
+    Column("good", t("In order")),
+    Column("sentence", t("How it stands")),
+    Column("actor", t("Who"), filter=True),
+    Column("created_at", t("Made"), "time"),
+)
+MACHINES = (
+    Column("name", t("Name"), "code"),
+    Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
+    Column("wave", t("Wave"), "id", filter=True),
+    Column("ring", t("Ring"), filter=True, words=RINGS),
+    Column("state", t("State"), "state", filter=True),
+    Column("sentence", t("What became of it")),
+    Column("fault", t("Fault"), "code"),
+    Column("at", t("Since"), "time"),
+)
+
+
+def flat(row: Json) -> Json:
+    """A rollout with the fields that lists show."""
+    counts = row["counts"]
+    good = counts.get("ok", 0) + counts.get("returned", 0)
+    return {
+        **row,
+        "progress": str(t("{wave} of {waves}", wave=row["wave"], waves=row["waves_total"])),
+        "good": str(t("{wave} of {waves}", wave=good, waves=row["total"])),
+    }
+
+
+@pages.get("/console/rollouts")
+@needs(Act.SEE_ESTATE)
+def rollouts() -> Any:
+    """The list, newest first."""
+    table = Table(
+        COLUMNS,
+        [flat(row) for row in door.client().rollouts.list()],
+        request.args,
+        caption=t("Rollouts"),
+        empty=t("There are no rollouts yet. Make one: gasp rollouts create"),
+        now=services().clock(),
+    )
+    return render_template("list.html", title=t("Rollouts"), table=table)
+
+
+@pages.get("/console/rollouts/<int:number>")
+@needs(Act.SEE_ESTATE)
+def rollout(number: int) -> Any:
+    """One: how it stands, wave by wave, machine by machine, and what happened. At work it looks again by itself."""
+    client = door.client().rollouts
+    found = client.show(number)
+    items = [{**item, "state": ITEMS.get(item["state"], item["state"])} for item in found["items"]]
+    table = Table(
+        MACHINES,
+        items,
+        request.args,
+        caption=t("What became of each"),
+        empty=t("This rollout touches nothing."),
+        now=services().clock(),
+    )
+    return render_template(
+        "rollout.html",
+        rollout=flat(found),
+        kind=KINDS.get(found["kind"], found["kind"]),
+        rings=RINGS,
+        table=table,
+        items=ITEMS,
+        events=[{**event, "text": EVENTS.get(event["type"], event["type"])} for event in client.events(number)],
+        working=found["state"] in WORKING,
+        thresholds=found["thresholds"],
+    )

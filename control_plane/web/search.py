@@ -1,0 +1,89 @@
+"""One box over everything that this person may see, and the explanation of one thing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+
+from control_plane.model.client import Json
+from control_plane.model.errors import ControlPlaneError
+from control_plane.model.people import Act
+from control_plane.model.text import Text, t
+from control_plane.web import door
+from control_plane.web.door import needs
+from control_plane.workflow import access
+
+pages = Blueprint("search", __name__)
+LIMIT = 20
+#: What is compared is named here: never a field that holds, or came from, a secret.
+FIELDS = {
+    "tenants": ("code", "name_zh", "name_en"),
+    "sites": ("site", "title", "names"),
+    "accounts": ("uid", "name"),
+    "hosts": ("name", "ipv4", "ipv6", "role"),
+}
+Hit = tuple[str, str, str]
+
+
+@pages.get("/console/search")
+@needs(Act.SEE_TENANT)
+def search() -> Any:
+    """Tenants, sites, people, hosts and runs that contain the very text."""
+    text = request.args.get("q", "").strip()[:200]
+    groups = [(title, hits[:LIMIT], len(hits)) for title, hits in _find(text) if hits] if text else []
+    return render_template("search.html", text=text, groups=groups)
+
+
+def _find(text: str) -> list[tuple[Text, list[Hit]]]:
+    client, person = door.client(), door.person()
+    tenants = [
+        (row["code"], f"{row['name_zh']} · {row['name_en'] or ''}", url_for("tenants.tenant", code=row["code"]))
+        for row in _matching(door.rows("tenants"), "tenants", text)
+    ]
+    sites = [
+        (row["site"], row["title"], url_for("sites.sites", q=row["site"]))
+        for row in _matching(door.rows("sites"), "sites", text)
+    ]
+    people = [
+        (row["uid"], f"{row['name']} · {row['tenant']}", url_for("accounts.accounts", q=row["uid"]))
+        for row in _matching(door.rows("accounts"), "accounts", text)
+    ]
+    hosts = [
+        (row["name"], f"{row['role'] or '–'} · {row['ipv4'] or '–'}", url_for("hosts.host", name=row["name"]))
+        for row in _matching(door.in_sight(client.hosts()), "hosts", text)
+    ]
+    found = [(t("Tenants"), tenants), (t("Websites"), sites), (t("Accounts"), people), (t("Hosts and machines"), hosts)]
+    if access.allows(person, Act.SEE_ESTATE):
+        runs = [
+            (str(run["id"]), run["sentence"], url_for("runs.run", number=run["id"]))
+            for run in client.runs(limit=200)
+            if text == str(run["id"]) or (len(text) >= 6 and (run["digest"] or "").startswith(text.lower()))
+        ]
+        found.append((t("Runs"), runs))
+    return found
+
+
+def _matching(rows: list[Json], kind: str, text: str) -> list[Json]:
+    wanted, fields = text.lower(), FIELDS[kind]
+
+    def words(row: Json) -> str:
+        values = (row.get(field) or "" for field in fields)
+        return "\n".join(value if isinstance(value, str) else "\n".join(value) for value in values).lower()
+
+    found = [row for row in rows if wanted in words(row)]
+    return sorted(found, key=lambda row: all(row.get(field) != text for field in fields))
+
+
+@pages.get("/console/explain")
+@needs(Act.SEE_ESTATE)
+def explain() -> Any:
+    """Who asked for one thing, what should be, what is, what changed last. Looks at the real system."""
+    subject = request.args.get("subject", "").strip()[:300]
+    if not subject:
+        return render_template("explain.html", subject="", answer=None, error=None)
+    try:
+        answer = door.client().explain(subject)
+    except ControlPlaneError as error:
+        return render_template("explain.html", subject=subject, answer=None, error=error), 404
+    return render_template("explain.html", subject=subject, answer=answer, error=None)

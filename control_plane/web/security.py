@@ -1,0 +1,46 @@
+"""How tenants' machines are protected: three numbers a tenant that are never added up, and what was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+
+from control_plane.model.people import Act
+from control_plane.model.text import t
+from control_plane.web import door
+from control_plane.web.door import needs
+from control_plane.web.services import services
+from control_plane.web.tables import Column, Table
+from control_plane.web.tenants import tenant_link
+
+pages = Blueprint("security", __name__)
+LIMIT = 100
+COLUMNS = (
+    Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
+    Column("machines", t("Machines"), "number", lambda row: url_for("hosts.hosts", **{"f.tenant": row["tenant"]})),
+    Column("clean", t("Clean"), "number"),
+    Column("old_signatures", t("Old signatures"), "number"),
+    Column("silent", t("Silent"), "number"),
+    Column("unprotected", t("Unprotected"), "number"),
+    Column("findings", t("Open findings"), "number"),
+    Column("sentence", t("Patches")),
+    Column("overdue", t("Overdue"), "number"),
+)
+
+
+@pages.get("/console/security")
+@needs(Act.SEE_TENANT)
+def security() -> Any:
+    """By tenant, as of each machine's last look; then what is found and not settled."""
+    machines = door.client().machines
+    table = Table(
+        COLUMNS,
+        door.in_sight(machines.security()),
+        request.args,
+        caption=t("Security by tenant"),
+        empty=t("No department has this service."),
+        now=services().clock(),
+    )
+    found = door.in_sight(machines.findings(only_open=True))
+    return render_template("security.html", table=table, findings=found[:LIMIT], more=max(0, len(found) - LIMIT))

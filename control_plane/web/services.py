@@ -1,0 +1,85 @@
+"""What pages work with, put together by `app.py` once a process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import current_app
+
+from control_plane.model.client import Client
+from control_plane.model.text import Text
+from control_plane.workflow.sign_in import SignIn
+
+#: How long what was seen is shown again without another look.
+FRESH = timedelta(seconds=30)
+
+
+@dataclass
+class Looks:
+    """The last look at real systems, by what was looked at; kept in memory, with its time and who asked."""
+
+    _kept: dict[str, tuple[datetime, str, Sequence[dict[str, Any]]]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def keep(self, what: str, at: datetime, who: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Replace the last look."""
+        with self._lock:
+            self._kept[what] = (at, who, rows)
+
+    def last(self, what: str) -> tuple[datetime, str, Sequence[dict[str, Any]]] | None:
+        """The last look, if there was one since the console started."""
+        with self._lock:
+            return self._kept.get(what)
+
+
+@dataclass
+class Kept:
+    """Lists that take long to make, kept in memory as long as the control plane's stamp stays the same."""
+
+    _rows: dict[str, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
+
+    def rows(self, name: str, stamp: str, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """The list called `name` as of `stamp`. Must not be changed by who reads it."""
+        known = self._rows.get(name)
+        if known is None or known[0] != stamp:
+            known = self._rows[name] = (stamp, make())
+        return known[1]
+
+
+@dataclass
+class Recent:
+    """What real systems said a moment ago, so that a page does not ask them at every reload."""
+
+    _kept: dict[str, tuple[datetime, str, Any]] = field(default_factory=dict)
+
+    def get(self, what: str, stamp: str, now: datetime, make: Callable[[], Any]) -> tuple[datetime, Any]:
+        """When it was seen, and what was; `make` looks again after `FRESH`, and when `stamp` is another one. A look
+        that fails is not kept."""
+        known = self._kept.get(what)
+        if known is None or known[1] != stamp or not timedelta(0) <= now - known[0] < FRESH:
+            known = self._kept[what] = (now, stamp, make())
+        return known[0], known[2]
+
+
+@dataclass(frozen=True)
+class Services:
+    """`client` gives the control plane with somebody as its actor; `offerings`: names for people by id."""
+
+    client: Callable[[str], Client]
+    sign_in: SignIn
+    clock: Callable[[], datetime]
+    version: str
+    offerings: Mapping[str, Text] = field(default_factory=dict)
+    looks: Looks = field(default_factory=Looks)
+    kept: Kept = field(default_factory=Kept)
+    recent: Recent = field(default_factory=Recent)
+
+
+def services() -> Services:
+    """Those of the running application."""
+    found: Services = current_app.extensions["gasp"]
+    return found

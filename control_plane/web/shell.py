@@ -1,0 +1,223 @@
+"""What surrounds every page: navigation by what the person may do, filters for templates, errors as pages, files."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, abort, g, render_template, request, url_for
+from flask.globals import request_ctx
+from werkzeug.exceptions import HTTPException
+
+from control_plane.model.errors import (
+    ControlPlaneError,
+    Invalid,
+    NotFound,
+    PermanentError,
+    StalePlan,
+    TemporaryError,
+    UnsafePlan,
+)
+from control_plane.model.people import Act, Stage
+from control_plane.model.text import Text, language, t
+from control_plane.web import door, show, states
+from control_plane.web.services import services
+from control_plane.workflow import access
+from control_plane.workflow.sign_in import SignInRefused, TooManyAttempts
+
+STATIC = Path(__file__).parent / "static"
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
+log = logging.getLogger("gasp.web")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the navigation: a page and what it needs."""
+
+    endpoint: str
+    title: Text
+    act: Act
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines under one head."""
+
+    title: Text
+    entries: Sequence[Entry]
+
+
+NAVIGATION: Sequence[Group] = (
+    Group(
+        t("Watch"),
+        (
+            Entry("overview.overview", t("Overview"), Act.SIGNED_IN),
+            Entry("runs.runs", t("Runs"), Act.SEE_ESTATE),
+            Entry("probes.probes", t("Promises"), Act.SEE_TENANT),
+            Entry("security.security", t("Security"), Act.SEE_TENANT),
+        ),
+    ),
+    Group(
+        t("Decide"),
+        (
+            Entry("plans.plans", t("Plans"), Act.SEE_ESTATE),
+            Entry("drift.drift", t("Hand-made changes"), Act.SEE_ESTATE),
+            Entry("rollouts.rollouts", t("Rollouts"), Act.SEE_ESTATE),
+            Entry("freezes.freezes", t("Freezes"), Act.SEE_ESTATE),
+        ),
+    ),
+    Group(
+        t("Inventory"),
+        (
+            Entry("tenants.tenants", t("Tenants"), Act.SEE_TENANT),
+            Entry("sites.sites", t("Websites"), Act.SEE_TENANT),
+            Entry("internet.internet", t("Internet access"), Act.SEE_TENANT),
+            Entry("hosts.hosts", t("Hosts and machines"), Act.SEE_TENANT),
+            Entry("snapshots.snapshots", t("Snapshots"), Act.SEE_ESTATE),
+            Entry("accounts.accounts", t("Accounts"), Act.SEE_TENANT),
+        ),
+    ),
+    Group(
+        t("Records"),
+        (
+            Entry("people.people", t("People and roles"), Act.SEE_PEOPLE),
+            Entry("people.sign_ins", t("Sign-ins"), Act.SEE_PEOPLE),
+        ),
+    ),
+)
+STATUS: Sequence[tuple[type[ControlPlaneError], int]] = (
+    (NotFound, 404),
+    (access.Forbidden, 403),
+    (Invalid, 422),
+    (SignInRefused, 422),
+    (StalePlan, 409),
+    (UnsafePlan, 409),
+    (TooManyAttempts, 429),
+    (TemporaryError, 503),
+    (PermanentError, 500),
+    (ControlPlaneError, 409),
+)
+HTTP: Mapping[int, tuple[Text, Text]] = {
+    400: (t("This request cannot be understood."), t("Go back, load the page again and try once more.")),
+    403: (t("This request did not come from a page of this console."), t("Open the console and try again.")),
+    404: (t("There is no such page."), t("Search for what you wanted, or go to the overview.")),
+    405: (t("This address takes no such request."), t("Go back and use the page's own buttons.")),
+    413: (t("That is too much at once."), t("Send less.")),
+}
+UNKNOWN = (t("Something went wrong here."), t("Nothing was changed. Tell the centre the reference below."))
+
+
+def install(app: Flask) -> None:
+    """Everything for templates, and errors of any kind."""
+    app.jinja_env.globals.update(t=t, asset=asset, mark=states.mark, shape=states.shape, show=show, word=states.word)
+    app.jinja_env.filters.update(plain=show.plain, moment=_moment, content=show.content)
+    app.context_processor(_surroundings)
+    app.register_error_handler(ControlPlaneError, _told)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+    app.view_functions["static"] = _static
+
+
+def _moment(value: Any) -> Any:
+    return show.moment(value, services().clock())
+
+
+def _surroundings() -> dict[str, Any]:
+    session = g.get("session")
+    inside = session is not None and session.stage is Stage.OPEN
+    groups = []
+    for group in NAVIGATION if inside else ():
+        entries = [entry for entry in group.entries if access.allows(session.person, entry.act)]
+        if entries:
+            groups.append((group.title, entries))
+    return {
+        "navigation": groups,
+        "me": session.person if inside else None,
+        "signing_in": session is not None and not inside,
+        "form_token": door.csrf_token,
+        "nonce": door.nonce,
+        "theme": g.get("theme", "auto"),
+        "lang": "zh-CN" if language() == "zh_CN" else "en",
+        "other": "en" if language() == "zh_CN" else "zh",
+        "may": lambda act, tenant=None: inside and access.allows(session.person, Act(act), tenant),
+        "version": services().version,
+        "blueprint": request.blueprint,
+    }
+
+
+# errors ----------------------------------------------------------------------------------------------------------
+def _told(error: ControlPlaneError) -> Any:
+    status = next(code for kind, code in STATUS if isinstance(error, kind))
+    if status == 500:
+        return _unexpected(error)
+    answer = _page(status, error.text, error.hint if status != 404 else HTTP[404][1], problems=error.problems)
+    if isinstance(error, TemporaryError):
+        answer.headers["Retry-After"] = str(int(error.delay) + 1)
+    return answer
+
+
+def _http(error: HTTPException) -> Any:
+    if error.response is not None or (error.code or 500) < 400:
+        return error
+    text, remedy = HTTP.get(error.code or 500, UNKNOWN)
+    if request_ctx.url_adapter is None:  # asked by a name that is not ours: no page, no link
+        return Response(f"{text}\n", error.code or 500, mimetype="text/plain")
+    answer = _page(error.code or 500, text, remedy)
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            answer.headers[name] = value
+    return answer
+
+
+def _unexpected(error: Exception) -> Any:
+    reference = secrets.token_hex(4)
+    log.error("%s %s reference %s", request.method, request.path, reference, exc_info=error)
+    return _page(500, *UNKNOWN, reference=reference)
+
+
+def _page(status: int, text: Text, remedy: Text | None, **more: Any) -> Response:
+    return Response(
+        render_template("error.html", status=status, text=text, remedy=remedy, **more), status, mimetype="text/html"
+    )
+
+
+# files -----------------------------------------------------------------------------------------------------------
+@cache
+def _file(name: str) -> tuple[bytes, bytes, str, str]:
+    """Content, compressed content, type and hash of a file of ours."""
+    path = STATIC / name
+    body = path.read_bytes()
+    return body, gzip.compress(body, 9, mtime=0), TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:12]
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(str(p.relative_to(STATIC)) for p in STATIC.rglob("*") if p.suffix in TYPES)
+
+
+def asset(name: str) -> str:
+    """Address of a file, with its hash, so that a browser may keep it for good."""
+    return url_for("static", filename=name, v=_file(name)[3])
+
+
+@door.open_to_all
+def _static(filename: str) -> Response:
+    if filename not in _names():
+        abort(404)
+    body, packed, kind, digest = _file(filename)
+    small = "gzip" in request.headers.get("Accept-Encoding", "")
+    response = Response(packed if small else body, mimetype=kind)
+    if small:
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+    response.headers["Cache-Control"] = (
+        "public, max-age=31536000, immutable" if request.args.get("v") == digest else "no-cache"
+    )
+    return response

@@ -1,0 +1,146 @@
+"""How values look on a page: times in Asia/Shanghai, numbers, lists, states, contents of resources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from markupsafe import Markup, escape
+
+from control_plane.model.text import Text, language, t
+from control_plane.web.services import services
+from control_plane.web.states import mark
+
+ZONE = ZoneInfo("Asia/Shanghai")
+NOTHING = Markup('<span class="nothing">–</span>')
+
+
+def moment(value: str | datetime | None, now: datetime | None = None) -> Markup:
+    """A point in time: how long ago within a day (given `now`), else date and time; the exact time as a title."""
+    if not value:
+        return NOTHING
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return escape(value)
+    local = at.astimezone(ZONE)
+    text = f"{local:%Y-%m-%d %H:%M}"
+    if now is not None and timedelta(0) <= now - at < timedelta(days=1):
+        text = str(ago((now - at).total_seconds()))
+    return Markup('<time datetime="{0}" title="{1} (UTC+8)">{2}</time>').format(
+        at.isoformat(), f"{local:%Y-%m-%d %H:%M:%S}", text
+    )
+
+
+def service(name: str | None) -> Markup:
+    """What people call an offering."""
+    if not name:
+        return NOTHING
+    return escape(str(services().offerings.get(name, name)))
+
+
+def exact(value: str) -> str:
+    """A point in time to the second, for lines of a log."""
+    return f"{datetime.fromisoformat(value).astimezone(ZONE):%H:%M:%S}"
+
+
+def ago(seconds: float) -> Text:
+    """`3 minutes ago`."""
+    if seconds < 60:
+        return t("just now")
+    if seconds < 3600:
+        return t("{count} min ago", count=int(seconds // 60))
+    return t("{count} h ago", count=int(seconds // 3600))
+
+
+def duration(start: str | None, end: str | None) -> str:
+    """Between two ISO times: `5.1 s`, `2 min 14 s`."""
+    if not start or not end:
+        return "–"
+    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    if seconds < 60:
+        return str(t("{seconds} s", seconds=f"{seconds:.1f}"))
+    return str(t("{minutes} min {seconds} s", minutes=int(seconds // 60), seconds=int(seconds % 60)))
+
+
+def plain(value: Any) -> Markup:
+    """A value for people: `–` for nothing, lists with commas, numbers with separators, yes and no."""
+    match value:
+        case None | "" | [] | ():
+            return NOTHING
+        case bool():
+            return escape(str(t("yes") if value else t("no")))
+        case int():
+            return escape(f"{value:,}")
+        case Mapping():
+            return Markup(", ").join(Markup("{}={}").format(key, plain(item)) for key, item in value.items())
+        case str() | Text() | float():
+            return escape(str(value))
+        case Sequence():
+            return Markup(", ").join(plain(item) for item in value)
+        case _:
+            return escape(str(value))
+
+
+def octets(value: int | None) -> Markup:
+    """A volume: `1.2 GB`; decimal units."""
+    if value is None:
+        return NOTHING
+    size = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return escape(f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}")
+        size /= 1000
+    return escape(f"{size:.1f} TB")
+
+
+def content(value: Any) -> Markup:
+    """The content of a resource or form, as YAML."""
+    if value in (None, {}, []):
+        return NOTHING
+    text = yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=100)
+    return Markup('<pre class="content" tabindex="0"><code>{}</code></pre>').format(text)
+
+
+def name_of(row: Mapping[str, Any]) -> Markup:
+    """A tenant's name in the reader's language; a Chinese one on an English page says that it is Chinese."""
+    zh, en = row.get("name_zh") or "", row.get("name_en") or ""
+    if language() == "zh_CN" or not en:
+        return foreign(zh)
+    return escape(en)
+
+
+def foreign(text: str) -> Markup:
+    """Chinese text on whatever page."""
+    return escape(text) if language() == "zh_CN" else Markup('<span lang="zh-CN">{}</span>').format(text)
+
+
+def machine(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A host or machine with the names of its states. A host that runs is up; the word “running” is for runs."""
+    return {
+        **row,
+        "shown": {"running": "up", "stopped": "down"}.get(row["state"], row["state"]),
+        "ring_shown": None if row["ring"] is None else str(row["ring"]),
+        "patches": f"machine-{row['patch_state']}" if row["patch_state"] else None,
+        "antivirus": f"machine-{row['protection']}" if row["protection"] else None,
+    }
+
+
+__all__ = [
+    "ZONE",
+    "ago",
+    "content",
+    "duration",
+    "exact",
+    "foreign",
+    "machine",
+    "mark",
+    "moment",
+    "name_of",
+    "octets",
+    "plain",
+    "service",
+]

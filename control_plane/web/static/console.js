@@ -1,0 +1,58 @@
+// What a page does beyond HTML: every page works without it. No eval, no inline handlers, no other host.
+"use strict";
+
+// A part of a page that is at work looks again by itself, while somebody looks at it.
+function follow(part) {
+  const pause = Number(part.dataset.live) * 1000;
+  const again = () => setTimeout(look, pause);
+  async function look() {
+    if (document.hidden) return again();
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = answer.ok && page.getElementById(part.id);
+      if (fresh) {
+        part.replaceChildren(...fresh.childNodes);
+        if (!fresh.dataset.live) return part.removeAttribute("data-live");
+      }
+    } catch { /* the next look may succeed */ }
+    again();
+  }
+  again();
+}
+document.querySelectorAll("[data-live]").forEach(follow);
+
+// A choice of a filter takes effect at once; without this, the button does it.
+document.querySelectorAll("[data-submit]").forEach((choice) =>
+  choice.addEventListener("change", () => choice.form.requestSubmit()));
+
+// Everything that is wrong is read first.
+document.querySelector("[data-focus]")?.focus();
+
+// Ctrl-K: search; Escape or a click elsewhere: menus close.
+const seek = document.querySelector("[data-seek]");
+document.addEventListener("keydown", (event) => {
+  if (seek && event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    seek.focus();
+    seek.select();
+  }
+  if (event.key === "Escape") {
+    const open = document.querySelector("details.menu[open]");
+    if (open) { open.open = false; open.querySelector("summary").focus(); }
+  }
+});
+document.addEventListener("click", (event) =>
+  document.querySelectorAll("details.menu[open]").forEach((menu) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  }));
+
+// A form is sent once.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "1";
+});
+addEventListener("pageshow", () =>
+  document.querySelectorAll("form[data-sent]").forEach((form) => form.removeAttribute("data-sent")));

@@ -1,0 +1,169 @@
+"""One table for every list: text, filters, sort, page, all in the address, so a view is an address.
+
+Works without scripts; rows are cards on a narrow screen. Must not fetch anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+from werkzeug.datastructures import MultiDict
+
+from control_plane.model.text import Text
+from control_plane.web import show
+from control_plane.web.states import WORDS, mark, word
+
+SIZES = (25, 50, 100)
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: the field of the row, its head, how it is shown (`text`, `state`, `time`, `number`, `code`,
+    `id`, `service`), where it leads, whether there is a filter for its values, words for its values. `draw` replaces
+    how it is shown."""
+
+    field: str
+    head: Text
+    show: str = "text"
+    link: Callable[[Row], str | None] | None = None
+    filter: bool = False
+    draw: Callable[[Row], Markup | str] | None = None
+    words: Mapping[str, Text] | None = None
+
+    def cell(self, row: Row, now: datetime) -> Markup | str:
+        """What stands in the table."""
+        value = row.get(self.field)
+        if self.draw is not None:
+            inner = self.draw(row)
+        elif self.words is not None and isinstance(value, str) and value in self.words:
+            inner = str(self.words[value])
+        elif self.show == "state":
+            inner = mark(value)
+        elif self.show == "time":
+            inner = show.moment(value, now)
+        elif self.show == "id":
+            inner = show.NOTHING if value is None else Markup("{}").format(value)
+        elif self.show == "service":
+            inner = Markup(", ").join(map(show.service, value if isinstance(value, list) else [value]))
+        elif self.show == "code":
+            inner = Markup("<code>{}</code>").format(value) if value else show.NOTHING
+        else:
+            inner = show.plain(value)
+        address = self.link(row) if self.link else None
+        return Markup('<a href="{}">{}</a>').format(address, inner) if address else inner
+
+
+class Table:
+    """Rows as they were asked for. `args` is the query of the request."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        rows: Sequence[Row],
+        args: MultiDict[str, str],
+        *,
+        caption: Text,
+        empty: Text,
+        now: datetime,
+        sort: str = "",
+    ) -> None:
+        self.columns, self.caption, self.empty, self.now = columns, caption, empty, now
+        self.total = len(rows)
+        self.text = args.get("q", "").strip()
+        known = {column.field: column for column in columns}
+        self.filters = {f: args[f"f.{f}"] for f, c in known.items() if c.filter and args.get(f"f.{f}")}
+        self.choices = {c.field: _choices(rows, c.field) for c in columns if c.filter}
+        wanted = args.get("sort", sort)
+        self.sort = wanted if wanted.removeprefix("-") in known else sort
+        self.size = _number(args.get("size"), SIZES[-1], SIZES)
+        found = [row for row in rows if self._fits(row)]
+        if self.sort:
+            field = self.sort.removeprefix("-")
+            found.sort(key=lambda row: _sortable(row.get(field)), reverse=self.sort.startswith("-"))
+        self.found = len(found)
+        self.pages = max(1, -(-self.found // self.size))
+        self.page = min(max(1, _number(args.get("page"), 1)), self.pages)
+        self.rows = found[(self.page - 1) * self.size : self.page * self.size]
+
+    def _fits(self, row: Row) -> bool:
+        if any(str(wanted) not in _values(row.get(field)) for field, wanted in self.filters.items()):
+            return False
+        return not self.text or self.text.lower() in _haystack(row)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether some rows may be hidden by what was asked."""
+        return bool(self.text or self.filters)
+
+    @property
+    def first(self) -> int:
+        """Number of the first row shown, from 1."""
+        return (self.page - 1) * self.size + 1 if self.rows else 0
+
+    def address(self, **changed: Any) -> str:
+        """The query of this view with something else in it; what is not named stays."""
+        query: dict[str, Any] = {"q": self.text, **{f"f.{f}": v for f, v in self.filters.items()}, "sort": self.sort}
+        query["size"] = self.size if self.size != SIZES[-1] else None
+        query |= changed
+        return "?" + urlencode({key: value for key, value in query.items() if value not in (None, "")})
+
+    def turned(self, field: str) -> str:
+        """The view sorted by a column, or the other way round."""
+        return self.address(sort=f"-{field}" if self.sort == field else field)
+
+    def direction(self, field: str) -> str | None:
+        """`aria-sort` of a column."""
+        if self.sort.removeprefix("-") != field:
+            return None
+        return "descending" if self.sort.startswith("-") else "ascending"
+
+    def choice(self, column: Column, value: str) -> str:
+        """A value of a filter, in words."""
+        if column.words is not None and value in column.words:
+            return str(column.words[value])
+        if column.show == "service":
+            return str(show.service(value).unescape())
+        return word(value) if column.show == "state" and value in WORDS else value
+
+
+def _choices(rows: Sequence[Row], field: str) -> list[tuple[str, int]]:
+    counted = Counter(value for row in rows for value in _values(row.get(field)))
+    return sorted(counted.items())
+
+
+def _values(value: Any) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [str(item) for item in value]
+    return [] if value is None else [str(value)]
+
+
+def _haystack(row: Row) -> str:
+    parts: list[str] = []
+    for value in row.values():
+        if isinstance(value, str):
+            parts.append(value)
+        elif isinstance(value, list | tuple):
+            parts.extend(item for item in value if isinstance(item, str))
+        elif isinstance(value, int):
+            parts.append(str(value))
+    return "\n".join(parts).lower()
+
+
+def _sortable(value: Any) -> tuple[int, float, str]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, list | tuple):
+            return 0, len(value), ""
+        return (2, 0, "") if value is None else (1, 0, str(value).lower())
+    return 0, value, ""
+
+
+def _number(text: str | None, otherwise: int, allowed: Sequence[int] = ()) -> int:
+    number = int(text) if text and text.isascii() and text.isdigit() and len(text) < 7 else otherwise
+    return number if not allowed or number in allowed else otherwise

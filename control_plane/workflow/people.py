@@ -1,0 +1,272 @@
+"""Who may sign in and with which role: `gasp users`, and the first account that bring-up makes.
+
+Separation of duties is enforced here: roles that exclude each other are never held by one person, and nobody gives
+a role to themselves.
+"""
+
+from __future__ import annotations
+
+import builtins
+import difflib
+import re
+from collections.abc import Callable
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
+from control_plane.model.people import EXCLUSIVE, ROLES, Grant, Person
+from control_plane.model.run import Actor
+from control_plane.model.text import Text, t
+from control_plane.store.repository import Store
+from control_plane.workflow.sign_in import Proofs
+
+ZONE = ZoneInfo("Asia/Shanghai")
+ACCOUNT = re.compile(r"^[a-z][a-z0-9._-]{1,30}$")
+FIRST = "first"
+
+
+class People:
+    """Implements `model.client_people.PeopleClient`."""
+
+    def __init__(
+        self,
+        store: Store,
+        proofs: Proofs,
+        clock: Callable[[], datetime],
+        accounts: Callable[[], list[dict[str, Any]]],
+        actor: Callable[[], Actor],
+        secrets: Path,
+        write: Callable[[Path, bytes], None],
+        password: Callable[[], str],
+    ) -> None:
+        self.store = store
+        self.proofs = proofs
+        self.clock = clock
+        self._accounts = accounts
+        self.actor = actor
+        self._secrets = secrets
+        self._write = write
+        self._password = password
+
+    def list(self) -> list[dict[str, Any]]:
+        """See `PeopleClient.list`."""
+        last = self.store.people.last_sign_ins()
+        return [_row(person, last.get(person.key)) for person in self.store.people.all()]
+
+    def show(self, person: str) -> dict[str, Any]:
+        """See `PeopleClient.show`."""
+        found = self._known(person)
+        last = self.store.people.last_sign_ins().get(found.key)
+        return {
+            **_row(found, last),
+            "sessions": [
+                {
+                    "since": s.created_at.isoformat(),
+                    "seen": s.seen_at.isoformat(),
+                    "expires": s.expires_at.isoformat(),
+                    "address": s.address,
+                    "agent": s.agent,
+                }
+                for s in self.store.people.sessions(found)
+            ],
+            "history": [
+                {
+                    **_grant(record.grant),
+                    "revoked_at": record.revoked_at.isoformat() if record.revoked_at else None,
+                    "revoked_by": record.revoked_by,
+                    "revoked_reason": record.revoked_reason,
+                }
+                for record in self.store.people.history(found.key)
+            ],
+        }
+
+    def grant(
+        self, person: str, role: str, *, tenant: str | None = None, until: str | None = None, reason: str
+    ) -> dict[str, Any]:
+        """See `PeopleClient.grant`."""
+        end = self._check(role, tenant, until, reason)
+        with self.store.transaction():
+            found = self._person(person)
+            by = self.actor()
+            if by.name == found.name:
+                raise Rejected(t("Nobody gives a role to themselves."), t("Ask another person of the centre."))
+            held = {grant.role for grant in found.grants}
+            clash = sorted({other for group in EXCLUSIVE if role in group for other in group & held} - {role})
+            if clash:
+                raise Rejected(
+                    t(
+                        "{person} holds {held}; that and {role} exclude each other.",
+                        person=found.login,
+                        held=", ".join(clash),
+                        role=role,
+                    ),
+                    t("Take the other role away first: gasp users revoke"),
+                )
+            if any((grant.role, grant.tenant) == (role, tenant) for grant in found.grants):
+                raise Rejected(t("{person} holds {role} already.", person=found.login, role=role))
+            self.store.people.grant(found, role, tenant, end, reason.strip(), by)
+            return self.show(found.name)
+
+    def revoke(self, person: str, role: str, *, tenant: str | None = None, reason: str) -> dict[str, Any]:
+        """See `PeopleClient.revoke`."""
+        if not reason.strip():
+            raise Invalid([_no_reason()])
+        with self.store.transaction():
+            found = self._known(person)
+            gone = [grant for grant in found.grants if (grant.role, grant.tenant) == (role, tenant)]
+            if not gone:
+                raise NotFound(
+                    t("{person} does not hold {role}.", person=found.login, role=role),
+                    t("See gasp users show {person}.", person=found.name),
+                )
+            for grant in gone:
+                self.store.people.revoke(grant.id, reason.strip(), self.actor())
+            return self.show(found.name)
+
+    def add(self, name: str, *, display: str = "") -> dict[str, Any]:
+        """See `PeopleClient.add`."""
+        if not ACCOUNT.match(name):
+            raise Invalid(
+                [
+                    Problem(
+                        "bad-name",
+                        t("“{name}” is no name of an account.", name=name),
+                        t("Take 2 to 31 of a-z, 0-9, dot, hyphen; begin with a letter."),
+                        field="name",
+                    )
+                ]
+            )
+        if self.store.people.find(f"account:{name}") is not None:
+            raise Rejected(
+                t("There is an account “{name}” already.", name=name), t("New password: gasp users reset account:NAME")
+            )
+        person = self.store.people.ensure(f"account:{name}", display.strip() or name)
+        return {"person": person.name, "password_file": str(self._first_password(person))}
+
+    def reset(self, person: str) -> dict[str, Any]:
+        """See `PeopleClient.reset`."""
+        found = self._known(person)
+        ended = self.store.people.end_sessions(found.key)
+        self.store.people.set_factor(found.key, None, enrolled=False)
+        file = self._first_password(found) if found.kind == "account" else None
+        return {"person": found.name, "sessions_ended": ended, "password_file": str(file) if file else None}
+
+    def sign_ins(self, limit: int = 200) -> builtins.list[dict[str, Any]]:
+        """See `PeopleClient.sign_ins`."""
+        return [
+            {
+                "at": a.at.isoformat(),
+                "typed": a.typed,
+                "person": a.person,
+                "address": a.address,
+                "outcome": a.outcome,
+            }
+            for a in self.store.people.attempts(limit)
+        ]
+
+    def first(self) -> Path | None:
+        """The first operator, for bring-up: made once; returns the file of the one-time password while nobody has
+        changed it."""
+        person = self.store.people.find(f"account:{FIRST}")
+        if person is None:
+            self.add(FIRST, display=str(t("first operator")))
+            person = self._known(f"account:{FIRST}")
+        if not person.grants and not self.store.people.history(person.key):
+            self.grant(person.name, "operator", reason=str(t("made at bring-up")))
+        if not self.store.people.credentials(person.key).must_change:
+            return None
+        return self._file(person)
+
+    def _first_password(self, person: Person) -> Path:
+        password = self._password()
+        file = self._file(person)
+        self._write(file, f"{password}\n".encode())  # first written, then set: none is lost by a kill
+        self.store.people.set_verifier(person.key, self.proofs.hash(password), must_change=True)
+        return file
+
+    def _file(self, person: Person) -> Path:
+        return self._secrets / f"sign-in-{person.login}"
+
+    def _known(self, name: str) -> Person:
+        for full in (name, f"directory:{name}", f"account:{name}"):
+            found = self.store.people.find(full)
+            if found is not None:
+                return found
+        known = [person.name for person in self.store.people.all()]
+        raise _nobody(name, known)
+
+    def _person(self, name: str) -> Person:
+        """A person who is known, or stands in a department's list of people."""
+        try:
+            return self._known(name)
+        except NotFound:
+            uid = name.removeprefix("directory:")
+            accounts = {row["uid"]: row for row in self._accounts()}
+            if uid not in accounts:
+                raise _nobody(uid, [*accounts]) from None
+            row = accounts[uid]
+            return self.store.people.ensure(f"directory:{uid}", row["name"], row["tenant"])
+
+    def _check(self, role: str, tenant: str | None, until: str | None, reason: str) -> datetime | None:
+        problems, end = [], None
+        if role not in ROLES:
+            problems.append(_bad("role", t("“{role}” is no role.", role=role), t("Roles: {roles}", roles=_names())))
+        elif ROLES[role].reach == "tenant" and tenant is None:
+            problems.append(_bad("tenant", t("This role is held in a department."), t("Say which one: --tenant CODE")))
+        elif ROLES[role].reach == "estate" and tenant is not None:
+            problems.append(_bad("tenant", t("This role is held in the whole estate."), t("Leave --tenant out.")))
+        if until is not None:
+            try:
+                end = datetime.combine(date.fromisoformat(until), time(23, 59, 59), ZONE)
+            except ValueError:
+                end = self.clock()
+            if end <= self.clock():
+                wrong = t("“{text}” is no date in the future.", text=until)
+                problems.append(_bad("until", wrong, t("Write a date such as 2027-01-31.")))
+        if not reason.strip():
+            problems.append(_no_reason())
+        if problems:
+            raise Invalid(problems)
+        return end
+
+
+def _row(person: Person, last: datetime | None) -> dict[str, Any]:
+    return {
+        "person": person.name,
+        "name": person.display,
+        "tenant": person.tenant,
+        "roles": [_grant(grant) for grant in person.grants],
+        "second_factor": person.enrolled,
+        "last_sign_in": last.isoformat() if last else None,
+    }
+
+
+def _grant(grant: Grant) -> dict[str, Any]:
+    return {
+        "role": grant.role,
+        "tenant": grant.tenant,
+        "since": grant.since.isoformat(),
+        "until": grant.until.isoformat() if grant.until else None,
+        "by": grant.by,
+        "reason": grant.reason,
+    }
+
+
+def _names() -> str:
+    return ", ".join(ROLES)
+
+
+def _bad(field: str, text: Text, remedy: Text) -> Problem:
+    return Problem(f"bad-{field}", text, remedy, field=field)
+
+
+def _no_reason() -> Problem:
+    return Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")
+
+
+def _nobody(name: str, known: list[str]) -> NotFound:
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    hint = t("Did you mean {near}?", near=near[0]) if near else t("See gasp accounts list and gasp users list.")
+    return NotFound(t("Nobody here is called “{name}”.", name=name), hint)

@@ -1,0 +1,218 @@
+"""Who gets what: every route × every role × own, other and absent tenant. A new route without a row fails."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from control_plane.model.people import ROLES
+from tests.web.world import BASE, PEOPLE, World, send, token_of
+
+TENANT_ROLES = ("clerk", "approver")
+ESTATE_ROLES = tuple(role for role in ROLES if role not in TENANT_ROLES)
+PLANNERS = ("operator", "security_officer", "deputy_director")
+WATCHERS = ("security_officer", "auditor")
+EVERY = (*ROLES, "nobody")
+OWN, OTHER, ABSENT = "fgw", "gaj", "zzz"
+
+#: `METHOD rule` → who gets it (all others are refused with 403). `PUBLIC`: everybody, signed in or not.
+PUBLIC = "PUBLIC"
+MATRIX: dict[str, tuple[str, ...] | str] = {
+    "GET /": PUBLIC,
+    "GET /static/<path:filename>": PUBLIC,
+    "GET /sign-in": PUBLIC,
+    "POST /sign-in": PUBLIC,
+    "POST /language": PUBLIC,
+    "GET /sign-in/code": EVERY,
+    "POST /sign-in/code": EVERY,
+    "GET /sign-in/password": EVERY,
+    "POST /sign-in/password": EVERY,
+    "GET /sign-in/second-factor": EVERY,
+    "POST /sign-in/second-factor": EVERY,
+    "POST /sign-out": EVERY,
+    "GET /console/": EVERY,
+    "GET /console/me": EVERY,
+    "POST /console/me": EVERY,
+    "GET /console/tenants": tuple(ROLES),
+    "GET /console/tenants/<code>": tuple(ROLES),
+    "GET /console/tenants/<code>/services/<offering>": tuple(ROLES),
+    "GET /console/sites": tuple(ROLES),
+    "GET /console/accounts": tuple(ROLES),
+    "GET /console/probes": tuple(ROLES),
+    "GET /console/search": tuple(ROLES),
+    "POST /console/probes": PLANNERS,
+    "GET /console/explain": ESTATE_ROLES,
+    "GET /console/runs": ESTATE_ROLES,
+    "GET /console/runs/<int:number>": ESTATE_ROLES,
+    "GET /console/plans": ESTATE_ROLES,
+    "POST /console/plans": PLANNERS,
+    "GET /console/plans/<digest>": ESTATE_ROLES,
+    "GET /console/drift": ESTATE_ROLES,
+    "POST /console/drift": PLANNERS,
+    "GET /console/hosts": tuple(ROLES),
+    "GET /console/hosts/<name>": tuple(ROLES),
+    "GET /console/security": tuple(ROLES),
+    "GET /console/internet": tuple(ROLES),
+    "GET /console/internet/<code>": tuple(ROLES),
+    "GET /console/snapshots": ESTATE_ROLES,
+    "GET /console/rollouts": ESTATE_ROLES,
+    "GET /console/rollouts/<int:number>": ESTATE_ROLES,
+    "GET /console/freezes": ESTATE_ROLES,
+    "GET /console/people": WATCHERS,
+    "GET /console/sign-ins": WATCHERS,
+}
+#: Steps of a sign-in send somebody who is in already on; a form without content is told what is wrong.
+PASSES = (200, 302, 303, 422, 429)
+
+
+def routes(world: World) -> set[str]:
+    return {f"{m} {rule.rule}" for rule in world.app.url_map.iter_rules() for m in rule.methods & {"GET", "POST"}}
+
+
+@pytest.fixture(scope="module")
+def browsers(world: World) -> dict[str, FlaskClient]:
+    world.directory.add("nobody1", OWN)
+    found = {role: world.enter(world.person(role)) for role in PEOPLE}
+    return {**found, "nobody": world.enter("nobody1")}
+
+
+def address(world: World, rule: str, tenant: str) -> str:
+    digest = world.client.status()["last_plan"]
+    filled = rule.replace("<code>", tenant).replace("<offering>", "public_site").replace("<int:number>", "1")
+    filled = filled.replace("<digest>", digest["digest"] if digest else "0" * 64).replace("<name>", tenant)
+    return filled.replace("<path:filename>", "console.css")
+
+
+def ask(world: World, browser: FlaskClient, route: str, tenant: str = OWN) -> tuple[int, str]:
+    method, _, rule = route.partition(" ")
+    where = address(world, rule, tenant)
+    if method == "POST":
+        answer = browser.post(where, base_url=BASE, data={"token": token_of(browser)})
+    else:
+        answer = browser.get(where, base_url=BASE)
+    return answer.status_code, answer.text
+
+
+def test_every_route_has_a_row(world: World) -> None:
+    assert routes(world) == set(MATRIX)
+
+
+@pytest.mark.parametrize("route", [r for r in MATRIX if r != "POST /sign-out"])
+def test_every_role_gets_what_the_row_says(world: World, browsers: dict[str, FlaskClient], route: str) -> None:
+    world.client.plan("tenant:fgw")
+    for role, browser in browsers.items():
+        status, text = ask(world, browser, route)
+        if MATRIX[route] == PUBLIC or role in MATRIX[route]:
+            assert status in PASSES, (role, status, text[:300])
+        else:
+            assert status == 403, (role, status)
+            assert "<table" not in text
+
+
+@pytest.mark.parametrize("route", MATRIX)
+def test_a_stranger_is_sent_to_the_sign_in(world: World, route: str) -> None:
+    status, text = ask(world, world.browser(), route)
+    if MATRIX[route] == PUBLIC:
+        assert status in PASSES
+    else:
+        assert status == 302
+        assert "<table" not in text
+
+
+@pytest.mark.parametrize("route", [r for r in MATRIX if "<code>" in r or "<name>" in r])
+def test_a_tenant_of_others_is_as_one_that_is_not_there(
+    world: World, browsers: dict[str, FlaskClient], route: str
+) -> None:
+    """Workstations are called as their tenants."""
+
+    def worded(text: str, tenant: str) -> str:
+        return re.sub(r'nonce="[^"]*"', "", text).replace(tenant, "X")
+
+    for role, browser in browsers.items():
+        own, other = ask(world, browser, route)[0], ask(world, browser, route, OTHER)
+        absent = ask(world, browser, route, ABSENT)
+        if role in TENANT_ROLES:
+            assert (own, other[0], absent[0]) == (200, 404, 404)
+            assert worded(other[1], OTHER) == worded(absent[1], ABSENT)
+        elif role == "nobody":
+            assert (own, other[0], absent[0]) == (403, 403, 403)
+        else:
+            assert (own, other[0], absent[0]) == (200, 200, 404)
+
+
+@pytest.mark.parametrize("role", TENANT_ROLES)
+@pytest.mark.parametrize(
+    "page",
+    ["", "tenants", "sites", "accounts", "probes", "hosts", "internet", "security", "search?q=a", "search?q=.test"],
+)
+def test_no_word_of_others_in_any_list(world: World, browsers: dict[str, FlaskClient], role: str, page: str) -> None:
+    text = browsers[role].get(f"/console/{page}", base_url=BASE).text
+    body = re.sub(r"<(form|header|nav)[ >].*?</\1>", "", text, flags=re.S)
+    # a promise that one's own pages are closed to a neighbour says which neighbour measures it
+    named = {p["vantage"] for p in world.client.probes() if p["tenant"] == OWN} if page == "probes" else set()
+    for row in world.client.tenants():
+        if row["code"] != OWN and row["code"] not in named:
+            assert not re.search(rf"\b{row['code']}\b", body), row["code"]
+            assert row["name_zh"] not in body
+    for row in world.client.accounts():
+        if row["tenant"] != OWN:
+            assert row["uid"] not in body
+
+
+def test_a_count_of_others_does_not_leak(world: World, browsers: dict[str, FlaskClient]) -> None:
+    send(browsers["clerk"], "/language", language="en")
+    text = browsers["clerk"].get("/console/accounts?q=nothing-fits", base_url=BASE).text
+    own = sum(1 for row in world.client.accounts() if row["tenant"] == OWN)
+    assert f"None of {own} rows" in text
+    for page in ("hosts", "internet", "security"):
+        text = browsers["clerk"].get(f"/console/{page}?q=nothing-fits", base_url=BASE).text
+        assert "None of 1 rows" in text, page
+        assert "Something" not in text
+    assert "not settled" in browsers["clerk"].get("/console/security", base_url=BASE).text
+    assert "Eicar" not in browsers["clerk"].get("/console/security", base_url=BASE).text
+
+
+def test_the_centres_own_hosts_and_histories_are_not_for_tenants(
+    world: World, browsers: dict[str, FlaskClient]
+) -> None:
+    for name in ("web", "gateway", "zzz"):
+        assert browsers["clerk"].get(f"/console/hosts/{name}", base_url=BASE).status_code == 404
+    text = browsers["clerk"].get("/console/hosts/fgw", base_url=BASE).text
+    assert "10.95." not in text, "management address"
+    assert "local:test" not in text
+    assert "local:test" in browsers["auditor"].get("/console/hosts/fgw", base_url=BASE).text
+
+
+def test_pages_show_only_what_may_be_opened(world: World, browsers: dict[str, FlaskClient]) -> None:
+    for role, browser in browsers.items():
+        text = browser.get("/console/", base_url=BASE).text
+        for link in set(re.findall(r'href="(/[^"?#]*)"', text)) - {"/console/"}:
+            if not link.startswith("/static"):
+                assert browser.get(link, base_url=BASE).status_code == 200, (role, link)
+
+
+def test_a_role_that_is_taken_away_is_gone_at_the_next_request(world: World) -> None:
+    world.directory.add("short1", "sjj")
+    world.store.people.ensure("directory:short1", "短", "sjj", "directory:person/short1")
+    world.client.people.grant("short1", "clerk", tenant="sjj", reason="test")
+    browser = world.enter("short1")
+    assert browser.get("/console/tenants/sjj", base_url=BASE).status_code == 200
+    world.client.people.revoke("short1", "clerk", tenant="sjj", reason="test")
+    assert browser.get("/console/tenants/sjj", base_url=BASE).status_code == 403
+
+
+def test_who_acts_is_recorded(world: World, browsers: dict[str, FlaskClient]) -> None:
+    answer = send(browsers["operator"], "/console/plans", scope="tenant:fgw")
+    assert answer.status_code == 303
+    stored = world.store.plans.load(answer.location.rpartition("/")[2])
+    assert world.store.actors.name(stored.actor_key) == "directory:operator1"
+    acting = world.client.acting_as("directory:operator1")
+    for area in ("machines", "record", "internet", "people", "rollouts", "freezes"):
+        assert getattr(acting, area).actor().name == "directory:operator1", area
+        assert getattr(world.client, area).actor().name == "local:test", area
+    assert acting.offboarding.retire.__self__ is acting.machines  # type: ignore[attr-defined]
+    assert acting.freezes.set("tenant:sjj", reason="test")["by"] == "directory:operator1"
+    acting.rollouts.abort(1, reason="test")
+    assert world.client.rollouts.events(1)[-1]["actor"] == "directory:operator1"

@@ -1,0 +1,267 @@
+"""Pages in their states: empty, partial, not measured, failed; lists with text, filters, sort, pages; files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from control_plane.cli.terminal import MARKS
+from control_plane.model.resource import Foreign
+from control_plane.model.text import in_language, t
+from control_plane.web.show import ago, duration, moment, plain
+from control_plane.web.states import WORDS
+from tests.web.world import BASE, REPO, World, send
+
+STATIC = REPO / "control_plane" / "web" / "static"
+HOSTILE = "<img src=x onerror=alert(1)>\"'{{7*7}}${7*7}\r\nX-Injected: 1"
+
+
+def get(world: World, address: str, role: str = "operator", status: int = 200) -> str:
+    browser = world.enter(world.person(role))
+    send(browser, "/language", language="en")
+    answer = browser.get(address, base_url=BASE)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def rows(text: str) -> int:
+    return text.count("<tr>") - text.count("<thead><tr>")
+
+
+def test_nothing_yet(fresh: World) -> None:
+    assert "Nothing was carried out yet" in get(fresh, "/console/runs")
+    assert "No plan was made yet" in get(fresh, "/console/plans")
+    assert "Nobody has looked" in get(fresh, "/console/drift")
+    assert "services wait to be made real" in get(fresh, "/console/")
+    service = get(fresh, "/console/tenants/fgw/services/public_site")
+    assert "Version 1 is wanted and not in force yet; in force is 0." in service
+
+
+def test_overview_says_what_needs_somebody(world: World) -> None:
+    text = get(world, "/console/")
+    assert "1 hosts do not run." in text
+    assert "Tenants served" in text
+
+
+def test_what_could_not_be_seen_is_said_and_never_empty(world: World) -> None:
+    world.drivers[0].blind["dns:qingdao.test"] = t("SERVFAIL from {server}", server="ns1")
+    try:
+        browser = world.enter(world.person("operator"))
+        send(browser, "/language", language="en")
+        plan = browser.get(send(browser, "/console/plans", scope="estate").location, base_url=BASE).text
+        assert "Could not measure dns:qingdao.test: SERVFAIL from ns1" in plan
+        assert "What was not seen is not judged" in plan
+        assert "Nothing to change" not in plan
+        assert send(browser, "/console/drift").status_code == 303
+        drift = browser.get("/console/drift", base_url=BASE).text
+        assert "Could not measure dns:qingdao.test" in drift
+        assert "everything is as it was last written" not in drift
+        assert "1 systems could not be seen." in browser.get("/console/", base_url=BASE).text
+    finally:
+        world.drivers[0].blind.clear()
+
+
+def test_drift_is_shown_with_what_should_be_and_what_is(world: World) -> None:
+    things = world.drivers[0].things["dns:qingdao.test"]
+    name = next(i for i in things if i.startswith("dns:fgw.qingdao.test/A"))
+    seen = things[name]
+    from dataclasses import replace
+
+    things[name] = replace(seen, attributes={**seen.attributes, "values": ["203.0.113.66"]})
+    try:
+        browser = world.enter(world.person("operator"))
+        send(browser, "/language", language="en")
+        send(browser, "/console/drift")
+        text = browser.get("/console/drift", base_url=BASE).text
+        assert "203.0.113.66" in text
+        assert "was changed" in text
+        plan = browser.get(send(browser, "/console/plans", scope="tenant:fgw").location, base_url=BASE).text
+        assert "changed by hand" in plan
+        assert "203.0.113.66" in plan
+    finally:
+        things[name] = seen
+    send(browser, "/console/drift")
+    assert "everything is as it was last written" in browser.get("/console/drift", base_url=BASE).text
+
+
+def test_a_good_plan_is_a_good_state(world: World) -> None:
+    browser = world.enter(world.person("operator"))
+    send(browser, "/language", language="en")
+    text = browser.get(send(browser, "/console/plans", scope="estate").location, base_url=BASE).text
+    assert "Nothing to change: what is real is what is desired." in text
+
+
+def test_a_bad_scope_is_told_at_its_field(world: World) -> None:
+    browser = world.enter(world.person("operator"))
+    send(browser, "/language", language="en")
+    answer = send(browser, "/console/plans", scope="nonsense:x")
+    assert answer.status_code == 422
+    assert "is no scope" in answer.text
+    assert 'href="#scope"' in answer.text
+    assert 'value="nonsense:x"' in answer.text
+
+
+def test_a_run_shows_what_was_asked_and_what_happened(world: World) -> None:
+    text = get(world, "/console/runs/1")
+    for said in ("local:test", "estate", "Verified", "begun, scope estate", "verified: planning again"):
+        assert said in text
+    assert "data-live" not in text
+    get(world, "/console/runs/999", status=404)
+    get(world, "/console/plans/abcdef123456", status=404)
+    get(world, "/console/hosts/none", status=404)
+
+
+def test_a_run_at_work_looks_again_by_itself_and_without_scripts(world: World) -> None:
+    from control_plane.workflow.process import myself
+
+    number = world.store.runs.create("apply", "estate", None, world.client.actor, myself())
+    text = get(world, f"/console/runs/{number}")
+    assert 'data-live="3"' in text
+    assert '<noscript><meta http-equiv="refresh"' in text
+
+
+def test_lists_by_text_filter_sort_and_page(world: World) -> None:
+    everything = get(world, "/console/accounts?size=25")
+    assert rows(everything) == 25
+    assert "Page 1 of" in everything
+    own = get(world, "/console/accounts?f.tenant=fgw&sort=-uid")
+    uids = re.findall(r"<code>([a-z0-9.]+)</code></td>\s*<td data-label=\"Name\"", own)
+    assert uids == sorted(uids, reverse=True)
+    assert len(uids) == sum(1 for r in world.client.accounts() if r["tenant"] == "fgw")
+    assert 'aria-sort="descending"' in own
+    turned = re.search(r'<a href="([^"]*)">Name</a>', own)
+    assert turned
+    assert "f.tenant=fgw" in turned[1], "changing the order keeps the filter"
+    assert "fits the filter" in get(world, "/console/accounts?q=zzzzzz")
+    assert rows(get(world, "/console/accounts?page=99999&size=77&sort=nothing&f.none=1")) > 0
+
+
+@pytest.mark.parametrize("page", ["tenants", "accounts", "sites", "probes", "hosts", "runs", "search", "people"])
+def test_hostile_text_is_text(world: World, page: str) -> None:
+    from urllib.parse import quote
+
+    role = "security_officer" if page == "people" else "operator"
+    text = get(world, f"/console/{page}?q={quote(HOSTILE)}&sort={quote(HOSTILE)}&f.tenant={quote(HOSTILE)}", role)
+    assert "<img" not in text
+    assert "${49}" not in text
+
+
+def test_search_finds_by_the_very_text(world: World) -> None:
+    assert "Nothing here contains" in get(world, "/console/search?q=*)(userPassword=*")
+    assert "/console/tenants/fgw" in get(world, "/console/search?q=fgw")
+    name = next(r["name_zh"] for r in world.client.tenants() if r["code"] == "fgw")
+    assert "/console/tenants/fgw" in get(world, f"/console/search?q={name[:4]}")
+    assert "/console/hosts/ns1" in get(world, "/console/search?q=10.94.0.11")
+
+
+def test_explain_says_who_asked_and_what_is(world: World) -> None:
+    text = get(world, "/console/explain?subject=fgw.qingdao.test")
+    assert "local:test" in text
+    assert "Should be" in text
+    assert "Nothing here is called" in get(world, "/console/explain?subject=none.qingdao.test", status=404)
+
+
+def test_things_that_are_not_ours_are_counted(world: World) -> None:
+    world.drivers[0].foreign["dns:qingdao.test"] = [Foreign("dns:x/A", "dns.rrset", "<b>x</b>", ())]
+    try:
+        browser = world.enter(world.person("operator"))
+        send(browser, "/language", language="en")
+        text = browser.get(send(browser, "/console/plans", scope="system:dns").location, base_url=BASE).text
+        assert "1 things that are not ours are left alone" in text
+        assert "<b>x</b>" not in text
+    finally:
+        world.drivers[0].foreign["dns:qingdao.test"] = []
+
+
+def test_language_and_theme_follow_person_then_cookie_then_browser(world: World) -> None:
+    browser = world.browser()
+    assert '<html lang="en"' in browser.get("/sign-in", base_url=BASE).text
+    chinese = world.app.test_client()
+    assert '<html lang="zh-CN"' in chinese.get("/sign-in", base_url=BASE).text
+    send(browser, "/language", language="zh")
+    assert '<html lang="zh-CN"' in browser.get("/sign-in", base_url=BASE).text
+    world.directory.add("look1", "fgw")
+    inside = world.enter("look1")
+    send(inside, "/console/me", language="en", theme="dark")
+    again = world.enter("look1").get("/console/me", base_url=BASE).text
+    assert '<html lang="en" data-bs-theme="dark"' in again
+    send(inside, "/console/me", language="xx", theme="pink")
+    assert 'data-bs-theme="auto"' in inside.get("/console/me", base_url=BASE).text
+
+
+def test_an_unexpected_fault_is_a_page_with_a_reference(world: World, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    browser = world.enter(world.person("operator"))
+    monkeypatch.setattr(type(world.client), "hosts", lambda self: 1 / 0)
+    answer = browser.get("/console/hosts", base_url=BASE)
+    assert answer.status_code == 500
+    reference = re.search(r"[0-9a-f]{8}(?=</p>)", answer.text)
+    assert reference
+    assert reference[0] in caplog.text
+    assert "ZeroDivisionError" not in answer.text
+
+
+def test_files_are_kept_by_their_hash_and_sent_small(world: World) -> None:
+    page = world.browser().get("/sign-in", base_url=BASE).text
+    total = 0
+    for address in set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page)):
+        answer = world.browser().get(address, base_url=BASE, headers={"Accept-Encoding": "gzip"})
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["Cache-Control"]
+        total += len(answer.data)
+    assert total < 45_000
+    for bad in ("/static/none.css", "/static/../door.py", "/static/vendor/bootstrap-5.3.9/LICENSE"):
+        assert world.browser().get(bad, base_url=BASE).status_code == 404
+
+
+def test_vendored_files_are_as_published() -> None:
+    sums = dict(reversed(line.split("  ")) for line in (STATIC / "vendor" / "SHA256SUMS").read_text().splitlines())
+    found = {
+        str(p.relative_to(STATIC / "vendor")): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in (STATIC / "vendor").rglob("*")
+        if p.is_file() and p.name != "SHA256SUMS"
+    }
+    assert found == sums
+
+
+def test_dark_rules_for_the_systems_colours_are_up_to_date() -> None:
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("auto_dark", REPO / "tools" / "auto_dark.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (STATIC / "auto-dark.css").read_text("utf-8") == module.made()
+
+
+def test_one_word_for_one_state_here_and_on_the_command_line() -> None:
+    for state in set(WORDS) & set(MARKS):
+        assert WORDS[state][1].msgid == MARKS[state].word.msgid, state
+
+
+def test_templates_hold_no_sentence_of_their_own() -> None:
+    """Words between tags come from `t()`; what is left are marks, names of formats and our own name."""
+    allowed = {"GASP", "Ctrl K", "English", "中文", "·", "/", "–", "()", "+", "(", ")", ":", "inside", "outside"}
+    for path in sorted(Path(REPO / "control_plane" / "web" / "templates").glob("*.html")):
+        text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", path.read_text("utf-8"), flags=re.S)
+        text = re.sub(r"<!doctype html>|<(\w+)[^<>]*?>|</\w+>", "\n", text, flags=re.S)
+        for line in text.splitlines():
+            words = line.strip().strip("·").strip()
+            assert not words or words in allowed or not re.search(r"[A-Za-z\u4e00-\u9fff]{2,}", words), (
+                path.name,
+                words,
+            )
+
+
+def test_values_for_people() -> None:
+    with in_language("en"):
+        assert "2026-11-24 10:00" in moment("2026-11-24T02:00:00+00:00")
+        assert "10:00:00 (UTC+8)" in moment("2026-11-24T02:00:00+00:00")
+        assert str(ago(61)) == "1 min ago"
+        assert duration("2026-11-24T02:00:00+00:00", "2026-11-24T02:02:14+00:00") == "2 min 14 s"
+        assert str(plain(12345)) == "12,345"
+        assert "–" in plain([])
+        assert plain("<b>") == "&lt;b&gt;"
+        assert plain({"a": ["<i>"]}) == "a=&lt;i&gt;"

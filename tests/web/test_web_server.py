@@ -1,0 +1,110 @@
+"""The real web server: started in the background once, over TLS by the centre's authority, ended without a trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.client import HTTPSConnection
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, HTTPSHandler, build_opener
+
+import pytest
+
+from control_plane.workflow.background import living
+from tests.drivers.slapd import free_port
+from tests.waiting import wait_until
+from tests.web.world import SMALL
+
+GASP = Path(sys.executable).with_name("gasp")
+
+
+class Centre:
+    def __init__(self, state: Path) -> None:
+        self.state, self.port = state, free_port()
+
+    @property
+    def env(self) -> dict[str, str]:
+        mine = {"GASP_STATE": str(self.state), "GASP_WEB_PORT": str(self.port), "GASP_ESTATE": str(SMALL)}
+        return {**os.environ, **mine, "GASP_LANG": "en", "GASP_LAB": "labt"}
+
+    def gasp(self, *argv: str, code: int = 0) -> str:
+        done = subprocess.run([str(GASP), *argv], capture_output=True, text=True, timeout=120, env=self.env)
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    def status(self, path: str, host: str = "localhost") -> int:
+        trusted = ssl.create_default_context(cafile=self.state / "ca" / "ca.pem")
+        connection = HTTPSConnection("localhost", self.port, timeout=60, context=trusted)
+        connection.request("GET", path, headers={"Host": host})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+
+@pytest.fixture
+def centre(tmp_path: Path) -> Iterator[Centre]:
+    made = Centre(tmp_path / "state")
+    made.gasp("tenants", "import", str(SMALL), "--yes")
+    yield made
+    made.gasp("web", "--stop")
+
+
+def test_one_server_in_the_background(centre: Centre) -> None:
+    url = f"https://localhost:{centre.port}/"
+    assert url in centre.gasp("web", "--background")
+    holder = living(centre.state, "web")
+    assert holder is not None
+    assert os.getsid(holder.pid) == holder.pid, "a session of its own"
+    assert centre.status("/sign-in") == 200
+    assert centre.status("/console/") == 302
+    assert centre.status("/sign-in", host="evil.test") == 400
+    assert json.loads(centre.gasp("status", "-o", "json"))["console_url"] == url
+    centre.gasp("web", "--background")
+    assert living(centre.state, "web") == holder, "no double"
+    os.kill(holder.pid, signal.SIGKILL)
+    wait_until(lambda: living(centre.state, "web") is None, 30)
+    centre.gasp("web", "--background")
+    assert centre.status("/sign-in") == 200
+    again = living(centre.state, "web")
+    assert again is not None
+    assert again != holder
+    assert "stopped" in centre.gasp("web", "--stop")
+    assert living(centre.state, "web") is None
+    assert not (centre.state / "web.json").exists()
+    assert "did not run" in centre.gasp("web", "--stop")
+
+
+def test_bring_up_makes_the_first_operator_and_opens_the_console(centre: Centre) -> None:
+    program = "from control_plane import day_zero; print(day_zero.open_console(lambda *_: None))"
+    for _ in range(2):  # as after a kill
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env=centre.env, timeout=120, check=True
+        )
+        assert f"https://localhost:{centre.port}/" in done.stdout
+    file = centre.state / "secrets" / "sign-in-first"
+    assert file.stat().st_mode & 0o777 == 0o600
+    (row,) = json.loads(centre.gasp("users", "list", "-o", "json"))["items"]
+    assert [role["role"] for role in row["roles"]] == ["operator"]
+    trusted = ssl.create_default_context(cafile=centre.state / "ca" / "ca.pem")
+    browser = build_opener(HTTPSHandler(context=trusted), HTTPCookieProcessor(CookieJar()))
+    address = f"https://localhost:{centre.port}/sign-in"
+
+    def token() -> str:
+        text: str = browser.open(address).read().decode()
+        return text.split('name="token" value="')[1].split('"')[0]
+
+    form = {"token": token(), "name": "first", "password": file.read_text().strip()}
+    answer = browser.open(address, urlencode(form).encode())
+    assert answer.url.endswith("/sign-in/password")
+
+
+def test_a_centre_without_console(centre: Centre) -> None:
+    centre.port = 0
+    assert "no console" in centre.gasp("web", "--background", code=4)

@@ -1,0 +1,291 @@
+"""A console over a real store with a real estate: offerings are real, the systems behind the drivers are in memory.
+
+People: `first` (local, operator), and directory people with one role each. Time stands still until a test moves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyotp
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from control_plane.app import make_app
+from control_plane.drivers.directory_entries import KINDS as DIRECTORY_KINDS
+from control_plane.drivers.dns import DnsDriver
+from control_plane.drivers.fake import FakeDriver
+from control_plane.drivers.gateway import GatewayDriver
+from control_plane.drivers.host_files import HostFilesDriver
+from control_plane.drivers.machines import MachinesDriver
+from control_plane.drivers.record_archive import ParquetArchive
+from control_plane.drivers.record_seal import KeySeal
+from control_plane.drivers.secrets import SecretFolder, write_private
+from control_plane.drivers.vault import Vault
+from control_plane.model.network import plan_for
+from control_plane.model.offering import HostView
+from control_plane.model.ports import Probe, ProbeResult
+from control_plane.model.text import t
+from control_plane.offerings import discover
+from control_plane.offerings.internet import described
+from control_plane.store.repository import Store
+from control_plane.web.services import Services
+from control_plane.workflow.access_record import AccessRecord
+from control_plane.workflow.applying import Applier
+from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.internet import Internet
+from control_plane.workflow.local import LocalClient
+from control_plane.workflow.people import People
+from control_plane.workflow.planning import Planner
+from control_plane.workflow.sign_in import Directory, SignIn
+from control_plane.workflow.snapshots import Snapshots
+from control_plane.workflow.status import Status
+from tests.web.rooms import WORKSTATIONS, Hands, Rooms, furnish, workstation
+
+REPO = Path(__file__).parents[2]
+SMALL, CITY = REPO / "tests" / "data" / "small", REPO / "tenants" / "qingdao"
+PASSWORD = "a long enough sentence"
+BASE = "https://localhost"
+HOSTS = (
+    HostView("web", "web", "10.94.0.14", "fd94::14", "198.51.100.80", "fd94:0:1:1::80"),
+    HostView("intranet", "intranet", "10.94.0.15", "fd94::15"),
+    HostView("gateway", "gateway", "10.94.0.10", "fd94::10", "198.51.100.254", "fd94:0:1:1::254"),
+    HostView("ns1", "ns-primary", "10.94.0.11", "fd94::11"),
+    HostView("repository", "repository", "10.94.0.16", "fd94::16"),
+)
+#: Role → (uid, tenant of the role).
+PEOPLE = {
+    "clerk": ("clerk1", "fgw"),
+    "approver": ("approver1", "fgw"),
+    "operator": ("operator1", None),
+    "security_officer": ("security1", None),
+    "finance": ("finance1", None),
+    "auditor": ("auditor1", None),
+    "deputy_director": ("deputy1", None),
+}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+        self.steady = 1000.0
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.steady
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.steady += seconds
+
+
+@dataclass
+class Entry:
+    uid: str
+    display: str
+    tenant: str | None
+    key: str | None = "directory:person/p_1"
+    disabled: bool = False
+
+    @property
+    def dn(self) -> str:
+        return f"uid={self.uid},ou=people,ou={self.tenant},ou=tenants,dc=qingdao,dc=test"
+
+
+@dataclass
+class FakeDirectory:
+    """For unit tests only; the real one is in `tests/drivers`."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict)
+    away: Exception | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def add(self, uid: str, tenant: str | None, password: str = PASSWORD) -> Entry:
+        self.entries[uid] = Entry(uid, f"人员 {uid}", tenant, f"directory:person/{uid}")
+        self.passwords[self.entries[uid].dn] = password
+        return self.entries[uid]
+
+    def _answer(self, what: str) -> None:
+        self.asked.append(what)
+        if self.away is not None:
+            raise self.away
+
+    def find(self, uid: str) -> Entry | None:
+        self._answer(f"find {uid}")
+        return self.entries.get(uid.lower())
+
+    def check_bind(self, dn: str, password: str) -> bool:
+        self._answer(f"bind {dn}")
+        return self.passwords.get(dn) == password
+
+    def set_password(self, dn: str, new: str) -> None:
+        self._answer(f"set {dn}")
+        self.passwords[dn] = new
+
+
+class Prober:
+    """Everything promised is kept, except what a test names."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.bad = clock, set[str]()
+
+    def run(self, probes: Sequence[Probe]) -> list[ProbeResult]:
+        at = self.clock()
+        return [
+            ProbeResult(p, "failed" if p.id in self.bad else "passed", at, 0.1, t("answered {code}", code=200))
+            for p in probes
+        ]
+
+
+@dataclass
+class World:
+    folder: Path
+    store: Store
+    clock: Clock
+    drivers: list[FakeDriver]
+    client: LocalClient
+    directory: Any
+    services: Services
+    app: Flask
+    rooms: Rooms
+    factors: dict[str, str] = field(default_factory=dict)
+
+    def browser(self) -> FlaskClient:
+        made = self.app.test_client()
+        made.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+        return made
+
+    def person(self, role: str) -> str:
+        """Somebody who holds just this role: login name."""
+        uid, tenant = PEOPLE[role]
+        if uid not in self.directory.entries:
+            self.directory.add(uid, tenant or "gaj")
+            self.store.people.ensure(f"directory:{uid}", f"人员 {uid}", tenant, f"directory:person/{uid}")
+            self.client.people.grant(uid, role, tenant=tenant, reason="test")
+        return uid
+
+    def enter(self, login: str, password: str = PASSWORD, *, until: str = "open") -> FlaskClient:
+        """A browser in which somebody is signed in, second factor included."""
+        browser = self.browser()
+        answer = send(browser, "/sign-in", name=login, password=password)
+        assert answer.status_code == 303, answer.text
+        if answer.location.endswith("/second-factor") and until == "open":
+            page = browser.get(answer.location, base_url=BASE)
+            secret = page.text.split('class="secret"><code>')[1].split("<")[0].replace(" ", "")
+            self.factors[login] = secret
+            answer = send(browser, answer.location, code=self.code(login))
+        elif answer.location.endswith("/code") and until == "open":
+            answer = send(browser, answer.location, code=self.code(login))
+        if until == "open":
+            assert answer.status_code == 303, answer.text
+        return browser
+
+    def code(self, login: str) -> str:
+        """A code that was not used yet: time moves on by a step."""
+        self.clock.advance(30)
+        return pyotp.TOTP(self.factors[login]).at(self.clock.now)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def token_of(browser: FlaskClient, address: str = "/sign-in") -> str:
+    page = browser.get(address, base_url=BASE, follow_redirects=True)
+    return page.text.split('name="token" value="')[1].split('"')[0]
+
+
+def send(browser: FlaskClient, address: str, /, **form: str) -> TestResponse:
+    """Send a form as the page's own would be sent."""
+    return browser.post(address, base_url=BASE, data={"token": token_of(browser), **form})
+
+
+def make_world(
+    folder: Path, estate: Path = SMALL, *, directory: Directory | None = None, applied: bool = True, clock: Any = None
+) -> World:
+    """`applied`: the imported estate is real in the systems in memory."""
+    clock = clock or Clock()
+    store = Store(f"sqlite:///{folder / 'gasp.db'}", clock=clock)
+    store.upgrade()
+    drivers = [
+        FakeDriver(DnsDriver.kinds, ["dns:qingdao.test", "dns:intra.qingdao.test"], clock),
+        FakeDriver(DIRECTORY_KINDS, ["directory:tenants"], clock),
+        FakeDriver(HostFilesDriver.kinds, ["web:web", "web:intranet"], clock),
+        FakeDriver(GatewayDriver.kinds, ["gateway:gateway"], clock),
+        FakeDriver(MachinesDriver.kinds, ["security:machines"], clock),
+    ]
+    catalogue = Catalogue(store, discover(), plan_for("labt"), lambda: HOSTS, 300, lambda estate: [])
+    planner = Planner(catalogue, drivers, clock, 50, 5)
+    vault = Vault(SecretFolder(folder / "secrets"))
+    hosts = [
+        {
+            **{
+                "name": name,
+                "role": name,
+                "zone": "core",
+                "tenant": None,
+                "ipv4": f"10.94.0.{n}",
+                "ipv6": f"fd94::{n}",
+            },
+            **{"mgmt": f"10.95.0.{n}", "state": "running" if n != 14 else "cut", "restarts": 0},
+        }
+        for n, name in enumerate(("gateway", "ns1", "ns2", "directory", "web", "intranet"), 10)
+    ]
+    hosts += [workstation(n, code) for n, code in enumerate(WORKSTATIONS, 1)]
+    rooms = Rooms(Hands(clock))
+    clients: list[LocalClient] = []
+    people = People(
+        store,
+        vault,
+        clock,
+        lambda: clients[0].accounts(),
+        lambda: store.actors.get("local:test"),
+        folder / "secrets",
+        write_private,
+        lambda: PASSWORD,
+    )
+    status = Status(catalogue, drivers, store, lambda: hosts, {}, "0.0", clock)
+    nothing: Any = None
+    applier = Applier(planner, store, clock)
+    clients.append(
+        LocalClient(
+            planner,
+            applier,
+            store,
+            nothing,
+            Prober(clock),
+            status,
+            "local:test",
+            dict,
+            snapshots=Snapshots(lambda: rooms.repository, lambda: 3, lambda ring: None),
+            hands=rooms.hands,
+            record=AccessRecord(
+                *(store, list, ParquetArchive(folder / "access"), KeySeal(folder / "secrets"), plan_for("labt"), 200),
+                *(clock, lambda: store.actors.get("local:test")),
+            ),
+            internet=Internet(
+                *(catalogue, applier, store, described, rooms.gateway, nothing, lambda: hosts, clock),
+                lambda: store.actors.get("local:test"),
+            ),
+            repository=lambda: rooms.repository,
+            state=folder,
+            people=people,
+        )
+    )
+    client = clients[0]
+    client.import_tenants(estate)
+    if applied:
+        furnish(client, rooms)
+        client.apply("estate")
+    used = directory or FakeDirectory()
+    sign_in = SignIn(store, lambda: used, vault, clock, getattr(clock, "monotonic", lambda: 0.0))
+    services = Services(client.acting_as, sign_in, clock, "0.0", {i: o.title for i, o in discover().items()})
+    app = make_app(services, ["localhost", "127.0.0.1"])
+    return World(folder, store, clock, drivers, client, used, services, app, rooms)
