@@ -181,7 +181,7 @@ class Machines:
                     t("{name} answers: it is not lost.", name=machine.name),
                     t("Take it out without --lost; what is ours is removed from it then."),
                 )
-        self.store.machines.give_up(self._actor(), machine, reason.strip())
+        self.store.machines.give_up(self.actor(), machine, reason.strip())
         left = [baseline_id(m.id) for m, _ in self.store.machines.lost() if m.id == machine.id]
         return {"machine": machine.name, "run": None, "waiting": False, "left": left}
 
