@@ -8,6 +8,7 @@ import os
 import subprocess
 import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,16 @@ def gpg(home: Path, *argv: str, text: bytes = b"") -> bytes:
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     """Three keys: the upstream's, the centre's, a stranger's. The path of an agent's socket must be short."""
     found = {}
     for name in ("upstream", "centre", "stranger"):
         found[name] = tmp_path_factory.mktemp(name[0])
         found[name].chmod(0o700)
         gpg(found[name], "--passphrase", "", "--quick-gen-key", name, "ed25519", "sign", "never")
-    return found
+    yield found
+    for home in found.values():  # no agent outlives the tests
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], check=True)
 
 
 @pytest.fixture
