@@ -21,7 +21,10 @@ DEMO = "gasp-demo"
 #: Options that all rollouts of tests have in common: no waiting for windows or soak.
 AT_ONCE = ("--ignore-windows", "a test", "--soak", "0", "--reason", "a test", "--start", "--yes")
 #: What a script on a host prints: state and version of the package, and how much dpkg has done there.
-LOOK = "dpkg-query -W -f '${db:Status-Abbrev}|${Version}|' gasp-demo 2>/dev/null || true; cat /var/log/dpkg.log 2>/dev/null | wc -l"
+LOOK = (
+    "dpkg-query -W -f '${db:Status-Abbrev}|${Version}|' gasp-demo 2>/dev/null || true; "
+    "cat /var/log/dpkg.log 2>/dev/null | wc -l"
+)
 
 
 @dataclass(frozen=True)
