@@ -18,6 +18,7 @@ from control_plane.model.text import t
 from control_plane.model.windows import chinese_calendar
 from control_plane.workflow.local import LocalClient
 from control_plane.workflow.rollout_carriers import MachineCarrier
+from control_plane.workflow.rollout_promises import Promises
 from control_plane.workflow.rollout_tick import Ticker
 
 WORKSTATIONS = ("fgw", "czj", "gaj", "jyj", "sjj", "shinan")
@@ -146,7 +147,15 @@ def furnish(client: LocalClient, rooms: Rooms) -> None:
     order: dict[str, Any] = {"kind": "patches", "snapshot": "p20261124-020000", "ignore_windows": "test"}
     made = client.rollouts.create(**order, reason="November's patches", thresholds={"soak": "0"})
     client.rollouts.release(made["id"])
-    carrier = MachineCarrier("patches", store.machines.all, rooms.repository, rooms.hands, rooms.hands.measure)  # type: ignore[arg-type]
+    promises = Promises(client.planner.catalogue, client.prober)
+    carrier = MachineCarrier(
+        "patches",
+        store.machines.all,
+        rooms.repository,  # type: ignore[arg-type]
+        rooms.hands,
+        rooms.hands.measure,
+        promises.of_tenants,
+    )
     ticker = Ticker(store, {"patches": carrier}, chinese_calendar(), clock, None)
     for _ in range(8):
         ticker.tick()
