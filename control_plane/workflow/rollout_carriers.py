@@ -190,9 +190,6 @@ class MachineCarrier:
 
 
 def _concerns(result: ProbeResult, machine: Machine) -> bool:
-    """Whether a result says something about this machine. That another vantage point is silent does not: a neighbour
-    who shares a site may be off."""
     probe = result.probe
-    here = probe.vantage == (machine.host or machine.name)
-    own = probe.kind != OF_ONE_MACHINE or here
-    return probe.tenant == machine.tenant and own and (here or result.state != "unmeasured")
+    own = probe.kind != OF_ONE_MACHINE or probe.vantage == (machine.host or machine.name)
+    return probe.tenant == machine.tenant and own
