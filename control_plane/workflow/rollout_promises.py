@@ -47,7 +47,16 @@ class Promises:
     def _run(self, scopes: Iterable[str]) -> Sequence[ProbeResult]:
         scope = ",".join(sorted(set(scopes)))
         probes = self.catalogue.probes(parse_scope(scope)) if scope else []
-        return self.prober.run(probes) if probes else []
+        results = self.prober.run(probes) if probes else []
+        codes = {row.code for row in self.catalogue.store.estate.tenants()}
+        return [r for r in results if not _silent_neighbour(r, codes)]
+
+
+def _silent_neighbour(result: ProbeResult, codes: Collection[str]) -> bool:
+    """Whether a promise was to be measured from another tenant's workstation (it bears that tenant's code), which is
+    off: that says nothing about this tenant."""
+    vantage = result.probe.vantage
+    return result.state == "unmeasured" and vantage in codes and vantage != result.probe.tenant
 
 
 def judged(results: Iterable[ProbeResult]) -> Found | None:
