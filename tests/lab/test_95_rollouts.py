@@ -221,4 +221,12 @@ def test_the_worker_is_one_and_comes_back_when_it_is_killed(centre: Centre, work
     assert centre.json("doctor")["items"][0]["check"] == "state"
     centre.run("worker", "stop")
     assert not centre.json("worker", "status")["running"]
-    assert not Path(f"/proc/{first['pid']}").exists()
+    wait_until(lambda: not works(first["pid"]), 30, "the end of the worker's keeper")
+
+
+def works(pid: int) -> bool:
+    """Whether a process is there and is more than what nobody has fetched yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
