@@ -24,6 +24,7 @@ from control_plane.cli.listing import Column, show_one
 from control_plane.cli.terminal import clean, duration, sentence, state_mark
 from control_plane.model.client import Json, OnEvent
 from control_plane.model.run import EXIT_CODES, RunState
+from control_plane.model.telling import failure, telling
 from control_plane.model.text import Text, t
 
 FAILURE_COLUMNS = (
@@ -55,7 +56,7 @@ class Follower:
         """Take one event."""
         self.run_id = event.get("run", self.run_id)
         kind, data = event["type"], event.get("data", {})
-        line = describe(kind, data)
+        line = telling(kind, data, _mark)
         if kind == "plan.confirmed" and self.shown is not None:
             self._block(self.shown(data["digest"]))
         if self.live:
@@ -144,54 +145,8 @@ class Follower:
             self.app.note(text)
 
 
-def describe(kind: str, data: Mapping[str, Any]) -> Text | None:
-    """One event in one sentence; None for those that say nothing to a person."""
-    match kind:
-        case "run.created":
-            return t("begun, scope {scope}", scope=data.get("scope", "estate"))
-        case "plan.observed":
-            summary = data.get("summary", {})
-            counts = {name: summary.get(name, 0) for name in ("delete", "update", "create")}
-            return t("looked: {delete} to delete, {update} to update, {create} to create", **counts)
-        case "part.started":
-            return t("{part}: {count} changes", part=data.get("part"), count=data.get("changes"))
-        case "part.notice":
-            return t("{part}: {stage}", part=data.get("part"), stage=data.get("stage"))
-        case "part.progress":
-            return t("{done} of {total} changes", done=data.get("done"), total=data.get("total"))
-        case "part.done":
-            return t("{part}: {done} of {total} done", **{k: data.get(k) for k in ("part", "done", "total")})
-        case "change.failed":
-            return _failure(data)
-        case "change.held":
-            return t("{count} changes held back: {why}", count=data.get("count"), why=_stored(data.get("why")))
-        case "verify.started":
-            return t("verifying")
-        case "verify.done":
-            return (
-                t("verified: planning again finds nothing") if data.get("empty") else t("verified: something is left")
-            )
-        case "run.stopped":
-            return t("stopped on request")
-        case _:
-            return None
-
-
-def _failure(data: Mapping[str, Any]) -> Text:
-    place = f"{data['file']}:{data['line']}" if data.get("line") else data.get("file") or "–"
-    return t(
-        "{mark} {id} of {tenant}: {text} ({place})",
-        mark=state_mark(str(data.get("state") or "failed"))[0],
-        id=data.get("id"),
-        tenant=data.get("tenant"),
-        text=_stored(data.get("text")),
-        place=place,
-    )
-
-
-def _stored(value: Any) -> Text | str:
-    """A sentence as events keep it: its msgid and parameters, or plain text."""
-    return Text.from_json(value) if isinstance(value, Mapping) else str(value or "–")
+def _mark(state: str) -> str:
+    return state_mark(state)[0]
 
 
 def carry_out(
@@ -251,8 +206,8 @@ def run_lines(app: App, run: Json) -> Iterator[str]:
         said.append(str(t("verified: planning again finds nothing")))
     yield "  " + " · ".join(said)
     failures = run.get("failures") or []
-    for failure in failures[:50]:
-        yield app.paint("  " + sentence(_failure({**failure, "id": failure["change_id"]})), "red")
+    for item in failures[:50]:
+        yield app.paint("  " + sentence(failure({**item, "id": item["change_id"]}, _mark)), "red")
     if len(failures) > 50:
         yield "  " + sentence(
             t("… and {count} more: gasp runs show {run} -o csv", count=len(failures) - 50, run=run["id"])

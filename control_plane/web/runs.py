@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
@@ -10,6 +9,7 @@ from flask import Blueprint, render_template, request, url_for
 from control_plane.model.client import Json
 from control_plane.model.people import Act
 from control_plane.model.run import FINAL, RunState
+from control_plane.model.telling import telling
 from control_plane.model.text import Text, t
 from control_plane.web import door, show
 from control_plane.web.door import needs
@@ -71,47 +71,17 @@ def run(number: int) -> Any:
 
 
 def sentence(event: Json) -> Text | str:
-    """An event in words, the same as on the command line."""
-    data = event["data"]
-    match event["type"]:
-        case "run.created":
-            return t("begun, scope {scope}", scope=data.get("scope", "estate"))
+    """An event in words, as on the command line; also those that it passes over."""
+    kind, data = event["type"], event["data"]
+    told = telling(kind, data, word)
+    if told is not None:
+        return told
+    match kind:
         case "run.leased":
             return t("its turn has come")
-        case "plan.observed":
-            counts = {name: data.get("summary", {}).get(name, 0) for name in ("delete", "update", "create")}
-            return t("looked: {delete} to delete, {update} to update, {create} to create", **counts)
         case "plan.confirmed":
             return t("the plan is agreed on: {steps} changes", steps=data.get("steps", 0))
-        case "part.started":
-            return t("{part}: {count} changes", part=data.get("part"), count=data.get("changes"))
-        case "part.notice":
-            return t("{part}: {stage}", part=data.get("part"), stage=data.get("stage"))
-        case "part.progress":
-            return t("{done} of {total} changes", done=data.get("done"), total=data.get("total"))
-        case "part.done":
-            return t("{part}: {done} of {total} done", **{k: data.get(k) for k in ("part", "done", "total")})
-        case "change.failed":
-            place = ":".join(str(data[k]) for k in ("file", "line") if data.get(k)) or "–"
-            facts = {"mark": word(str(data.get("state") or "failed")), "id": data.get("id"), "place": place}
-            facts |= {"tenant": data.get("tenant"), "text": _stored(data.get("text"))}
-            return t("{mark} {id} of {tenant}: {text} ({place})", **facts)
-        case "change.held":
-            return t("{count} changes held back: {why}", count=data.get("count"), why=_stored(data.get("why")))
-        case "verify.started":
-            return t("verifying")
-        case "verify.done":
-            return (
-                t("verified: planning again finds nothing") if data.get("empty") else t("verified: something is left")
-            )
-        case "run.stopped":
-            return t("stopped on request")
         case "run.finished":
             return t("finished: {state}", state=word(str(data.get("state"))))
         case other:
             return str(other)
-
-
-def _stored(value: Any) -> Text | str:
-    """A sentence as events keep it: its msgid and parameters, or plain text."""
-    return Text.from_json(value) if isinstance(value, Mapping) else str(value or "–")

@@ -1,0 +1,59 @@
+"""Events of a run in sentences, the same on the command line and on pages. Pure: must not know how either looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from control_plane.model.text import Text, t
+
+
+def telling(kind: str, data: Mapping[str, Any], mark: Callable[[str], str]) -> Text | None:
+    """One event in one sentence; None for those that say nothing to a person who follows a run. `mark` gives the word
+    for the state of a failed change."""
+    match kind:
+        case "run.created":
+            return t("begun, scope {scope}", scope=data.get("scope", "estate"))
+        case "plan.observed":
+            summary = data.get("summary", {})
+            counts = {name: summary.get(name, 0) for name in ("delete", "update", "create")}
+            return t("looked: {delete} to delete, {update} to update, {create} to create", **counts)
+        case "part.started":
+            return t("{part}: {count} changes", part=data.get("part"), count=data.get("changes"))
+        case "part.notice":
+            return t("{part}: {stage}", part=data.get("part"), stage=data.get("stage"))
+        case "part.progress":
+            return t("{done} of {total} changes", done=data.get("done"), total=data.get("total"))
+        case "part.done":
+            return t("{part}: {done} of {total} done", **{k: data.get(k) for k in ("part", "done", "total")})
+        case "change.failed":
+            return failure(data, mark)
+        case "change.held":
+            return t("{count} changes held back: {why}", count=data.get("count"), why=_stored(data.get("why")))
+        case "verify.started":
+            return t("verifying")
+        case "verify.done":
+            return (
+                t("verified: planning again finds nothing") if data.get("empty") else t("verified: something is left")
+            )
+        case "run.stopped":
+            return t("stopped on request")
+        case _:
+            return None
+
+
+def failure(data: Mapping[str, Any], mark: Callable[[str], str]) -> Text:
+    """What became of a change that did not succeed, and where; `data` as in the event `change.failed`."""
+    return t(
+        "{mark} {id} of {tenant}: {text} ({place})",
+        mark=mark(str(data.get("state") or "failed")),
+        id=data.get("id"),
+        tenant=data.get("tenant"),
+        text=_stored(data.get("text")),
+        place=f"{data['file']}:{data['line']}" if data.get("line") else data.get("file") or "–",
+    )
+
+
+def _stored(value: Any) -> Text | str:
+    """A sentence as events keep it: its msgid and parameters, or plain text."""
+    return Text.from_json(value) if isinstance(value, Mapping) else str(value or "–")
