@@ -5,48 +5,19 @@ Runs ON the managed host as root, nothing of it stays there. Must not import any
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import sys
 from typing import IO, Any
 
 from control_plane.drivers.host_look import observe
-from control_plane.drivers.host_state import AgentError, Layout, from_os, locked
-
-
-def emit(kind: str, **fields: Any) -> None:
-    """One line to whoever asked; when nobody listens any more, the work goes on."""
-    with contextlib.suppress(OSError):
-        sys.stdout.write(json.dumps({"is": kind, **fields}, separators=(",", ":")) + "\n")
-        sys.stdout.flush()
+from control_plane.drivers.host_serving import answer, emit
+from control_plane.drivers.host_state import Layout
 
 
 def serve(source: IO[bytes]) -> None:
     """Answer the request on `source`: a length in decimal on a line, that many octets of JSON, the archives."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    os.umask(0o022)
-    try:
-        request: dict[str, Any] = json.loads(source.read(int(source.readline())))
-        layout = Layout(request["options"])
-        if request["verb"] == "observe":
-            with locked(layout, False, float(request["options"].get("look_seconds", 30))):
-                look = observe(layout)
-            emit("look", **look)
-        else:
-            from control_plane.drivers.host_apply import Apply  # a look is sent without it
 
-            Apply(layout, request, source, emit).run()
-        emit("end")
-    except AgentError as error:
-        emit("error", **error.as_json())
-    except OSError as error:
-        emit("error", **from_os(error).as_json())
-    except Exception as error:
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else ""
-        emit("error", code="internal", path="", detail=f"{type(error).__name__}: {error} ({where})")
+    def write(layout: Layout, request: dict[str, Any]) -> None:
+        from control_plane.drivers.host_apply import Apply  # a look is sent without it
+
+        Apply(layout, request, source, emit).run()
+
+    answer(source, Layout, observe, write)

@@ -6,51 +6,33 @@ leaves nothing of itself on the host. Must not keep anything between calls: what
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from typing import Any
 
-import orjson
-
+from control_plane.drivers.agents import ask_look, ask_outcomes, attributes_of, pieces
 from control_plane.drivers.host_words import sentence
 from control_plane.drivers.ssh import Runner
-from control_plane.model.errors import ControlPlaneError, TemporaryError
+from control_plane.model.errors import ControlPlaneError
 from control_plane.model.plan import Change
 from control_plane.model.ports import CertificateState, CertificateStore, Fence, Notice, Outcome, ReleaseStore
 from control_plane.model.resource import CouldNotMeasure, Foreign, Kind, Look, Measured, Observed
-from control_plane.model.text import Text, t
+from control_plane.model.text import t
 
-LOOK_MODULES = ("host_state", "host_look", "host_agent")
-MODULES = ("host_state", "host_look", "host_check", "host_journal", "host_stage", "host_apply", "host_agent")
-"""The agent, in the order of its imports; a look is sent the first few only."""
-LOADER = (
-    "import sys,types,zlib,json;i=sys.stdin.buffer;p=json.loads(zlib.decompress(i.read(int(i.readline()))))\n"
-    "for n,s in p:m=sys.modules[n]=types.ModuleType(n);exec(compile(s,n,'exec'),m.__dict__)\n"
-    "m.serve(i)"
+LOOK_MODULES = ("host_state", "host_serving", "host_look", "host_agent")
+MODULES = (
+    *("host_state", "host_serving", "host_look", "host_check", "host_journal", "host_stage", "host_apply"),
+    "host_agent",
 )
+"""The agent, in the order of its imports; a look is sent the first few only."""
 OBSERVE_SECONDS = 60.0
 APPLY_SECONDS = 900.0
-STATES = frozenset({"applied", "already", "refused", "failed", "unknown"})
 _MANAGED = "# managed by gasp:"
-
-
-@cache
-def bundle(names: tuple[str, ...] = MODULES) -> bytes:
-    """The agent's source as the loader reads it."""
-    package = resources.files("control_plane.drivers")
-    modules = [(f"control_plane.drivers.{name}", package.joinpath(f"{name}.py").read_text("utf-8")) for name in names]
-    packed = zlib.compress(orjson.dumps(modules), 6)
-    return b"%d\n%s" % (len(packed), packed)
 
 
 def request_pieces(request: Mapping[str, Any], archives: Iterable[bytes] = ()) -> list[bytes]:
     """What goes to the agent's standard input: the agent itself, the request, the archives, a closing dot."""
-    header = orjson.dumps(request)
-    agent = bundle(LOOK_MODULES if request["verb"] == "observe" else MODULES)
-    return [agent, b"%d\n" % len(header), header, *archives, b"."]
+    return [*pieces(LOOK_MODULES if request["verb"] == "observe" else MODULES, request), *archives, b"."]
 
 
 class HostFilesDriver:
@@ -79,7 +61,6 @@ class HostFilesDriver:
         self._runner, self._hosts = runner, list(hosts)
         self._certificates, self._releases, self._clock = certificates, releases, clock
         self._options = dict(options or {})
-        self._argv = ["python3", "-I", "-S", "-c", LOADER]
 
     def parts(self) -> Sequence[str]:
         """`web:<host>` for each host."""
@@ -87,38 +68,23 @@ class HostFilesDriver:
 
     def observe(self, part: str, tenants: frozenset[str] | None = None) -> Look:
         """One command on the host, whatever the number of sites; `tenants` saves nothing here."""
-        host, now = part.partition(":")[2], self._clock()
-        request = b"".join(request_pieces({"verb": "observe", "options": self._options}))
-        try:
-            done = self._runner.run(host, self._argv, request, OBSERVE_SECONDS)
-            rows = [orjson.loads(line) for line in done.stdout.splitlines()]
-        except TemporaryError as error:
-            return CouldNotMeasure(part, now, error.text)
-        except orjson.JSONDecodeError:
-            return CouldNotMeasure(part, now, t("Host {host} gave half an answer.", host=host))
-        for row in rows:
-            if row["is"] == "error":
-                return CouldNotMeasure(part, now, sentence(row, host))
-        if [row["is"] for row in rows] != ["look", "end"]:
-            words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            return CouldNotMeasure(
-                part, now, t("Host {host} gave no answer: {reason}", host=host, reason=words[-1] if words else done.rc)
-            )
-        certificates = [row for row in rows[0]["resources"] if row.get("fingerprint")]
+        now = self._clock()
+        request = request_pieces({"verb": "observe", "options": self._options})
+        look = ask_look(self._runner, part, now, request, OBSERVE_SECONDS, sentence)
+        if isinstance(look, CouldNotMeasure):
+            return look
+        certificates = [row for row in look["resources"] if row.get("fingerprint")]
         states = self._certificates.describe([(r["fingerprint"], r["attributes"]["names"]) for r in certificates], now)
         known = dict(zip((row["id"] for row in certificates), states, strict=True))
-        seen = (self._observed(row, known.get(row["id"])) for row in rows[0]["resources"])
-        foreign = tuple(self._foreign(part, row) for row in rows[0]["foreign"])
+        seen = (self._observed(row, known.get(row["id"])) for row in look["resources"])
+        foreign = tuple(self._foreign(part, row) for row in look["foreign"])
         return Measured(part, now, {item.id: item for item in seen}, foreign)
 
     @staticmethod
     def _observed(row: Mapping[str, Any], certificate: CertificateState | None) -> Observed:
-        attributes = dict(row["attributes"])
+        attributes = attributes_of(row)
         if certificate is not None:
             attributes["state"] = certificate
-        for extra in ("hand_made", "unfinished"):
-            if row.get(extra):
-                attributes[extra] = row[extra]
         until = row["retiring_until"]
         return Observed(
             id=row["id"],
@@ -155,24 +121,8 @@ class HostFilesDriver:
             "archives": [{"id": id_, "size": len(content)} for id_, content in archives.items()],
         }
         fence()
-        open_ids = dict.fromkeys(rows)
-        lost = t("Host {host} gave no answer; only a new look can tell.", host=host)
-        try:
-            for line in self._runner.lines(host, self._argv, request_pieces(request, archives.values()), APPLY_SECONDS):
-                answer = orjson.loads(line)
-                if answer["is"] == "outcome" and answer["id"] in open_ids:
-                    del open_ids[answer["id"]]
-                    yield _outcome(answer, host)
-                elif answer["is"] in self.stages:
-                    yield Notice(answer.pop("is"), {"host": host, **answer})
-                elif answer["is"] == "error":
-                    lost = sentence(answer, host)
-        except TemporaryError as error:
-            lost = error.text
-        except orjson.JSONDecodeError:
-            lost = t("Host {host} gave half an answer.", host=host)
-        for id_ in open_ids:
-            yield Outcome(id_, "unknown", lost)
+        sent = request_pieces(request, archives.values())
+        yield from ask_outcomes(self._runner, host, sent, rows, self.stages, APPLY_SECONDS, sentence)
 
     def _rows(
         self, changes: Sequence[Change], archives: dict[str, bytes]
@@ -224,11 +174,3 @@ class HostFilesDriver:
 def _marked(text: str, owner: str, id_: str) -> str:
     """The text with a first line for people that says whose it is."""
     return text if text.startswith(_MANAGED) else f"{_MANAGED} owner={owner} id={id_}\n{text}"
-
-
-def _outcome(answer: Mapping[str, Any], host: str) -> Outcome:
-    text: Text | None = sentence(answer, host) if answer.get("code") else None
-    file = answer.get("path") or None
-    state = answer["state"]
-    assert state in STATES
-    return Outcome(answer["id"], state, text, file, answer.get("line") or None)

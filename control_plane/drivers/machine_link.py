@@ -5,16 +5,13 @@ The agents are sent along with each request and leave nothing on the machine. Mu
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from functools import cache
-from importlib import resources
 from typing import Any, TypeVar
 
 import orjson
 
-from control_plane.drivers.host_files import LOADER
+from control_plane.drivers.agents import ARGV, pieces
 from control_plane.drivers.ssh import Runner
 from control_plane.model.errors import CouldNotMeasureError, TemporaryError
 from control_plane.model.text import Text, t
@@ -24,7 +21,6 @@ PARALLEL = 24
 FILES = ("host_state", "machine_files")
 MEASURE = (*FILES, "machine_measure")
 ACTS = (*MEASURE, "machine_acts")
-ARGV = ("python3", "-I", "-S", "-c", LOADER)
 Answer = dict[str, Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,15 +51,6 @@ def sentence(answer: Mapping[str, Any], host: str) -> Text:
     return Text(word.msgid, {"host": host, "path": str(answer.get("path", "")), "detail": detail})
 
 
-@cache
-def bundle(names: tuple[str, ...]) -> bytes:
-    """Agents' source as the loader reads it; the last one serves."""
-    package = resources.files("control_plane.drivers")
-    modules = [(f"control_plane.drivers.{name}", package.joinpath(f"{name}.py").read_text("utf-8")) for name in names]
-    packed = zlib.compress(orjson.dumps(modules), 6)
-    return b"%d\n%s" % (len(packed), packed)
-
-
 class Link:
     """Asks machines. `options` of a host go to the agents there (tests: another root)."""
 
@@ -71,8 +58,7 @@ class Link:
         self._runner, self._options = runner, options
 
     def _request(self, host: str, agent: tuple[str, ...], request: Mapping[str, Any]) -> list[bytes]:
-        text = orjson.dumps({**request, "options": self._options(host)})
-        return [bundle(agent), b"%d\n" % len(text), text]
+        return pieces(agent, {**request, "options": self._options(host)})
 
     def ask(self, host: str, agent: tuple[str, ...], request: Mapping[str, Any], seconds: float) -> Answer:
         """The one answer; an agent's complaint is `{is: error}`. Raises CouldNotMeasureError without an answer."""

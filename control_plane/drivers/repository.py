@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from control_plane.drivers.host_files import LOADER, bundle
+from control_plane.drivers.agents import ARGV, pieces
 from control_plane.drivers.repository_medium import read_medium
 from control_plane.drivers.repository_words import error_of
 from control_plane.drivers.ssh import Runner
@@ -37,7 +37,6 @@ class HostRepository:
 
     def __init__(self, runner: Runner, host: str, options: Mapping[str, Any] | None = None) -> None:
         self._runner, self._host, self._options = runner, host, dict(options or {})
-        self._argv = ["python3", "-I", "-S", "-c", LOADER]
 
     # looking --------------------------------------------------------------------------------------
     def snapshots(self, what: Depot) -> Sequence[Mapping[str, Any]]:
@@ -109,9 +108,8 @@ class HostRepository:
     def _ask(
         self, verb: str, seconds: float, tell: Tell | None = None, body: Iterable[bytes] = (), **words: Any
     ) -> Mapping[str, Any]:
-        header = orjson.dumps({"verb": verb, "options": self._options, **words})
-        pieces = chain([bundle(MODULES), b"%d\n" % len(header), header], body)
-        for line in self._runner.lines(self._host, self._argv, pieces, seconds):
+        sent = chain(pieces(MODULES, {"verb": verb, "options": self._options, **words}), body)
+        for line in self._runner.lines(self._host, ARGV, sent, seconds):
             try:
                 row = orjson.loads(line)
             except orjson.JSONDecodeError:

@@ -14,9 +14,10 @@ import orjson
 import pytest
 
 from control_plane.drivers import host_files, host_look, host_stage, host_state
+from control_plane.drivers.agents import LOADER
 from control_plane.drivers.host_apply import Blob, validate
 from control_plane.drivers.host_check import Proposal, Service, Verdict, settle
-from control_plane.drivers.host_files import LOADER, LOOK_MODULES, MODULES, request_pieces
+from control_plane.drivers.host_files import LOOK_MODULES, MODULES, request_pieces
 from control_plane.drivers.host_journal import STEPS, without_doubles
 from control_plane.drivers.host_state import AgentError, Layout, state_of
 from control_plane.drivers.host_words import WORDS, sentence

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from control_plane.drivers import repository_sets as sets
-from control_plane.drivers.host_files import LOADER, bundle
+from control_plane.drivers.agents import LOADER, bundle
 from control_plane.drivers.repository import MODULES
 from control_plane.drivers.repository_medium import read_medium
 from control_plane.drivers.repository_state import AgentError, Layout, from_os, stamp
