@@ -193,6 +193,12 @@ class World:
         self.clock.advance(30)
         return pyotp.TOTP(self.factors[login]).at(self.clock.now)
 
+    def wrong_code(self, login: str) -> str:
+        """A code that is none of those that are good around now."""
+        clock, factor = self.clock.now, pyotp.TOTP(self.factors[login])
+        good = {factor.at(clock + timedelta(seconds=30 * step)) for step in (-1, 0, 1)}
+        return next(code for code in map("{:06}".format, range(len(good) + 1)) if code not in good)
+
     def close(self) -> None:
         self.store.close()
 
