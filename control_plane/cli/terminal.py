@@ -16,7 +16,8 @@ from typing import IO, Any
 
 from rich.cells import cell_len
 
-from control_plane.model.text import Text, t
+from control_plane.model.states import STATES, Tone
+from control_plane.model.text import Text
 
 #: C0 and C1 controls, line separators, marks that turn the direction of text, lone surrogates.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -101,69 +102,18 @@ class Mark:
     style: str
 
 
-_GOOD, _WARN, _BAD, _BLIND = ("●", "o", "green"), ("▲", "!", "yellow"), ("✖", "x", "red"), ("◆", "?", "blue")
-_BUSY, _STOPPED, _NONE = ("◌", "~", "cyan"), ("■", "#", "dim"), ("–", "-", "dim")
-#: One word for one state, everywhere on the command line.
-MARKS: Mapping[str, Mark] = {
-    "passed": Mark(t("passed"), *_GOOD),
-    "done": Mark(t("done"), *_GOOD),
-    "in_sync": Mark(t("in sync"), *_GOOD),
-    "running": Mark(t("running"), *_BUSY),
-    "up": Mark(t("up"), *_GOOD),
-    "live": Mark(t("live"), *_GOOD),
-    "served": Mark(t("served"), *_GOOD),
-    "network_only": Mark(t("network only"), *_GOOD),
-    "listed": Mark(t("listed"), *_NONE),
-    "warning": Mark(t("warning"), *_WARN),
-    "done_with_conflicts": Mark(t("done with conflicts"), *_WARN),
-    "partly": Mark(t("partly done"), *_WARN),
-    "maintenance": Mark(t("maintenance"), *_WARN),
-    "retiring": Mark(t("retiring"), *_WARN),
-    "cut": Mark(t("cut off"), *_WARN),
-    "failed": Mark(t("failed"), *_BAD),
-    "refused": Mark(t("refused"), *_BAD),
-    "stale": Mark(t("stale"), *_BAD),
-    "missing": Mark(t("missing"), *_BAD),
-    "interrupted": Mark(t("interrupted"), *_BAD),
-    "unmeasured": Mark(t("could not measure"), *_BLIND),
-    "could_not_measure": Mark(t("could not measure"), *_BLIND),
-    "unknown": Mark(t("unknown"), *_BLIND),
-    "differs": Mark(t("differs"), *_BLIND),
-    "drift": Mark(t("drift"), *_BLIND),
-    "foreign": Mark(t("foreign"), *_BLIND),
-    "foreign-in-the-way": Mark(t("foreign object in the way"), *_BLIND),
-    "changed": Mark(t("change waits"), *_BUSY),
-    "new": Mark(t("new"), *_BUSY),
-    "renew": Mark(t("renewal due"), *_BUSY),
-    "removed": Mark(t("removal waits"), *_BUSY),
-    "orphaned": Mark(t("owner gone"), *_BUSY),
-    "pending": Mark(t("waits to be made real"), *_BUSY),
-    "active": Mark(t("active"), *_GOOD),
-    "waiting": Mark(t("waiting"), *_BUSY),
-    "starting": Mark(t("starting"), *_BUSY),
-    "stopping": Mark(t("stopping"), *_BUSY),
-    "preview": Mark(t("preview"), *_BUSY),
-    "stopped": Mark(t("stopped"), *_STOPPED),
-    "kept": Mark(t("kept"), *_STOPPED),
-    "lifted": Mark(t("lifted"), *_STOPPED),
-    "down": Mark(t("down"), *_STOPPED),
-    "none": Mark(t("none"), *_NONE),
-    "machine-patched": Mark(t("patched"), *_GOOD),
-    "machine-clean": Mark(t("clean"), *_GOOD),
-    "machine-cleared": Mark(t("settled"), *_GOOD),
-    "machine-restart": Mark(t("restart needed"), *_WARN),
-    "machine-held": Mark(t("on hold"), *_WARN),
-    "machine-old": Mark(t("old signatures"), *_WARN),
-    "machine-pending": Mark(t("lacks patches"), *_BAD),
-    "machine-unprotected": Mark(t("unprotected"), *_BAD),
-    "machine-found": Mark(t("something found"), *_BAD),
-    "machine-open": Mark(t("open"), *_BAD),
-    "machine-unknown": Mark(t("unknown"), *_BLIND),
-    "machine-silent": Mark(t("silent"), *_BLIND),
-    "machine-waiting": Mark(t("waits for its share"), *_BUSY),
-    "machine-observed": Mark(t("observed only"), *_NONE),
-    "machine-unmanaged": Mark(t("not enrolled"), *_NONE),
+#: Shape, its ASCII stand-in and style of each tone.
+_LOOKS: Mapping[Tone, tuple[str, str, str]] = {
+    "good": ("●", "o", "green"),
+    "warn": ("▲", "!", "yellow"),
+    "bad": ("✖", "x", "red"),
+    "blind": ("◆", "?", "blue"),
+    "busy": ("◌", "~", "cyan"),
+    "held": ("■", "#", "dim"),
+    "none": ("–", "-", "dim"),
 }
+#: One word for one state, everywhere on the command line.
+MARKS: Mapping[str, Mark] = {state: Mark(word, *_LOOKS[tone]) for state, (tone, word) in STATES.items()}
 
 
 def state_mark(state: str) -> tuple[str, str]:

@@ -1,0 +1,95 @@
+"""One word and one tone for one state, on the command line and on pages. How a tone looks is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from control_plane.model.text import Text, t
+
+Tone = Literal["good", "warn", "bad", "blind", "busy", "held", "none"]
+"""good: as it should be. warn: look at it. bad: it is not. blind: nobody knows. busy: on its way.
+held: somebody stopped it. none: nothing to say."""
+
+
+def by_state(tones: Mapping[Tone, Mapping[str, Text]]) -> dict[str, tuple[Tone, Text]]:
+    """State → its tone and word."""
+    return {state: (tone, word) for tone, words in tones.items() for state, word in words.items()}
+
+
+STATES: Mapping[str, tuple[Tone, Text]] = by_state(
+    {
+        "good": {
+            "passed": t("passed"),
+            "done": t("done"),
+            "in_sync": t("in sync"),
+            "up": t("up"),
+            "live": t("live"),
+            "served": t("served"),
+            "network_only": t("network only"),
+            "active": t("active"),
+            "machine-patched": t("patched"),
+            "machine-clean": t("clean"),
+            "machine-cleared": t("settled"),
+        },
+        "warn": {
+            "warning": t("warning"),
+            "done_with_conflicts": t("done with conflicts"),
+            "partly": t("partly done"),
+            "maintenance": t("maintenance"),
+            "retiring": t("retiring"),
+            "cut": t("cut off"),
+            "machine-restart": t("restart needed"),
+            "machine-held": t("on hold"),
+            "machine-old": t("old signatures"),
+        },
+        "bad": {
+            "failed": t("failed"),
+            "refused": t("refused"),
+            "stale": t("stale"),
+            "missing": t("missing"),
+            "interrupted": t("interrupted"),
+            "machine-pending": t("lacks patches"),
+            "machine-unprotected": t("unprotected"),
+            "machine-found": t("something found"),
+            "machine-open": t("open"),
+        },
+        "blind": {
+            "unmeasured": t("could not measure"),
+            "could_not_measure": t("could not measure"),
+            "unknown": t("unknown"),
+            "differs": t("differs"),
+            "drift": t("drift"),
+            "foreign": t("foreign"),
+            "foreign-in-the-way": t("foreign object in the way"),
+            "machine-unknown": t("unknown"),
+            "machine-silent": t("silent"),
+        },
+        "busy": {
+            "running": t("running"),
+            "changed": t("change waits"),
+            "new": t("new"),
+            "renew": t("renewal due"),
+            "removed": t("removal waits"),
+            "orphaned": t("owner gone"),
+            "pending": t("waits to be made real"),
+            "waiting": t("waiting"),
+            "starting": t("starting"),
+            "stopping": t("stopping"),
+            "preview": t("preview"),
+            "machine-waiting": t("waits for its share"),
+        },
+        "held": {
+            "stopped": t("stopped"),
+            "kept": t("kept"),
+            "lifted": t("lifted"),
+            "down": t("down"),
+        },
+        "none": {
+            "listed": t("listed"),
+            "none": t("none"),
+            "machine-observed": t("observed only"),
+            "machine-unmanaged": t("not enrolled"),
+        },
+    }
+)
