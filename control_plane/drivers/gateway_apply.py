@@ -31,6 +31,7 @@ from control_plane.drivers.gateway_state import (
     wanted_pairs,
 )
 from control_plane.drivers.host_journal import Faults, sync
+from control_plane.drivers.host_serving import Outcomes
 from control_plane.drivers.host_state import AgentError, file_state, from_os, locked
 
 STEPS = (
@@ -56,13 +57,13 @@ _BUNGLED = re.compile(r"(?:FATAL: Bungled|ERROR: .*?)\s*(/\S+) line (\d+): (.*)"
 Emit = Callable[..., None]
 
 
-class Apply:
+class Apply(Outcomes):
     """One apply. `emit(kind, **fields)` reports stages and outcomes."""
 
     def __init__(self, layout: GatewayLayout, request: Mapping[str, Any], emit: Emit) -> None:
-        self.layout, self.request, self._emit = layout, request, emit
+        super().__init__(request, emit)
+        self.layout = layout
         self.faults = Faults()
-        self.decided: set[str] = set()
         self.recovered: set[str] = set()
 
     def run(self) -> None:
@@ -365,13 +366,3 @@ class Apply:
                         return
             time.sleep(0.02)
         raise AgentError("reload-failed", detail="it does not listen")
-
-    def _outcome(self, id_: str, state: str, error: AgentError | None = None, line: int = 0) -> None:
-        if id_ in self.decided:
-            return
-        self.decided.add(id_)
-        self._emit("outcome", id=id_, state=state, line=line, **(error.as_json() if error else {}))
-
-    def _all_failed(self, error: AgentError) -> None:
-        for change in self.request["changes"]:
-            self._outcome(change["id"], "failed", error)

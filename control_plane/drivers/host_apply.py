@@ -20,6 +20,7 @@ from control_plane.drivers.host_journal import (
     without_doubles,
     write_file,
 )
+from control_plane.drivers.host_serving import Outcomes
 from control_plane.drivers.host_stage import Entry, Item, Stager, site_of, targets
 from control_plane.drivers.host_state import LONGEST_MAIN, AgentError, Layout, Seen, from_os, load_manifest, locked
 
@@ -49,15 +50,15 @@ class Blob:
             self.read(1 << 20)
 
 
-class Apply:
+class Apply(Outcomes):
     """One apply. `emit(kind, **fields)` reports stages and outcomes."""
 
     def __init__(self, layout: Layout, request: Mapping[str, Any], source: IO[bytes], emit: Emit) -> None:
-        self.layout, self.request, self.source, self._emit = layout, request, source, emit
+        super().__init__(request, emit)
+        self.layout, self.source = layout, source
         self.faults = Faults()
         self.service = Service(layout, request["options"])
         self.commit = Commit(layout, self.service, emit, self.faults)
-        self.decided: set[str] = set()
         self.recovered: set[str] = set()
 
     def run(self) -> None:
@@ -228,16 +229,6 @@ class Apply:
         }
         self.commit.write(journal)
         self.commit.run(journal)
-
-    def _outcome(self, id_: str, state: str, error: AgentError | None = None, line: int = 0) -> None:
-        if id_ in self.decided:
-            return
-        self.decided.add(id_)
-        self._emit("outcome", id=id_, state=state, line=line, **(error.as_json() if error else {}))
-
-    def _all_failed(self, error: AgentError) -> None:
-        for change in self.request["changes"]:
-            self._outcome(change["id"], "failed", error)
 
 
 def validate(change: Mapping[str, Any]) -> None:

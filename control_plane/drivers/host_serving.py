@@ -18,6 +18,24 @@ from control_plane.drivers.host_state import AgentError, Layout, from_os, locked
 L = TypeVar("L", bound=Layout)
 
 
+class Outcomes:
+    """What an apply tells of its changes: of each the first outcome, and no other."""
+
+    def __init__(self, request: Mapping[str, Any], emit: Callable[..., None]) -> None:
+        self.request, self._emit = request, emit
+        self.decided: set[str] = set()
+
+    def _outcome(self, id_: str, state: str, error: AgentError | None = None, line: int = 0) -> None:
+        if id_ in self.decided:
+            return
+        self.decided.add(id_)
+        self._emit("outcome", id=id_, state=state, line=line, **(error.as_json() if error else {}))
+
+    def _all_failed(self, error: AgentError) -> None:
+        for change in self.request["changes"]:
+            self._outcome(change["id"], "failed", error)
+
+
 def emit(kind: str, **fields: Any) -> None:
     """One line to whoever asked; when nobody listens any more, the work goes on."""
     with contextlib.suppress(OSError):
