@@ -11,14 +11,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from control_plane.model.errors import TemporaryError
 from control_plane.model.text import t
 from control_plane.store.leases import Holder
-from control_plane.workflow.process import boot_id, process_alive, start_time
+from control_plane.workflow.process import boot_id, process_alive, session, start_time
 
 #: Seconds: to begin to answer, and to end before it is killed.
 BEGIN, END = 30.0, 60.0
@@ -29,23 +29,31 @@ _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
 def living(folder: Path, name: str) -> Holder | None:
     """The process on file, if it lives."""
+    holder = _on_file(folder, name)
+    return holder if holder is not None and process_alive(holder) else None
+
+
+def _on_file(folder: Path, name: str) -> Holder | None:
     try:
         found = json.loads((folder / f"{name}.json").read_text())
-        holder = Holder(int(found["pid"]), int(found["start"]), str(found["boot"]))
+        return Holder(int(found["pid"]), int(found["start"]), str(found["boot"]))
     except (FileNotFoundError, ValueError, KeyError):
         return None
-    return holder if process_alive(holder) else None
 
 
 def start_background(
     folder: Path, name: str, command: Sequence[str], environment: Mapping[str, str], answers: Callable[[], bool]
 ) -> int:
-    """Start `command` unless it lives already; returns its pid once `answers()`. Raises TemporaryError."""
+    """Start `command` unless it lives already; returns its pid once `answers()`. Raises TemporaryError.
+
+    What outlived one that was killed is ended first: it could answer in the new one's place, or work beside it.
+    """
     with _locked(folder, name):
-        holder = living(folder, name)
-        if holder is not None:
-            return holder.pid
-        _take_note()
+        before = _on_file(folder, name)
+        if before is not None and process_alive(before):
+            return before.pid
+        if before is not None:
+            _end(before)
         log = log_of(folder, name)
         log.parent.mkdir(mode=0o700, exist_ok=True)
         trim(log)
@@ -71,29 +79,40 @@ def start_background(
 
 
 def stop_background(folder: Path, name: str) -> bool:
-    """End it with all its children; returns whether there was one."""
+    """End it with all its children; returns whether it or one of them lived."""
     if not folder.is_dir():
         return False
     with _locked(folder, name):
-        holder = living(folder, name)
+        holder = _on_file(folder, name)
         if holder is None:
             return False
-        os.kill(holder.pid, signal.SIGTERM)
-        end = time.monotonic() + END
-        while process_alive(holder) and time.monotonic() < end:
-            time.sleep(0.05)
-        if process_alive(holder):
-            with suppress(ProcessLookupError):
-                os.killpg(holder.pid, signal.SIGKILL)
+        lived = bool(session(holder))
+        _end(holder)
         (folder / f"{name}.json").unlink(missing_ok=True)
-        _take_note()
-        return True
+        return lived
 
 
-def _take_note() -> None:
+def _end(leader: Holder) -> None:
+    """Ask it to end, then whatever outlives it; kill what is still there after `END` seconds."""
+    asked: set[int] = set()
+    late = time.monotonic() + END
+    while left := session(leader):
+        if time.monotonic() > late:
+            _signal(left, signal.SIGKILL)
+        else:
+            next_ = {leader.pid} if process_alive(leader) else set(left)
+            _signal(next_ - asked, signal.SIGTERM)
+            asked |= next_
+        time.sleep(0.05)
     for child in list(_CHILDREN.values()):
         if child.poll() is not None:
             del _CHILDREN[child.pid]
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def log_of(folder: Path, name: str) -> Path:

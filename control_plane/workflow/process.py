@@ -32,3 +32,22 @@ def myself() -> Holder:
 def process_alive(holder: Holder) -> bool:
     """Whether the very process that took a lease still runs."""
     return holder.boot_id == boot_id() and start_time(holder.pid) == holder.start_time
+
+
+def session(leader: Holder) -> list[int]:
+    """Ids of the living processes in the session that this process leads or led.
+
+    The system does not give out a number that a session still has: a newer process of that number means none is left.
+    """
+    if leader.boot_id != boot_id() or start_time(leader.pid) not in (None, leader.start_time):
+        return []
+    all_ = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+    return [pid for pid in all_ if _session_of(pid) == leader.pid]
+
+
+def _session_of(pid: int) -> int | None:
+    """The session of a process; None when the process is gone (or a zombie)."""
+    try:
+        return os.getsid(pid) if start_time(pid) is not None else None
+    except ProcessLookupError:
+        return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,17 @@ def made_driver(centre: Centre) -> tuple[Driver, Any]:
     for name in ("settings", "address_plan", "store", "topology", "authority", "lab", "runner", "releases", "drivers"):
         getattr(wiring, name).cache_clear()
     return next(driver for driver in wiring.drivers() if PART in driver.parts()), wiring.runner()
+
+
+class KilledAgents:
+    """A runner of commands whose agents kill themselves when they pass `step`."""
+
+    def __init__(self, runner: Any, step: str) -> None:
+        self.run, self._lines, self._step = runner.run, runner.lines, step
+
+    def lines(self, host: str, argv: Sequence[str], stdin: Iterable[bytes], timeout: float) -> Iterator[bytes]:
+        """As the runner itself does it."""
+        yield from self._lines(host, ["env", f"GASP_AGENT_FAULT={self._step}", *argv], stdin, timeout)
 
 
 class Gateway:
@@ -105,6 +117,15 @@ class Gateway:
                 else:
                     self.applied.pop(answer.change_id, None)
         return outcomes
+
+    @contextmanager
+    def agent_killed_at(self, step: str) -> Iterator[None]:
+        """Within, whatever is applied is cut off on the gateway when the agent passes `step`."""
+        self.driver._runner = KilledAgents(self.runner, step)  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            self.driver._runner = self.runner  # type: ignore[attr-defined]
 
     def bring(self) -> dict[str, str]:
         """Plan and apply; states by id."""

@@ -499,15 +499,11 @@ def test_a_late_writer_is_refused_and_a_repeated_one_is_told(gateway: Gateway) -
 
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_a_step_and_repaired_by_the_next_apply(gateway: Gateway, step: str) -> None:
-    argv = gateway.driver._argv  # type: ignore[attr-defined]
     gateway.proxy("fgw", rule("t/kill", "block", [f".{step.replace('.', '-')}.test"]))
     gateway.network("fgw", down_kbit=5000 + STEPS.index(step))
     gateway.drop("gaj")
-    try:
-        gateway.driver._argv = ["env", f"GASP_AGENT_FAULT={step}", *argv]  # type: ignore[attr-defined]
+    with gateway.agent_killed_at(step):
         outcomes = gateway.carry_out(gateway.plan())
-    finally:
-        gateway.driver._argv = argv  # type: ignore[attr-defined]
     assert {o.state for o in outcomes.values()} == {"unknown"}
     assert gateway.proxied("czj", f"http://{gateway.hosts['citizen']['ipv4']}/small") == "200"
     gateway.settle()

@@ -62,6 +62,25 @@ def test_a_keeper_that_is_killed_takes_its_worker_along(tmp_path: Path, pids: Pa
     assert len(workers(pids)) == 2
 
 
+def test_what_outlives_one_that_was_killed_is_ended_before_the_next_begins(tmp_path: Path, pids: Path) -> None:
+    """As a web server's own processes would be, which go on answering for a while."""
+    leader = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {WORKER!r}]).wait()"
+    command = [sys.executable, "-c", leader]
+
+    def killed_leader_with_workers(number: int) -> None:
+        environment, begun = {"PIDS": str(pids)}, lambda: len(workers(pids)) == number
+        os.kill(start_background(tmp_path, "worker", command, environment, begun), signal.SIGKILL)
+        wait_until(lambda: living(tmp_path, "worker") is None, 20)
+
+    killed_leader_with_workers(1)
+    (orphan,) = workers(pids)
+    assert start_time(orphan) is not None
+    killed_leader_with_workers(2)
+    assert start_time(orphan) is None
+    assert stop_background(tmp_path, "worker"), "its child still lived"
+    assert not any(map(start_time, workers(pids)))
+
+
 def test_what_cannot_begin_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     from control_plane.model.errors import TemporaryError
 
