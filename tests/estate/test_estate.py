@@ -140,11 +140,12 @@ def test_a_real_package_over_the_62_machines(city: Centre):
     (child,) = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
     os.kill(int(child), signal.SIGKILL)
     late = rolling.wait(rollout, "catching_up", "stopped", "waiting", seconds=900)
-    assert late["state"] == "catching_up", late["sentence"]
+    assert late["state"] == "catching_up", rolling.told(late)
     assert sorted(n for n, state in rolling.states(rollout).items() if state == "off") == off
     assert late["counts"]["ok"] == 62 - len(off)
     city.run("lab", "start", *off)
-    assert rolling.wait(rollout, "done", "stopped", seconds=900)["counts"] == {"ok": 62}
+    done = rolling.wait(rollout, "done", "stopped", seconds=900)
+    assert done["counts"] == {"ok": 62}, rolling.told(done)
     assert set(rolling.versions(list(rings)).values()) == {"1.1"}
 
     before, published = rolling.had(list(rings)), rolling.published()
@@ -155,7 +156,8 @@ def test_a_real_package_over_the_62_machines(city: Centre):
         ring: s for ring, s in published.items() if ring != first
     }
     city.run("rollouts", "rollback", str(bad), "--reason", "it fails", "--yes")
-    assert rolling.wait(bad, "rolled_back", "waiting", seconds=300)["state"] == "rolled_back"
+    back = rolling.wait(bad, "rolled_back", "waiting", seconds=300)
+    assert back["state"] == "rolled_back", rolling.told(back)
     after = rolling.had(list(rings))
     assert {(had.state, had.version) for had in after.values()} == {("ii", "1.1")}
     assert {n: after[n] for n, r in rings.items() if r != first} == {

@@ -122,6 +122,12 @@ class Rolling:
 
         return wait_until(standing, seconds, f"rollout {rollout} in {states}")
 
+    @staticmethod
+    def told(standing: Any) -> str:
+        """What a person reads of it, for the message of an assertion."""
+        items = [f"{i['name']} {i['state']} {i['fault']}: {i['sentence']}" for i in standing["items"]]
+        return "\n".join([standing["sentence"], *(item for item in items if " ok " not in item)])
+
     def step(self, env: Mapping[str, str] | None = None) -> int:
         """One turn of the worker's chore in the foreground, with the background one stopped; its exit status."""
         return self.centre.run("worker", "run", "--once", "--chore", "rollouts", check=False, env=env).returncode

@@ -55,7 +55,7 @@ def test_one_arrives_everywhere_in_rings_and_one_that_was_off_catches_up(
     centre.run("lab", "stop", "sjj")
     rollout = rolling.start("1.1")
     late = rolling.wait(rollout, "catching_up", "stopped", "waiting")
-    assert late["state"] == "catching_up", late["sentence"]
+    assert late["state"] == "catching_up", rolling.told(late)
     assert rolling.states(rollout) == {**dict.fromkeys(ENROLLED, "ok"), "sjj": "off"}
     assert set(rolling.versions(ENROLLED[:-1]).values()) == {"1.1"}
     touched = [e["data"]["name"] for e in rolling.events(rollout, "item.touching")]
@@ -74,7 +74,7 @@ def test_one_whose_post_install_fails_stops_with_the_pilots_who_go_back(centre: 
     before, published = rolling.had(ENROLLED), rolling.published()
     rollout = rolling.start("1.2")
     stopped = rolling.wait(rollout, "stopped", "waiting", "done")
-    assert stopped["state"] == "stopped", stopped["sentence"]
+    assert stopped["state"] == "stopped", rolling.told(stopped)
     pilot = next(i for i in stopped["items"] if i["name"] == "fgw")
     assert (pilot["state"], pilot["fault"]) == ("failed", "dpkg-interrupted")
     assert "gasp-demo" in pilot["sentence"]
@@ -84,7 +84,7 @@ def test_one_whose_post_install_fails_stops_with_the_pilots_who_go_back(centre: 
     centre.run("rollouts", "follow", str(rollout), check=1)
     centre.run("rollouts", "rollback", str(rollout), "--reason", "it fails", "--yes")
     back = rolling.wait(rollout, "rolled_back", "waiting")
-    assert back["state"] == "rolled_back", back["sentence"]
+    assert back["state"] == "rolled_back", rolling.told(back)
     assert rolling.published() == published
     after = rolling.had(ENROLLED)
     assert (after["fgw"].state, after["fgw"].version) == ("ii", "1.1")
