@@ -440,5 +440,5 @@ def test_killed_at_any_event_the_next_turn_finishes(
     for once in (RequestEvent.DRAFTED, RequestEvent.SUBMITTED, RequestEvent.APPROVED, RequestEvent.LIVE):
         assert types.count(once.value) == 1, types
     assert types.count(RequestEvent.SIGNED.value) == 2
-    assert len([r for r in centre.store.estate.revisions("fgw/toy")]) == 1
+    assert len(centre.store.estate.revisions("fgw/toy")) == 1
     assert centre.store.requests.list(states=[RequestState.APPLYING]) == []
