@@ -1,4 +1,4 @@
-"""A request on real hosts: asked for by a clerk, signed by two people, made real by the worker, measured, and undone."""
+"""Requests on real hosts: asked for by a clerk, signed by two people, made real by the worker, measured, undone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -60,10 +60,9 @@ def act(centre: Centre, people: dict[str, str]) -> Act:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def worker(centre: Centre) -> Iterator[None]:
+def worker(centre: Centre) -> None:
     """The worker makes real what is signed."""
     centre.run("worker", "start")
-    yield
 
 
 def sign(act: Act, request: Any, *roles: str) -> float:
