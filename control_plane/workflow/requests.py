@@ -118,6 +118,9 @@ class Requests:
                 generation, base = self.forms.current(content)
                 number = self.store.requests.create(content, actor, generation, base)
                 found = self.journal.step(self.store.requests.get(number), RequestEvent.DRAFTED, actor)
+            newer = self.forms.rebased(found)
+            if newer is not None:
+                found = self.journal.step(found, RequestEvent.SAVED, actor, {"rebased": True}, values=newer)
         return self._shown(found)
 
     def _begun(self, tenant: str, offering: str, action: str) -> Content:
