@@ -17,6 +17,8 @@ from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, Sta
 from control_plane.model.people import ROLES
 from control_plane.model.request import (
     ACTIONS,
+    DECIDING,
+    EDITABLE,
     OPEN,
     TITLES,
     Action,
@@ -189,6 +191,12 @@ class Requests:
     def preview(self, request: int | str) -> Json:
         """See `RequestsClient.preview`."""
         found = self._find(request)
+        if found.state not in EDITABLE | DECIDING:
+            raise Rejected(
+                t("{request} is {state}; there is nothing to preview.", request=found.reference,
+                  state=TITLES[found.state]),
+                t("See gasp requests show {request}.", request=found.reference),
+            )  # fmt: skip
         warnings = self._sound(found)
         made = self.plans.preview(found)
         kind, duties = CLASSES[made.classified.change_class], self._duties()
