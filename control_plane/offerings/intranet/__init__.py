@@ -7,6 +7,7 @@ from pathlib import Path
 from control_plane.model.offering import Offering
 from control_plane.model.text import t
 from control_plane.offerings._site.rules import TIERS
+from control_plane.offerings.intranet.asking import ASKING
 from control_plane.offerings.intranet.form import EXAMPLE, IntranetSites
 from control_plane.offerings.intranet.probes import probes
 from control_plane.offerings.intranet.resources import check, claims, desired
@@ -24,4 +25,5 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
+    asking=ASKING,
 )
