@@ -60,6 +60,17 @@ def open_to_all(view: F) -> F:
     return view
 
 
+def home(somebody: Person) -> str:
+    """The page where somebody starts: their department's, or the centre's."""
+    local = any(grant.tenant is not None for grant in somebody.grants)
+    return "portal.home" if local and not access.allows(somebody, Act.SEE_ESTATE) else NEXT[Stage.OPEN]
+
+
+def onward(found: Session) -> str:
+    """The page that follows in a sign-in."""
+    return home(found.person) if found.stage is Stage.OPEN else NEXT[found.stage]
+
+
 def client() -> Client:
     """The control plane, with the person of this request as its actor."""
     if "client" not in g:
@@ -161,7 +172,7 @@ def _admit(wanted: Needs) -> Any:
             return redirect(url_for("sign_in.start", next=back if back != "/console/" else None))
         return redirect(url_for("sign_in.start"))
     if g.session.stage not in wanted.stages:
-        return redirect(url_for(NEXT[g.session.stage]))
+        return redirect(url_for(onward(g.session)))
     tenant = (request.view_args or {}).get(wanted.tenant) if wanted.tenant else None
     access.require(g.session.person, wanted.act, tenant)
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Annotated, Any
 
@@ -26,6 +26,8 @@ from control_plane.web.form_shape import Path, Shape, as_text, get, model_of, pa
 from control_plane.workflow.import_problems import problems_of
 
 LONGEST_REASON = 1000
+#: A list with more texts than this is typed one a line.
+MOST_ROWS = 50
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_REASON)]
 
 
@@ -97,6 +99,7 @@ class Form:
         self.answers = copy.deepcopy(dict(answers))
         if not isinstance(self.answers.get("spec"), dict):
             self.answers["spec"] = {}
+        self.whole = not only
         self.parts: tuple[Page | Several, ...] = (*self.asking.parts, *_order(self.asking))
         if only:
             self.parts = tuple(part for part in self.parts if part.name in only)
@@ -175,6 +178,8 @@ class Form:
         value = get(self.answers, (*stop.base, *ask.path.split(".")))
         value = shape.default if value is None else value
         texts = [as_text(item) for item in value] if isinstance(value, list | tuple) else []
+        if shape.kind == "rows" and len(texts) > MOST_ROWS:
+            shape = replace(shape, kind="lines")
         rows = [*texts, ""] if more or not texts else texts
         own = [p for p in problems if p.field == ask.path or (p.field or "").startswith(f"{ask.path}.")]
         options = [(key, str(word)) for key, word in (ask.choices or {}).items()]
@@ -196,10 +201,9 @@ class Form:
         """Take what was sent for a page into the answers, as it was typed."""
         for ask in stop.part.asks if isinstance(stop.part, Page) else ():
             shape = self.shape(stop, ask)
-            if shape.kind == "rows":
-                value: Any = [line for line in (v.strip() for v in sent.getlist(ask.path)) if line]
-            elif shape.kind == "lines":
-                value = [line for line in (v.strip() for v in sent.get(ask.path, "").splitlines()) if line]
+            if shape.kind in ("rows", "lines"):
+                lines = [line.strip() for text in sent.getlist(ask.path) for line in text.splitlines()]
+                value: Any = [line for line in lines if line]
             else:
                 value = typed(shape, sent.get(ask.path, "").replace("\r\n", "\n").strip())
             put(self.answers, (*stop.base, *ask.path.split(".")), value, self._needed(stop, ask))
@@ -235,6 +239,12 @@ class Form:
         found = get(item, tuple(part.label.split(".")))
         return as_text(found[0] if isinstance(found, list) and found else found)
 
+    def whose(self, stop: Stop) -> str | None:
+        """What the thing is called that a page is about."""
+        if stop.of is None or stop.index is None:
+            return None
+        return self.called(stop.of, self.items(stop.of)[stop.index]) or str(stop.of.one)
+
     # what is wrong ---------------------------------------------------------------------------------------------------
     def wrong(self, found: Sequence[Problem] = ()) -> list[tuple[Stop | None, Problem]]:
         """Everything that is wrong, each with its page and, as `field`, the field there. `found`: what the rules of the
@@ -258,7 +268,7 @@ class Form:
                 model.model_validate(value)
             except ValidationError as error:
                 for path, problem in problems_of(error):
-                    if base or str(path[0]) in names:
+                    if self.whole if base else str(path[0]) in names:
                         yield (*base, *path), problem
 
     def _place(self, path: Path) -> tuple[Stop | None, str | None]:
@@ -305,10 +315,8 @@ class Form:
                     said = str(len(self.items(stop.part)) or stop.part.none)
                     out.append(Section(str(stop.part.title), stop.name, [(str(stop.part.one), escape(said))], own))
                 continue
-            title = str(stop.part.title)
-            if stop.of is not None and stop.index is not None:
-                called = self.called(stop.of, self.items(stop.of)[stop.index])
-                title = f"{called or str(stop.of.one)} · {title}"
+            whose = self.whose(stop)
+            title = f"{whose} · {stop.part.title}" if whose else str(stop.part.title)
             answers = [(str(f.ask.label), self._shown(f)) for f in self.fields(stop)]
             out.append(Section(title, stop.name, answers, own))
         return out

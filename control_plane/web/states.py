@@ -24,6 +24,8 @@ SHAPES: Mapping[Tone, str] = {
 _OWN: Mapping[Tone, Mapping[str, Text]] = {
     "good": {
         "signed_in": t("signed in"),
+        "in_use": t("in use"),
+        "request-signed": t("signed"),
         "yes": t("yes"),
         "on": t("on"),
         "ok": t("in order"),
@@ -37,12 +39,14 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
     },
     "bad": {
         "aborted": t("aborted"),
+        "request-void": t("no longer holds"),
     },
     "blind": {
         "unanswered": t("does not answer"),
     },
     "busy": {
         "scheduled": t("scheduled"),
+        "request-unsigned": t("not signed yet"),
         "soaking": t("soaking"),
         "rolling_back": t("rolling back"),
         "catching_up": t("catching up"),
