@@ -181,14 +181,14 @@ def _review(row: Json, error: ControlPlaneError | None = None, text: str = "", a
     if row["plan_digest"]:
         try:
             plan = door.client().get_plan(row["plan_digest"])
-            changes = [{**change, "lines": difference(change)} for change in plan["changes"]]
+            changes = [{**c, "lines": difference(c)} for c in door.in_sight(plan["changes"])]
         except NotFound:
             plan = None
     return render_template(
         "review.html",
         row=row,
         sections=form_of(row).sections(),
-        before=row["base"],
+        was=_in_force(row),
         plan=plan,
         changes=changes[:SHOWN],
         hidden=max(0, len(changes) - SHOWN),
@@ -202,6 +202,14 @@ def _review(row: Json, error: ControlPlaneError | None = None, text: str = "", a
         due=due(row),
         done=DONE.get(request.args.get("done", "")),
     )
+
+
+def _in_force(row: Json) -> dict[tuple[str, str], Markup] | None:
+    """Answers as they are in force, for a change: by question and label."""
+    if row["action"] != "change" or not row["base"]:
+        return None
+    sections = form_of({**row, "spec": row["base"]["spec"], "tier": row["base"]["tier"]}).sections()
+    return {(section.title, label): answer for section in sections for label, answer in section.answers}
 
 
 def due(row: Row) -> Markup | str:

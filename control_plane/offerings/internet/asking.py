@@ -98,8 +98,8 @@ ASKING = Asking(
                     t("When does it apply?"),
                     (
                         Ask("hours.days", t("Days"), t("Leave all three empty for always."), choices=_DAYS),
-                        Ask("hours.begin", t("From"), None, "12:00", code=True),
-                        Ask("hours.end", t("To"), None, "13:30", code=True),
+                        Ask("hours.begin", t("Begins at"), None, "12:00", code=True),
+                        Ask("hours.end", t("Ends at"), None, "13:30", code=True),
                         Ask("number", t("Place in the order"), t("Rules are tried from the lowest number on."), "10"),
                         Ask("since", t("In force since"), None, "2026-11-20"),
                     ),
