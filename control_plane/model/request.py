@@ -140,7 +140,7 @@ ACTS: Mapping[RequestAct, frozenset[RequestState]] = {
     "comment": OPEN,
     "sign": DECIDING,
     "return": DECIDING | {RequestState.FAILED},
-    "refuse": DECIDING,
+    "refuse": DECIDING | {RequestState.RETURNED},
     "retry": frozenset({RequestState.FAILED}),
 }
 
@@ -203,7 +203,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Signoff:
-    """One signature, bound to what it was given for: `digest` of content and change (see `Request.digest`).
+    """One signature, bound to what it was given for: `digest` of content and plan (see `Request.digest`). It is void
+    once the content changes, or the plan does so that more is lost or others must sign.
 
     `stands_for`: why a local operator signed in place of somebody with the role; None otherwise.
     """
@@ -223,9 +224,10 @@ class Request:
     """A request as it is stored.
 
     `version` grows with every step (two decisions at once: one wins). `base_generation` and `base`: generation and
-    `{tier, spec}` of the service when the content was last written (0 and None: there was none). `digest`: what
-    signoffs are bound to; None before the first submission. `needs`: roles that must sign. `clock_from`: since when
-    the `clock_days` working days that are left run; None while the clock does not run.
+    `{tier, spec}` of the service when the content was begun (0 and None: there was none). `digest`: what signoffs are
+    bound to; None before the first submission. `agreed`: the plan in short, as it was last shown to who signs.
+    `needs`: roles that must sign. `clock_from`: since when the `clock_days` working days that are left run; None while
+    the clock does not run. `tenant_ended`: the tenant is gone, and its code may be somebody else's.
     """
 
     id: int
@@ -253,6 +255,7 @@ class Request:
     run_id: int | None = None
     applied_at: datetime | None = None
     signoffs: tuple[Signoff, ...] = ()
+    tenant_ended: bool = False
 
     @property
     def reference(self) -> str:
@@ -261,8 +264,8 @@ class Request:
 
     @property
     def holding(self) -> tuple[Signoff, ...]:
-        """Signoffs that count: not void, and given for what is asked now."""
-        return tuple(s for s in self.signoffs if s.void_at is None and s.digest == self.digest)
+        """Signoffs that count."""
+        return tuple(s for s in self.signoffs if s.void_at is None)
 
     @property
     def missing(self) -> tuple[str, ...]:

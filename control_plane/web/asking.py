@@ -9,10 +9,10 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 
-from control_plane.model.asking import Page, Several
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem, StalePlan
 from control_plane.model.people import Act
+from control_plane.model.questions import Page, Several
 from control_plane.model.text import t
 from control_plane.web import door, show
 from control_plane.web.door import needs

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from control_plane.model.asking import Ask
+from control_plane.model.questions import Ask
 
 Path = tuple[str | int, ...]
 Kind = Literal["text", "number", "yes_no", "rows", "lines", "choice"]

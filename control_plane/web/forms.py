@@ -1,6 +1,6 @@
 """The form of a service on pages, made from its typed spec: which page follows, what a field holds, what is wrong.
 
-The spec says which fields there are (`form_shape.py`), `model/asking.py` in which words they are asked for. Must not
+The spec says which fields there are (`form_shape.py`), `model/questions.py` in which words they are asked for. Must not
 fetch or keep anything.
 """
 
@@ -16,9 +16,9 @@ from markupsafe import Markup, escape
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from werkzeug.datastructures import MultiDict
 
-from control_plane.model.asking import Ask, Asking, Page, Several
 from control_plane.model.errors import NotFound, Problem
 from control_plane.model.offering import Offering
+from control_plane.model.questions import Ask, Page, Questions, Several
 from control_plane.model.tenant import Document, Tier
 from control_plane.model.text import Text, t
 from control_plane.web import show
@@ -92,22 +92,22 @@ class Form:
     """The way through one service's form with these answers: `{"spec": …, "tier": …, "reason": …}`."""
 
     def __init__(self, offering: Offering, answers: Mapping[str, Any], *, only: Sequence[str] = ()) -> None:
-        if offering.asking is None or offering.spec is None:
+        if offering.questions is None or offering.spec is None:
             raise NotFound(t("Nobody can ask for this service here."))
-        self.asking: Asking = offering.asking
+        self.questions: Questions = offering.questions
         self.spec: type[BaseModel] = offering.spec
         self.answers = copy.deepcopy(dict(answers))
         if not isinstance(self.answers.get("spec"), dict):
             self.answers["spec"] = {}
         self.whole = not only
-        self.parts: tuple[Page | Several, ...] = (*self.asking.parts, *_order(self.asking))
+        self.parts: tuple[Page | Several, ...] = (*self.questions.parts, *_order(self.questions))
         if only:
             self.parts = tuple(part for part in self.parts if part.name in only)
         self.stops = list(self._stops())
 
     # the way ---------------------------------------------------------------------------------------------------------
     def _stops(self) -> Iterable[Stop]:
-        ordered = {page.name for page in _order(self.asking)}
+        ordered = {page.name for page in _order(self.questions)}
         for number, part in enumerate(self.parts, 1):
             if isinstance(part, Page):
                 yield Stop(part.name, part, () if part.name in ordered else ("spec",), number)
@@ -331,10 +331,10 @@ class Form:
         return Markup("<code>{}</code>").format(body) if field.ask.code else body
 
 
-def _order(asking: Asking) -> tuple[Page, ...]:
+def _order(questions: Questions) -> tuple[Page, ...]:
     """The pages that every form ends with."""
     tiers: dict[str, Text] = {
-        tier: t("{tier}: {words}", tier=tier, words=words) for tier, words in asking.tiers.items()
+        tier: t("{tier}: {words}", tier=tier, words=words) for tier, words in questions.tiers.items()
     }
     return (
         Page("tier", t("How much do you need?"), (Ask("tier", t("Tier"), None, choices=tiers),)),

@@ -59,7 +59,7 @@ def offering(offering: str) -> Any:
     return render_template(
         "offering.html",
         offering=found,
-        asking=found.asking,
+        asking=found.questions,
         mine=[(row, card) for row, card in mine if card is not None],
         may_ask=lambda code: access.allows(door.person(), Act.ASK, code),
     )
@@ -74,7 +74,7 @@ def service(code: str, offering: str) -> Any:
     found = door.client().subscription(f"{code}/{offering}")
     known = services().catalogue.get(offering)
     answers = {"spec": found["spec"], "tier": found["tier"], "reason": ""}
-    form = Form(known, answers) if known is not None and known.asking is not None else None
+    form = Form(known, answers) if known is not None and known.questions is not None else None
     card = cards(code).get(offering)
     return render_template(
         "service.html",
@@ -96,13 +96,13 @@ def own_tenants() -> list[Json]:
 
 def offerings() -> Sequence[Offering]:
     """Services that can be asked for."""
-    return [offering for offering in services().catalogue.values() if offering.asking is not None]
+    return [offering for offering in services().catalogue.values() if offering.questions is not None]
 
 
 def asked_for(name: str) -> Offering:
     """A service that can be asked for. Raises NotFound."""
     found = services().catalogue.get(name)
-    if found is None or found.asking is None:
+    if found is None or found.questions is None:
         raise NotFound(t("There is no such service in the catalogue."))
     return found
 

@@ -1,51 +1,36 @@
-"""How a website is asked for: pages that the public and the internal kind share."""
+"""How requests for websites are treated: a department's own content is agreed on beforehand, names are public."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
-from control_plane.model.asking import Ask, Page
-from control_plane.model.tenant import Tier
+from control_plane.model.change_class import ChangeRules
 from control_plane.model.text import Text, t
-from control_plane.offerings._site.rules import GIB, TIERS
+from control_plane.offerings._site.kind import SiteKind
 
-TITLE = Page(
-    "title",
-    t("What is the website called?"),
-    (
-        Ask("title.zh", t("Name in Chinese"), t("As it stands at the head of the home page."), "示例局"),
-        Ask("title.en", t("Name in English"), t("For visitors who read no Chinese."), "Example Bureau"),
-    ),
-)
-NAME_HINT = t(
-    "Small letters, digits and hyphens; Chinese is possible. It lies in your department's own part of the city."
-)
-ALIASES = Ask(
-    "names.aliases",
-    t("Other names"),
-    t("They show the same website. Leave it empty when there are none."),
-    code=True,
-)
-MARKS = Page(
-    "marks",
-    t("What stands in the footer?"),
-    (
-        Ask("marks.organiser", t("Who runs the website"), None, "示例局"),
-        Ask("marks.icp", t("ICP filing number"), t("Of the ministry's filing."), "鲁ICP备05000001号-1"),
-        Ask("marks.police", t("Public security filing number"), None, "鲁公网安备 37020200000001号"),
-        Ask("marks.site_code", t("Site identification code"), t("Ten digits."), "3702000001"),
-        Ask(
-            "marks.mark_id", t("Mark of government websites"), t("Letters and digits of your certificate."), "CA123456"
-        ),
-    ),
-    t("What you do not have yet can follow later with a change."),
-)
-TIER_WORDS: Mapping[Tier, Text] = {
-    tier: t(
-        "Up to {sites} websites, {gib} GiB for each, {requests} requests a second",
-        sites=limits["sites"],
-        gib=limits["storage_bytes"] // GIB,
-        requests=limits["requests_per_second"],
-    )
-    for tier, limits in TIERS.items()
-}
+#: What a department may change of its own sites without asking anybody.
+_OWN = ("source", "preview", "maintenance")
+
+
+def _only_content(before: Any, after: Any) -> Text | None:
+    if before is None or after is None or len(before.sites) != len(after.sites):
+        return None
+    for old, new in zip(before.sites, after.sites, strict=True):
+        if old.model_copy(update={name: getattr(new, name) for name in _OWN}) != new:
+            return None
+    return t("Only content of the department's own sites changes.")
+
+
+def _names(form: Any) -> set[str]:
+    return {name for site in form.sites for name in (site.main, *site.aliases)} if form is not None else set()
+
+
+def _seen_by_all(before: Any, after: Any) -> Text | None:
+    new = sorted(_names(after) - _names(before))
+    return t("Everybody on the internet can see {names}.", names=", ".join(new[:5])) if new else None
+
+
+def rules_of(kind: SiteKind) -> ChangeRules:
+    """Rules of one kind of site."""
+    lead = {"new": 5, "change": 2, "end": 2}
+    return ChangeRules(lead, _only_content, _seen_by_all) if kind.public else ChangeRules(lead, _only_content)

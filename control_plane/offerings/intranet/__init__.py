@@ -6,10 +6,12 @@ from pathlib import Path
 
 from control_plane.model.offering import Offering
 from control_plane.model.text import t
+from control_plane.offerings._site.asking import rules_of
+from control_plane.offerings._site.kind import INTRANET
 from control_plane.offerings._site.rules import TIERS
-from control_plane.offerings.intranet.asking import ASKING
 from control_plane.offerings.intranet.form import EXAMPLE, IntranetSites
 from control_plane.offerings.intranet.probes import probes
+from control_plane.offerings.intranet.questions import QUESTIONS
 from control_plane.offerings.intranet.resources import check, claims, desired
 
 OFFERING = Offering(
@@ -25,5 +27,6 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
-    asking=ASKING,
+    questions=QUESTIONS,
+    asking=rules_of(INTRANET),
 )

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from control_plane.model.offering import Offering
 from control_plane.model.text import t
+from control_plane.offerings._site.asking import rules_of
+from control_plane.offerings._site.kind import PUBLIC
 from control_plane.offerings._site.rules import TIERS
-from control_plane.offerings.public_site.asking import ASKING
 from control_plane.offerings.public_site.form import EXAMPLE, PublicSites
 from control_plane.offerings.public_site.probes import probes
+from control_plane.offerings.public_site.questions import QUESTIONS
 from control_plane.offerings.public_site.resources import check, claims, desired
 
 OFFERING = Offering(
@@ -25,5 +27,6 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
-    asking=ASKING,
+    questions=QUESTIONS,
+    asking=rules_of(PUBLIC),
 )

@@ -1,51 +1,15 @@
-"""How antivirus and patching are asked for."""
+"""How requests for antivirus and patching are treated: all of them are the security officer's too."""
 
 from __future__ import annotations
 
-from control_plane.model.asking import Ask, Asking, Page, Several
-from control_plane.model.text import t
-from control_plane.offerings.security.resources import TIERS
+from typing import Any
 
-ASKING = Asking(
-    summary=t("Protection against viruses and current patches for your department's machines."),
-    gets=(
-        t("Signatures and patches from the centre's own repository, checked before they go out"),
-        t("Patches in rings and in agreed hours, so that a bad one stops early"),
-        t("A list of your machines with what each of them lacks"),
-    ),
-    ready=(
-        t("Names of the machines"),
-        t("Which of them shall try patches first"),
-    ),
-    tiers={tier: t("Up to {machines} machines", machines=limits["machines"]) for tier, limits in TIERS.items()},
-    parts=(
-        Several(
-            "machines",
-            t("Machines"),
-            t("machine"),
-            t("Add a machine"),
-            t("No machine named: your department's own workstation, in the last ring."),
-            "name",
-            (
-                Page(
-                    "machine",
-                    t("Which machine is it?"),
-                    (
-                        Ask("name", t("Name of the machine"), None, "fgw-pc-01", code=True),
-                        Ask(
-                            "ring",
-                            t("Ring"),
-                            t("When it gets patches: after the pilots, most machines follow."),
-                            choices={
-                                "1": t("1 pilot"),
-                                "2": t("2 half of all"),
-                                "3": t("3 the rest"),
-                                "4": t("4 servers"),
-                            },
-                        ),
-                    ),
-                ),
-            ),
-        ),
-    ),
-)
+from control_plane.model.change_class import ChangeRules
+from control_plane.model.text import Text, t
+
+
+def _protection(before: Any, after: Any) -> Text:
+    return t("Protection of machines is changed; the security officer signs that.")
+
+
+RULES = ChangeRules({"new": 3, "change": 3, "end": 3}, public=_protection)

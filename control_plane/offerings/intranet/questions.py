@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from control_plane.model.asking import Ask, Asking, Page, Several
+from control_plane.model.questions import Ask, Page, Questions, Several
 from control_plane.model.text import t
-from control_plane.offerings._site.asking import ALIASES, NAME_HINT, TIER_WORDS, TITLE
+from control_plane.offerings._site.questions import ALIASES, NAME_HINT, TIER_WORDS, TITLE
 
-ASKING = Asking(
+QUESTIONS = Questions(
     summary=t("A website that only the government network can read: your own people, and departments you name."),
     gets=(
         t("A website over HTTPS inside the government network, unknown outside"),

@@ -67,7 +67,7 @@ class Several:
 
 
 @dataclass(frozen=True)
-class Asking:
+class Questions:
     """Everything about one service. `first`: what a new form starts with."""
 
     summary: Text

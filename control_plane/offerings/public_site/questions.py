@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from control_plane.model.asking import Ask, Asking, Page, Several
+from control_plane.model.questions import Ask, Page, Questions, Several
 from control_plane.model.text import t
-from control_plane.offerings._site.asking import ALIASES, MARKS, NAME_HINT, TIER_WORDS, TITLE
+from control_plane.offerings._site.questions import ALIASES, MARKS, NAME_HINT, TIER_WORDS, TITLE
 
-ASKING = Asking(
+QUESTIONS = Questions(
     summary=t("A website of your department for everybody: names, certificate and web server run by the centre."),
     gets=(
         t("A website over HTTPS, reachable from everywhere, with a first home page in Chinese and English"),
