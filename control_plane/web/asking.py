@@ -5,6 +5,7 @@ What was typed is kept at every step, right or wrong; with scripts also whenever
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -21,6 +22,8 @@ from control_plane.web.portal import asked_for
 from control_plane.web.services import services
 
 pages = Blueprint("asking", __name__)
+#: Read, changed and kept as one: a field that keeps itself and the button that goes on may arrive together.
+_KEEPING = threading.Lock()
 
 
 @pages.post("/portal/requests")
@@ -45,16 +48,17 @@ def page(reference: str, step: str) -> Any:
 @needs(Act.ASK)
 def answer(reference: str, step: str) -> Any:
     """Keep what was sent, and go where the button says: on, later, one row or thing more or less."""
-    row = _editable(reference)
-    form = form_of(row)
-    stop = form.stop(step)
-    form.answer(stop, request.form)
     act, _, rest = request.form.get("act", "go").partition(":")
-    target = _act(form, stop, act, rest)
-    row = door.client().requests.save(
-        row["id"], spec=form.answers["spec"] if row["action"] != "end" else None,
-        tier=form.answers.get("tier") or None, note=form.answers.get("reason") or "",
-    )  # fmt: skip
+    with _KEEPING:
+        row = _editable(reference)
+        form = form_of(row)
+        stop = form.stop(step)
+        form.answer(stop, request.form)
+        target = _act(form, stop, act, rest)
+        row = door.client().requests.save(
+            row["id"], spec=form.answers["spec"] if row["action"] != "end" else None,
+            tier=form.answers.get("tier") or None, note=form.answers.get("reason") or "",
+        )  # fmt: skip
     wrong = [p for p in form.problems(stop, told(row["problems"])) if p.severity == "error"]
     if act == "keep":
         return {"saved": str(_saved(row)), "problems": {p.field: _sentence(p) for p in wrong if p.field}}

@@ -31,6 +31,7 @@ from control_plane.model.network import plan_for
 from control_plane.model.offering import HostView
 from control_plane.model.ports import Probe, ProbeResult
 from control_plane.model.text import t
+from control_plane.model.windows import chinese_calendar
 from control_plane.offerings import discover
 from control_plane.offerings.internet import described
 from control_plane.store.repository import Store
@@ -42,6 +43,8 @@ from control_plane.workflow.internet import Internet
 from control_plane.workflow.local import LocalClient
 from control_plane.workflow.people import People
 from control_plane.workflow.planning import Planner
+from control_plane.workflow.request_tick import RequestTicker
+from control_plane.workflow.requests import Requests
 from control_plane.workflow.sign_in import Directory, SignIn
 from control_plane.workflow.snapshots import Snapshots
 from control_plane.workflow.status import Status
@@ -199,6 +202,11 @@ class World:
         good = {factor.at(clock + timedelta(seconds=30 * step)) for step in (-1, 0, 1)}
         return next(code for code in map("{:06}".format, range(len(good) + 1)) if code not in good)
 
+    def work(self) -> list[str]:
+        """One turn of the worker over approved requests."""
+        client = self.client
+        return RequestTicker(client.requests, client.applier, client.prober, lambda: client.actor).tick()
+
     def close(self) -> None:
         self.store.close()
 
@@ -283,6 +291,7 @@ def make_world(
             repository=lambda: rooms.repository,
             state=folder,
             people=people,
+            requests=lambda actor: Requests(store, planner, chinese_calendar, actor),
         )
     )
     client = clients[0]
@@ -292,6 +301,8 @@ def make_world(
         client.apply("estate")
     used = directory or FakeDirectory()
     sign_in = SignIn(store, lambda: used, vault, clock, getattr(clock, "monotonic", lambda: 0.0))
-    services = Services(client.acting_as, sign_in, clock, "0.0", {i: o.title for i, o in discover().items()})
+    offered = discover()
+    titles = {name: offering.title for name, offering in offered.items()}
+    services = Services(client.acting_as, sign_in, clock, "0.0", titles, offered)
     app = make_app(services, ["localhost", "127.0.0.1"])
     return World(folder, store, clock, drivers, client, used, services, app, rooms)

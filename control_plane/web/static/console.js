@@ -60,7 +60,7 @@ addEventListener("pageshow", () =>
 // A draft keeps itself whenever a field is left, and says so; what is wrong with the fields left so far is said beside them.
 document.querySelectorAll("form[data-draft]").forEach((form) => {
   const said = form.querySelector("[data-saved]"), left = new Set();
-  let work = Promise.resolve();
+  let work = Promise.resolve(), soon = 0;
   async function keep() {
     const content = new URLSearchParams(new FormData(form));
     content.set("act", "keep");
@@ -81,6 +81,8 @@ document.querySelectorAll("form[data-draft]").forEach((form) => {
   form.addEventListener("change", (event) => {
     if (form.dataset.sent || !event.target.name) return;
     left.add(event.target.id);
-    work = work.then(keep).catch(() => { said.textContent = said.dataset.saved; });
+    clearTimeout(soon);
+    soon = setTimeout(() => { work = work.then(keep).catch(() => { said.textContent = said.dataset.saved; }); }, 200);
   });
+  form.addEventListener("submit", () => clearTimeout(soon));
 });
