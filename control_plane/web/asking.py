@@ -6,6 +6,7 @@ What was typed is kept at every step, right or wrong; with scripts also whenever
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -17,7 +18,7 @@ from control_plane.model.questions import Page, Several
 from control_plane.model.text import t
 from control_plane.web import door, show
 from control_plane.web.door import needs
-from control_plane.web.forms import Form, Stop
+from control_plane.web.forms import Compared, Form, Stop, compared
 from control_plane.web.portal import asked_for
 from control_plane.web.services import services
 
@@ -104,6 +105,14 @@ def form_of(row: Json) -> Form:
     """The form of a request with its answers; at the end of a service only the purpose is asked for."""
     answers = {"spec": row["spec"], "tier": row["tier"], "reason": row["note"]}
     return Form(asked_for(row["offering"]), answers, only=("reason",) if row["action"] == "end" else ())
+
+
+def answers_of(row: Json, problems: Sequence[Problem] = ()) -> Compared:
+    """Its answers, a change beside what is in force."""
+    before = None
+    if row["action"] == "change" and row["base"]:
+        before = form_of({**row, "spec": row["base"]["spec"], "tier": row["base"]["tier"], "note": ""}).sections()
+    return compared(form_of(row).sections(problems), before)
 
 
 def told(problems: list[Json]) -> list[Problem]:
@@ -216,7 +225,7 @@ def _check(row: Json, error: ControlPlaneError | None = None, text: str = "") ->
     return render_template(
         "ask-check.html",
         row=row,
-        sections=form.sections(told(row["problems"])),
+        answers=answers_of(row, [problem for problem in told(row["problems"]) if problem.severity == "error"]),
         faults=faults,
         warnings=[problem for _, problem in wrong if problem.severity == "warning"],
         preview=preview,

@@ -88,6 +88,28 @@ class Section:
     problems: Sequence[Problem] = ()
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Answers of a change beside those in force: pages with something new first, `same` for the others, `gone`: what
+    is not there any more. `was`: (question, label) → answer in force; None when there is nothing to compare with."""
+
+    changed: Sequence[Section]
+    same: Sequence[Section] = ()
+    gone: Sequence[str] = ()
+    was: Mapping[tuple[str, str], Markup] | None = None
+
+
+def compared(now: Sequence[Section], before: Sequence[Section] | None) -> Compared:
+    """Set answers beside earlier ones."""
+    if before is None:
+        return Compared(now)
+    was = {(section.title, label): answer for section in before for label, answer in section.answers}
+    here = {section.title for section in now}
+    same = [s for s in now if not s.problems and all(was.get((s.title, k)) == a for k, a in s.answers)]
+    gone = [section.title for section in before if section.title not in here]
+    return Compared([section for section in now if section not in same], same, gone, was)
+
+
 class Form:
     """The way through one service's form with these answers: `{"spec": …, "tier": …, "reason": …}`."""
 

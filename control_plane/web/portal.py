@@ -12,7 +12,7 @@ from control_plane.model.errors import NotFound
 from control_plane.model.offering import Offering
 from control_plane.model.people import Act
 from control_plane.model.request import FINAL, RequestState
-from control_plane.model.text import t
+from control_plane.model.text import Text, t
 from control_plane.web import door
 from control_plane.web.door import needs
 from control_plane.web.forms import Form
@@ -47,7 +47,10 @@ def home() -> Any:
 def catalogue() -> Any:
     """Everything that can be asked for."""
     return render_template(
-        "catalogue.html", offerings=offerings(), cards={row["code"]: cards(row["code"]) for row in own_tenants()}
+        "catalogue.html",
+        within=within,
+        offerings=offerings(),
+        cards={row["code"]: cards(row["code"]) for row in own_tenants()},
     )
 
 
@@ -61,6 +64,7 @@ def offering(offering: str) -> Any:
         "offering.html",
         offering=found,
         asking=found.questions,
+        within=within,
         mine=[(row, card) for row, card in mine if card is not None],
         may_ask=lambda code: access.allows(door.person(), Act.ASK, code),
     )
@@ -87,6 +91,11 @@ def service(code: str, offering: str) -> Any:
         actions=card["actions"] if card is not None and access.allows(door.person(), Act.ASK, code) else [],
         done=request.args.get("done"),
     )
+
+
+def within(days: int) -> Text:
+    """How long something may take at most."""
+    return t("within one working day") if days == 1 else t("within {days} working days", days=days)
 
 
 def own_tenants() -> list[Json]:

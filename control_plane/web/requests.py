@@ -13,7 +13,7 @@ from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Pro
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
 from control_plane.web import door, show
-from control_plane.web.asking import form_of
+from control_plane.web.asking import answers_of, form_of
 from control_plane.web.door import needs
 from control_plane.web.plans import SIGNS, WORDS, difference
 from control_plane.web.services import services
@@ -123,7 +123,7 @@ def _request(row: Json, error: ControlPlaneError | None = None, text: str = "", 
     return render_template(
         "request.html",
         row=row,
-        sections=form_of(row).sections(),
+        answers=answers_of(row),
         error=error,
         text=text,
         act=act,
@@ -187,8 +187,7 @@ def _review(row: Json, error: ControlPlaneError | None = None, text: str = "", a
     return render_template(
         "review.html",
         row=row,
-        sections=form_of(row).sections(),
-        was=_in_force(row),
+        answers=answers_of(row),
         plan=plan,
         changes=changes[:SHOWN],
         hidden=max(0, len(changes) - SHOWN),
@@ -202,14 +201,6 @@ def _review(row: Json, error: ControlPlaneError | None = None, text: str = "", a
         due=due(row),
         done=DONE.get(request.args.get("done", "")),
     )
-
-
-def _in_force(row: Json) -> dict[tuple[str, str], Markup] | None:
-    """Answers as they are in force, for a change: by question and label."""
-    if row["action"] != "change" or not row["base"]:
-        return None
-    sections = form_of({**row, "spec": row["base"]["spec"], "tier": row["base"]["tier"]}).sections()
-    return {(section.title, label): answer for section in sections for label, answer in section.answers}
 
 
 def due(row: Row) -> Markup | str:

@@ -40,6 +40,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
     "bad": {
         "aborted": t("aborted"),
         "request-void": t("no longer holds"),
+        "request-gone": t("taken away"),
     },
     "blind": {
         "unanswered": t("does not answer"),
