@@ -5,6 +5,7 @@ People: `first` (local, operator), and directory people with one role each. Time
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -201,6 +202,16 @@ class World:
         clock, factor = self.clock.now, pyotp.TOTP(self.factors[login])
         good = {factor.at(clock + timedelta(seconds=30 * step)) for step in (-1, 0, 1)}
         return next(code for code in map("{:06}".format, range(len(good) + 1)) if code not in good)
+
+    def ask(self, login: str, tenant: str, alias: str, *, submit: bool = True, note: str = "for the citizens") -> str:
+        """Somebody asks for one more name of their department's public website: the reference."""
+        client = self.client.acting_as(f"directory:{login}").requests
+        row = client.draft(tenant, "public_site", "change")
+        spec = copy.deepcopy(row["spec"])
+        names = spec["sites"][0]["names"]
+        names["aliases"] = [*names.get("aliases", ()), f"{alias}.{tenant}.qingdao.test"]
+        client.save(row["id"], spec=spec, note=note)
+        return str(client.submit(row["id"])["reference"] if submit else row["reference"])
 
     def work(self) -> list[str]:
         """One turn of the worker over approved requests."""
