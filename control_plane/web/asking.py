@@ -32,7 +32,10 @@ _KEEPING = threading.Lock()
 def begin() -> Any:
     """A draft for a service: new, change or end; pressed twice it is the same one."""
     offering = asked_for(request.form.get("offering", ""))
-    row = door.client().requests.draft(request.form.get("tenant", ""), offering.id, request.form.get("action") or "new")
+    client, first = door.client().requests, offering.questions.first if offering.questions else {}
+    row = client.draft(request.form.get("tenant", ""), offering.id, request.form.get("action") or "new")
+    if row["action"] == "new" and first and not row["spec"]:
+        row = client.save(row["id"], spec=first)
     return redirect(url_for("asking.page", reference=row["reference"], step=form_of(row).first().name), 303)
 
 

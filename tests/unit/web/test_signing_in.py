@@ -250,7 +250,9 @@ def test_other_names_of_this_server_are_refused(world: World) -> None:
         assert world.browser().get("/sign-in", base_url=host).status_code == 400
 
 
-@pytest.mark.parametrize("target", ["//evil.test/", "https://evil.test/", "/\\evil.test", "/console/\r\nX: y", "/portal/\nX: y", "x"])
+@pytest.mark.parametrize(
+    "target", ["//evil.test/", "https://evil.test/", "/\\evil.test", "/console/\r\nX: y", "/portal/\nX: y", "x"]
+)
 def test_nobody_is_sent_elsewhere_after_the_sign_in(world: World, target: str) -> None:
     answer = send(world.browser(), "/sign-in", name=world.person("clerk"), password=PASSWORD, next=target)
     assert answer.location == "/portal/"
