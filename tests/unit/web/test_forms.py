@@ -18,7 +18,8 @@ from control_plane.web.forms import MOST_ROWS, Form, compared
 
 ASKED = {name: o for name, o in discover().items() if o.questions is not None}
 #: Fields that are not asked for: what publishing, maintenance and renaming keep.
-KEPT = {"source", "preview", "maintenance", "first_uid"}
+_PUBLISHED = {"source", "preview", "maintenance"}
+KEPT = {"public_site": _PUBLISHED, "intranet": _PUBLISHED | {"marks"}, "directory": {"first_uid"}}
 TODAY = date(2026, 11, 24)
 
 
@@ -32,7 +33,7 @@ def test_every_field_of_a_spec_is_asked_for_or_kept_on_purpose(name: str) -> Non
     assert offering.spec is not None
     assert offering.questions is not None
 
-    kept = KEPT | ({"marks"} if name == "intranet" else set())
+    kept = KEPT.get(name, set())
 
     def heads(pages: Any) -> set[str]:
         return {ask.path.split(".")[0] for page in pages if isinstance(page, Page) for ask in page.asks}
