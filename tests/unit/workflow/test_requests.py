@@ -151,6 +151,27 @@ def test_a_local_operator_stands_in_with_a_reason_and_never_for_a_request_of_the
     assert office.sign("chief", asked)["state"] == "approved"
 
 
+def test_a_standard_change_that_a_local_operator_types_in_wants_the_department(office: Office) -> None:
+    imported(office, "fgw", names=["a"])
+    quick = office.ask("local:root", "fgw", "change", names=["a"], people=["p"])
+    assert (quick["class"], quick["state"], [n["role"] for n in quick["needs"]]) == (
+        "standard", "submitted", ["approver"],
+    )  # fmt: skip
+    office.sign("chief", quick)
+    office.ticker.tick()
+    assert office.state(quick) == "live"
+
+
+def test_what_a_department_asked_for_ends_with_it(office: Office) -> None:
+    asked = office.ask("clerk", "fgw", names=["a"])
+    office.centre.store.estate.end_tenant("fgw", office.centre.actor)
+    assert office.ticker.tick() == [asked["reference"]]
+    document = office.centre.document("fgw")
+    office.centre.store.estate.put_tenants(office.centre.actor, "import 3", [document])
+    assert office.of("clerk").list() == []
+    assert office.state(asked) == "withdrawn"
+
+
 def test_others_see_nothing_of_a_department(office: Office) -> None:
     draft = office.of("clerk").draft("fgw", "toy")
     asked = office.ask("clerk2", "gaj", names=["a"])
