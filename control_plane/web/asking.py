@@ -69,7 +69,7 @@ def answer(reference: str, step: str) -> Any:
     if target is not None:
         return redirect(_address(row, target, rest if act in ("more", "drop") else ""), 303)
     if act == "later":
-        return redirect(url_for("requests.mine", done="kept"), 303)
+        return redirect(url_for("requests.mine", said="kept"), 303)
     if wrong:
         return _page(row, form, stop, Invalid(wrong)), 422
     follows = None if request.form.get("back") == "check" and not _again(form, stop) else form.after(stop)
@@ -101,7 +101,7 @@ def submit(reference: str) -> Any:
         return redirect(url_for("asking.check", reference=row["reference"], moved=1), 303)
     except ControlPlaneError as error:
         return _check(row, error, text), 422
-    return redirect(url_for("requests.request_page", reference=row["reference"], done="submitted"), 303)
+    return redirect(url_for("requests.request_page", reference=row["reference"], said="submitted"), 303)
 
 
 def form_of(row: Json) -> Form:
@@ -150,7 +150,7 @@ class Locked(Exception):
 
 @pages.errorhandler(Locked)
 def _locked(error: Locked) -> Any:
-    return redirect(url_for("requests.request_page", reference=error.reference, done="locked"), 303)
+    return redirect(url_for("requests.request_page", reference=error.reference, said="locked"), 303)
 
 
 def _act(form: Form, stop: Stop, act: str, rest: str) -> Stop | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 
 from control_plane.model.client import Json
 from control_plane.model.errors import NotFound
@@ -89,7 +89,6 @@ def service(code: str, offering: str) -> Any:
         sections=[section for section in form.sections() if section.stop != "reason"] if form else [],
         places=[row for row in door.rows("sites") if row["tenant"] == code and row["offering"] == offering],
         actions=card["actions"] if card is not None and access.allows(door.person(), Act.ASK, code) else [],
-        done=request.args.get("done"),
     )
 
 

@@ -24,6 +24,7 @@ from control_plane.workflow import access
 pages = Blueprint("requests", __name__)
 DONE: dict[str, Text] = {
     "submitted": t("It is handed in. You need do nothing now; you are told when something happens."),
+    "agreed": t("It is agreed on beforehand and on its way; this page follows it."),
     "kept": t("Your answers are kept. Nothing is handed in yet."),
     "locked": t("It cannot be changed now."),
     "withdrawn": t("It is taken back; nothing was changed."),
@@ -62,7 +63,7 @@ def mine() -> Any:
     """Requests of my department."""
     table = _table("requests.request_page", door.client().requests.list(), t("My requests"))
     return render_template(
-        "requests.html", title=t("My requests"), table=table, done=DONE.get(request.args.get("done", ""))
+        "requests.html", title=t("My requests"), table=table, notice=DONE.get(request.args.get("said", ""))
     )
 
 
@@ -116,7 +117,7 @@ def speak(reference: str) -> Any:
     except ControlPlaneError as error:
         return _request(client.show(reference), error, text, act), 422
     done = {"answer": "submitted", "comment": "commented", "withdraw": "withdrawn"}[act]
-    return redirect(url_for("requests.request_page", reference=row["reference"], done=done), 303)
+    return redirect(url_for("requests.request_page", reference=row["reference"], said=done), 303)
 
 
 def _request(row: Json, error: ControlPlaneError | None = None, text: str = "", act: str = "") -> str:
@@ -128,7 +129,7 @@ def _request(row: Json, error: ControlPlaneError | None = None, text: str = "", 
         text=text,
         act=act,
         due=due(row),
-        done=DONE.get(request.args.get("done", "")),
+        notice=DONE.get(request.args.get("said", "")),
         first=form_of(row).first().name,
     )
 
@@ -166,7 +167,7 @@ def decide(reference: str) -> Any:
     except ControlPlaneError as error:
         return _review(client.show(reference), error, text, act), 422
     done = "commented" if act == "comment" else act
-    return redirect(url_for("requests.review", reference=row["reference"], done=done), 303)
+    return redirect(url_for("requests.review", reference=row["reference"], said=done), 303)
 
 
 def _wanted(text: str, act: str, acts: tuple[str, ...]) -> None:
@@ -199,7 +200,7 @@ def _review(row: Json, error: ControlPlaneError | None = None, text: str = "", a
         text=text,
         act=act,
         due=due(row),
-        done=DONE.get(request.args.get("done", "")),
+        notice=DONE.get(request.args.get("said", "")),
     )
 
 

@@ -25,6 +25,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
     "good": {
         "signed_in": t("signed in"),
         "in_use": t("in use"),
+        "release-live": t("live"),
         "request-signed": t("signed"),
         "yes": t("yes"),
         "on": t("on"),
@@ -47,6 +48,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
     },
     "busy": {
         "scheduled": t("scheduled"),
+        "release-preview": t("in preview"),
         "request-unsigned": t("not signed yet"),
         "soaking": t("soaking"),
         "rolling_back": t("rolling back"),
@@ -60,6 +62,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
     },
     "none": {
         "no": t("no"),
+        "release-stored": t("stored"),
         "ended": t("ended"),
         "off": t("off"),
         "draft": t("draft"),

@@ -113,7 +113,7 @@ def test_a_request_by_keyboard_from_the_clerk_to_the_live_service(world: World, 
     press(page, "main .acts .btn-primary")
     page.wait_for_url("**/check")
     press(page, "main .btn-lg")
-    page.wait_for_url("**done=submitted")
+    page.wait_for_url("**said=submitted")
     reference = re.findall(r"R-\d{4}-\d{4}", page.url)[0]
     expect(page.get_by_role("status").first).to_contain_text("handed in")
 
@@ -124,7 +124,7 @@ def test_a_request_by_keyboard_from_the_clerk_to_the_live_service(world: World, 
         press(signer.page, f"main a[href$='/console/requests/{reference}']")
         expect(signer.page.locator(".decide")).to_be_in_viewport()
         press(signer.page, "button[value^=sign]", most=200)
-        signer.page.wait_for_url("**done=sign")
+        signer.page.wait_for_url("**said=sign")
         assert signer.faults == []
         signer.context.close()
     clerk.go(f"/portal/requests/{reference}")
@@ -162,10 +162,10 @@ def test_a_request_without_scripts(world: World, origin: str, browser: Browser) 
     page.click("main .acts .btn-primary")
     page.wait_for_url("**/check")
     page.click("main .btn-lg")
-    page.wait_for_url("**done=submitted")
+    page.wait_for_url("**said=submitted")
     page.click("details.more summary >> nth=-1")
     page.click("button[value=withdraw]")
-    page.wait_for_url("**done=withdrawn")
+    page.wait_for_url("**said=withdrawn")
     clerk.context.close()
 
 

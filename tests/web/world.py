@@ -26,6 +26,7 @@ from control_plane.drivers.host_files import HostFilesDriver
 from control_plane.drivers.machines import MachinesDriver
 from control_plane.drivers.record_archive import ParquetArchive
 from control_plane.drivers.record_seal import KeySeal
+from control_plane.drivers.releases import ReleaseFolder
 from control_plane.drivers.secrets import SecretFolder, write_private
 from control_plane.drivers.vault import Vault
 from control_plane.model.network import plan_for
@@ -284,7 +285,7 @@ def make_world(
             planner,
             applier,
             store,
-            nothing,
+            ReleaseFolder(folder / "releases"),
             Prober(clock),
             status,
             "local:test",

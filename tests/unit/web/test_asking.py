@@ -114,11 +114,11 @@ def test_from_the_form_to_the_live_service(world: World, clerk: FlaskClient) -> 
     stale = send(clerk, f"/portal/requests/{reference}/check", digest="0" * 64)
     assert stale.location.endswith("/check?moved=1")
     done = send(clerk, f"/portal/requests/{reference}/check", digest=digest_of(check))
-    assert done.location.endswith(f"/portal/requests/{reference}?done=submitted")
+    assert done.location.endswith(f"/portal/requests/{reference}?said=submitted")
     page = get(clerk, f"/portal/requests/{reference}")
     for said in ("submitted", "人员 approver1" if "approver1" in world.directory.entries else "approver", "2026-11-26"):
         assert said in page, said
-    assert step(clerk, reference, "tier", tier="L").location.endswith("?done=locked")
+    assert step(clerk, reference, "tier", tier="L").location.endswith("?said=locked")
 
     approver, officer = entered(world, "approver"), entered(world, "security_officer")
     assert reference in get(approver, "/portal/")
@@ -200,7 +200,7 @@ def test_a_field_that_is_left_keeps_itself_and_says_what_is_wrong(world: World, 
     assert told["problems"] == {"contact.name": "“Name” is empty. Fill it in."}
     assert 'value="it@example.test"' in get(clerk, f"/portal/requests/{reference}/form/contact")
     later = step(clerk, reference, "contact", "later", contact__name="科")
-    assert later.location == "/portal/requests?done=kept"
+    assert later.location == "/portal/requests?said=kept"
     assert "Nothing is handed in yet" in get(clerk, later.location)
     assert reference in get(clerk, "/portal/")
     withdrawn(clerk, reference)

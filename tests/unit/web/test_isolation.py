@@ -64,6 +64,8 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /portal/catalogue": tuple(ROLES),
     "GET /portal/catalogue/<offering>": tuple(ROLES),
     "GET /portal/services/<code>/<offering>": tuple(ROLES),
+    "GET /portal/sites/<code>/<site>": tuple(ROLES),
+    "POST /portal/sites/<code>/<site>": TENANT_ROLES,
     "GET /portal/requests": tuple(ROLES),
     "POST /portal/requests": TENANT_ROLES,
     "GET /portal/requests/<reference>": tuple(ROLES),
@@ -108,6 +110,7 @@ def address(world: World, rule: str, tenant: str) -> str:
     digest = world.client.status()["last_plan"]
     filled = rule.replace("<code>", tenant).replace("<offering>", "public_site").replace("<int:number>", "1")
     filled = filled.replace("<reference>", REFERENCES.get(tenant, "")).replace("<step>", "sites-1-names")
+    filled = filled.replace("<site>", f"{tenant}.qingdao.test")
     filled = filled.replace("<digest>", digest["digest"] if digest else "0" * 64).replace("<name>", tenant)
     return filled.replace("<path:filename>", "console.css")
 
