@@ -109,8 +109,8 @@ def test_a_public_site_ends_and_is_asked_for_again(centre: Centre, act: Act) -> 
     assert centre.fetch("citizen", SITE) == "200"
 
     end = asked(act, "public_site", "end")
-    assert [n["role"] for n in end["needs"]] == ["approver", "operator", "deputy_director"]
-    sign(act, end, "approver", "operator", "deputy_director")
+    assert [n["role"] for n in end["needs"]] == ["approver", "operator"]
+    sign(act, end, "approver", "operator")
     live(centre, end)
     assert centre.fetch("citizen", SITE) != "200"
 
