@@ -80,18 +80,20 @@ class Shown:
 
 @dataclass(frozen=True)
 class Section:
-    """Answers of one page for the last look: (question, answer), and where they can be changed."""
+    """Answers of one page for the last look: (question, answer), where they can be changed, and the thing they are
+    about."""
 
     title: str
     stop: str
     answers: Sequence[tuple[str, Markup]]
     problems: Sequence[Problem] = ()
+    whose: str = ""
 
 
 @dataclass(frozen=True)
 class Compared:
     """Answers of a change beside those in force: pages with something new first, `same` for the others, `gone`: what
-    is not there any more. `was`: (question, label) → answer in force; None when there is nothing to compare with."""
+    is not there any more, by name. `was`: (question, label) → answer in force; None: nothing to compare with."""
 
     changed: Sequence[Section]
     same: Sequence[Section] = ()
@@ -104,9 +106,10 @@ def compared(now: Sequence[Section], before: Sequence[Section] | None) -> Compar
     if before is None:
         return Compared(now)
     was = {(section.title, label): answer for section in before for label, answer in section.answers}
-    here = {section.title for section in now}
+    here = {section.whose or section.title for section in now}
     same = [s for s in now if not s.problems and all(was.get((s.title, k)) == a for k, a in s.answers)]
-    gone = [section.title for section in before if section.title not in here]
+    named = dict.fromkeys(section.whose or section.title for section in before)
+    gone = [name for name in named if name not in here]
     return Compared([section for section in now if section not in same], same, gone, was)
 
 
@@ -340,7 +343,7 @@ class Form:
             whose = self.whose(stop)
             title = f"{whose} · {stop.part.title}" if whose else str(stop.part.title)
             answers = [(str(f.ask.label), self._shown(f)) for f in self.fields(stop)]
-            out.append(Section(title, stop.name, answers, own))
+            out.append(Section(title, stop.name, answers, own, whose or ""))
         return out
 
     def _shown(self, field: Shown) -> Markup:

@@ -210,6 +210,8 @@ def test_every_page_in_both_languages_and_widths(world: World, origin: str, brow
         ("portal-catalogue", "/portal/catalogue"),
         ("portal-offering", "/portal/catalogue/internet"),
         ("portal-service", "/portal/services/fgw/internet"),
+        ("portal-service-sites", "/portal/services/fgw/public_site"),
+        ("portal-site", "/portal/sites/fgw/fgw.qingdao.test"),
         ("portal-requests", "/portal/requests"),
     ):
         look(clerk, name, address)
