@@ -17,6 +17,7 @@ from control_plane.web.services import Services
 PAGES = (
     *("sign_in", "me", "overview", "tenants", "runs", "plans", "drift", "hosts", "probes", "sites", "accounts"),
     *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes"),
+    *("portal", "asking", "requests", "own_sites"),
 )
 LARGEST_REQUEST = 1 << 20
 
@@ -45,6 +46,7 @@ def _wired() -> tuple[Services, Sequence[str]]:
     from control_plane import __version__, wiring
 
     control_plane = wiring.local_client()
-    titles = {name: offering.title for name, offering in control_plane.planner.catalogue.offerings.items()}
-    made = Services(control_plane.acting_as, wiring.sign_in(), wiring.now, __version__, titles)
+    catalogue = control_plane.planner.catalogue.offerings
+    titles = {name: offering.title for name, offering in catalogue.items()}
+    made = Services(control_plane.acting_as, wiring.sign_in(), wiring.now, __version__, titles, catalogue)
     return made, wiring.console_names()

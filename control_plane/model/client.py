@@ -203,6 +203,10 @@ class Client(Protocol):
         """Check and store an archive as a release of a site, not yet live: {release, site, files, bytes, warnings}."""
         ...
 
+    def releases(self, site: str) -> list[Json]:
+        """Releases of a site, newest first: [{release, at, actor, note, files, bytes, state: live|preview|stored}]."""
+        ...
+
     def preview_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
         """Put a release on its preview address: {url, run}."""
         ...

@@ -16,6 +16,7 @@ from control_plane.model.errors import Problem
 from control_plane.model.machine import Machine
 from control_plane.model.network import AddressPlan
 from control_plane.model.ports import Probe
+from control_plane.model.questions import Questions
 from control_plane.model.resource import Owner, Resource
 from control_plane.model.tenant import Contact, Document, TenantNames, TenantStatus, Tier
 from control_plane.model.text import Text
@@ -120,7 +121,7 @@ class Offering:
     `desired` and `probes` are pure and deterministic. A declared offering has none of these.
     `example` is a spec that validates, used by the contract test and by help. `systems` names every system that its
     resources can be in: a plan of one subscription looks at these only, and does not need the others to answer.
-    `asking`: how requests for it are treated; None when it cannot be asked for.
+    `questions`: its form in words; `asking`: how requests for it are treated; both None when it cannot be asked for.
     """
 
     id: str
@@ -135,4 +136,5 @@ class Offering:
     desired: Callable[[SubscriptionView, EstateView], list[Resource]] | None = None
     probes: Callable[[SubscriptionView, EstateView], list[Probe]] | None = None
     example: Mapping[str, Any] | None = None
+    questions: Questions | None = None
     asking: ChangeRules | None = None

@@ -37,18 +37,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 @dataclass(frozen=True)
 class Needs:
     """What a page wants: an act, the argument of its address that names the tenant, and how far the sign-in has come.
-    `act` None: nobody has to be signed in."""
+    `act` None: nobody has to be signed in. `largest`: octets that may be sent to it by who may, where that is more than
+    usual."""
 
     act: Act | None
     tenant: str | None = None
     stages: tuple[Stage, ...] = (Stage.OPEN,)
+    largest: int | None = None
 
 
-def needs(act: Act, tenant: str | None = None, stages: tuple[Stage, ...] = (Stage.OPEN,)) -> Callable[[F], F]:
+def needs(
+    act: Act, tenant: str | None = None, stages: tuple[Stage, ...] = (Stage.OPEN,), *, largest: int | None = None
+) -> Callable[[F], F]:
     """Say what a page needs; innermost decorator."""
 
     def mark(view: F) -> F:
-        view.needs = Needs(act, tenant, stages)  # type: ignore[attr-defined]
+        view.needs = Needs(act, tenant, stages, largest)  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -58,6 +62,17 @@ def open_to_all(view: F) -> F:
     """A page for everybody, such as the sign-in."""
     view.needs = Needs(None)  # type: ignore[attr-defined]
     return view
+
+
+def home(somebody: Person) -> str:
+    """The page where somebody starts: their department's, or the centre's."""
+    local = any(grant.tenant is not None for grant in somebody.grants)
+    return "portal.home" if local and not access.allows(somebody, Act.SEE_ESTATE) else NEXT[Stage.OPEN]
+
+
+def onward(found: Session) -> str:
+    """The page that follows in a sign-in."""
+    return home(found.person) if found.stage is Stage.OPEN else NEXT[found.stage]
 
 
 def client() -> Client:
@@ -143,6 +158,8 @@ def _enter() -> Any:
         g.token = None
     else:
         _speak(g.session.person)
+    if wanted is not None and wanted.largest is not None and _admitted(wanted):
+        request.max_content_length = wanted.largest
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         _check_form()
     if request.routing_exception is not None:
@@ -150,6 +167,15 @@ def _enter() -> Any:
     if wanted is None:
         raise NotFound
     return _admit(wanted)
+
+
+def _admitted(wanted: Needs) -> bool:
+    """Whether somebody who is signed in may do it, before anything of what they send is read."""
+    tenant = (request.view_args or {}).get(wanted.tenant) if wanted.tenant else None
+    found = g.session
+    if found is None or wanted.act is None or found.stage not in wanted.stages:
+        return False
+    return access.allows(found.person, wanted.act, tenant)
 
 
 def _admit(wanted: Needs) -> Any:
@@ -161,7 +187,7 @@ def _admit(wanted: Needs) -> Any:
             return redirect(url_for("sign_in.start", next=back if back != "/console/" else None))
         return redirect(url_for("sign_in.start"))
     if g.session.stage not in wanted.stages:
-        return redirect(url_for(NEXT[g.session.stage]))
+        return redirect(url_for(onward(g.session)))
     tenant = (request.view_args or {}).get(wanted.tenant) if wanted.tenant else None
     access.require(g.session.person, wanted.act, tenant)
     return None

@@ -11,6 +11,7 @@ from typing import Any
 from flask import current_app
 
 from control_plane.model.client import Client
+from control_plane.model.offering import Offering
 from control_plane.model.text import Text
 from control_plane.workflow.sign_in import SignIn
 
@@ -67,13 +68,15 @@ class Recent:
 
 @dataclass(frozen=True)
 class Services:
-    """`client` gives the control plane with somebody as its actor; `offerings`: names for people by id."""
+    """`client` gives the control plane with somebody as its actor; `offerings`: names for people by id; `catalogue`:
+    the offerings themselves, for their forms."""
 
     client: Callable[[str], Client]
     sign_in: SignIn
     clock: Callable[[], datetime]
     version: str
     offerings: Mapping[str, Text] = field(default_factory=dict)
+    catalogue: Mapping[str, Offering] = field(default_factory=dict)
     looks: Looks = field(default_factory=Looks)
     kept: Kept = field(default_factory=Kept)
     recent: Recent = field(default_factory=Recent)

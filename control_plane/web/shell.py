@@ -56,6 +56,14 @@ class Group:
 
 NAVIGATION: Sequence[Group] = (
     Group(
+        t("My department"),
+        (
+            Entry("portal.home", t("Start"), Act.ASK),
+            Entry("portal.catalogue", t("Catalogue"), Act.ASK),
+            Entry("requests.mine", t("My requests"), Act.ASK),
+        ),
+    ),
+    Group(
         t("Watch"),
         (
             Entry("overview.overview", t("Overview"), Act.SIGNED_IN),
@@ -67,6 +75,8 @@ NAVIGATION: Sequence[Group] = (
     Group(
         t("Decide"),
         (
+            Entry("requests.queue", t("Requests"), Act.SIGN),
+            Entry("requests.queue", t("Requests"), Act.SEE_ESTATE),
             Entry("plans.plans", t("Plans"), Act.SEE_ESTATE),
             Entry("drift.drift", t("Hand-made changes"), Act.SEE_ESTATE),
             Entry("rollouts.rollouts", t("Rollouts"), Act.SEE_ESTATE),
@@ -134,7 +144,8 @@ def _surroundings() -> dict[str, Any]:
     inside = session is not None and session.stage is Stage.OPEN
     groups = []
     for group in NAVIGATION if inside else ():
-        entries = [entry for entry in group.entries if access.allows(session.person, entry.act)]
+        seen = {entry.endpoint: entry for entry in group.entries if access.allows(session.person, entry.act)}
+        entries = list(seen.values())
         if entries:
             groups.append((group.title, entries))
     return {
@@ -147,6 +158,7 @@ def _surroundings() -> dict[str, Any]:
         "lang": "zh-CN" if language() == "zh_CN" else "en",
         "other": "en" if language() == "zh_CN" else "zh",
         "may": lambda act, tenant=None: inside and access.allows(session.person, Act(act), tenant),
+        "home": door.home(session.person) if inside else "overview.overview",
         "version": services().version,
         "blueprint": request.blueprint,
     }

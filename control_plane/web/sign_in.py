@@ -21,7 +21,7 @@ EVERY_STAGE = tuple(Stage)
 @open_to_all
 def root() -> Any:
     """Where somebody starts."""
-    return redirect(url_for("overview.overview"))
+    return redirect(url_for(door.onward(g.session) if g.session is not None else NEXT[Stage.OPEN]))
 
 
 @pages.route("/sign-in", methods=["GET", "POST"])
@@ -29,7 +29,7 @@ def root() -> Any:
 def start() -> Any:
     """Name and password."""
     if g.session is not None and request.method == "GET":
-        return redirect(url_for(NEXT[g.session.stage]))
+        return redirect(url_for(door.onward(g.session)))
     if request.method == "GET":
         return render_template("sign-in.html", name="", back=_back(request.args.get("next")), error=None)
     name, back = request.form.get("name", ""), _back(request.form.get("next"))
@@ -42,7 +42,7 @@ def start() -> Any:
     if g.session is not None:
         services().sign_in.sign_out(g.session)
     session = services().sign_in.session(token)
-    target = url_for(NEXT[session.stage]) if session else url_for("sign_in.start")
+    target = url_for(door.onward(session)) if session else url_for("sign_in.start")
     return door.hold(redirect(back if back and session and session.stage is Stage.OPEN else target, 303), token)
 
 
@@ -119,7 +119,7 @@ def language() -> Any:
 
 def _back(target: str | None) -> str:
     """A page of our own to go back to, or nothing."""
-    fits = target and target.startswith(("/console/", "/sign-in")) and not set(target) & set("\\\r\n")
+    fits = target and target.startswith(("/console/", "/portal/", "/sign-in")) and not set(target) & set("\\\r\n")
     return target or "" if fits else ""
 
 
@@ -128,7 +128,7 @@ def _on(token: str, done: str | None = None) -> Any:
     if session is None:
         return redirect(url_for("sign_in.start"), 303)
     here = session.stage is Stage.OPEN and door.session().stage is Stage.OPEN
-    target = url_for("me.me", done=done) if here and done else url_for(NEXT[session.stage])
+    target = url_for("me.me", done=done) if here and done else url_for(door.onward(session))
     return door.hold(redirect(target, 303), token)
 
 

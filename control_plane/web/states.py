@@ -24,6 +24,9 @@ SHAPES: Mapping[Tone, str] = {
 _OWN: Mapping[Tone, Mapping[str, Text]] = {
     "good": {
         "signed_in": t("signed in"),
+        "in_use": t("in use"),
+        "release-live": t("live"),
+        "request-signed": t("signed"),
         "yes": t("yes"),
         "on": t("on"),
         "ok": t("in order"),
@@ -37,12 +40,16 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
     },
     "bad": {
         "aborted": t("aborted"),
+        "request-void": t("no longer holds"),
+        "request-gone": t("taken away"),
     },
     "blind": {
         "unanswered": t("does not answer"),
     },
     "busy": {
         "scheduled": t("scheduled"),
+        "release-preview": t("in preview"),
+        "request-unsigned": t("not signed yet"),
         "soaking": t("soaking"),
         "rolling_back": t("rolling back"),
         "catching_up": t("catching up"),
@@ -55,6 +62,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
     },
     "none": {
         "no": t("no"),
+        "release-stored": t("stored"),
         "ended": t("ended"),
         "off": t("off"),
         "draft": t("draft"),

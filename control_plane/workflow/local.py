@@ -353,6 +353,10 @@ class LocalClient:
         """See `Client.publish_release`."""
         return self.sites_.publish(site, archive, note, self.actor)
 
+    def releases(self, site: str) -> list[Json]:
+        """See `Client.releases`."""
+        return self.sites_.releases_of(site)
+
     def preview_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
         """See `Client.preview_release`."""
         return self.sites_.preview(site, release, self.actor, _plain(on_event))

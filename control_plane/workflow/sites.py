@@ -92,6 +92,24 @@ class Sites:
             "next": f"gasp sites preview {main} {checked.release_id[:8]}",
         }
 
+    def releases_of(self, name: str) -> list[dict[str, Any]]:
+        """What is stored for a site, newest first, with what is live and what is in preview."""
+        subscription, index = self._find(name)
+        site = subscription.spec["sites"][index]
+        live, preview = (site.get("source") or {}).get("release"), site.get("preview")
+        return [
+            {
+                "release": row.id,
+                "at": row.at.isoformat(),
+                "actor": self.store.actors.name(row.actor_key),
+                "note": row.note,
+                "files": row.files,
+                "bytes": row.bytes,
+                "state": "live" if row.id == live else "preview" if row.id == preview else "stored",
+            }
+            for row in self.store.releases.list(to_ascii(site["names"]["main"]))
+        ]
+
     def preview(self, name: str, release: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
         """Show a release on the site's preview address, inside only."""
         subscription, index = self._find(name)

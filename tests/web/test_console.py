@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from control_plane.model.text import in_language
-from tests.web.serving import VARIANTS, Visitor, chromium, served, visit
-from tests.web.world import PASSWORD, PEOPLE, World, make_world
+from tests.web.serving import VARIANTS, chromium, enter, served, visit
+from tests.web.world import PASSWORD, World, make_world
 
 NEW = "a sentence of my own"
 PAGES = {
@@ -85,23 +85,6 @@ def addresses(world: World) -> dict[str, str]:
     world.drivers[2].things["web:web"].pop(next(iter(world.drivers[2].things["web:web"])))
     full = world.client.plan("estate")["digest"]
     return {name: path.format(digest=full, empty=empty) for name, path in PAGES.items()}
-
-
-def enter(world: World, visitor: Visitor, login: str) -> None:
-    """Sign in as a directory person, by hand."""
-    world.person(next(role for role, (uid, _) in PEOPLE.items() if uid == login))
-    page = visitor.page
-    visitor.go("/sign-in")
-    page.fill("#name", login)
-    page.fill("#password", PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/console/**" if login in ("auditor1", "clerk1") else re.compile("/(code|second-factor)$"))
-    if page.url.endswith("/second-factor"):
-        world.factors[login] = page.inner_text(".secret code").replace(" ", "")
-    if not page.url.endswith("/console/"):
-        page.fill("#code", world.code(login))
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/console/")
 
 
 def test_the_first_operator_comes_in(world: World, origin: str, browser: Browser) -> None:

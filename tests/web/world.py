@@ -5,6 +5,7 @@ People: `first` (local, operator), and directory people with one role each. Time
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from control_plane.drivers.host_files import HostFilesDriver
 from control_plane.drivers.machines import MachinesDriver
 from control_plane.drivers.record_archive import ParquetArchive
 from control_plane.drivers.record_seal import KeySeal
+from control_plane.drivers.releases import ReleaseFolder
 from control_plane.drivers.secrets import SecretFolder, write_private
 from control_plane.drivers.vault import Vault
 from control_plane.model.network import plan_for
@@ -43,6 +45,7 @@ from control_plane.workflow.internet import Internet
 from control_plane.workflow.local import LocalClient
 from control_plane.workflow.people import People
 from control_plane.workflow.planning import Planner
+from control_plane.workflow.request_tick import RequestTicker
 from control_plane.workflow.requests import Requests
 from control_plane.workflow.sign_in import Directory, SignIn
 from control_plane.workflow.snapshots import Snapshots
@@ -201,6 +204,21 @@ class World:
         good = {factor.at(clock + timedelta(seconds=30 * step)) for step in (-1, 0, 1)}
         return next(code for code in map("{:06}".format, range(len(good) + 1)) if code not in good)
 
+    def ask(self, login: str, tenant: str, alias: str, *, submit: bool = True, note: str = "for the citizens") -> str:
+        """Somebody asks for one more name of their department's public website: the reference."""
+        client = self.client.acting_as(f"directory:{login}").requests
+        row = client.draft(tenant, "public_site", "change")
+        spec = copy.deepcopy(row["spec"])
+        names = spec["sites"][0]["names"]
+        names["aliases"] = [*names.get("aliases", ()), f"{alias}.{tenant}.qingdao.test"]
+        client.save(row["id"], spec=spec, note=note)
+        return str(client.submit(row["id"])["reference"] if submit else row["reference"])
+
+    def work(self) -> list[str]:
+        """One turn of the worker over approved requests."""
+        client = self.client
+        return RequestTicker(client.requests, client.applier, client.prober, lambda: client.actor).tick()
+
     def close(self) -> None:
         self.store.close()
 
@@ -267,7 +285,7 @@ def make_world(
             planner,
             applier,
             store,
-            nothing,
+            ReleaseFolder(folder / "releases"),
             Prober(clock),
             status,
             "local:test",
@@ -295,6 +313,8 @@ def make_world(
         client.apply("estate")
     used = directory or FakeDirectory()
     sign_in = SignIn(store, lambda: used, vault, clock, getattr(clock, "monotonic", lambda: 0.0))
-    services = Services(client.acting_as, sign_in, clock, "0.0", {i: o.title for i, o in discover().items()})
+    offered = discover()
+    titles = {name: offering.title for name, offering in offered.items()}
+    services = Services(client.acting_as, sign_in, clock, "0.0", titles, offered)
     app = make_app(services, ["localhost", "127.0.0.1"])
     return World(folder, store, clock, drivers, client, used, services, app, rooms)

@@ -9,6 +9,7 @@ from control_plane.model.text import t
 from control_plane.offerings.directory.asking import RULES
 from control_plane.offerings.directory.form import EXAMPLE, DirectorySpec
 from control_plane.offerings.directory.probes import probes
+from control_plane.offerings.directory.questions import QUESTIONS
 from control_plane.offerings.directory.resources import TIERS, check, claims, desired
 
 OFFERING = Offering(
@@ -24,5 +25,6 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
+    questions=QUESTIONS,
     asking=RULES,
 )

@@ -10,6 +10,7 @@ from control_plane.offerings.internet.asking import RULES
 from control_plane.offerings.internet.centre import TIERS
 from control_plane.offerings.internet.form import EXAMPLE, InternetAccess
 from control_plane.offerings.internet.probes import probes
+from control_plane.offerings.internet.questions import QUESTIONS
 from control_plane.offerings.internet.resources import check, claims, desired
 
 OFFERING = Offering(
@@ -25,5 +26,6 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
+    questions=QUESTIONS,
     asking=RULES,
 )

@@ -11,6 +11,7 @@ from control_plane.offerings._site.kind import INTRANET
 from control_plane.offerings._site.rules import TIERS
 from control_plane.offerings.intranet.form import EXAMPLE, IntranetSites
 from control_plane.offerings.intranet.probes import probes
+from control_plane.offerings.intranet.questions import QUESTIONS
 from control_plane.offerings.intranet.resources import check, claims, desired
 
 OFFERING = Offering(
@@ -26,5 +27,6 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
+    questions=QUESTIONS,
     asking=rules_of(INTRANET),
 )

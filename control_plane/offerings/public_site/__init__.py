@@ -11,6 +11,7 @@ from control_plane.offerings._site.kind import PUBLIC
 from control_plane.offerings._site.rules import TIERS
 from control_plane.offerings.public_site.form import EXAMPLE, PublicSites
 from control_plane.offerings.public_site.probes import probes
+from control_plane.offerings.public_site.questions import QUESTIONS
 from control_plane.offerings.public_site.resources import check, claims, desired
 
 OFFERING = Offering(
@@ -26,5 +27,6 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
+    questions=QUESTIONS,
     asking=rules_of(PUBLIC),
 )

@@ -9,6 +9,7 @@ from control_plane.model.text import t
 from control_plane.offerings.security.asking import RULES
 from control_plane.offerings.security.form import EXAMPLE, SecuritySpec
 from control_plane.offerings.security.probes import probes
+from control_plane.offerings.security.questions import QUESTIONS
 from control_plane.offerings.security.resources import TIERS, check, claims, desired
 
 OFFERING = Offering(
@@ -24,5 +25,6 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
+    questions=QUESTIONS,
     asking=RULES,
 )

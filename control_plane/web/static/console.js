@@ -56,3 +56,33 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", () =>
   document.querySelectorAll("form[data-sent]").forEach((form) => form.removeAttribute("data-sent")));
+
+// A draft keeps itself whenever a field is left, and says so; what is wrong with the fields left so far is said beside them.
+document.querySelectorAll("form[data-draft]").forEach((form) => {
+  const said = form.querySelector("[data-saved]"), left = new Set();
+  let work = Promise.resolve(), soon = 0;
+  async function keep() {
+    const content = new URLSearchParams(new FormData(form));
+    content.set("act", "keep");
+    const answer = await fetch(form.action, { method: "POST", body: content, redirect: "error" });
+    if (!answer.ok) throw new Error(answer.status);
+    const told = await answer.json();
+    said.textContent = told.saved;
+    left.forEach((id) => tell(id, told.problems[id]));
+  }
+  function tell(id, problem) {
+    const line = document.getElementById(`${id}-problem`), field = document.getElementById(id);
+    if (!line || !field) return;
+    line.hidden = !problem;
+    line.textContent = problem || "";
+    field.classList.toggle("is-invalid", Boolean(problem));
+    if (problem) field.setAttribute("aria-invalid", "true"); else field.removeAttribute("aria-invalid");
+  }
+  form.addEventListener("change", (event) => {
+    if (form.dataset.sent || !event.target.name) return;
+    left.add(event.target.id);
+    clearTimeout(soon);
+    soon = setTimeout(() => { work = work.then(keep).catch(() => { said.textContent = said.dataset.saved; }); }, 200);
+  });
+  form.addEventListener("submit", () => clearTimeout(soon));
+});

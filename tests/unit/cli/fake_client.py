@@ -362,6 +362,7 @@ ANSWERS: dict[str, Any] = {
         "warnings": ["No index.html in docs/."],
         "next": "gasp sites preview fgw.qingdao.test 3f9a12",
     },
+    "releases": [],
     "preview_release": {
         "site": "fgw.qingdao.test",
         "release": "3f9a12",

@@ -250,10 +250,12 @@ def test_other_names_of_this_server_are_refused(world: World) -> None:
         assert world.browser().get("/sign-in", base_url=host).status_code == 400
 
 
-@pytest.mark.parametrize("target", ["//evil.test/", "https://evil.test/", "/\\evil.test", "/console/\r\nX: y", "x"])
+@pytest.mark.parametrize(
+    "target", ["//evil.test/", "https://evil.test/", "/\\evil.test", "/console/\r\nX: y", "/portal/\nX: y", "x"]
+)
 def test_nobody_is_sent_elsewhere_after_the_sign_in(world: World, target: str) -> None:
     answer = send(world.browser(), "/sign-in", name=world.person("clerk"), password=PASSWORD, next=target)
-    assert answer.location == "/console/"
+    assert answer.location == "/portal/"
 
 
 def test_somebody_goes_on_where_they_wanted(world: World) -> None:

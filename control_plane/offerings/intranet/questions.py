@@ -1,0 +1,54 @@
+"""How an internal website is asked for."""
+
+from __future__ import annotations
+
+from control_plane.model.questions import Ask, Page, Questions, Several
+from control_plane.model.text import t
+from control_plane.offerings._site.questions import ALIASES, NAME_HINT, TIER_WORDS, TITLE
+
+QUESTIONS = Questions(
+    summary=t("A website that only the government network can read: your own people, and departments you name."),
+    gets=(
+        t("A website over HTTPS inside the government network, unknown outside"),
+        t("You decide which departments may read it"),
+        t("You upload content yourself, look at a preview, publish it and go back at any time"),
+    ),
+    ready=(
+        t("The name of the website in Chinese and English"),
+        t("Codes of the departments that shall read it"),
+        t("No classified content: it must not be uploaded"),
+    ),
+    tiers=TIER_WORDS,
+    first={"sites": [{}]},
+    parts=(
+        Several(
+            "sites",
+            t("Your internal websites"),
+            t("website"),
+            t("Add a website"),
+            t("No website yet."),
+            "names.main",
+            (
+                TITLE,
+                Page(
+                    "names",
+                    t("Which address shall it have?"),
+                    (Ask("names.main", t("Address"), NAME_HINT, "example.intra.qingdao.test", code=True), ALIASES),
+                ),
+                Page(
+                    "readers",
+                    t("Which departments may read it?"),
+                    (
+                        Ask(
+                            "shared_with",
+                            t("Codes of departments"),
+                            t("Your own people always may. An asterisk (*) means every department."),
+                            "czj",
+                            code=True,
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
