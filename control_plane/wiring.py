@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from control_plane.model.machine import Depot, Hands, Repository, Ring
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
+    from control_plane.model.run import Actor
     from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
     from control_plane.workflow.access_record import AccessRecord
@@ -334,7 +335,7 @@ def local_client() -> LocalClient:
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now, console_url()),
         actor_name(),
         shown_settings,
-        Snapshots(repository, lambda: upstream().keep, publication_fence),
+        Snapshots(repository, lambda: upstream().keep, publication_fence, store(), actor),
         machine_hands(),
         access_record(),
         internet(catalogue, applier),
@@ -354,6 +355,11 @@ def actor_name() -> str:
     return f"local:{pwd.getpwuid(os.getuid()).pw_name}"
 
 
+def actor() -> Actor:
+    """Who runs this process, as an actor."""
+    return store().actors.get(actor_name())
+
+
 @cache
 def access_record() -> AccessRecord:
     """The access record: the gateways' spools, the files of lines, the ledger."""
@@ -370,7 +376,7 @@ def access_record() -> AccessRecord:
         address_plan(),
         settings().record_days,
         now,
-        lambda: store().actors.get(actor_name()),
+        actor,
     )
 
 
@@ -382,7 +388,7 @@ def internet(catalogue: Catalogue, applier: Applier) -> Internet:
 
     return Internet(
         catalogue, applier, store(), described, volumes, SshPathTester(runner()), host_rows, now,
-        lambda: store().actors.get(actor_name()),
+        actor,
     )  # fmt: skip
 
 
@@ -494,7 +500,7 @@ def people() -> People:
         vault(),
         now,
         lambda: local_client().accounts(),
-        lambda: store().actors.get(actor_name()),
+        actor,
         settings().secrets,
         write_private,
         random_password,

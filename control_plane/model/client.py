@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from control_plane.model.client_audit import AuditClient
     from control_plane.model.client_internet import InternetClient
     from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
@@ -244,6 +245,12 @@ class Client(Protocol):
     @property
     def worker(self) -> WorkerClient:
         """What goes on by itself."""
+        ...
+
+    # what was done --------------------------------------------------------------------------------
+    @property
+    def audit(self) -> AuditClient:
+        """The audit trail."""
         ...
 
     def config(self) -> Mapping[str, Any]:
