@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 Json = dict[str, Any]
+Filters = Mapping[str, str | None]
 ExportForm = Literal["csv", "json"]
 
 
@@ -15,20 +17,22 @@ class AuditClient(Protocol):
     `person:wang`, `fgw/internet`, a machine, site or resource), `actor` (a name or key), `act` (`freeze.set`, or all of
     `freeze`), `begin` and `end` (a day or a time). Raises Invalid with every fault of them."""
 
-    def list(self, *, limit: int | None = 200, before: int | None = None, **filters: str | None) -> builtins.list[Json]:
+    def list(
+        self, filters: Filters | None = None, *, limit: int | None = 200, before: int | None = None
+    ) -> builtins.list[Json]:
         """Newest first: [{number, at, act, sentence, actor: {key, name}, roles, signoffs: [{key, name, role, verified}]
         , tenants: [code], subjects: [{kind, value, name}], digest, outcome, reason, request, detail, hash}]. `before`:
         only entries with smaller numbers."""
         ...
 
     def trail(
-        self, tenant: str, *, limit: int | None = 200, before: int | None = None, **filters: str | None
+        self, tenant: str, filters: Filters | None = None, *, limit: int | None = 200, before: int | None = None
     ) -> builtins.list[Json]:
         """What was done to one living tenant, as its own people may see it: [{number, at, act, sentence, actor,
         services, request, outcome, reason}]. Whoever is not of the tenant is `None`, and no other tenant is named."""
         ...
 
-    def export(self, form: ExportForm, **filters: str | None) -> str:
+    def export(self, form: ExportForm, filters: Filters | None = None) -> str:
         """Everything that fits, oldest first, as a file: CSV with a byte order mark, or JSON."""
         ...
 

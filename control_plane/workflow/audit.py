@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from control_plane.model.audit import SENTENCES, AuditAct, AuditEntry, AuditQuery, Subject
-from control_plane.model.client_audit import ExportForm, Json
+from control_plane.model.client_audit import ExportForm, Filters, Json
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem
 from control_plane.model.run import Actor
 from control_plane.model.spreadsheet import as_csv
@@ -71,9 +71,11 @@ class Audit:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def list(self, *, limit: int | None = 200, before: int | None = None, **filters: str | None) -> builtins.list[Json]:
+    def list(
+        self, filters: Filters | None = None, *, limit: int | None = 200, before: int | None = None
+    ) -> builtins.list[Json]:
         """See `AuditClient.list`."""
-        return self._rows(replace(self._asked(**filters), limit=limit, before=before))
+        return self._rows(replace(self._asked(**(filters or {})), limit=limit, before=before))
 
     def _rows(self, asked: AuditQuery) -> builtins.list[Json]:
         with self.store.look():
@@ -84,19 +86,19 @@ class Audit:
         return [_row(entry, names, codes) for entry in entries]
 
     def trail(
-        self, tenant: str, *, limit: int | None = 200, before: int | None = None, **filters: str | None
+        self, tenant: str, filters: Filters | None = None, *, limit: int | None = 200, before: int | None = None
     ) -> builtins.list[Json]:
         """See `AuditClient.trail`."""
         own = next((row.id for row in self.store.estate.tenants() if row.code == tenant), None)
         if own is None:
             raise NotFound(t("There is no tenant “{code}”.", code=tenant))
-        asked = replace(self._asked(**filters), tenants=frozenset({own}), limit=limit, before=before)
+        asked = replace(self._asked(**(filters or {})), tenants=frozenset({own}), limit=limit, before=before)
         people = {p.key: p.name for p in self.store.people.all() if p.tenant == tenant}
         return [_own(entry, own, people) for entry in self.store.audit.find(asked)]
 
-    def export(self, form: ExportForm, **filters: str | None) -> str:
+    def export(self, form: ExportForm, filters: Filters | None = None) -> str:
         """See `AuditClient.export`."""
-        rows = self._rows(replace(self._asked(**filters), limit=None))[::-1]
+        rows = self._rows(replace(self._asked(**(filters or {})), limit=None))[::-1]
         if form == "json":
             return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
         for row in rows:

@@ -59,6 +59,8 @@ LISTING = {
     "record holds --all": "record.holds",
     "record searches": "record.searches",
     "record register list --person x": "record.register",
+    "audit list --tenant fgw --from 2026-03-01 --to 2026-03-31": "audit.list",
+    "audit verify": "audit.verify",
 }
 ACTING = {
     "hosts enrol fgw --tenant fgw --ring 2 --yes": "machines.enrol",
