@@ -28,7 +28,7 @@ COLUMNS = (
     Column("agreed", t("SIGNED BY")),
     Column("reason", t("REASON")),
     Column("digest", t("DIGEST"), wide=True),
-    Column("request", t("REQUEST"), wide=True),
+    Column("requests", t("REQUESTS"), wide=True),
     Column("detail", t("DETAIL"), wide=True),
 )
 PROBLEMS = (

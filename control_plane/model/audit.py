@@ -55,6 +55,22 @@ class AuditAct(StrEnum):
     ROLLOUT_ABORTED = "rollout.aborted"
     ROLLOUT_BACK = "rollout.rolled_back"
     ROLLOUT_ENDED = "rollout.ended"
+    REQUEST_SUBMITTED = "request.submitted"
+    REQUEST_COMMENTED = "request.commented"
+    REQUEST_SIGNED = "request.signed"
+    REQUEST_RETURNED = "request.returned"
+    REQUEST_ANSWERED = "request.answered"
+    REQUEST_REFUSED = "request.refused"
+    REQUEST_WITHDRAWN = "request.withdrawn"
+    REQUEST_APPROVED = "request.approved"
+    REQUEST_REPLANNED = "request.replanned"
+    REQUEST_VOIDED = "request.voided"
+    REQUEST_WAITING = "request.waiting"
+    REQUEST_STARTED = "request.started"
+    REQUEST_APPLIED = "request.applied"
+    REQUEST_LIVE = "request.live"
+    REQUEST_FAILED = "request.failed"
+    REQUEST_RETRIED = "request.retried"
     FREEZE_SET = "freeze.set"
     FREEZE_LIFTED = "freeze.lifted"
     ROLE_GRANTED = "role.granted"
@@ -108,6 +124,22 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.ROLLOUT_ABORTED: t("aborted a rollout"),
     AuditAct.ROLLOUT_BACK: t("rolled a rollout back"),
     AuditAct.ROLLOUT_ENDED: t("a rollout ended"),
+    AuditAct.REQUEST_SUBMITTED: t("submitted a request"),
+    AuditAct.REQUEST_COMMENTED: t("wrote about a request"),
+    AuditAct.REQUEST_SIGNED: t("signed a request"),
+    AuditAct.REQUEST_RETURNED: t("asked back about a request"),
+    AuditAct.REQUEST_ANSWERED: t("answered about a request"),
+    AuditAct.REQUEST_REFUSED: t("did not approve a request"),
+    AuditAct.REQUEST_WITHDRAWN: t("took a request back"),
+    AuditAct.REQUEST_APPROVED: t("a request is approved"),
+    AuditAct.REQUEST_REPLANNED: t("a request was planned again, because the world moved"),
+    AuditAct.REQUEST_VOIDED: t("signoffs of a request hold no longer"),
+    AuditAct.REQUEST_WAITING: t("a request waits"),
+    AuditAct.REQUEST_STARTED: t("a request is being made real"),
+    AuditAct.REQUEST_APPLIED: t("the systems were changed for a request"),
+    AuditAct.REQUEST_LIVE: t("a request is live"),
+    AuditAct.REQUEST_FAILED: t("a request failed"),
+    AuditAct.REQUEST_RETRIED: t("let a request try again"),
     AuditAct.FREEZE_SET: t("set a freeze"),
     AuditAct.FREEZE_LIFTED: t("lifted a freeze"),
     AuditAct.ROLE_GRANTED: t("gave a role"),
@@ -154,7 +186,7 @@ class Signoff:
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
     """One entry. `roles`: those that the actor held then, such as `operator` or `clerk/TENANT-ID`; `digest`: the
-    plan's, a file's or a ledger entry's; `request`: on which request it was done."""
+    plan's, a file's or a ledger entry's; `requests`: on which requests it was done."""
 
     number: int
     at: datetime
@@ -166,7 +198,7 @@ class AuditEntry:
     digest: str | None
     outcome: str
     reason: str
-    request: str | None
+    requests: Sequence[str]
     detail: Mapping[str, Any]
     former: str
     hash: str
@@ -181,7 +213,7 @@ class AuditEntry:
                 "digest": self.digest,
                 "outcome": self.outcome,
                 "reason": self.reason,
-                "request": self.request,
+                "requests": list(self.requests),
                 "detail": self.detail,
             },
             default=str,

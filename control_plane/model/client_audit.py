@@ -21,7 +21,7 @@ class AuditClient(Protocol):
         self, filters: Filters | None = None, *, limit: int | None = 200, before: int | None = None
     ) -> builtins.list[Json]:
         """Newest first: [{number, at, act, sentence, actor: {key, name}, roles, signoffs: [{key, name, role, verified}]
-        , tenants: [code], subjects: [{kind, value, name}], digest, outcome, reason, request, detail, hash}]. `before`:
+        , tenants: [code], subjects: [{kind, value, name}], digest, outcome, reason, requests, detail, hash}]. `before`:
         only entries with smaller numbers."""
         ...
 
@@ -29,7 +29,7 @@ class AuditClient(Protocol):
         self, tenant: str, filters: Filters | None = None, *, limit: int | None = 200, before: int | None = None
     ) -> builtins.list[Json]:
         """What was done to one living tenant, as its own people may see it: [{number, at, act, sentence, actor,
-        services, request, outcome, reason}]. Whoever is not of the tenant is `None`, and no other tenant is named."""
+        services, requests, outcome, reason}]. Whoever is not of the tenant is `None`, and no other tenant is named."""
         ...
 
     def export(self, form: ExportForm, filters: Filters | None = None) -> str:

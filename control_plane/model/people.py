@@ -23,6 +23,8 @@ class Act(StrEnum):
     PLAN = "plan"
     SEE_PEOPLE = "see_people"
     SEE_AUDIT = "see_audit"
+    ASK = "ask"
+    SIGN = "sign"
 
 
 Reach = Literal["tenant", "estate"]
@@ -44,15 +46,19 @@ _LOOK = frozenset({Act.SEE_TENANT, Act.SEE_ESTATE})
 ROLES: Mapping[str, Role] = {
     role.name: role
     for role in (
-        Role("clerk", t("clerk"), "tenant", frozenset({Act.SEE_TENANT})),
-        Role("approver", t("department approver"), "tenant", frozenset({Act.SEE_TENANT})),
-        Role("operator", t("operator"), "estate", _LOOK | {Act.PLAN}, second_factor=True),
+        Role("clerk", t("clerk"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK})),
+        Role("approver", t("department approver"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK, Act.SIGN})),
+        Role("operator", t("operator"), "estate", _LOOK | {Act.PLAN, Act.SIGN}, second_factor=True),
         Role(
-            "security_officer", t("security officer"), "estate", _LOOK | {Act.PLAN, Act.SEE_PEOPLE, Act.SEE_AUDIT}, True
+            "security_officer",
+            t("security officer"),
+            "estate",
+            _LOOK | {Act.PLAN, Act.SEE_PEOPLE, Act.SEE_AUDIT, Act.SIGN},
+            True,
         ),
         Role("finance", t("finance"), "estate", _LOOK),
         Role("auditor", t("auditor"), "estate", _LOOK | {Act.SEE_PEOPLE, Act.SEE_AUDIT}),
-        Role("deputy_director", t("deputy director"), "estate", _LOOK | {Act.PLAN}, second_factor=True),
+        Role("deputy_director", t("deputy director"), "estate", _LOOK | {Act.PLAN, Act.SIGN}, second_factor=True),
     )
 }
 

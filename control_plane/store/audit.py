@@ -30,10 +30,10 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Behalf:
-    """On which request, and by whose signoffs, something is done."""
+    """On which requests, and by whose signoffs, something is done."""
 
-    request: str | None
-    signoffs: Sequence[Signoff]
+    requests: Sequence[str] = ()
+    signoffs: Sequence[Signoff] = ()
 
 
 _BEHALF: ContextVar[Behalf | None] = ContextVar("behalf", default=None)
@@ -48,9 +48,9 @@ class AuditRepository:
         self._clock = clock
 
     @contextmanager
-    def under(self, request: str | None, signoffs: Sequence[Signoff]) -> Iterator[None]:
-        """What this thread records inside was done on a request, by these signoffs."""
-        token = _BEHALF.set(Behalf(request, tuple(signoffs)))
+    def under(self, behalf: Behalf) -> Iterator[None]:
+        """What this thread records inside was done on these requests, by these signoffs."""
+        token = _BEHALF.set(behalf)
         try:
             yield
         finally:
@@ -76,12 +76,11 @@ class AuditRepository:
         `actor` None: the control plane by itself. `tenants` are codes, `services` `CODE/OFFERING`, of the tenants that
         have these codes now; `behalf`: by default what `under` says.
         """
-        behalf = behalf or _BEHALF.get() or Behalf(None, ())
+        behalf = behalf or _BEHALF.get() or Behalf()
         with self._database.write() as connection:
             actor = actor or self._actors.get(BY_ITSELF)
             about = {*subjects, *_by_code(connection, tenants, services)}
-            if behalf.request is not None:
-                about.add(Subject("request", behalf.request))
+            about |= {Subject("request", reference) for reference in behalf.requests}
             columns = audit_entries.c
             last = connection.execute(
                 select(columns.number, columns.hash).order_by(columns.number.desc()).limit(1)
@@ -90,7 +89,7 @@ class AuditRepository:
             at = self._clock()
             entry = AuditEntry(
                 number, at, act.value, actor.key, _roles(connection, actor.key, at), (*behalf.signoffs, *signoffs),
-                sorted(about), digest, outcome, reason.strip()[:2000], behalf.request, dict(detail or {}), former, "",
+                sorted(about), digest, outcome, reason.strip()[:2000], behalf.requests, dict(detail or {}), former, "",
             )  # fmt: skip
             body = entry.body()
             connection.execute(
@@ -107,7 +106,7 @@ class AuditRepository:
     def behalf_of(self, subject: Subject) -> Behalf | None:
         """On whose behalf something was begun that another process now ends: as its newest entry says."""
         found = self.find(AuditQuery(subjects=frozenset({subject.value}), kind=subject.kind, limit=1))
-        return Behalf(found[0].request, found[0].signoffs) if found else None
+        return Behalf(found[0].requests, found[0].signoffs) if found else None
 
     def find(self, asked: AuditQuery) -> list[AuditEntry]:
         """Entries that fit, newest first."""
@@ -216,6 +215,6 @@ def _entries(connection: Connection, query: Select[Any]) -> Iterator[AuditEntry]
         body = orjson.loads(row.body)
         yield AuditEntry(
             row.number, row.at, row.act, row.actor_key, body["roles"], [Signoff(*s) for s in body["signoffs"]],
-            [Subject(*s) for s in body["subjects"]], body["digest"], body["outcome"], body["reason"], body["request"],
+            [Subject(*s) for s in body["subjects"]], body["digest"], body["outcome"], body["reason"], body["requests"],
             body["detail"], row.former, row.hash,
         )  # fmt: skip

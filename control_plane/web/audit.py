@@ -34,6 +34,7 @@ FAMILIES: dict[str, Text] = {
     "snapshot": t("snapshots"),
     "rollout": t("rollouts"),
     "freeze": t("freezes"),
+    "request": t("requests"),
     "role": t("roles"),
     "account": t("accounts and passwords"),
     "sign_in": t("sign-ins"),
@@ -96,7 +97,7 @@ OWN = (
     Column("sentence", t("Did"), filter=True),
     Column("services", t("Services"), "service"),
     Column("outcome", t("Outcome"), "state", filter=True),
-    Column("request", t("Request"), "code"),
+    Column("requests", t("Requests")),
     Column("reason", t("Reason")),
 )
 

@@ -28,7 +28,7 @@ KINDS = (
 )
 FIELDS = (
     *("number", "at", "act", "sentence", "actor.name", "actor.key", "roles", "agreed", "tenants", "about", "digest"),
-    *("outcome", "reason", "request", "detail", "hash"),
+    *("outcome", "reason", "requests", "detail", "hash"),
 )
 FAULTS: Mapping[str, Text] = {
     "changed": t("Entry {number} is not as it was written."),
@@ -194,7 +194,7 @@ def _row(entry: AuditEntry, names: Mapping[str, str], codes: Mapping[str, tuple[
         "digest": entry.digest,
         "outcome": entry.outcome,
         "reason": entry.reason,
-        "request": entry.request,
+        "requests": list(entry.requests),
         "detail": dict(entry.detail),
         "hash": entry.hash,
     }
@@ -210,7 +210,7 @@ def _own(entry: AuditEntry, tenant: str, people: Mapping[str, str]) -> Json:
         "sentence": _sentence(entry.act),
         "actor": people.get(entry.actor),
         "services": services,
-        "request": entry.request,
+        "requests": list(entry.requests),
         "outcome": entry.outcome,
         "reason": entry.reason if own else "",
     }

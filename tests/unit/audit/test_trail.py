@@ -17,6 +17,7 @@ from control_plane.model.audit import SENTENCES, AuditAct, Signoff, Subject
 from control_plane.model.errors import Invalid, NotFound
 from control_plane.model.tenant import TenantDocument
 from control_plane.model.text import in_language
+from control_plane.store.audit import Behalf
 from control_plane.store.leases import Holder
 from control_plane.store.repository import Store
 from control_plane.workflow.audit import FAULTS, FIELDS, Audit, outside
@@ -140,7 +141,7 @@ def test_one_query_says_what_was_done_to_a_tenant_in_march_by_whom_on_whose_sign
     lina = centre.store.people.ensure("directory:wang", "王", "fgw")
     centre.store.people.grant(lina, "operator", None, None, "new", centre.li)
     holder = Holder(1, 2, "boot")
-    with centre.store.audit.under("R-2026-7", [Signoff(centre.li.key, "security_officer")]):
+    with centre.store.audit.under(Behalf(["R-2026-7"], [Signoff(centre.li.key, "security_officer")])):
         run = centre.store.runs.create("request", "subscription:fgw/internet", "d" * 64, centre.wang, holder)
     centre.store.freezes.set("tenant:czj", "another's", centre.wang)
     assert centre.store.runs.mark_interrupted(lambda _: False) == [run], "another process, later"
@@ -154,7 +155,7 @@ def test_one_query_says_what_was_done_to_a_tenant_in_march_by_whom_on_whose_sign
     (signoff,) = found[0]["signoffs"]
     assert (signoff["name"], signoff["role"], signoff["verified"]) == ("directory:li", "security_officer", True)
     ended = centre.audit.list({"subject": f"run:{run}"})[0]
-    assert (ended["act"], ended["outcome"], ended["request"]) == ("run.ended", "interrupted", "R-2026-7")
+    assert (ended["act"], ended["outcome"], ended["requests"]) == ("run.ended", "interrupted", ["R-2026-7"])
     assert ended["signoffs"] == found[0]["signoffs"]
     assert {row["act"] for row in centre.audit.list({"subject": "request:R-2026-7"})} == {"run.began", "run.ended"}
     assert [row["act"] for row in centre.audit.list({"act": "freeze"})] == ["freeze.set"] * 2

@@ -10,7 +10,7 @@ from typing import Any
 from control_plane.model.errors import ControlPlaneError, NotFound, UnsafePlan
 from control_plane.model.text import t
 
-from . import fake_machines
+from . import fake_machines, fake_requests
 from .fake_rollouts import ACTS as ROLLOUT_ACTS
 from .fake_rollouts import ROLLOUTS
 
@@ -604,7 +604,7 @@ PERSON: Json = {
 }
 ENTRY: Json = {
     **{"number": 7, "at": AT, "act": "freeze.lifted", "sentence": "lifted a freeze", "outcome": "done", "digest": None},
-    **{"actor": {"key": "a_1", "name": "local:root"}, "roles": ["operator"], "tenants": ["fgw"], "request": None},
+    **{"actor": {"key": "a_1", "name": "local:root"}, "roles": ["operator"], "tenants": ["fgw"], "requests": []},
     **{"signoffs": [{"key": "a_2", "name": "local:li", "role": "second", "verified": False}], "reason": "all well"},
     **{
         "subjects": [{"kind": "freeze", "value": "3", "name": "3"}],
@@ -626,6 +626,8 @@ ANSWERS |= {
     "people.add": {"person": "account:night", "password_file": SECRET_FILE},
     "people.reset": {"person": "account:night", "sessions_ended": 2, "password_file": SECRET_FILE},
 }
+ANSWERS |= fake_requests.ANSWERS
+ANSWERS["requests.preview"]["plan"] = plan(change("create", 1))
 
 
 class Area:
@@ -682,6 +684,7 @@ class FakeClient:
             "record.hold",
             "record.lift",
             "record.add_to_register",
+            *fake_requests.ACTS,
             "people.grant",
             "people.revoke",
             "people.add",
