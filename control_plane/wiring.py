@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from control_plane.workflow.catalogue import Catalogue
     from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
+    from control_plane.workflow.mail import MailTicker
     from control_plane.workflow.people import People
     from control_plane.workflow.request_tick import RequestTicker
     from control_plane.workflow.rollout_carriers import Carrier
@@ -442,6 +443,21 @@ def request_ticker() -> RequestTicker:
     return RequestTicker(made.requests, made.applier, made.prober, lambda: made.actor)
 
 
+def mail_ticker() -> MailTicker:
+    """What makes mails of notices and hands them to the mail host."""
+    from control_plane.drivers.smtp import MailHost
+    from control_plane.workflow.mail import MailTicker
+
+    def post() -> MailHost:
+        host = topology().role_hosts("mail")[0]
+        return MailHost(str(host.ipv4), runner(), host.name)
+
+    domain = (store().estate.document() or estate_document()).domain
+    operators = settings().mail_operators or f"operators@{domain}"
+    requests = local_client().requests
+    return MailTicker(store(), post, requests.view, now, domain, console_url(), settings().mail_gather, operators)
+
+
 def chores() -> Sequence[Chore]:
     """What the worker does again and again: name, seconds, act. Each asks for its rooms anew at every turn."""
     from control_plane.workflow.process import process_alive
@@ -465,6 +481,9 @@ def chores() -> Sequence[Chore]:
         found = access_record().collect()
         return f"{sum(host['lines'] for host in found['hosts'])} lines, {found['state']}"
 
+    def send_mail() -> str | None:
+        return mail_ticker().tick()
+
     def close_runs() -> str | None:
         ended = store().runs.mark_interrupted(process_alive)
         return f"interrupted runs: {', '.join(map(str, ended))}" if ended else None
@@ -472,6 +491,7 @@ def chores() -> Sequence[Chore]:
     return (
         Chore("requests", 1, move_requests),
         Chore("rollouts", 3, move_rollouts),
+        Chore("mail", 2, send_mail),
         Chore("runs", 30, close_runs),
         Chore("record", 60, collect_record),
         Chore("machines", 3600, measure_machines),

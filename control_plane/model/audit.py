@@ -71,6 +71,7 @@ class AuditAct(StrEnum):
     REQUEST_LIVE = "request.live"
     REQUEST_FAILED = "request.failed"
     REQUEST_RETRIED = "request.retried"
+    MAIL_RETRIED = "mail.retried"
     FREEZE_SET = "freeze.set"
     FREEZE_LIFTED = "freeze.lifted"
     ROLE_GRANTED = "role.granted"
@@ -140,6 +141,7 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.REQUEST_LIVE: t("a request is live"),
     AuditAct.REQUEST_FAILED: t("a request failed"),
     AuditAct.REQUEST_RETRIED: t("let a request try again"),
+    AuditAct.MAIL_RETRIED: t("let a mail be handed over again"),
     AuditAct.FREEZE_SET: t("set a freeze"),
     AuditAct.FREEZE_LIFTED: t("lifted a freeze"),
     AuditAct.ROLE_GRANTED: t("gave a role"),
@@ -164,7 +166,7 @@ SENTENCES: Mapping[AuditAct, Text] = {
 @dataclass(frozen=True, slots=True, order=True)
 class Subject:
     """What an act was about. `kind`: tenant, service, resource, machine, site, person, run, rollout, freeze, request,
-    snapshot, entry. A tenant's `value` is its opaque id, a service's `ID/offering`, a person's the opaque key."""
+    snapshot, finding, mail, entry. A tenant's `value` is its opaque id, a service's `ID/offering`, a person's a key."""
 
     kind: str
     value: str

@@ -6,7 +6,7 @@ the hash of the one before; triggers let the table only grow. Must not hold name
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -40,12 +40,15 @@ _BEHALF: ContextVar[Behalf | None] = ContextVar("behalf", default=None)
 
 
 class AuditRepository:
-    """Records, finds and verifies entries."""
+    """Records, finds and verifies entries. `tell` hears each, in its transaction."""
 
-    def __init__(self, database: Database, actors_: ActorRepository, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, actors_: ActorRepository, clock: Clock, tell: Callable[[AuditEntry], None]
+    ) -> None:
         self._database = database
         self._actors = actors_
         self._clock = clock
+        self._tell = tell
 
     @contextmanager
     def under(self, behalf: Behalf) -> Iterator[None]:
@@ -101,6 +104,7 @@ class AuditRepository:
             if about:
                 rows = [{"number": number, "kind": s.kind, "value": s.value} for s in entry.subjects]
                 connection.execute(insert(audit_subjects), rows)
+            self._tell(entry)
         return number
 
     def behalf_of(self, subject: Subject) -> Behalf | None:

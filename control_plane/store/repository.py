@@ -31,6 +31,7 @@ from control_plane.store.holdings import CertificateRepository, CertificateRow, 
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
 from control_plane.store.machines import Contact, Finding, MachineRepository
+from control_plane.store.mail import MailRepository
 from control_plane.store.people import PeopleRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
 from control_plane.store.requests import RequestRepository
@@ -81,7 +82,8 @@ class Store:
     def __init__(self, url: str, *, clock: Clock = utc_now, pools: Pools | None = None) -> None:
         self.database = Database(url)
         self.actors = ActorRepository(self.database)
-        self.audit = AuditRepository(self.database, self.actors, clock)
+        self.mail = MailRepository(self.database, clock)
+        self.audit = AuditRepository(self.database, self.actors, clock, self.mail.heard)
         self.estate = EstateRepository(self.database, clock, pools or Pools(), self.audit)
         self.plans = PlanRepository(self.database, clock)
         self.runs = RunRepository(self.database, clock, self.audit)

@@ -186,7 +186,10 @@ class RequestRepository:
                 self._audit.record(
                     audit.AuditAct(event.value), actor, services=[moved.content.subscription], digest=moved.digest,
                     outcome=moved.state.value, reason=str(data.get("text") or ""),
-                    detail={"action": moved.content.action, "class": moved.change_class}, behalf=behalf_of(moved),
+                    detail={
+                        "action": moved.content.action, "class": moved.change_class, "asker": moved.asker.key,
+                        "missing": list(moved.missing), "why": data.get("why"),
+                    }, behalf=behalf_of(moved),
                 )  # fmt: skip
             return moved
 

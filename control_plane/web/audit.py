@@ -35,6 +35,7 @@ FAMILIES: dict[str, Text] = {
     "rollout": t("rollouts"),
     "freeze": t("freezes"),
     "request": t("requests"),
+    "mail": t("mail"),
     "role": t("roles"),
     "account": t("accounts and passwords"),
     "sign_in": t("sign-ins"),

@@ -24,7 +24,7 @@ from control_plane.workflow.access_times import read_moment
 
 KINDS = (
     *("tenant", "service", "resource", "machine", "host", "site", "release", "person", "run", "rollout"),
-    *("freeze", "request", "snapshot", "finding", "entry"),
+    *("freeze", "request", "snapshot", "finding", "mail", "entry"),
 )
 FIELDS = (
     *("number", "at", "act", "sentence", "actor.name", "actor.key", "roles", "agreed", "tenants", "about", "digest"),

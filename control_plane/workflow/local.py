@@ -28,6 +28,7 @@ from control_plane.workflow.freezes import Freezes
 from control_plane.workflow.import_tenants import Importer
 from control_plane.workflow.internet import Internet
 from control_plane.workflow.machines import Machines
+from control_plane.workflow.mail import Mails
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.process import process_alive
@@ -91,6 +92,7 @@ class LocalClient:
         self.internet = internet
         self.people = people
         self.audit = Audit(store)
+        self.mail = Mails(store, lambda: self.actor, planner.clock)
         self.requests = requests(lambda: self.actor)
         store.runs.mark_interrupted(process_alive)
 
@@ -103,7 +105,17 @@ class LocalClient:
         """The same control plane with somebody else as the actor: the console works for many people."""
         made = copy(self)
         made.actor_name = name
-        for area in ("machines", "record", "internet", "people", "rollouts", "freezes", "snapshots", "requests"):
+        for area in (
+            "machines",
+            "record",
+            "internet",
+            "people",
+            "rollouts",
+            "freezes",
+            "snapshots",
+            "requests",
+            "mail",
+        ):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)
         return made

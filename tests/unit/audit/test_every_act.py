@@ -21,6 +21,7 @@ from control_plane import model
 from control_plane.model.client import Client
 from control_plane.model.client_internet import Wish
 from control_plane.model.errors import ControlPlaneError
+from control_plane.model.notice import Address, Notice, NoticeKind
 from control_plane.model.people import Session, Stage
 from control_plane.model.resource import Observed
 from control_plane.model.rollout import RolloutState
@@ -213,11 +214,19 @@ EXERCISES: dict[str, Callable[[Any, World], Any]] = {
         f"rollouts.{act}": lambda c, w, act=act: act_on_rollout(c, w, act)  # type: ignore[misc]
         for act in ("release", "pause", "resume", "abort", "rollback")
     },
+    "mail.retry": lambda c, w: c.mail.retry(mailed(w)),
     "freezes.set": lambda c, w: c.freezes.set("tenant:sjj", reason="audit"),
     "freezes.lift": lambda c, w: c.freezes.lift(
         w.client.freezes.set("tenant:sjj", reason="x")["id"], second="li", reason="y"
     ),
 }
+
+
+def mailed(world: World) -> int:
+    """The number of a mail that waits."""
+    world.store.mail.notify(Notice("x", NoticeKind.LIVE, params={"request": "R-1"}))
+    world.store.mail.addressed(world.store.mail.unaddressed()[0].id, [Address("a@b.test", "A", "en")])
+    return world.store.mail.gather(world.clock.now, "b.test")[0]
 
 
 def console_list(world: World) -> tuple[Path, dict[str, str], str]:

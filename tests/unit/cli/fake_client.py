@@ -617,6 +617,12 @@ ANSWERS |= {
     "audit.export": "number,at\r\n7,now\r\n",
     "audit.verify": {"ok": True, "entries": 7, "head": "e" * 64, "problems": []},
 }
+MAIL: Json = {
+    **{"id": 12, "address": "lina@qingdao.test", "name": "李娜", "language": "zh_CN", "kinds": ["live"], "notices": 1},
+    **{"state": "failed", "tries": 60, "made_at": AT, "next_at": AT, "sent_at": None, "error": "No such user."},
+    "message_id": "<n_1.g_2@qingdao.test>",
+}
+ANSWERS |= {"mail.list": [MAIL], "mail.retry": {**MAIL, "state": "waiting"}}
 SECRET_FILE = "/var/lib/gasp/secrets/sign-in-night"
 ANSWERS |= {
     "people.list": [USER],
@@ -689,6 +695,7 @@ class FakeClient:
             "people.revoke",
             "people.add",
             "people.reset",
+            "mail.retry",
             "preview_release",
             "activate_release",
             "rollback_release",

@@ -129,6 +129,8 @@ VERBS = {
     "record register list": "record_register",
     "audit list": "audit",
     "audit verify": "audit_verify",
+    "mail list": "mails",
+    "mail retry 12 --yes": "mail",
     "record register add 10.94.1.10 --machine PC --from 2026-11-24 --yes": "record_added",
 }
 

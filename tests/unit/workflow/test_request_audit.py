@@ -65,7 +65,7 @@ def test_every_act_of_a_person(office: Office) -> None:
     office.centre.dns.refuse.clear()
     assert office.state(failing) == "failed"
     operator.retry(failing["id"])
-    acts = {row["act"]: row for row in Audit(office.centre.store).list({"act": "request"}, limit=None)}
+    acts = {row["act"]: row for row in Audit(office.centre.store).list({"act": "request"}, limit=None)[::-1]}
     people = {
         "commented": "clerk",
         "returned": "chief",
