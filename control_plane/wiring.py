@@ -455,7 +455,8 @@ def mail_ticker() -> MailTicker:
     domain = (store().estate.document() or estate_document()).domain
     operators = settings().mail_operators or f"operators@{domain}"
     requests = local_client().requests
-    return MailTicker(store(), post, requests.view, now, domain, console_url(), settings().mail_gather, operators)
+    words = (domain, console_url(), settings().mail_gather, operators)
+    return MailTicker(store(), post, requests.view, now, *words, settings().fault)
 
 
 def chores() -> Sequence[Chore]:

@@ -7,7 +7,9 @@ anywhere. A mail of which nobody knows whether it was handed over is looked up a
 from __future__ import annotations
 
 import builtins
+import os
 import re
+import signal
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -44,7 +46,7 @@ _ADDRESS = re.compile(
 @dataclass(frozen=True)
 class MailTicker:
     """Moves the outbox on. `gather`: seconds that notices wait for others to the same person; `operators`: an address
-    that hears what concerns operators; `view` shows requests as the worker sees them."""
+    that hears what concerns operators; `view` shows requests as the worker sees them; `fault` as elsewhere."""
 
     store: Store
     post: Callable[[], Post]
@@ -54,6 +56,7 @@ class MailTicker:
     console: str | None
     gather: int
     operators: str
+    fault: str | None = None
 
     def tick(self) -> str | None:
         """One turn; a line for the log, or None. Nothing is done while another process does it."""
@@ -127,6 +130,7 @@ class MailTicker:
         """The mail's state afterwards; None: its time has not come."""
         if mail.next_at > self.clock() or not self.store.mail.settle(mail, "sending"):
             return None
+        self._boundary("mail.sending")
         mail = next(m for m in self.store.mail.find("sending") if m.id == mail.id)
         state, error, later = "sent", None, None
         try:
@@ -136,8 +140,14 @@ class MailTicker:
         except TemporaryError as fault:
             state, error = self._again(mail), str(fault.text)
             later = self.clock() + timedelta(seconds=min(FIRST_PAUSE * 2 ** min(mail.tries - 1, 20), LONGEST_PAUSE))
+        self._boundary("mail.handed_over")
         self.store.mail.settle(mail, state, error=error, next_at=later)
         return state
+
+    def _boundary(self, event: str) -> None:
+        """Where fault tests kill the process."""
+        if self.fault == f"kill:{event}":
+            os.kill(os.getpid(), signal.SIGKILL)
 
     @staticmethod
     def _again(mail: Mail) -> str:
