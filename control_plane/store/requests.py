@@ -185,9 +185,9 @@ class RequestRepository:
             if event not in PRIVATE:
                 self._audit.record(
                     audit.AuditAct(event.value), actor, services=[moved.content.subscription], digest=moved.digest,
-                    outcome=moved.state.value, reason=str(data.get("text") or ""),
+                    outcome=_OUTCOMES.get(event, "done"), reason=str(data.get("text") or ""),
                     detail={
-                        "action": moved.content.action, "class": moved.change_class, "asker": moved.asker.key,
+                        "state": moved.state.value, "action": moved.content.action, "class": moved.change_class, "asker": moved.asker.key,
                         "missing": list(moved.missing), "why": data.get("why"),
                     }, behalf=behalf_of(moved),
                 )  # fmt: skip
@@ -205,6 +205,8 @@ class RequestRepository:
         return found[0] if found else None
 
 
+#: What an event is in the audit trail, when it is not simply done.
+_OUTCOMES = {RequestEvent.FAILED: "failed", RequestEvent.WAITING: "waiting"}
 #: A draft is its asker's own until it is submitted.
 PRIVATE = frozenset({RequestEvent.DRAFTED, RequestEvent.SAVED})
 
