@@ -60,6 +60,10 @@ class RequestRepository:
             where.append(requests.c.asker_key == asker)
         return self._find(*where, limit=limit)
 
+    def of_ended_tenants(self, states: Iterable[RequestState]) -> Sequence[Request]:
+        """Those in one of these states whose tenant is gone."""
+        return self._find(tenants.c.ended_at.is_not(None), requests.c.state.in_([state.value for state in states]))
+
     def draft_of(self, content: Content, asker: Actor) -> Request | None:
         """Somebody's draft for the same service and action."""
         columns = requests.c

@@ -80,6 +80,14 @@ class RequestForms:
             return Wish(None, spec)
         return Wish(self._change(content, tier, spec, generation), spec)
 
+    def rebased(self, request: Request) -> dict[str, Any] | None:
+        """Values that put an older draft on top of what is there now; None when it is, or when both changed a field."""
+        generation, now = self.current(request.content)
+        if request.content.action != "change" or now is None or now == request.base:
+            return None
+        spec, tier, clash = merged(request.base, request.content, now)
+        return None if clash else {"spec": spec, "tier": tier, "base": now, "base_generation": generation}
+
     @staticmethod
     def _change(content: Content, tier: Any, spec: Any, generation: int) -> SubscriptionChange:
         return SubscriptionChange(content.tenant, content.offering, tier, spec, generation)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from control_plane.model.errors import ControlPlaneError, Invalid, StalePlan, TemporaryError
+from control_plane.model.errors import ControlPlaneError, StalePlan, TemporaryError
 from control_plane.model.freeze import Frozen
 from control_plane.model.plan import Plan
 from control_plane.model.ports import Prober, ProbeResult
-from control_plane.model.request import MOVING, Request, RequestEvent, RequestState
+from control_plane.model.request import MOVING, OPEN, Request, RequestEvent, RequestState
 from control_plane.model.run import Actor, Event, EventType, RunState
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
@@ -74,13 +74,14 @@ class RequestTicker:
 
     def tick(self) -> list[str]:
         """One turn; returns the references of what moved. Nothing is done while another process does it."""
+        ended = self._close_ended()
         if not self.store.requests.list(states=MOVING, limit=1):
-            return []
+            return ended
         lease = self.store.leases.acquire(LEASE, myself(), process_alive)
         if lease is None:
             return []
         try:
-            return self._turn()
+            return ended + self._turn()
         finally:
             self.store.leases.release(lease)
 
@@ -96,6 +97,16 @@ class RequestTicker:
         touched |= set(self._measure())
         return sorted(touched)
 
+    def _close_ended(self) -> list[str]:
+        """What a department asked for ends with it: whoever gets its code finds nothing of it."""
+        closed = []
+        for request in self.store.requests.of_ended_tenants(OPEN | {RequestState.DRAFT}):
+            why = t("The department {code} was ended.", code=request.content.tenant)
+            values = {"state": RequestState.WITHDRAWN, "finished_at": self.clock(), "why": why}
+            self.journal.step(request, RequestEvent.WITHDRAWN, None, {"why": why.as_json()}, values=values)
+            closed.append(request.reference)
+        return closed
+
     # --- what is to be done ---
 
     def _items(self) -> list[Item]:
@@ -106,8 +117,6 @@ class RequestTicker:
             if request.applied_at is not None or self._rests(request, now):
                 continue
             try:
-                if request.tenant_ended:
-                    raise Invalid([], t("The department {code} was ended.", code=request.content.tenant))
                 self.store.freezes.check(request.content.tenant)
                 wish = self.forms.wish(request)
                 scope = self.forms.scope(request, wish.spec)

@@ -39,7 +39,8 @@ from control_plane.workflow.planning import Planner
 from control_plane.workflow.request_duties import Duties
 from control_plane.workflow.request_forms import RequestForms
 from control_plane.workflow.request_journal import RequestJournal
-from control_plane.workflow.request_plans import Preview, RequestPlans, sentences
+from control_plane.workflow.request_offers import offered, previewed
+from control_plane.workflow.request_plans import Preview, RequestPlans
 from control_plane.workflow.request_view import RequestView
 
 Json = dict[str, Any]
@@ -66,28 +67,7 @@ class Requests:
         """See `RequestsClient.catalogue`."""
         duties = self._duties()
         self._in_sight(duties, tenant)
-        rows = {s.offering: s for s in self.store.estate.subscriptions() if s.code == tenant}
-        going = {r.content.offering: r for r in self.store.requests.list(tenants_=frozenset({tenant}), states=OPEN)}
-        found = []
-        for offering in self.planner.catalogue.offerings.values():
-            if offering.asking is None or offering.spec is None:
-                continue
-            row, open_ = rows.get(offering.id), going.get(offering.id)
-            found.append(
-                {
-                    "offering": offering.id,
-                    "title": str(offering.title),
-                    "subscribed": row is not None,
-                    "tier": row.tier if row else None,
-                    "tiers": {tier: dict(limits) for tier, limits in (offering.tiers or {}).items()},
-                    "actions": ["change", "end"] if row else ["new"],
-                    "lead": dict(offering.asking.lead),
-                    "open": open_.reference if open_ else None,
-                    "example": offering.example,
-                    "schema": offering.spec.model_json_schema(),
-                }
-            )
-        return sorted(found, key=lambda item: item["offering"])
+        return offered(self.store, self.planner.catalogue.offerings, tenant)
 
     def list(
         self, *, tenant: str | None = None, states: builtins.list[str] | None = None, waiting_for_me: bool = False
@@ -138,6 +118,9 @@ class Requests:
                 generation, base = self.forms.current(content)
                 number = self.store.requests.create(content, actor, generation, base)
                 found = self.journal.step(self.store.requests.get(number), RequestEvent.DRAFTED, actor)
+            newer = self.forms.rebased(found)
+            if newer is not None:
+                found = self.journal.step(found, RequestEvent.SAVED, actor, {"rebased": True}, values=newer)
         return self._shown(found)
 
     def _begun(self, tenant: str, offering: str, action: str) -> Content:
@@ -212,29 +195,19 @@ class Requests:
         lead = self._lead(found, made)
         until = due(self.planner.clock(), lead, self.calendar())
         tenant, without = found.content.tenant, frozenset({found.asker.key})
-        return {
-            "plan": {**made.plan.as_json(), "guards": []},
-            "words": [str(text) for text in sentences(made.agreed.words)],
-            "summary": dict(made.agreed.summary),
-            "affected": list(made.agreed.affected),
-            "lost": list(made.agreed.lost),
-            "digest": made.digest,
-            "class": kind.name,
-            "class_title": str(kind.title),
-            "class_sentence": str(kind.sentence),
-            "reasons": [str(text) for text in made.classified.reasons],
+        answer = previewed(made, warnings, kind)
+        return answer | {
             "needs": [
                 {
                     "role": role,
                     "title": str(ROLES[role].title),
                     "names": [p.display for p in duties.holders(role, tenant, without=without)],
                 }
-                for role in made.classified.needs
+                for role in self._needs(made)
             ],
             "due": until.at.isoformat(),
             "due_provisional": until.provisional,
             "lead_days": lead,
-            "warnings": [problem.as_json() for problem in warnings],
         }
 
     def submit(self, request: int | str, *, digest: str | None = None) -> Json:
@@ -264,7 +237,7 @@ class Requests:
             )  # fmt: skip
         now, kept = self.planner.clock(), self._still_hold(found, made)
         signed = {s.role for s in found.holding} if kept else set()
-        needs = made.classified.needs
+        needs = self._needs(made)
         state = RequestState.SUBMITTED if not signed else RequestState.REVIEW
         lead = self._lead(found, made)
         values = {
@@ -305,6 +278,10 @@ class Requests:
             and set(made.agreed.lost) <= set(found.agreed.get("lost", ()))
             and set(made.classified.needs) <= set(found.needs)
         )
+
+    def _needs(self, made: Preview) -> tuple[str, ...]:
+        """Who must sign. One person of the department stands behind every request, whoever typed it in."""
+        return made.classified.needs or (("approver",) if self._duties().local else ())
 
     def _lead(self, found: Request, made: Preview) -> int:
         rules = self.forms.offering(found.content.offering).asking

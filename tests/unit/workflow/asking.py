@@ -55,6 +55,8 @@ class Office:
             person = centre.store.people.ensure(f"directory:{name}", name.title())
             if not person.grants:
                 for role, tenant in grants:
+                    if tenant is not None and tenant not in tenants:
+                        continue
                     centre.store.people.grant(person, role, tenant, None, "test", centre.actor)
         self.fault = fault
         self.prober = FakeProber(centre.clock)

@@ -137,8 +137,10 @@ class Centre:
 def make_centre(tmp_path: Path) -> Iterator[Callable[..., Centre]]:
     stores = []
 
-    def make(fault: str | None = None, touch_limit: int = 50, cut_limit: int = 5, ttl: int = 300) -> Centre:
-        url = f"sqlite:///{tmp_path / 'gasp.db'}"
+    def make(
+        fault: str | None = None, touch_limit: int = 50, cut_limit: int = 5, ttl: int = 300, folder: Path = tmp_path
+    ) -> Centre:
+        url = f"sqlite:///{folder / 'gasp.db'}"
         clock = Clock()
         store = Store(url, clock=clock)
         store.upgrade()
