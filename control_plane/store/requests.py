@@ -191,8 +191,8 @@ class RequestRepository:
                     audit.AuditAct(event.value), actor, services=[moved.content.subscription], digest=moved.digest,
                     outcome=_OUTCOMES.get(event, "done"), reason=str(data.get("text") or ""),
                     detail={
-                        "state": moved.state.value, "action": moved.content.action, "class": moved.change_class, "asker": moved.asker.key,
-                        "missing": list(moved.missing), "why": data.get("why"),
+                        "state": moved.state.value, "action": moved.content.action, "class": moved.change_class,
+                        "asker": moved.asker.key, "missing": list(moved.missing), "why": data.get("why"),
                     }, behalf=behalf_of(moved),
                 )  # fmt: skip
             return moved
