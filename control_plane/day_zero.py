@@ -243,6 +243,7 @@ def issue_passwords(tell: Tell) -> str:
             write_private,
             tell,
             lambda tenant: wiring.store().freezes.check(tenant, system="directory"),
+            wiring.actor(),
         )
     return str(t("{count} issued, in {file}", count=count, file=first_passwords_file()))
 

@@ -35,6 +35,12 @@ class Settings(BaseModel):
         5, ge=0, description="Taking network access from more tenants than this in one plan needs an explicit yes."
     )
     record_days: int = Field(200, ge=0, description="Days that the access record is kept; older ones may be purged.")
+    mail_gather: int = Field(
+        60, ge=0, description="Seconds that a notice waits for others to the same person, so that they are one mail."
+    )
+    mail_operators: str | None = Field(
+        None, description="Address that hears what concerns operators; default is operators@ the estate's domain."
+    )
     ttl: int = Field(300, ge=1, le=86400, description="Time to live of published names, in seconds.")
     web_port: int | None = Field(
         None, ge=0, le=65535, description="Port of the console on 127.0.0.1; 8443 and up by lab, 0 for no console."

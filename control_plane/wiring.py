@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from control_plane.model.machine import Depot, Hands, Repository, Ring
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
+    from control_plane.model.run import Actor
     from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
     from control_plane.workflow.access_record import AccessRecord
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from control_plane.workflow.catalogue import Catalogue
     from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
+    from control_plane.workflow.mail import MailTicker
     from control_plane.workflow.people import People
     from control_plane.workflow.request_tick import RequestTicker
     from control_plane.workflow.rollout_carriers import Carrier
@@ -337,7 +339,7 @@ def local_client() -> LocalClient:
         Status(catalogue, drivers(), store(), host_rows, checks(), __version__, now, console_url()),
         actor_name(),
         shown_settings,
-        Snapshots(repository, lambda: upstream().keep, publication_fence),
+        Snapshots(repository, lambda: upstream().keep, publication_fence, store(), actor),
         machine_hands(),
         access_record(),
         internet(catalogue, applier),
@@ -358,6 +360,11 @@ def actor_name() -> str:
     return f"local:{pwd.getpwuid(os.getuid()).pw_name}"
 
 
+def actor() -> Actor:
+    """Who runs this process, as an actor."""
+    return store().actors.get(actor_name())
+
+
 @cache
 def access_record() -> AccessRecord:
     """The access record: the gateways' spools, the files of lines, the ledger."""
@@ -374,7 +381,7 @@ def access_record() -> AccessRecord:
         address_plan(),
         settings().record_days,
         now,
-        lambda: store().actors.get(actor_name()),
+        actor,
     )
 
 
@@ -386,7 +393,7 @@ def internet(catalogue: Catalogue, applier: Applier) -> Internet:
 
     return Internet(
         catalogue, applier, store(), described, volumes, SshPathTester(runner()), host_rows, now,
-        lambda: store().actors.get(actor_name()),
+        actor,
     )  # fmt: skip
 
 
@@ -436,6 +443,22 @@ def request_ticker() -> RequestTicker:
     return RequestTicker(made.requests, made.applier, made.prober, lambda: made.actor)
 
 
+def mail_ticker() -> MailTicker:
+    """What makes mails of notices and hands them to the mail host."""
+    from control_plane.drivers.smtp import MailHost
+    from control_plane.workflow.mail import MailTicker
+
+    def post() -> MailHost:
+        host = topology().role_hosts("mail")[0]
+        return MailHost(str(host.ipv4), runner(), host.name)
+
+    domain = (store().estate.document() or estate_document()).domain
+    operators = settings().mail_operators or f"operators@{domain}"
+    requests = local_client().requests
+    words = (domain, console_url(), settings().mail_gather, operators)
+    return MailTicker(store(), post, requests.view, now, *words, settings().fault)
+
+
 def chores() -> Sequence[Chore]:
     """What the worker does again and again: name, seconds, act. Each asks for its rooms anew at every turn."""
     from control_plane.workflow.process import process_alive
@@ -459,6 +482,9 @@ def chores() -> Sequence[Chore]:
         found = access_record().collect()
         return f"{sum(host['lines'] for host in found['hosts'])} lines, {found['state']}"
 
+    def send_mail() -> str | None:
+        return mail_ticker().tick()
+
     def close_runs() -> str | None:
         ended = store().runs.mark_interrupted(process_alive)
         return f"interrupted runs: {', '.join(map(str, ended))}" if ended else None
@@ -466,6 +492,7 @@ def chores() -> Sequence[Chore]:
     return (
         Chore("requests", 1, move_requests),
         Chore("rollouts", 3, move_rollouts),
+        Chore("mail", 2, send_mail),
         Chore("runs", 30, close_runs),
         Chore("record", 60, collect_record),
         Chore("machines", 3600, measure_machines),
@@ -511,7 +538,7 @@ def people() -> People:
         vault(),
         now,
         lambda: local_client().accounts(),
-        lambda: store().actors.get(actor_name()),
+        actor,
         settings().secrets,
         write_private,
         random_password,

@@ -77,6 +77,8 @@ COMMANDS = {
     "worker": ("worker", t("The background worker: status, start, stop.")),
     "probes": ("probes", t("Promises and how they are measured.")),
     "record": ("record", t("The access record: who reached what, how long it is kept, who looked.")),
+    "audit": ("audit", t("The audit trail: who did what to whom, when, and by whose signoff.")),
+    "mail": ("mail", t("Mail that the centre sends: what was told to whom, and what could not be handed over.")),
     "hosts": ("hosts", t("Machines of the centre and of its tenants.")),
     "security": ("security", t("Antivirus on tenants' machines: how they are protected, scans, findings.")),
     "lab": ("lab", t("The lab of real hosts: up, down, run, stop, cut.")),

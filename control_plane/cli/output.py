@@ -5,20 +5,15 @@ Must not change what data says: only what a terminal or a spreadsheet would act 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from control_plane.cli.terminal import UNSAFE
+from control_plane.model.spreadsheet import BOM, as_csv, csv_cell, pick
 
+__all__ = ["BOM", "FORMATS", "as_csv", "as_json", "as_yaml", "csv_cell", "pick"]
 FORMATS = ("table", "wide", "json", "yaml", "csv", "name")
-BOM = "\ufeff"
-#: What spreadsheet programs take for the start of a formula, also in its full-width form.
-_FORMULA = re.compile("^[=+\\-@\t\r\n＝＋－＠]")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?\Z")
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -48,41 +43,3 @@ def as_yaml(data: Any) -> str:
     text = yaml.dump(plain, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=110)
     # Strings with such characters are double-quoted, so an escape means the character itself.
     return str(UNSAFE.sub(lambda m: m[0] if m[0] == "\n" else _escape(m), text)).rstrip("\n")
-
-
-def csv_cell(value: Any) -> str:
-    """One cell: numbers stay numbers; text that a spreadsheet would run gets an apostrophe in front.
-
-    Text that already begins with an apostrophe and such a sign gets one more, so that taking one off restores it.
-    """
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, (list, tuple)) and all(not isinstance(v, (dict, list, tuple)) for v in value):
-        value = "; ".join(str(v) for v in value)
-    elif not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False, default=str)
-    if _NUMBER.match(value):
-        return str(value)
-    return f"'{value}" if _FORMULA.match(value.lstrip("'")) else str(value)
-
-
-def as_csv(fields: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """RFC 4180 with a byte order mark, so that spreadsheet programs show Chinese. Heads are the JSON's names."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(fields)
-    writer.writerows([[csv_cell(pick(row, field)) for field in fields] for row in rows])
-    return BOM + buffer.getvalue()
-
-
-def pick(row: Any, path: str) -> Any:
-    """The value at a dotted path such as `actor.name`; None when it is not there."""
-    for step in path.split("."):
-        if not isinstance(row, Mapping) or step not in row:
-            return None
-        row = row[step]
-    return row

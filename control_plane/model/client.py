@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from control_plane.model.client_audit import AuditClient
     from control_plane.model.client_internet import InternetClient
+    from control_plane.model.client_mail import MailClient
     from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
 
@@ -255,6 +257,17 @@ class Client(Protocol):
     @property
     def worker(self) -> WorkerClient:
         """What goes on by itself."""
+        ...
+
+    # what was done --------------------------------------------------------------------------------
+    @property
+    def audit(self) -> AuditClient:
+        """The audit trail."""
+        ...
+
+    @property
+    def mail(self) -> MailClient:
+        """Mail that the centre sends."""
         ...
 
     def config(self) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ class Act(StrEnum):
     SEE_ESTATE = "see_estate"
     PLAN = "plan"
     SEE_PEOPLE = "see_people"
+    SEE_AUDIT = "see_audit"
     ASK = "ask"
     SIGN = "sign"
 
@@ -48,9 +49,15 @@ ROLES: Mapping[str, Role] = {
         Role("clerk", t("clerk"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK})),
         Role("approver", t("department approver"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK, Act.SIGN})),
         Role("operator", t("operator"), "estate", _LOOK | {Act.PLAN, Act.SIGN}, second_factor=True),
-        Role("security_officer", t("security officer"), "estate", _LOOK | {Act.PLAN, Act.SEE_PEOPLE, Act.SIGN}, True),
+        Role(
+            "security_officer",
+            t("security officer"),
+            "estate",
+            _LOOK | {Act.PLAN, Act.SEE_PEOPLE, Act.SEE_AUDIT, Act.SIGN},
+            True,
+        ),
         Role("finance", t("finance"), "estate", _LOOK),
-        Role("auditor", t("auditor"), "estate", _LOOK | {Act.SEE_PEOPLE}),
+        Role("auditor", t("auditor"), "estate", _LOOK | {Act.SEE_PEOPLE, Act.SEE_AUDIT}),
         Role("deputy_director", t("deputy director"), "estate", _LOOK | {Act.PLAN, Act.SIGN}, second_factor=True),
     )
 }

@@ -71,6 +71,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
         },
         "busy": {
             "running": t("running"),
+            "begun": t("begun"),
             "changed": t("change waits"),
             "new": t("new"),
             "renew": t("renewal due"),

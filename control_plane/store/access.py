@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, delete, func, insert, select, update
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.record import FIRST, Gap, Seal, Segment, StoredFile
 from control_plane.model.run import Actor
 from control_plane.store.access_tables import (
@@ -25,6 +26,7 @@ from control_plane.store.access_tables import (
     access_register,
     access_segments,
 )
+from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.tables import actors, tenant_revisions, tenants
@@ -53,12 +55,24 @@ def _digest(number: int, at: datetime, act: str, actor_key: str, body: str, form
     return hashlib.sha256(orjson.dumps([number, at.isoformat(), act, actor_key, body, former])).hexdigest()
 
 
+#: What an entry of the ledger is in the audit trail.
+_ACTS = {
+    "search": AuditAct.RECORD_SEARCHED,
+    "purge": AuditAct.RECORD_PURGED,
+    "close": AuditAct.RECORD_CLOSED,
+    "hold": AuditAct.RECORD_HELD,
+    "lift": AuditAct.RECORD_LIFTED,
+    "register": AuditAct.RECORD_REGISTERED,
+}
+
+
 class AccessRepository:
     """Reads and changes what is known of the record."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, audit: AuditRepository) -> None:
         self._database = database
         self._clock = clock
+        self._audit = audit
 
     # segments and files ---------------------------------------------------------------------------
     def next_segment(self) -> int:
@@ -285,7 +299,8 @@ class AccessRepository:
 
     # ledger ---------------------------------------------------------------------------------------
     def enter(self, act: str, body: Mapping[str, Any], actor: Actor, seal: Seal) -> Entry:
-        """Append an entry. Inside a transaction it is part of it."""
+        """Append an entry. Inside a transaction it is part of it. The ledger is the truth about the access record; the
+        audit trail points to its entry by number and hash."""
         text = orjson.dumps(body).decode()
         columns = access_ledger.c
         with self._database.write() as connection:
@@ -298,6 +313,11 @@ class AccessRepository:
             values = {"number": number, "at": at, "act": act, "actor_key": actor.key, "body": text, "former": former}
             signature = seal.sign(digest)
             connection.execute(insert(access_ledger).values(**values, hash=digest, signature=signature))
+            asked = body.get("tenant") or (body.get("asked") or {}).get("tenant")
+            self._audit.record(
+                _ACTS[act], actor, [Subject("entry", str(number))], tenants=[asked] if asked else (), digest=digest,
+                reason=body.get("reason", ""), detail={"case": body["case"]} if "case" in body else None,
+            )  # fmt: skip
         return Entry(number, at, act, actor.key, actor.name, body, former, digest, signature)
 
     def ledger(self, act: str | None = None) -> list[Entry]:

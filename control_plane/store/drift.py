@@ -10,7 +10,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Table, delete, insert, select
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.run import Actor
+from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.tables import drift_kept, drift_overrides
@@ -39,23 +41,28 @@ class Override:
 class DriftRepository:
     """Keeps the answers, one a resource."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, audit: AuditRepository) -> None:
         self._database = database
         self._clock = clock
+        self._audit = audit
 
-    def keep(self, resource_id: str, observed_hash: str | None, until: datetime, reason: str, actor: Actor) -> None:
+    def keep(
+        self, resource_id: str, observed_hash: str | None, until: datetime, reason: str, actor: Actor, service: str = ""
+    ) -> None:
         """Leave a hand-made state alone until a date."""
-        self._replace(
-            drift_kept,
-            {
-                "resource_id": resource_id,
-                "observed_hash": observed_hash,
-                "until": until,
-                "reason": reason,
-                "actor_key": actor.key,
-                "at": self._clock(),
-            },
-        )
+        with self._database.write():
+            self._replace(
+                drift_kept,
+                {
+                    "resource_id": resource_id,
+                    "observed_hash": observed_hash,
+                    "until": until,
+                    "reason": reason,
+                    "actor_key": actor.key,
+                    "at": self._clock(),
+                },
+            )
+            self._answered(AuditAct.DRIFT_KEPT, resource_id, service, reason, actor, until=until.isoformat())
 
     def unkeep(self, resource_id: str) -> None:
         """Plan it again."""
@@ -79,19 +86,28 @@ class DriftRepository:
         base_hash: str | None,
         reason: str,
         actor: Actor,
+        service: str = "",
     ) -> None:
-        """Make the found state the desired one."""
-        self._replace(
-            drift_overrides,
-            {
-                "resource_id": resource_id,
-                "attributes": orjson.dumps(attributes).decode() if attributes is not None else None,
-                "base_hash": base_hash,
-                "reason": reason,
-                "actor_key": actor.key,
-                "at": self._clock(),
-            },
-        )
+        """Make the found state the desired one. `service`: whose it is, `CODE/OFFERING`."""
+        with self._database.write():
+            self._replace(
+                drift_overrides,
+                {
+                    "resource_id": resource_id,
+                    "attributes": orjson.dumps(attributes).decode() if attributes is not None else None,
+                    "base_hash": base_hash,
+                    "reason": reason,
+                    "actor_key": actor.key,
+                    "at": self._clock(),
+                },
+            )
+            self._answered(AuditAct.DRIFT_ACCEPTED, resource_id, service, reason, actor)
+
+    def _answered(
+        self, act: AuditAct, resource_id: str, service: str, reason: str, actor: Actor, **detail: str
+    ) -> None:  # fmt: skip
+        about, named = [Subject("resource", resource_id)], [service] if service else []
+        self._audit.record(act, actor, about, services=named, reason=reason, detail=detail)
 
     def forget(self, resource_id: str) -> None:
         """Take an acceptance back: the declared state is the desired one again."""

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import orjson
 from sqlalchemy import Connection, insert, select, update
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, NotFound, StalePlan
 from control_plane.model.offering import Claim
 from control_plane.model.resource import Owner
@@ -22,6 +23,7 @@ from control_plane.model.tenant import EstateDocument, TenantDocument, TenantNam
 from control_plane.model.text import t
 from control_plane.store import allocations as pools_of
 from control_plane.store.allocations import Pools
+from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock, opaque
 from control_plane.store.tables import actors, estate, imports, revisions, subscriptions, tenant_revisions, tenants
@@ -109,7 +111,8 @@ Claims = Mapping[tuple[str, str], Sequence[Claim]]
 class EstateRepository:
     """Reads and changes desired state."""
 
-    def __init__(self, database: Database, clock: Clock, pools: Pools) -> None:
+    def __init__(self, database: Database, clock: Clock, pools: Pools, audit: AuditRepository) -> None:
+        self._audit = audit
         self._database = database
         self._clock = clock
         self._pools = pools
@@ -228,6 +231,8 @@ class EstateRepository:
                 connection.execute(insert(tenants), [{**values, "created_at": now} for values in created])
             if history:
                 connection.execute(insert(tenant_revisions), history)
+                about = [Subject("tenant", values["tenant_id"]) for values in history]
+                self._audit.record(AuditAct.TENANT_CHANGED, actor, about, detail={"cause": cause})
         return ids
 
     def change(self, actor: Actor, cause: str, changes: Sequence[SubscriptionChange], claims: Claims) -> None:
@@ -273,6 +278,15 @@ class EstateRepository:
                 connection.execute(update(subscriptions).where(_is_subscription(key)).values(values))
             if history:
                 connection.execute(insert(revisions), history)
+                about = [Subject("tenant", v["tenant_id"]) for v in history]
+                about += [Subject("service", f"{v['tenant_id']}/{v['offering']}") for v in history]
+                ended = sum(v["spec"] is None for v in history)
+                self._audit.record(
+                    AuditAct.SERVICE_CHANGED,
+                    actor,
+                    about,
+                    detail={"cause": cause, "changed": len(history), "ended": ended},
+                )
             held = {(ids[code], offering): wanted for (code, offering), wanted in claims.items()}
             held |= {(v["tenant_id"], v["offering"]): () for v in [*created, *changed] if v["state"] == "ended"}
             problems = pools_of.claim(connection, held, self._pools, now)
@@ -297,6 +311,7 @@ class EstateRepository:
                 update(tenants).where(tenants.c.id == row.id).values(ended_at=now, generation=row.generation + 1)
             )
             connection.execute(insert(tenant_revisions).values(_tenant_revision(values, actor, cause, now)))
+            self._audit.record(AuditAct.TENANT_ENDED, actor, [Subject("tenant", row.id)], detail={"cause": cause})
 
     def record_import(self, actor: Actor, digest: str, summary: Mapping[str, Any]) -> int:
         """Number an import; its changes carry the cause `import <number>`."""
@@ -306,7 +321,9 @@ class EstateRepository:
                     at=self._clock(), actor_key=actor.key, digest=digest, summary=orjson.dumps(summary).decode()
                 )
             )
-            return int(result.inserted_primary_key[0])  # type: ignore[index]
+            number = int(result.inserted_primary_key[0])  # type: ignore[index]
+            self._audit.record(AuditAct.TENANTS_IMPORTED, actor, digest=digest, detail={"import": number, **summary})
+            return number
 
     def allocations(self) -> dict[tuple[str, str], str]:
         """Every value in force: (pool, subject) → value."""

@@ -3,16 +3,18 @@ small read of the few freezes that are in force, so that a new one is seen at on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from control_plane.model.audit import AuditAct, Signoff, Subject
 from control_plane.model.errors import NotFound, Rejected
 from control_plane.model.freeze import Freeze, Frozen, covering
 from control_plane.model.machine import Ring
 from control_plane.model.run import Actor
 from control_plane.model.text import t
+from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.rollouts_tables import freezes
@@ -24,9 +26,10 @@ _BY, _SECOND = actors.alias("lifter"), actors.alias("second")
 class FreezeRepository:
     """Sets, lifts and checks freezes."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, audit: AuditRepository) -> None:
         self._database = database
         self._clock = clock
+        self._audit = audit
 
     def set(self, scope: str, reason: str, actor: Actor) -> Freeze:
         """Freeze a scope from now on."""
@@ -34,7 +37,9 @@ class FreezeRepository:
             result = connection.execute(
                 insert(freezes).values(scope=scope, reason=reason, actor_key=actor.key, at=self._clock())
             )
-            return self.get(int(result.inserted_primary_key[0]))  # type: ignore[index]
+            freeze = self.get(int(result.inserted_primary_key[0]))  # type: ignore[index]
+            self._record(AuditAct.FREEZE_SET, freeze, actor, reason)
+            return freeze
 
     def lift(self, freeze_id: int, actor: Actor, second: Actor, verified: bool, reason: str) -> Freeze:
         """End a freeze. Raises Rejected when it was lifted before, or when the second person is the one who set it."""
@@ -55,7 +60,17 @@ class FreezeRepository:
                     lift_reason=reason,
                 )
             )  # fmt: skip
+            self._record(AuditAct.FREEZE_LIFTED, freeze, actor, reason, [Signoff(second.key, "second", verified)])
             return self.get(freeze_id)
+
+    def _record(
+        self, act: AuditAct, freeze: Freeze, actor: Actor, reason: str, signoffs: Sequence[Signoff] = ()
+    ) -> None:
+        kind, _, code = freeze.scope.partition(":")
+        self._audit.record(
+            act, actor, [Subject("freeze", str(freeze.id))], tenants=[code] if kind == "tenant" else (), reason=reason,
+            detail={"scope": freeze.scope}, signoffs=signoffs,
+        )  # fmt: skip
 
     def get(self, freeze_id: int) -> Freeze:
         """One freeze. Raises NotFound."""

@@ -11,9 +11,11 @@ from typing import Any
 import orjson
 from sqlalchemy import insert, select
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
 from control_plane.model.run import Actor
 from control_plane.model.text import t
+from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.tables import certificates, releases, tenants
@@ -117,9 +119,10 @@ def _certificate(row: Any) -> CertificateRow:
 class ReleaseRepository:
     """Keeps releases. A new tenant under a former name never sees the former tenant's."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, audit: AuditRepository) -> None:
         self._database = database
         self._clock = clock
+        self._audit = audit
 
     def add(
         self,
@@ -151,6 +154,8 @@ class ReleaseRepository:
                         at=at or self._clock(),
                     )
                 )
+                about = [Subject("tenant", tenant_id), Subject("site", site), Subject("release", release_id)]
+                self._audit.record(AuditAct.RELEASE_ADDED, actor, about, digest=sha256, reason=note)
 
     def list(self, site: str | None = None, tenant_id: str | None = None) -> list[ReleaseRow]:
         """Releases of living tenants (or of `tenant_id`, living or not), newest first."""

@@ -13,11 +13,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, delete, insert, or_, select, update
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound, Rejected
 from control_plane.model.machine import BASELINE, Found, Machine, MachineLook, MachineState, Pending, Ring, baseline_id
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
+from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock, opaque
 from control_plane.store.machine_tables import findings, machine_history, machine_looks, machine_seen, machines
@@ -68,9 +70,10 @@ class Finding:
 class MachineRepository:
     """Keeps machines, looks and findings. Retired machines stay as history."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, audit: AuditRepository) -> None:
         self._database = database
         self._clock = clock
+        self._audit = audit
 
     # who ------------------------------------------------------------------------------------------
     def all(self, *, retired: bool = False) -> list[Machine]:
@@ -213,6 +216,13 @@ class MachineRepository:
                     detail=orjson.dumps(dict(detail)).decode(),
                 )
             )  # fmt: skip
+            row = connection.execute(
+                select(machines.c.name, machines.c.tenant_id).where(machines.c.id == machine_id)
+            ).one()
+            about = [Subject("machine", machine_id), Subject("host", row.name), Subject("tenant", row.tenant_id)]
+            former = [detail["from"]] if what == "transferred" else ()
+            reason = detail.get("reason", "")
+            self._audit.record(AuditAct(f"machine.{what}"), actor, about, tenants=former, reason=reason, detail=detail)
 
     # looks ----------------------------------------------------------------------------------------
     def first_seen(self, machine_id: str, things: Collection[str]) -> dict[str, datetime]:
@@ -316,6 +326,13 @@ class MachineRepository:
                 .where(or_(*(columns.id == i for i in ids)))
                 .values(state="cleared", cleared_at=self._clock(), cleared_by=actor.key, reason=reason)
             )
+            whose = select(machines.c.id, machines.c.name, machines.c.tenant_id).where(
+                machines.c.id.in_(select(columns.machine_id).where(columns.id.in_(list(ids))))
+            )
+            about = [Subject("finding", finding) for finding in ids]
+            for row in connection.execute(whose):
+                about += [Subject("machine", row.id), Subject("host", row.name), Subject("tenant", row.tenant_id)]
+            self._audit.record(AuditAct.FINDINGS_CLEARED, actor, about, reason=reason)
 
 
 def _machine(row: Row[Any]) -> Machine:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
 from control_plane.model.people import Grant, Person, Session, Stage
 from control_plane.model.run import Actor
 from control_plane.model.text import t
+from control_plane.store.audit import STRANGER, AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.people_tables import grants, people, sign_in_attempts, web_sessions
@@ -55,10 +57,19 @@ class Attempt:
     outcome: str
 
 
+#: What the outcome of an attempt is in the audit trail.
+_ATTEMPTS = {
+    "signed_in": AuditAct.SIGNED_IN,
+    "refused": AuditAct.SIGN_IN_REFUSED,
+    "blocked": AuditAct.SIGN_IN_LOCKED,
+}
+
+
 class PeopleRepository:
     """Reads and changes people. Names of people are those of actors."""
 
-    def __init__(self, database: Database, actors_: ActorRepository, clock: Clock) -> None:
+    def __init__(self, database: Database, actors_: ActorRepository, clock: Clock, audit: AuditRepository) -> None:
+        self._audit = audit
         self._database = database
         self._actors = actors_
         self._clock = clock
@@ -184,12 +195,22 @@ class PeopleRepository:
                     reason=reason,
                 )
             )
+            detail = {"role": role, "until": until.isoformat() if until else None}
+            self._audit.record(
+                AuditAct.ROLE_GRANTED, by, [Subject("person", person.key)], tenants=[tenant] if tenant else (),
+                reason=reason, detail=detail,
+            )  # fmt: skip
 
     def revoke(self, grant_id: int, reason: str, by: Actor) -> None:
         """Take a role away."""
         values = {"revoked_at": self._clock(), "revoked_by": by.key, "revoked_reason": reason}
         with self._database.write() as connection:
             connection.execute(update(grants).where(grants.c.id == grant_id).values(values))
+            row = connection.execute(select(grants).where(grants.c.id == grant_id)).one()
+            about = [Subject("person", row.person_key)]
+            if row.tenant_id is not None:
+                about.append(Subject("tenant", row.tenant_id))
+            self._audit.record(AuditAct.ROLE_REVOKED, by, about, reason=reason, detail={"role": row.role})
 
     def _tenant_id(self, code: str) -> str | None:
         query = select(tenants.c.id).where(tenants.c.code == code, tenants.c.ended_at.is_(None))
@@ -276,9 +297,32 @@ class PeopleRepository:
     # attempts ----------------------------------------------------------------------------------------------------
     def record_attempt(self, typed: str, person_key: str | None, address: str, outcome: str) -> None:
         """Keep one attempt, as it was typed."""
-        values = {"typed": typed[:200], "person_key": person_key, "address": address[:60], "outcome": outcome}
+        typed, address = typed[:200], address[:60]
+        values = {"typed": typed, "person_key": person_key, "address": address, "outcome": outcome}
         with self._database.write() as connection:
+            again = outcome == "blocked" and self._blocked(connection, typed, address)
             connection.execute(insert(sign_in_attempts).values(at=self._clock(), **values))
+            if not again:
+                self._audit_attempt(typed, person_key, address, outcome)
+
+    def _blocked(self, connection: Connection, typed: str, address: str) -> bool:
+        """Whether the last attempt of this name or from this address was turned away already."""
+        columns = sign_in_attempts.c
+        same = or_(func.lower(columns.typed) == typed.lower(), columns.address == address)
+        query = select(columns.outcome).where(same).order_by(columns.id.desc()).limit(1)
+        return connection.scalar(query) == "blocked"
+
+    def _audit_attempt(self, typed: str, person_key: str | None, address: str, outcome: str) -> None:
+        """Who tried, by key where the name is somebody's; what was typed only where it is nobody's."""
+        named = next((p for n in ("directory", "account") if (p := self.find(f"{n}:{typed.lower()}"))), None)
+        key = person_key or (named.key if named else None)
+        detail = {"from": address} if key else {"from": address, "typed": typed}
+        came_in = self._audit_actor(person_key) if outcome == "signed_in" else self._actors.get(STRANGER)
+        about = [Subject("person", key)] if key else []
+        self._audit.record(_ATTEMPTS[outcome], came_in, about, outcome=outcome, detail=detail)
+
+    def _audit_actor(self, key: str | None) -> Actor:
+        return Actor(key or "", self._actors.name(key or ""))
 
     def failures(self, typed: str, address: str, window: timedelta) -> tuple[tuple[int, datetime | None], ...]:
         """(count, newest) of failed attempts within `window`: of this name since its last success, of this address."""

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from control_plane.model.plan import Memory
 from control_plane.store.access import AccessRepository
 from control_plane.store.allocations import Pools
+from control_plane.store.audit import AuditRepository
 from control_plane.store.chores import ChoreRepository
 from control_plane.store.database import Database
 from control_plane.store.drift import DriftRepository, Kept, Override
@@ -30,6 +31,7 @@ from control_plane.store.holdings import CertificateRepository, CertificateRow, 
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
 from control_plane.store.machines import Contact, Finding, MachineRepository
+from control_plane.store.mail import MailRepository
 from control_plane.store.people import PeopleRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
 from control_plane.store.requests import RequestRepository
@@ -80,20 +82,22 @@ class Store:
     def __init__(self, url: str, *, clock: Clock = utc_now, pools: Pools | None = None) -> None:
         self.database = Database(url)
         self.actors = ActorRepository(self.database)
-        self.estate = EstateRepository(self.database, clock, pools or Pools())
+        self.mail = MailRepository(self.database, clock)
+        self.audit = AuditRepository(self.database, self.actors, clock, self.mail.heard)
+        self.estate = EstateRepository(self.database, clock, pools or Pools(), self.audit)
         self.plans = PlanRepository(self.database, clock)
-        self.runs = RunRepository(self.database, clock)
+        self.runs = RunRepository(self.database, clock, self.audit)
         self.leases = LeaseRepository(self.database, clock)
-        self.drift = DriftRepository(self.database, clock)
+        self.drift = DriftRepository(self.database, clock, self.audit)
         self.certificates = CertificateRepository(self.database, clock)
-        self.releases = ReleaseRepository(self.database, clock)
-        self.machines = MachineRepository(self.database, clock)
-        self.rollouts = RolloutRepository(self.database, clock)
-        self.freezes = FreezeRepository(self.database, clock)
+        self.releases = ReleaseRepository(self.database, clock, self.audit)
+        self.machines = MachineRepository(self.database, clock, self.audit)
+        self.rollouts = RolloutRepository(self.database, clock, self.audit)
+        self.freezes = FreezeRepository(self.database, clock, self.audit)
         self.chores = ChoreRepository(self.database, clock)
-        self.access = AccessRepository(self.database, clock)
-        self.people = PeopleRepository(self.database, self.actors, clock)
-        self.requests = RequestRepository(self.database, self.actors, clock)
+        self.access = AccessRepository(self.database, clock, self.audit)
+        self.people = PeopleRepository(self.database, self.actors, clock, self.audit)
+        self.requests = RequestRepository(self.database, self.actors, clock, self.audit)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""

@@ -13,10 +13,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, insert, select, update
 
+from control_plane.model import audit
 from control_plane.model.errors import NotFound, StalePlan
 from control_plane.model.request import OPEN, Content, Request, RequestEvent, RequestRecord, RequestState, Signoff
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
+from control_plane.store.audit import AuditRepository, Behalf
 from control_plane.store.database import Database
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.requests_tables import request_events, request_signoffs, requests
@@ -26,7 +28,8 @@ from control_plane.store.tables import actors, tenants
 class RequestRepository:
     """Reads and moves requests."""
 
-    def __init__(self, database: Database, actors_: ActorRepository, clock: Clock) -> None:
+    def __init__(self, database: Database, actors_: ActorRepository, clock: Clock, audit_: AuditRepository) -> None:
+        self._audit = audit_
         self._database = database
         self._actors = actors_
         self._clock = clock
@@ -182,7 +185,17 @@ class RequestRepository:
                     actor_key=actor.key if actor else None, data=_dump(data),
                 )
             )  # fmt: skip
-            return self.get(request.id)
+            moved = self.get(request.id)
+            if event not in PRIVATE:
+                self._audit.record(
+                    audit.AuditAct(event.value), actor, services=[moved.content.subscription], digest=moved.digest,
+                    outcome=_OUTCOMES.get(event, "done"), reason=str(data.get("text") or ""),
+                    detail={
+                        "state": moved.state.value, "action": moved.content.action, "class": moved.change_class,
+                        "asker": moved.asker.key, "missing": list(moved.missing), "why": data.get("why"),
+                    }, behalf=behalf_of(moved),
+                )  # fmt: skip
+            return moved
 
     def busy_with(self, request: Request) -> Request | None:
         """Another request for the same service that is under way, or None."""
@@ -194,6 +207,18 @@ class RequestRepository:
             requests.c.state.in_([state.value for state in OPEN]),
         )
         return found[0] if found else None
+
+
+#: What an event is in the audit trail, when it is not simply done.
+_OUTCOMES = {RequestEvent.FAILED: "failed", RequestEvent.WAITING: "waiting"}
+#: A draft is its asker's own until it is submitted.
+PRIVATE = frozenset({RequestEvent.DRAFTED, RequestEvent.SAVED})
+
+
+def behalf_of(request: Request) -> Behalf:
+    """What is done for a request is done on it, by the signoffs that hold."""
+    signed = [audit.Signoff(s.actor.key, s.role, s.stands_for is None) for s in request.holding]
+    return Behalf((request.reference,), tuple(signed))
 
 
 #: Fields that are JSON in the database.

@@ -14,11 +14,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
 from control_plane.model.machine import Ring
 from control_plane.model.rollout import ItemState, RolloutEvent, RolloutKind, RolloutState
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
+from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.leases import check_token
@@ -99,12 +101,27 @@ class EventRow:
     actor: str | None
 
 
+#: Events that the audit trail has too: what people decided, and where a rollout came to a halt or an end.
+_ACTS = {
+    RolloutEvent.CREATED: AuditAct.ROLLOUT_CREATED,
+    RolloutEvent.RELEASED: AuditAct.ROLLOUT_RELEASED,
+    RolloutEvent.PAUSED: AuditAct.ROLLOUT_PAUSED,
+    RolloutEvent.RESUMED: AuditAct.ROLLOUT_RESUMED,
+    RolloutEvent.WAITING: AuditAct.ROLLOUT_WAITING,
+    RolloutEvent.STOPPED: AuditAct.ROLLOUT_STOPPED,
+    RolloutEvent.ABORTED: AuditAct.ROLLOUT_ABORTED,
+    RolloutEvent.ROLLING_BACK: AuditAct.ROLLOUT_BACK,
+    RolloutEvent.ENDED: AuditAct.ROLLOUT_ENDED,
+}
+
+
 class RolloutRepository:
     """Keeps rollouts."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, audit: AuditRepository) -> None:
         self._database = database
         self._clock = clock
+        self._audit = audit
 
     def create(
         self,
@@ -278,6 +295,15 @@ class RolloutRepository:
                 )
             )  # fmt: skip
             connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(events=number))
+            act = _ACTS.get(type_)
+            if act is not None:
+                columns = rollout_items.c
+                whose = connection.scalars(select(columns.tenant).where(columns.rollout_id == rollout_id).distinct())
+                self._audit.record(
+                    act, actor, [Subject("rollout", str(rollout_id))], tenants=[code for code in whose if code],
+                    reason=str(data.get("reason") or ""), detail={k: v for k, v in data.items() if k != "reason" and v},
+                    outcome=str(data.get("state") or "done"),
+                )  # fmt: skip
         return number
 
     def events(self, rollout_id: int, after: int = 0) -> Sequence[EventRow]:

@@ -14,12 +14,15 @@ import orjson
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
 from control_plane.model.plan import Change
 from control_plane.model.ports import Outcome
 from control_plane.model.resource import Resource
 from control_plane.model.run import FINAL, Actor, Event, EventType, RunState
+from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
+from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.leases import Holder, check_token
@@ -87,9 +90,10 @@ class LastChange:
 class RunRepository:
     """Keeps runs."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, audit: AuditRepository) -> None:
         self._database = database
         self._clock = clock
+        self._audit = audit
 
     def create(self, kind: str, scope: str, digest: str | None, actor: Actor, holder: Holder, total: int = 0) -> int:
         """A new run, `waiting`; returns its id. `holder`: the process that carries it out."""
@@ -108,7 +112,13 @@ class RunRepository:
                     events=0,
                 )
             )
-            return int(result.inserted_primary_key[0])  # type: ignore[index]
+            run_id = int(result.inserted_primary_key[0])  # type: ignore[index]
+            codes = parse_scope(scope).tenants or ()
+            about, detail = [Subject("run", str(run_id))], {"kind": kind, "scope": scope}
+            self._audit.record(
+                AuditAct.RUN_BEGAN, actor, about, tenants=codes, digest=digest, outcome="begun", detail=detail
+            )
+            return run_id
 
     def take_over(self, run_id: int, holder: Holder, fence_token: int | None = None) -> None:
         """Another process carries on a run (resume): clears its end and any wish to stop."""
@@ -197,16 +207,21 @@ class RunRepository:
         fence_token: int | None = None,
     ) -> None:
         """Move a run to a state, with the sentence that people read."""
-        text = _text(sentence)
-        self._update(run_id, {"state": state.value, "sentence": text, "finished_at": finished_at}, fence_token)
+        values = {"state": state.value, "sentence": _text(sentence), "finished_at": finished_at}
+        with self._database.write() as connection:
+            self._update(run_id, values, fence_token)
+            if finished_at is not None:
+                self._ended(connection, run_id)
 
     def set_plan(self, run_id: int, digest: str, total: int, fence_token: int | None = None) -> None:
         """Say which plan a run carries out (a scope was given and is planned only now)."""
         self._update(run_id, {"digest": digest, "total": total}, fence_token)
 
-    def request_stop(self, run_id: int) -> None:
+    def request_stop(self, run_id: int, actor: Actor) -> None:
         """Ask a run to stop at its next boundary."""
-        self._update(run_id, {"stop_requested": True}, None)
+        with self._database.write():
+            self._update(run_id, {"stop_requested": True}, None)
+            self._audit.record(AuditAct.RUN_STOP, actor, [Subject("run", str(run_id))])
 
     def stop_requested(self, run_id: int) -> bool:
         """Whether it was asked to."""
@@ -282,7 +297,24 @@ class RunRepository:
                 connection.execute(
                     update(runs).where(columns.id == run_id).values(state=state, finished_at=now, sentence=None)
                 )
+                self._ended(connection, run_id)
         return dead
+
+    def _ended(self, connection: Connection, run_id: int) -> None:
+        """Say in the audit trail what became of a run: for whom, by which plan, on whose signoffs."""
+        (row,) = _rows(connection, select(runs, actors.c.name).join(actors).where(runs.c.id == run_id))
+        columns = run_changes.c
+        touched = connection.execute(
+            select(columns.tenant_id, columns.offering).where(columns.run_id == run_id).distinct()
+        ).all()
+        run = Subject("run", str(run_id))
+        about = [run, *(Subject("tenant", c.tenant_id) for c in touched)]
+        about += [Subject("service", f"{c.tenant_id}/{c.offering}") for c in touched]
+        counts = {state: number for state, number in row.counts.items() if number}
+        self._audit.record(
+            AuditAct.RUN_ENDED, row.actor, about, digest=row.digest, outcome=row.state.value,
+            detail={"kind": row.kind, "scope": row.scope, **counts}, behalf=self._audit.behalf_of(run),
+        )  # fmt: skip
 
     def _update(self, run_id: int, values: Mapping[str, Any], fence_token: int | None) -> None:
         with self._database.write() as connection:

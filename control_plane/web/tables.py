@@ -61,7 +61,8 @@ class Column:
 
 
 class Table:
-    """Rows as they were asked for. `args` is the query of the request."""
+    """Rows as they were asked for. `args` is the query of the request; `keep` is what else of it belongs to the
+    view."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Table:
     ) -> None:
         self.columns, self.caption, self.empty, self.now = columns, caption, empty, now
         self.total = len(rows)
+        self.keep: Mapping[str, str] = {}
         self.text = args.get("q", "").strip()
         known = {column.field: column for column in columns}
         self.filters = {f: args[f"f.{f}"] for f, c in known.items() if c.filter and args.get(f"f.{f}")}
@@ -111,8 +113,12 @@ class Table:
         """The query of this view with something else in it; what is not named stays."""
         query: dict[str, Any] = {"q": self.text, **{f"f.{f}": v for f, v in self.filters.items()}, "sort": self.sort}
         query["size"] = self.size if self.size != SIZES[-1] else None
-        query |= changed
+        query |= {**self.keep, **changed}
         return "?" + urlencode({key: value for key, value in query.items() if value not in (None, "")})
+
+    def bare(self) -> str:
+        """The view without text and filters."""
+        return "?" + urlencode(self.keep)
 
     def turned(self, field: str) -> str:
         """The view sorted by a column, or the other way round."""

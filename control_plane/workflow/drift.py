@@ -61,7 +61,9 @@ class Drift:
         _need_reason(reason)
         changes = self._named(ids)
         for change in changes:
-            self.store.drift.keep(change.id, change.before_hash, end, reason, actor)
+            self.store.drift.keep(
+                change.id, change.before_hash, end, reason, actor, f"{change.tenant}/{change.offering}"
+            )
         return [_row(c, end) for c in changes]
 
     def accept(self, ids: Sequence[str], reason: str, actor: Actor) -> list[dict[str, Any]]:
@@ -79,7 +81,8 @@ class Drift:
             self.store.drift.unkeep(change.id)
             declared = world.desired.get(change.id)
             base = content_hash(declared.attributes) if declared else ""
-            self.store.drift.accept(change.id, change.before, base, reason, actor)
+            service = f"{change.tenant}/{change.offering}"
+            self.store.drift.accept(change.id, change.before, base, reason, actor, service)
         return [_row(c, None) for c in changes]
 
     def revert(self, ids: Sequence[str], actor: Actor, on_event: OnEvent | None) -> int:

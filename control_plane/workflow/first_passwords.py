@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from control_plane.model.audit import AuditAct
+from control_plane.model.run import Actor
 from control_plane.workflow.bringup import Tell
 from control_plane.workflow.catalogue import Catalogue
 
@@ -40,6 +42,7 @@ def issue_first_passwords(
     write: Callable[[Path, bytes], None],
     tell: Tell,
     fence: Callable[[str], None],
+    actor: Actor,
 ) -> int:
     """Issue what is missing; returns how many were issued now. Killed and run again, it carries on. `fence` raises
     when nothing of a tenant may be changed now; it is asked before each password."""
@@ -69,6 +72,8 @@ def issue_first_passwords(
         writer.writeheader()
         writer.writerows(rows)
         write(file, out.getvalue().encode())  # first written, then set: no password is lost by a kill
+        codes = {row["tenant"] for row in new}
+        catalogue.store.audit.record(AuditAct.FIRST_PASSWORDS, actor, tenants=codes, detail={"people": len(new)})
         for row in new:
             fence(row["tenant"])
             directory.set_password(row["dn"], row["password"])

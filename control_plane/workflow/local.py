@@ -20,6 +20,7 @@ from control_plane.model.text import t
 from control_plane.store.repository import Store
 from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier, Order
+from control_plane.workflow.audit import Audit
 from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
@@ -27,6 +28,7 @@ from control_plane.workflow.freezes import Freezes
 from control_plane.workflow.import_tenants import Importer
 from control_plane.workflow.internet import Internet
 from control_plane.workflow.machines import Machines
+from control_plane.workflow.mail import Mails
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.process import process_alive
@@ -89,6 +91,8 @@ class LocalClient:
         self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
         self.internet = internet
         self.people = people
+        self.audit = Audit(store)
+        self.mail = Mails(store, lambda: self.actor, planner.clock)
         self.requests = requests(lambda: self.actor)
         store.runs.mark_interrupted(process_alive)
 
@@ -101,7 +105,17 @@ class LocalClient:
         """The same control plane with somebody else as the actor: the console works for many people."""
         made = copy(self)
         made.actor_name = name
-        for area in ("machines", "record", "internet", "people", "rollouts", "freezes", "requests"):
+        for area in (
+            "machines",
+            "record",
+            "internet",
+            "people",
+            "rollouts",
+            "freezes",
+            "snapshots",
+            "requests",
+            "mail",
+        ):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)
         return made
@@ -174,7 +188,7 @@ class LocalClient:
     def stop_run(self, run_id: int) -> Json:
         """See `Client.stop_run`."""
         self.store.runs.get(run_id)
-        self.store.runs.request_stop(run_id)
+        self.store.runs.request_stop(run_id, self.actor)
         return self.run(run_id)
 
     def resume_run(self, run_id: int, *, on_event: OnEvent | None = None) -> Json:

@@ -6,12 +6,15 @@ What was measured is kept with its time; what was not is unknown. Must not touch
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.client_machines import Json, OnProgress
 from control_plane.model.errors import (
     CouldNotMeasureError,
@@ -40,6 +43,7 @@ from control_plane.model.scope import Scope, parse_scope
 from control_plane.model.text import t
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
+from control_plane.workflow.audit import outside
 from control_plane.workflow.machine_import import Export, read_export
 from control_plane.workflow.machine_rows import Rows, finding_json
 
@@ -333,7 +337,9 @@ class Machines:
         machine = self._managed(name)
         self.store.freezes.check(machine.tenant, machine.ring, "patches")
         faults: list[Fault] = [act["fault"] for act in self.preview_mend(name)["acts"]]
-        done = self.hands.mend(machine, faults) if faults else ()
+        with self._outside(AuditAct.MACHINE_MENDED, [machine]) as became:
+            done = self.hands.mend(machine, faults) if faults else ()
+            became |= {m.fault: m.done for m in done}
         self.look([machine])
         acts = [{"fault": m.fault, "done": m.done, "text": str(m.text)} for m in done]
         return {"machine": machine.name, "acts": acts, "row": self.show(machine.name)}
@@ -347,6 +353,10 @@ class Machines:
             )
         return machine
 
+    def _outside(self, act: AuditAct, machines: Sequence[Machine]) -> AbstractContextManager[dict[str, Any]]:
+        about = [Subject(kind, value) for m in machines for kind, value in (("machine", m.id), ("host", m.name))]
+        return outside(self.store, act, self.actor(), about, tenants={m.tenant for m in machines})
+
     # antivirus ------------------------------------------------------------------------------------
     def security(self, tenant: str | None = None) -> list[Json]:
         """See `MachinesClient.security`."""
@@ -359,18 +369,20 @@ class Machines:
         """See `MachinesClient.scan`. One machine after the other, so that a scan never fills the centre's links."""
         machines = self.chosen(target) if target == "estate" or ":" in target else [self._managed(target)]
         answer: Json = {"target": target, "files": 0, "machines": [], "findings": []}
-        for machine in machines:
-            ended = self._scan_one(machine, paths or SCAN_PATHS, answer["findings"], on_progress)
-            answer["files"] += ended.files
-            answer["machines"].append(
-                {
-                    "machine": machine.name,
-                    "tenant": machine.tenant,
-                    "files": ended.files,
-                    "found": [{"path": f.path, "signature": f.signature} for f in ended.found],
-                    "error": str(ended.error) if ended.error else None,
-                }
-            )
+        with self._outside(AuditAct.MACHINE_SCANNED, machines) as became:
+            for machine in machines:
+                ended = self._scan_one(machine, paths or SCAN_PATHS, answer["findings"], on_progress)
+                answer["files"] += ended.files
+                answer["machines"].append(
+                    {
+                        "machine": machine.name,
+                        "tenant": machine.tenant,
+                        "files": ended.files,
+                        "found": [{"path": f.path, "signature": f.signature} for f in ended.found],
+                        "error": str(ended.error) if ended.error else None,
+                    }
+                )
+            became |= {"files": answer["files"], "findings": len(set(answer["findings"]))}
         answer["findings"] = list(dict.fromkeys(answer["findings"]))
         return answer
 
@@ -406,7 +418,9 @@ class Machines:
                 stopped[machine_id] = freeze
             return freeze is None
 
-        done = {r.machine: r for r in self.hands.refresh_signatures(list(free.values()), proceed)}
+        with self._outside(AuditAct.SIGNATURES_REFRESHED, list(free.values())) as became:
+            done = {r.machine: r for r in self.hands.refresh_signatures(list(free.values()), proceed)}
+            became |= Counter(r.state for r in done.values())
         self.look(machines)
         why = str(next(iter(stopped.values())).text) if stopped else ""
         for m in machines:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.people import EXCLUSIVE, ROLES, Grant, Person
 from control_plane.model.run import Actor
@@ -142,15 +143,20 @@ class People:
             raise Rejected(
                 t("There is an account “{name}” already.", name=name), t("New password: gasp users reset account:NAME")
             )
-        person = self.store.people.ensure(f"account:{name}", display.strip() or name)
-        return {"person": person.name, "password_file": str(self._first_password(person))}
+        with self.store.transaction():
+            person = self.store.people.ensure(f"account:{name}", display.strip() or name)
+            self.store.audit.record(AuditAct.ACCOUNT_ADDED, self.actor(), [Subject("person", person.key)])
+            return {"person": person.name, "password_file": str(self._first_password(person))}
 
     def reset(self, person: str) -> dict[str, Any]:
         """See `PeopleClient.reset`."""
         found = self._known(person)
-        ended = self.store.people.end_sessions(found.key)
-        self.store.people.set_factor(found.key, None, enrolled=False)
-        file = self._first_password(found) if found.kind == "account" else None
+        with self.store.transaction():
+            ended = self.store.people.end_sessions(found.key)
+            self.store.people.set_factor(found.key, None, enrolled=False)
+            file = self._first_password(found) if found.kind == "account" else None
+            about, detail = [Subject("person", found.key)], {"sessions_ended": ended, "new_password": file is not None}
+            self.store.audit.record(AuditAct.ACCOUNT_RESET, self.actor(), about, detail=detail)
         return {"person": found.name, "sessions_ended": ended, "password_file": str(file) if file else None}
 
     def sign_ins(self, limit: int = 200) -> builtins.list[dict[str, Any]]:

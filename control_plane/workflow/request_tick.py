@@ -20,8 +20,10 @@ from control_plane.model.request import MOVING, OPEN, Request, RequestEvent, Req
 from control_plane.model.run import Actor, Event, EventType, RunState
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
+from control_plane.store.audit import Behalf
 from control_plane.store.leases import LeaseLost
 from control_plane.store.repository import Store
+from control_plane.store.requests import behalf_of
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.request_forms import RequestForms, Wish, clash_problem, said
@@ -184,7 +186,8 @@ class RequestTicker:
             for item in started:
                 if item.wish.change is not None:
                     actor = item.request.holding[-1].actor if item.request.holding else item.request.asker
-                    self.forms.write(actor, f"request {item.request.id}", item.wish.change)
+                    with self.store.audit.under(behalf_of(item.request)):
+                        self.forms.write(actor, f"request {item.request.id}", item.wish.change)
 
         def follow(event: Event) -> None:
             if event.type is EventType.CREATED:
@@ -195,7 +198,10 @@ class RequestTicker:
             scope, kind="request", spare="everything", commit=commit if writes else None,
             accept=lambda plan: self._accept(started, plan),
         )  # fmt: skip
-        self.applier.apply(order, self.actor(), follow)
+        each = [behalf_of(item.request) for item in started]
+        signed = dict.fromkeys(signoff for behalf in each for signoff in behalf.signoffs)
+        with self.store.audit.under(Behalf([r for behalf in each for r in behalf.requests], tuple(signed))):
+            self.applier.apply(order, self.actor(), follow)
         self._settle(started, runs[0])
 
     def _start(self, item: Item) -> Item:

@@ -212,7 +212,7 @@ class Rollouts:
     def _stop_run(self, row: RolloutRow) -> None:
         for wave in row.waves:
             if wave.run_id is not None and self.store.runs.get(wave.run_id).state not in FINAL:
-                self.store.runs.request_stop(wave.run_id)
+                self.store.runs.request_stop(wave.run_id, self.actor())
 
 
 def _summary(row: RolloutRow, by_wave: Mapping[int, Mapping[str, int]]) -> Json:

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, Problem, Rejected, TemporaryError
 from control_plane.model.people import Person, Session, Stage
+from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
 from control_plane.store.repository import Store
 
@@ -264,7 +266,9 @@ class SignIn:
         """Confirm the second factor with its first code."""
         secret, _ = self.factor(session)
         self._check_code(session, code)
-        self.store.people.set_factor(session.person.key, self.proofs.seal(secret), enrolled=True)
+        with self.store.transaction():
+            self.store.people.set_factor(session.person.key, self.proofs.seal(secret), enrolled=True)
+            self._record(AuditAct.FACTOR_ENROLLED, session)
         step = self.proofs.step(secret, "".join(code.split()), self.clock())
         self.store.people.use_step(session.person.key, step or 0)
         return self._advance(session)
@@ -293,8 +297,15 @@ class SignIn:
             self.store.people.set_verifier(person.key, self.proofs.hash(new), must_change=False)
         elif entry is not None:
             self.directory().set_password(entry.dn, new)
-        self.store.people.end_sessions(person.key, spare=session.id)
+        with self.store.transaction():
+            self._record(AuditAct.PASSWORD_CHANGED, session)
+            self.store.people.end_sessions(person.key, spare=session.id)
         return self._advance(session)
+
+    def _record(self, act: AuditAct, session: Session) -> None:
+        person = session.person
+        about, detail = [Subject("person", person.key)], {"from": session.address}
+        self.store.audit.record(act, Actor(person.key, person.name), about, detail=detail)
 
     # sessions ----------------------------------------------------------------------------------------------------
     def session(self, token: str | None) -> Session | None:

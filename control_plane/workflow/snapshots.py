@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.client_snapshots import Json
 from control_plane.model.errors import NotFound
 from control_plane.model.machine import Depot, Repository, Ring
+from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
+from control_plane.store.repository import Store
+from control_plane.workflow.audit import outside
 
 Tell = Callable[[int, int, str], None]
 
@@ -43,9 +47,14 @@ class Snapshots:
     when a ring may be given nothing now, or (None) the repository host may not be changed."""
 
     def __init__(
-        self, repository: Callable[[], Repository], keep: Callable[[], int], fence: Callable[[Ring | None], None]
+        self,
+        repository: Callable[[], Repository],
+        keep: Callable[[], int],
+        fence: Callable[[Ring | None], None],
+        store: Store,
+        actor: Callable[[], Actor],
     ) -> None:
-        self._repository, self._keep, self._fence = repository, keep, fence
+        self._repository, self._keep, self._fence, self._store, self.actor = repository, keep, fence, store, actor
 
     def all(self, kind: Depot | None = None) -> list[Json]:
         """See `SnapshotsClient.all`."""
@@ -79,14 +88,20 @@ class Snapshots:
     def sync(self, kind: Depot, *, on_progress: Tell | None = None) -> Json:
         """See `SnapshotsClient.sync`."""
         self._fence(None)
-        return {"kind": kind, **self._repository().sync(kind, on_progress)}
+        with outside(self._store, AuditAct.SNAPSHOT_FETCHED, self.actor(), detail={"kind": kind}) as became:
+            found = self._repository().sync(kind, on_progress)
+            became["snapshot"] = found["snapshot"]
+        return {"kind": kind, **found}
 
     def take(self, path: Path, kind: Depot | None = None, *, on_progress: Tell | None = None) -> list[Json]:
         """See `SnapshotsClient.take`."""
         taken = []
         for what in [kind] if kind else self._repository().medium_holds(path):
             self._fence(None)
-            taken.append({"kind": what, **self._repository().take(what, path, on_progress)})
+            with outside(self._store, AuditAct.SNAPSHOT_FETCHED, self.actor(), detail={"kind": what}) as became:
+                found = self._repository().take(what, path, on_progress)
+                became["snapshot"] = found["snapshot"]
+            taken.append({"kind": what, **found})
         return taken
 
     def publish(self, snapshot: str, ring: int) -> Json:
@@ -94,14 +109,21 @@ class Snapshots:
         what = kind_of(snapshot)
         self._fence(Ring(ring))
         before = self._repository().published(what)[Ring(ring)]
-        changed = self._repository().publish(what, Ring(ring), snapshot)
+        about, detail = [Subject("snapshot", snapshot)], {"ring": ring, "before": before}
+        with outside(self._store, AuditAct.SNAPSHOT_PUBLISHED, self.actor(), about, detail=detail) as became:
+            became["changed"] = changed = self._repository().publish(what, Ring(ring), snapshot)
         return {"snapshot": snapshot, "kind": what, "ring": ring, "before": before, "changed": changed}
 
     def prune(self, kind: Depot, keep: int | None = None, *, dry_run: bool = False) -> Json:
         """See `SnapshotsClient.prune`."""
-        if not dry_run:
-            self._fence(None)
-        return {"kind": kind, **self._repository().prune(kind, self._keep() if keep is None else keep, dry_run)}
+        kept = self._keep() if keep is None else keep
+        if dry_run:
+            return {"kind": kind, **self._repository().prune(kind, kept, dry_run)}
+        self._fence(None)
+        with outside(self._store, AuditAct.SNAPSHOTS_PRUNED, self.actor(), detail={"kind": kind}) as became:
+            found = self._repository().prune(kind, kept, dry_run)
+            became["removed"] = [*found["removed"]]
+        return {"kind": kind, **found}
 
 
 def kind_of(snapshot: str) -> Depot:

@@ -59,8 +59,10 @@ class Hands:
             "s20261124-020000", made, True, {"disk-full": "/var: 0 MB"} if lacks else {},
         )  # fmt: skip
 
-    def refresh_signatures(self, machines: Sequence[Machine]) -> Iterator[Installed]:
-        yield from ()
+    def refresh_signatures(
+        self, machines: Sequence[Machine], proceed: Callable[[str], bool] = lambda _: True
+    ) -> Iterator[Installed]:
+        yield from (Installed(m.id, "already", "") for m in machines if proceed(m.id))
 
     def mend(self, machine: Machine, faults: Sequence[str]) -> Sequence[Any]:
         return []
@@ -97,6 +99,19 @@ class Repository:
     def publish(self, what: str, ring: Ring, snapshot: str) -> bool:
         self.rings[ring] = snapshot
         return True
+
+    def sync(self, what: str, tell: Any = None) -> Mapping[str, Any]:
+        self._answer()
+        return {"snapshot": None, "latest": "p20261124-020000", "octets": 0, "advisories_changed": False}
+
+    def medium_holds(self, path: Any) -> Sequence[str]:
+        return ["patches"]
+
+    def take(self, what: str, path: Any, tell: Any = None) -> Mapping[str, Any]:
+        return self.sync(what)
+
+    def prune(self, what: str, keep: int, dry_run: bool = False) -> Mapping[str, Any]:
+        return {"removed": [], "kept": [], "octets": 0}
 
     def snapshots(self, what: str) -> Sequence[Mapping[str, Any]]:
         self._answer()

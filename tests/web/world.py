@@ -290,7 +290,9 @@ def make_world(
             status,
             "local:test",
             dict,
-            snapshots=Snapshots(lambda: rooms.repository, lambda: 3, lambda ring: None),
+            snapshots=Snapshots(
+                lambda: rooms.repository, lambda: 3, lambda ring: None, store, lambda: store.actors.get("local:test")
+            ),
             hands=rooms.hands,
             record=AccessRecord(
                 *(store, list, ParquetArchive(folder / "access"), KeySeal(folder / "secrets"), plan_for("labt"), 200),

@@ -603,6 +603,27 @@ PERSON: Json = {
     "sessions": [{"since": AT, "seen": AT, "expires": AT, "address": "127.0.0.1", "agent": "browser"}],
     "history": [{**GRANT, "revoked_at": AT, "revoked_by": "local:root", "revoked_reason": "moved"}],
 }
+ENTRY: Json = {
+    **{"number": 7, "at": AT, "act": "freeze.lifted", "sentence": "lifted a freeze", "outcome": "done", "digest": None},
+    **{"actor": {"key": "a_1", "name": "local:root"}, "roles": ["operator"], "tenants": ["fgw"], "requests": []},
+    **{"signoffs": [{"key": "a_2", "name": "local:li", "role": "second", "verified": False}], "reason": "all well"},
+    **{
+        "subjects": [{"kind": "freeze", "value": "3", "name": "3"}],
+        "detail": {"scope": "tenant:fgw"},
+        "hash": "e" * 64,
+    },
+}
+ANSWERS |= {
+    "audit.list": [ENTRY],
+    "audit.export": "number,at\r\n7,now\r\n",
+    "audit.verify": {"ok": True, "entries": 7, "head": "e" * 64, "problems": []},
+}
+MAIL: Json = {
+    **{"id": 12, "address": "lina@qingdao.test", "name": "李娜", "language": "zh_CN", "kinds": ["live"], "notices": 1},
+    **{"state": "failed", "tries": 60, "made_at": AT, "next_at": AT, "sent_at": None, "error": "No such user."},
+    "message_id": "<n_1.g_2@qingdao.test>",
+}
+ANSWERS |= {"mail.list": [MAIL], "mail.retry": {**MAIL, "state": "waiting"}}
 SECRET_FILE = "/var/lib/gasp/secrets/sign-in-night"
 ANSWERS |= {
     "people.list": [USER],
@@ -675,6 +696,7 @@ class FakeClient:
             "people.revoke",
             "people.add",
             "people.reset",
+            "mail.retry",
             "preview_release",
             "activate_release",
             "rollback_release",

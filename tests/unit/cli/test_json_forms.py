@@ -127,6 +127,10 @@ VERBS = {
     "record holds": "record_holds",
     "record searches": "record_searches",
     "record register list": "record_register",
+    "audit list": "audit",
+    "audit verify": "audit_verify",
+    "mail list": "mails",
+    "mail retry 12 --yes": "mail",
     "record register add 10.94.1.10 --machine PC --from 2026-11-24 --yes": "record_added",
 }
 

@@ -61,6 +61,9 @@ LISTING = {
     "record holds --all": "record.holds",
     "record searches": "record.searches",
     "record register list --person x": "record.register",
+    "audit list --tenant fgw --from 2026-03-01 --to 2026-03-31": "audit.list",
+    "audit verify": "audit.verify",
+    "mail list --state failed": "mail.list",
 }
 ACTING = {
     "hosts enrol fgw --tenant fgw --ring 2 --yes": "machines.enrol",
@@ -114,6 +117,7 @@ ACTING = {
     "users reset account:night --yes": "people.reset",
     "internet set fgw --off --yes": "internet.change",
     "internet set fgw --block .games.test --reason x --yes": "internet.change",
+    "mail retry 12 --yes": "mail.retry",
     "record purge --yes": "record.purge",
     "record hold set --case Q-118 --reason court --from 2026-11-24 --to 2026-11-25 --yes": "record.hold",
     "record hold lift 3 --second Wang --reason closed --yes": "record.lift",

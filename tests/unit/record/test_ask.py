@@ -12,6 +12,7 @@ import pytest
 
 from control_plane.model.errors import CouldNotMeasureError, Invalid
 from control_plane.workflow.access_search import MOST_LINES
+from control_plane.workflow.audit import Audit
 
 from .conftest import START, Centre, Gateway, direct, proxied
 
@@ -204,3 +205,11 @@ def test_every_problem_of_a_register_is_told_with_its_line(asked: Centre, tmp_pa
     file.write_text("address,who\n")
     with pytest.raises(Invalid):
         asked.record.preview_register(file)
+
+
+def test_each_search_is_in_the_audit_trail_too(asked: Centre):
+    number = asked.ask(tenant="fgw", nat_port=40001)["number"]
+    entry = asked.store.access.ledger("search")[-1]
+    (row,) = Audit(asked.store).list({"act": "record.searched", "tenant": "fgw"})
+    assert (row["digest"], row["detail"]["case"]) == (entry.hash, "Q-1")
+    assert row["subjects"][0] == {"kind": "entry", "value": str(number), "name": str(number)}

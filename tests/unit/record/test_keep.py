@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from control_plane.model.errors import Invalid, NotFound, Rejected
+from control_plane.workflow.audit import Audit
 
 from .conftest import Centre, Gateway, direct
 
@@ -150,3 +151,9 @@ def test_status_says_what_is_there_and_what_it_will_need(old: Centre):
     assert status["oldest"].startswith("2026-11-24T02:00")
     assert status["disk"]["estimate"] == status["disk"]["octets_a_day"] * 200
     assert len(status["gaps"]) == 3 and status["hosts"][0]["warning"]
+
+
+def test_a_purge_is_in_the_audit_trail_too(old: Centre):
+    number = old.record.purge()["number"]
+    (row,) = Audit(old.store).list({"act": "record.purged"})
+    assert (row["actor"]["name"], row["subjects"][0]["value"]) == ("local:test", str(number))

@@ -138,10 +138,10 @@ def test_outcomes_are_what_is_known_to_be_real(store, actor, clock):
 def test_stop_is_asked_for(store, actor):
     run = store.runs.create("apply", "estate", None, actor, ALIVE)
     assert not store.runs.stop_requested(run)
-    store.runs.request_stop(run)
+    store.runs.request_stop(run, actor)
     assert store.runs.stop_requested(run)
     with pytest.raises(NotFound):
-        store.runs.request_stop(run + 1)
+        store.runs.request_stop(run + 1, actor)
     with pytest.raises(NotFound):
         store.runs.append(run + 1, [(EventType.CREATED, {})])
 

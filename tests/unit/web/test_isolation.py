@@ -78,6 +78,9 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/requests/<reference>": tuple(ROLES),
     "POST /console/requests/<reference>": ("approver", *PLANNERS),
     "GET /console/people": WATCHERS,
+    "GET /console/audit": WATCHERS,
+    "GET /console/audit/export.<form>": WATCHERS,
+    "GET /console/tenants/<code>/audit": tuple(ROLES),
     "GET /console/sign-ins": WATCHERS,
 }
 #: Steps of a sign-in send somebody who is in already on; a form without content is told what is wrong.
@@ -112,7 +115,7 @@ def address(world: World, rule: str, tenant: str) -> str:
     filled = filled.replace("<reference>", REFERENCES.get(tenant, "")).replace("<step>", "sites-1-names")
     filled = filled.replace("<site>", f"{tenant}.qingdao.test")
     filled = filled.replace("<digest>", digest["digest"] if digest else "0" * 64).replace("<name>", tenant)
-    return filled.replace("<path:filename>", "console.css")
+    return filled.replace("<path:filename>", "console.css").replace("<form>", "csv")
 
 
 def ask(world: World, browser: FlaskClient, route: str, tenant: str = OWN) -> tuple[int, str]:
@@ -178,7 +181,19 @@ def test_a_tenant_of_others_is_as_one_that_is_not_there(
 @pytest.mark.parametrize("role", TENANT_ROLES)
 @pytest.mark.parametrize(
     "page",
-    ["", "tenants", "sites", "accounts", "probes", "hosts", "internet", "security", "search?q=a", "search?q=.test"],
+    [
+        "",
+        "tenants",
+        "sites",
+        "accounts",
+        "probes",
+        "hosts",
+        "internet",
+        "security",
+        "search?q=a",
+        "search?q=.test",
+        "tenants/fgw/audit",
+    ],
 )
 def test_no_word_of_others_in_any_list(world: World, browsers: dict[str, FlaskClient], role: str, page: str) -> None:
     text = browsers[role].get(f"/console/{page}", base_url=BASE).text

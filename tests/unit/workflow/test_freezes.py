@@ -192,7 +192,7 @@ def test_nothing_changes_the_repository_host_under_a_freeze(centre, freezes: Fre
     def fence(ring: Ring | None) -> None:
         centre.store.freezes.check(None, ring, "snapshots")
 
-    snapshots = Snapshots(lambda: shelf, lambda: 3, fence)  # type: ignore[arg-type,return-value]
+    snapshots = Snapshots(lambda: shelf, lambda: 3, fence, centre.store, lambda: centre.actor)  # type: ignore[arg-type,return-value]
     freezes.set(scope, reason="storm")
     for act in (
         lambda: snapshots.sync("patches"),
@@ -226,7 +226,8 @@ def test_first_passwords_stop_between_two_people(centre, freezes: Freezes, tmp_p
         SimpleNamespace(kind="directory.person", owner=owner, attributes={"uid": [f"p{n}"], "dn": f"uid=p{n}"})
         for n in range(3)
     ]
-    catalogue = SimpleNamespace(world=lambda: SimpleNamespace(desired={p.attributes["dn"]: p for p in people}))
+    world = SimpleNamespace(desired={p.attributes["dn"]: p for p in people})
+    catalogue = SimpleNamespace(world=lambda: world, store=centre.store)
     given: list[str] = []
 
     class Accounts:
@@ -246,6 +247,7 @@ def test_first_passwords_stop_between_two_people(centre, freezes: Freezes, tmp_p
             lambda path, content: path.write_bytes(content) and None,  # type: ignore[func-returns-value]
             lambda *_: None,
             lambda tenant: centre.store.freezes.check(tenant, system="directory"),
+            centre.actor,
         )
 
     with pytest.raises(Frozen, match="audit"):

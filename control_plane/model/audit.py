@@ -1,0 +1,245 @@
+"""The audit trail: what kinds of acts it knows, what one entry says, and how its chain is computed.
+
+People are in it by their opaque key. Must not be changed after it was written: that is the store's rule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from control_plane.model.text import Text, t
+
+#: What the first entry follows.
+FIRST = "0" * 64
+
+
+class AuditAct(StrEnum):
+    """What was done. Each has one sentence (`SENTENCES`); the part before the dot is its family."""
+
+    RUN_BEGAN = "run.began"
+    RUN_ENDED = "run.ended"
+    RUN_STOP = "run.stop"
+    TENANTS_IMPORTED = "tenant.imported"
+    TENANT_CHANGED = "tenant.changed"
+    TENANT_ENDED = "tenant.ended"
+    SERVICE_CHANGED = "service.changed"
+    DRIFT_KEPT = "drift.kept"
+    DRIFT_ACCEPTED = "drift.accepted"
+    RELEASE_ADDED = "release.added"
+    MACHINE_ENROLLED = "machine.enrolled"
+    MACHINE_OBSERVED = "machine.observed"
+    MACHINE_RING = "machine.ring"
+    MACHINE_TRANSFERRED = "machine.transferred"
+    MACHINE_RETIRED = "machine.retired"
+    MACHINE_LOST = "machine.lost"
+    MACHINE_MENDED = "machine.mended"
+    MACHINE_SCANNED = "machine.scanned"
+    SIGNATURES_REFRESHED = "machine.refreshed"
+    FINDINGS_CLEARED = "finding.cleared"
+    SNAPSHOT_FETCHED = "snapshot.fetched"
+    SNAPSHOT_PUBLISHED = "snapshot.published"
+    SNAPSHOTS_PRUNED = "snapshot.pruned"
+    ROLLOUT_CREATED = "rollout.created"
+    ROLLOUT_RELEASED = "rollout.released"
+    ROLLOUT_PAUSED = "rollout.paused"
+    ROLLOUT_RESUMED = "rollout.resumed"
+    ROLLOUT_WAITING = "rollout.waiting"
+    ROLLOUT_STOPPED = "rollout.stopped"
+    ROLLOUT_ABORTED = "rollout.aborted"
+    ROLLOUT_BACK = "rollout.rolled_back"
+    ROLLOUT_ENDED = "rollout.ended"
+    REQUEST_SUBMITTED = "request.submitted"
+    REQUEST_COMMENTED = "request.commented"
+    REQUEST_SIGNED = "request.signed"
+    REQUEST_RETURNED = "request.returned"
+    REQUEST_ANSWERED = "request.answered"
+    REQUEST_REFUSED = "request.refused"
+    REQUEST_WITHDRAWN = "request.withdrawn"
+    REQUEST_APPROVED = "request.approved"
+    REQUEST_REPLANNED = "request.replanned"
+    REQUEST_VOIDED = "request.voided"
+    REQUEST_WAITING = "request.waiting"
+    REQUEST_STARTED = "request.started"
+    REQUEST_APPLIED = "request.applied"
+    REQUEST_LIVE = "request.live"
+    REQUEST_FAILED = "request.failed"
+    REQUEST_RETRIED = "request.retried"
+    MAIL_RETRIED = "mail.retried"
+    FREEZE_SET = "freeze.set"
+    FREEZE_LIFTED = "freeze.lifted"
+    ROLE_GRANTED = "role.granted"
+    ROLE_REVOKED = "role.revoked"
+    ACCOUNT_ADDED = "account.added"
+    ACCOUNT_RESET = "account.reset"
+    PASSWORD_CHANGED = "account.password"
+    FACTOR_ENROLLED = "account.factor"
+    FIRST_PASSWORDS = "account.first_passwords"
+    SIGNED_IN = "sign_in.opened"
+    SIGN_IN_REFUSED = "sign_in.refused"
+    SIGN_IN_LOCKED = "sign_in.locked"
+    RECORD_SEARCHED = "record.searched"
+    RECORD_PURGED = "record.purged"
+    RECORD_CLOSED = "record.closed"
+    RECORD_HELD = "record.held"
+    RECORD_LIFTED = "record.lifted"
+    RECORD_REGISTERED = "record.registered"
+
+
+SENTENCES: Mapping[AuditAct, Text] = {
+    AuditAct.RUN_BEGAN: t("began a run"),
+    AuditAct.RUN_ENDED: t("a run ended"),
+    AuditAct.RUN_STOP: t("asked a run to stop"),
+    AuditAct.TENANTS_IMPORTED: t("imported tenants from a file"),
+    AuditAct.TENANT_CHANGED: t("entered or changed a tenant"),
+    AuditAct.TENANT_ENDED: t("ended a tenant"),
+    AuditAct.SERVICE_CHANGED: t("changed what is wished of a service"),
+    AuditAct.DRIFT_KEPT: t("kept a hand-made change until a date"),
+    AuditAct.DRIFT_ACCEPTED: t("accepted a hand-made change"),
+    AuditAct.RELEASE_ADDED: t("uploaded a release of a site"),
+    AuditAct.MACHINE_ENROLLED: t("enrolled a machine"),
+    AuditAct.MACHINE_OBSERVED: t("entered a machine from another console's list"),
+    AuditAct.MACHINE_RING: t("moved a machine to another ring"),
+    AuditAct.MACHINE_TRANSFERRED: t("gave a machine to another tenant"),
+    AuditAct.MACHINE_RETIRED: t("took a machine out"),
+    AuditAct.MACHINE_LOST: t("gave a machine up as lost"),
+    AuditAct.MACHINE_MENDED: t("mended a machine"),
+    AuditAct.MACHINE_SCANNED: t("scanned machines"),
+    AuditAct.SIGNATURES_REFRESHED: t("let machines fetch signatures"),
+    AuditAct.FINDINGS_CLEARED: t("settled findings"),
+    AuditAct.SNAPSHOT_FETCHED: t("fetched a snapshot or set"),
+    AuditAct.SNAPSHOT_PUBLISHED: t("gave a ring a snapshot or set"),
+    AuditAct.SNAPSHOTS_PRUNED: t("deleted old snapshots or sets"),
+    AuditAct.ROLLOUT_CREATED: t("made a rollout"),
+    AuditAct.ROLLOUT_RELEASED: t("released a rollout"),
+    AuditAct.ROLLOUT_PAUSED: t("paused a rollout"),
+    AuditAct.ROLLOUT_RESUMED: t("resumed a rollout"),
+    AuditAct.ROLLOUT_WAITING: t("a rollout waits for a decision"),
+    AuditAct.ROLLOUT_STOPPED: t("a rollout stopped"),
+    AuditAct.ROLLOUT_ABORTED: t("aborted a rollout"),
+    AuditAct.ROLLOUT_BACK: t("rolled a rollout back"),
+    AuditAct.ROLLOUT_ENDED: t("a rollout ended"),
+    AuditAct.REQUEST_SUBMITTED: t("submitted a request"),
+    AuditAct.REQUEST_COMMENTED: t("wrote about a request"),
+    AuditAct.REQUEST_SIGNED: t("signed a request"),
+    AuditAct.REQUEST_RETURNED: t("asked back about a request"),
+    AuditAct.REQUEST_ANSWERED: t("answered about a request"),
+    AuditAct.REQUEST_REFUSED: t("did not approve a request"),
+    AuditAct.REQUEST_WITHDRAWN: t("took a request back"),
+    AuditAct.REQUEST_APPROVED: t("a request is approved"),
+    AuditAct.REQUEST_REPLANNED: t("a request was planned again, because the world moved"),
+    AuditAct.REQUEST_VOIDED: t("signoffs of a request hold no longer"),
+    AuditAct.REQUEST_WAITING: t("a request waits"),
+    AuditAct.REQUEST_STARTED: t("a request is being made real"),
+    AuditAct.REQUEST_APPLIED: t("the systems were changed for a request"),
+    AuditAct.REQUEST_LIVE: t("a request is live"),
+    AuditAct.REQUEST_FAILED: t("a request failed"),
+    AuditAct.REQUEST_RETRIED: t("let a request try again"),
+    AuditAct.MAIL_RETRIED: t("let a mail be handed over again"),
+    AuditAct.FREEZE_SET: t("set a freeze"),
+    AuditAct.FREEZE_LIFTED: t("lifted a freeze"),
+    AuditAct.ROLE_GRANTED: t("gave a role"),
+    AuditAct.ROLE_REVOKED: t("took a role away"),
+    AuditAct.ACCOUNT_ADDED: t("added a local account"),
+    AuditAct.ACCOUNT_RESET: t("reset somebody's sign-in"),
+    AuditAct.PASSWORD_CHANGED: t("changed a password"),
+    AuditAct.FACTOR_ENROLLED: t("set up a second factor"),
+    AuditAct.FIRST_PASSWORDS: t("issued first passwords"),
+    AuditAct.SIGNED_IN: t("signed in"),
+    AuditAct.SIGN_IN_REFUSED: t("a sign-in was refused"),
+    AuditAct.SIGN_IN_LOCKED: t("a sign-in was locked for a while"),
+    AuditAct.RECORD_SEARCHED: t("searched the access record"),
+    AuditAct.RECORD_PURGED: t("purged the access record"),
+    AuditAct.RECORD_CLOSED: t("closed a day of the access record"),
+    AuditAct.RECORD_HELD: t("set a legal hold"),
+    AuditAct.RECORD_LIFTED: t("lifted a legal hold"),
+    AuditAct.RECORD_REGISTERED: t("added to the register of addresses"),
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """What an act was about. `kind`: tenant, service, resource, machine, site, person, run, rollout, freeze, request,
+    snapshot, finding, mail, entry. A tenant's `value` is its opaque id, a service's `ID/offering`, a person's a key."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signoff:
+    """Who agreed: opaque key, in which role. `verified` False: only named by who acted."""
+
+    key: str
+    role: str
+    verified: bool = True
+
+    def as_json(self) -> list[Any]:
+        """Storable form."""
+        return [self.key, self.role, self.verified]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One entry. `roles`: those that the actor held then, such as `operator` or `clerk/TENANT-ID`; `digest`: the
+    plan's, a file's or a ledger entry's; `requests`: on which requests it was done."""
+
+    number: int
+    at: datetime
+    act: str
+    actor: str
+    roles: Sequence[str]
+    signoffs: Sequence[Signoff]
+    subjects: Sequence[Subject]
+    digest: str | None
+    outcome: str
+    reason: str
+    requests: Sequence[str]
+    detail: Mapping[str, Any]
+    former: str
+    hash: str
+
+    def body(self) -> str:
+        """All but number, time, act and actor, as it is kept."""
+        return orjson.dumps(
+            {
+                "roles": list(self.roles),
+                "signoffs": [s.as_json() for s in self.signoffs],
+                "subjects": [[s.kind, s.value] for s in self.subjects],
+                "digest": self.digest,
+                "outcome": self.outcome,
+                "reason": self.reason,
+                "requests": list(self.requests),
+                "detail": self.detail,
+            },
+            default=str,
+            option=orjson.OPT_SORT_KEYS,
+        ).decode()
+
+
+def chained(number: int, at: datetime, act: str, actor: str, body: str, former: str) -> str:
+    """The hash that an entry must have."""
+    return hashlib.sha256(orjson.dumps([number, at.isoformat(), act, actor, body, former])).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """What is asked of the trail; everything given must fit. `tenants`: opaque ids, any of them; `actors`: opaque keys,
+    any of them; `act`: an act or a family; `subjects`: values of subjects, any of them, of `kind` if given; `before`:
+    entries with smaller numbers; `limit` None: all."""
+
+    tenants: frozenset[str] | None = None
+    subjects: frozenset[str] | None = None
+    kind: str | None = None
+    actors: frozenset[str] | None = None
+    act: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+    limit: int | None = 200

@@ -1,0 +1,156 @@
+"""Notices: what people are told by mail, and to whom. The texts are data (`notices.yml`), in both languages.
+
+Pure: an event becomes a notice in its own transaction, and a mail later, by the worker. Must not know any address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from typing import Any, Protocol
+
+import yaml
+
+from control_plane.model.audit import AuditAct, AuditEntry
+from control_plane.model.states import STATES
+from control_plane.model.text import LANGUAGES, Text
+
+#: Two lines at most, whatever was typed.
+LONGEST = 600
+
+
+class NoticeKind(StrEnum):
+    """What is told. Each has a subject and a text in both languages."""
+
+    SUBMITTED = "submitted"
+    TO_SIGN = "to_sign"
+    RETURNED = "returned"
+    APPROVED = "approved"
+    LIVE = "live"
+    FAILED = "failed"
+    REFUSED = "refused"
+    DUE_SOON = "due_soon"
+    RUN_FAILED = "run_failed"
+    ROLLOUT_HALTED = "rollout_halted"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing to be told. `key` names the event: a notice with a known key is not kept again. `people`: opaque keys;
+    `roles`: everybody who holds one of them in `tenant` or in the estate, but those in `without`. `tenant` is an opaque
+    id: its contacts are told when nobody of `people` has an address. `params`: words of the text; a `Text` is said in
+    the reader's language."""
+
+    key: str
+    kind: NoticeKind
+    people: Sequence[str] = ()
+    roles: Sequence[str] = ()
+    without: Sequence[str] = ()
+    tenant: str | None = None
+    params: Mapping[str, str | Text] = field(default_factory=dict)
+
+
+#: What happened to a request → what its asker is told.
+_TO_ASKER = {
+    AuditAct.REQUEST_SUBMITTED: NoticeKind.SUBMITTED,
+    AuditAct.REQUEST_RETURNED: NoticeKind.RETURNED,
+    AuditAct.REQUEST_APPROVED: NoticeKind.APPROVED,
+    AuditAct.REQUEST_LIVE: NoticeKind.LIVE,
+    AuditAct.REQUEST_FAILED: NoticeKind.FAILED,
+    AuditAct.REQUEST_REFUSED: NoticeKind.REFUSED,
+}
+#: After these others have to sign.
+_TO_SIGN = (AuditAct.REQUEST_SUBMITTED, AuditAct.REQUEST_ANSWERED, AuditAct.REQUEST_VOIDED)
+_HALTED = (AuditAct.ROLLOUT_WAITING, AuditAct.ROLLOUT_STOPPED)
+#: Runs that end so are told to operators; those of a request are told with the request.
+_BAD = frozenset({"failed", "partly", "interrupted", "could_not_measure"})
+
+
+def told_by(entry: AuditEntry) -> list[Notice]:
+    """What is told because of something that was recorded; most of it is told to nobody."""
+    act, detail = AuditAct(entry.act), entry.detail
+    key = f"audit/{entry.number}"
+    if act.value.startswith("request."):
+        tenant = next((s.value for s in entry.subjects if s.kind == "tenant"), None)
+        why = detail.get("why")
+        params: dict[str, str | Text] = {"request": entry.requests[0]}
+        params["why"] = Text.from_json(why) if why else entry.reason
+        asker, found = str(detail["asker"]), list[Notice]()
+        if act in _TO_ASKER:
+            roles = ("operator",) if act is AuditAct.REQUEST_FAILED else ()
+            found.append(Notice(f"{key}/asker", _TO_ASKER[act], [asker], roles, (), tenant, params))
+        if act in _TO_SIGN and detail["missing"]:
+            without = [asker, *(s.key for s in entry.signoffs)]
+            found.append(Notice(f"{key}/sign", NoticeKind.TO_SIGN, (), detail["missing"], without, tenant, params))
+        return found
+    word = STATES[entry.outcome][1] if entry.outcome in STATES else entry.outcome
+    if act is AuditAct.RUN_ENDED and entry.outcome in _BAD and detail.get("kind") != "request":
+        run = next(s.value for s in entry.subjects if s.kind == "run")
+        said: dict[str, str | Text] = {"subject": run, "state": word, "why": str(detail.get("scope", ""))}
+        return [Notice(key, NoticeKind.RUN_FAILED, roles=["operator"], params=said)]
+    if act in _HALTED:
+        rollout = next(s.value for s in entry.subjects if s.kind == "rollout")
+        state = STATES[act.value.partition(".")[2]][1]
+        because = Text.from_json(detail["text"]) if detail.get("text") else ""
+        halted: dict[str, str | Text] = {"subject": rollout, "state": state, "why": because}
+        return [Notice(key, NoticeKind.ROLLOUT_HALTED, roles=["operator"], params=halted)]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where somebody is reached; `language` is `zh_CN` or `en`."""
+
+    mail: str
+    name: str
+    language: str
+
+
+class Post(Protocol):
+    """The mail host."""
+
+    def send(self, message: Any) -> None:
+        """Hand over one `email.message.EmailMessage`. Raises TemporaryError (try again) and Rejected (never)."""
+        ...
+
+    def accepted(self, message_id: str) -> bool:
+        """Whether it has taken responsibility for a message with this id. Raises CouldNotMeasureError."""
+        ...
+
+
+@cache
+def _texts() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(
+        resources.files("control_plane.model").joinpath("notices.yml").read_text("utf-8")
+    )
+    return found
+
+
+def frame(language: str) -> Mapping[str, str]:
+    """What stands around the notices of a mail: `one`, `many` (subjects), `greeting`, `where`, `footer`."""
+    found: Mapping[str, str] = _texts()["frame"][language]
+    return found
+
+
+def say(kind: NoticeKind, params: Mapping[str, str | Text], language: str) -> tuple[str, str]:
+    """Subject and text in one language; each is a single line, whatever was typed."""
+    assert language in LANGUAGES
+    words = {k: one_line(v.render(language) if isinstance(v, Text) else v) for k, v in params.items()}
+    told = _texts()["kinds"][kind.value][language]
+    return told["subject"].format_map(_Known(words)), told["text"].format_map(_Known(words))
+
+
+class _Known(dict[str, str]):
+    """Words that a text may use; one that is not given is a dash."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and whatever else steers a terminal or a mail's head; at most `LONGEST` characters."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return plain if len(plain) <= LONGEST else plain[: LONGEST - 1] + "…"

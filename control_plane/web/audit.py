@@ -1,0 +1,155 @@
+"""The audit trail: all of it for auditors and security officers, and of one tenant for its own people.
+
+Filters are in the address, so that a view, and its export, is an address.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, abort, render_template, request
+from markupsafe import Markup
+
+from control_plane.model.errors import Invalid
+from control_plane.model.people import ROLES, Act
+from control_plane.model.text import Text, t
+from control_plane.web import door, show
+from control_plane.web.door import needs
+from control_plane.web.services import services
+from control_plane.web.tables import Column, Row, Table
+
+pages = Blueprint("audit", __name__)
+#: So many of the newest entries that fit are on the page; the export has all.
+NEWEST = 500
+FILTERS = ("tenant", "subject", "actor", "act", "begin", "end")
+FAMILIES: dict[str, Text] = {
+    "run": t("runs"),
+    "tenant": t("tenants"),
+    "service": t("services"),
+    "drift": t("hand-made changes"),
+    "release": t("releases of sites"),
+    "machine": t("machines"),
+    "finding": t("findings"),
+    "snapshot": t("snapshots"),
+    "rollout": t("rollouts"),
+    "freeze": t("freezes"),
+    "request": t("requests"),
+    "mail": t("mail"),
+    "role": t("roles"),
+    "account": t("accounts and passwords"),
+    "sign_in": t("sign-ins"),
+    "record": t("the access record"),
+}
+
+
+def _who(row: Row) -> Markup:
+    roles = [str(ROLES[r].title) if (r := role.partition(" ")[0]) in ROLES else role for role in row["roles"]]
+    said = Markup("<code>{}</code>").format(row["actor"]["name"])
+    return said + Markup('<br><span class="quiet">{}</span>').format(", ".join(roles)) if roles else said
+
+
+def _what(row: Row) -> Markup:
+    shown = []
+    for subject in row["subjects"]:
+        if subject["kind"] != "tenant":
+            shown.append(Markup("<code>{}</code>").format(f"{subject['kind']}:{subject['name']}"))
+    more = Markup(" +{}").format(len(shown) - 4) if len(shown) > 4 else Markup()
+    return (Markup(" ").join(shown[:4]) + more) if shown else show.NOTHING
+
+
+def _signed(row: Row) -> Markup:
+    named = []
+    for signoff in row["signoffs"]:
+        said = str(ROLES[signoff["role"]].title) if signoff["role"] in ROLES else signoff["role"]
+        unsure = "" if signoff["verified"] else " " + str(t("(as said)"))
+        named.append(Markup("<code>{}</code> {}{}").format(signoff["name"], said, unsure))
+    return Markup(", ").join(named) if named else show.NOTHING
+
+
+def _tenants(row: Row) -> Markup:
+    shown = [Markup("<code>{}</code>").format(code) for code in row["tenants"][:4]]
+    more = Markup(" +{}").format(len(row["tenants"]) - 4) if len(row["tenants"]) > 4 else Markup()
+    return Markup(", ").join(shown) + more if shown else show.NOTHING
+
+
+def _digest(row: Row) -> Markup:
+    return (
+        Markup('<code title="{}">{}</code>').format(row["digest"], row["digest"][:8]) if row["digest"] else show.NOTHING
+    )
+
+
+COLUMNS = (
+    Column("number", t("No."), "id"),
+    Column("at", t("When"), "time"),
+    Column("who", t("Who"), draw=_who),
+    Column("sentence", t("Did")),
+    Column("tenants", t("Tenants"), draw=_tenants),
+    Column("about", t("To what"), draw=_what),
+    Column("outcome", t("Outcome"), "state", filter=True),
+    Column("signoffs", t("Signed by"), draw=_signed),
+    Column("digest", t("Digest"), draw=_digest),
+    Column("reason", t("Reason")),
+)
+OWN = (
+    Column("number", t("No."), "id"),
+    Column("at", t("When"), "time"),
+    Column("who", t("Who")),
+    Column("sentence", t("Did"), filter=True),
+    Column("services", t("Services"), "service"),
+    Column("outcome", t("Outcome"), "state", filter=True),
+    Column("requests", t("Requests")),
+    Column("reason", t("Reason")),
+)
+
+
+def _asked() -> dict[str, str | None]:
+    return {name: request.args.get(name, "").strip()[:200] or None for name in FILTERS}
+
+
+@pages.get("/console/audit")
+@needs(Act.SEE_AUDIT)
+def audit() -> Any:
+    """The newest entries that fit."""
+    asked, error, found = _asked(), None, []
+    try:
+        found = door.client().audit.list(asked, limit=NEWEST)
+    except Invalid as wrong:
+        error = wrong
+    table = Table(
+        COLUMNS, found, request.args, caption=t("Audit trail"), empty=t("No entry fits."), now=services().clock()
+    )
+    table.keep = {name: value for name, value in asked.items() if value}
+    newest = NEWEST if len(found) == NEWEST else 0
+    page = render_template(
+        "audit.html", table=table, asked=asked, error=error, families=FAMILIES, newest=newest,
+        query=urlencode(table.keep),
+    )  # fmt: skip
+    return page, 422 if error else 200
+
+
+@pages.get("/console/audit/export.<form>")
+@needs(Act.SEE_AUDIT)
+def export(form: str) -> Any:
+    """Everything that fits, as a file."""
+    if form not in ("csv", "json"):
+        abort(404)
+    text = door.client().audit.export("csv" if form == "csv" else "json", _asked())
+    kind = "text/csv" if form == "csv" else "application/json"
+    answer = Response(text, mimetype=kind)
+    answer.headers["Content-Disposition"] = f'attachment; filename="audit.{form}"'
+    return answer
+
+
+@pages.get("/console/tenants/<code>/audit")
+@needs(Act.SEE_TENANT, tenant="code")
+def trail(code: str) -> Any:
+    """What was done to one tenant, for its own people."""
+    found = [
+        {**row, "who": row["actor"] or str(t("the centre"))} for row in door.client().audit.trail(code, limit=NEWEST)
+    ]
+    table = Table(
+        OWN, found, request.args, caption=t("Audit trail"), empty=t("Nothing was done yet."), now=services().clock()
+    )
+    title = t("What was done: {code}", code=code)
+    return render_template("list.html", title=title, table=table)
