@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from control_plane.model.client_internet import InternetClient
+    from control_plane.model.client_jobs import JobsClient
     from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
 
@@ -244,6 +245,11 @@ class Client(Protocol):
     @property
     def worker(self) -> WorkerClient:
         """What goes on by itself."""
+        ...
+
+    @property
+    def jobs(self) -> JobsClient:
+        """What was asked for on pages."""
         ...
 
     def config(self) -> Mapping[str, Any]:

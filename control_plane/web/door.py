@@ -109,6 +109,11 @@ def csrf_token() -> str:
     return hmac.new(key.encode(), b"form", hashlib.sha256).hexdigest()
 
 
+def once() -> str:
+    """The own word of one form: sent twice, it is one act."""
+    return secrets.token_urlsafe(18)
+
+
 def nonce() -> str:
     """The word of this answer that its scripts carry."""
     if "nonce" not in g:

@@ -18,6 +18,8 @@ from control_plane.workflow import access
 pages = Blueprint("overview", __name__)
 RECENT = 10
 CHORES: dict[str, Text] = {
+    "jobs": t("carrying out what was asked for on pages"),
+    "errands": t("errands to machines"),
     "rollouts": t("moving rollouts on"),
     "runs": t("closing runs whose process ended"),
     "record": t("collecting the access record"),

@@ -16,6 +16,7 @@ from flask import Flask, Response, abort, g, render_template, request, url_for
 from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
 
+from control_plane.model.client import Json
 from control_plane.model.errors import (
     ControlPlaneError,
     Invalid,
@@ -60,6 +61,7 @@ NAVIGATION: Sequence[Group] = (
         (
             Entry("overview.overview", t("Overview"), Act.SIGNED_IN),
             Entry("runs.runs", t("Runs"), Act.SEE_ESTATE),
+            Entry("jobs.jobs", t("Acts"), Act.SEE_ESTATE),
             Entry("probes.probes", t("Promises"), Act.SEE_TENANT),
             Entry("security.security", t("Security"), Act.SEE_TENANT),
         ),
@@ -149,7 +151,29 @@ def _surroundings() -> dict[str, Any]:
         "may": lambda act, tenant=None: inside and access.allows(session.person, Act(act), tenant),
         "version": services().version,
         "blueprint": request.blueprint,
+        "once": door.once,
+        "done": _done() if inside else None,
+        "frozen": _frozen() if inside else (),
     }
+
+
+def _done() -> Json | None:
+    """What this person just did, when the address of the page says so."""
+    number = request.args.get("done", "")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        return None
+    try:
+        job = door.client().jobs.show(int(number))
+    except ControlPlaneError:
+        return None
+    return job if job["actor"] == door.person().name and job["error"] is None else None
+
+
+def _frozen() -> list[Json]:
+    """Freezes in force that concern this person: all, or those of the estate and of the own tenants."""
+    seen = access.tenants_in_sight(door.person())
+    mine = None if seen is None else {"estate", *(f"tenant:{code}" for code in seen)}
+    return [row for row in door.client().freezes.list() if mine is None or row["scope"] in mine]
 
 
 # errors ----------------------------------------------------------------------------------------------------------

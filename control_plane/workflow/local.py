@@ -26,6 +26,7 @@ from control_plane.workflow.export_tenants import export_tenants
 from control_plane.workflow.freezes import Freezes
 from control_plane.workflow.import_tenants import Importer
 from control_plane.workflow.internet import Internet
+from control_plane.workflow.jobs import Jobs
 from control_plane.workflow.machines import Machines
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
@@ -87,6 +88,7 @@ class LocalClient:
         self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
         self.internet = internet
         self.people = people
+        self.jobs = Jobs(store, self.acting_as, lambda: self.actor, planner.clock)
         store.runs.mark_interrupted(process_alive)
 
     @property
@@ -98,7 +100,7 @@ class LocalClient:
         """The same control plane with somebody else as the actor: the console works for many people."""
         made = copy(self)
         made.actor_name = name
-        for area in ("machines", "record", "internet", "people", "rollouts", "freezes"):
+        for area in ("machines", "record", "internet", "people", "rollouts", "freezes", "jobs"):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)
         return made

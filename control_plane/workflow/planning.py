@@ -169,7 +169,7 @@ class Planner:
         parts = [part.partition(":") for driver in self.drivers for part in driver.parts()]
         known = {
             "tenant": {row.code for row in estate.tenants()},
-            "subscription": {row.id for row in estate.subscriptions()},
+            "subscription": {row.id for row in estate.subscriptions(ended=True)},
             "host": {name for _, _, name in parts},
             "system": {system for system, _, _ in parts},
         }

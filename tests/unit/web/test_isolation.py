@@ -13,6 +13,8 @@ from tests.web.world import BASE, PEOPLE, World, send, token_of
 TENANT_ROLES = ("clerk", "approver")
 ESTATE_ROLES = tuple(role for role in ROLES if role not in TENANT_ROLES)
 PLANNERS = ("operator", "security_officer", "deputy_director")
+STOPPERS = PLANNERS
+APPLIERS = ("operator",)
 WATCHERS = ("security_officer", "auditor")
 EVERY = (*ROLES, "nobody")
 OWN, OTHER, ABSENT = "fgw", "gaj", "zzz"
@@ -46,6 +48,14 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/explain": ESTATE_ROLES,
     "GET /console/runs": ESTATE_ROLES,
     "GET /console/runs/<int:number>": ESTATE_ROLES,
+    "GET /console/runs/<int:number>/events": ESTATE_ROLES,
+    "GET /console/runs/<int:number>/log": ESTATE_ROLES,
+    "POST /console/runs/<int:number>/stop": STOPPERS,
+    "POST /console/runs/<int:number>/resume": APPLIERS,
+    "POST /console/runs/<int:number>/undo": PLANNERS,
+    "GET /console/jobs": ESTATE_ROLES,
+    "GET /console/jobs/<int:number>": ESTATE_ROLES,
+    "POST /console/plans/<digest>/apply": APPLIERS,
     "GET /console/plans": ESTATE_ROLES,
     "POST /console/plans": PLANNERS,
     "GET /console/plans/<digest>": ESTATE_ROLES,
@@ -75,6 +85,8 @@ def routes(world: World) -> set[str]:
 def browsers(world: World) -> dict[str, FlaskClient]:
     world.directory.add("nobody1", OWN)
     found = {role: world.enter(world.person(role)) for role in PEOPLE}
+    operator = world.client.acting_as("directory:operator1")
+    operator.jobs.place("measure", {"scope": "estate"}, subject="estate", once="x" * 20)
     return {**found, "nobody": world.enter("nobody1")}
 
 
@@ -209,7 +221,7 @@ def test_who_acts_is_recorded(world: World, browsers: dict[str, FlaskClient]) ->
     stored = world.store.plans.load(answer.location.rpartition("/")[2])
     assert world.store.actors.name(stored.actor_key) == "directory:operator1"
     acting = world.client.acting_as("directory:operator1")
-    for area in ("machines", "record", "internet", "people", "rollouts", "freezes"):
+    for area in ("machines", "record", "internet", "people", "rollouts", "freezes", "jobs"):
         assert getattr(acting, area).actor().name == "directory:operator1", area
         assert getattr(world.client, area).actor().name == "local:test", area
     assert acting.offboarding.retire.__self__ is acting.machines  # type: ignore[attr-defined]
