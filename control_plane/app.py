@@ -16,7 +16,7 @@ from control_plane.web.services import Services
 #: One module a page, each with a blueprint called `pages`.
 PAGES = (
     *("sign_in", "me", "overview", "tenants", "runs", "plans", "drift", "hosts", "probes", "sites", "accounts"),
-    *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes", "jobs", "live"),
+    *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes", "jobs", "live", "rollout_form"),
 )
 LARGEST_REQUEST = 1 << 20
 

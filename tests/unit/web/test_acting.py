@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from control_plane.model.errors import Rejected
 from control_plane.model.run import EventType, RunState
 from control_plane.model.text import in_language, t
 from control_plane.workflow.process import myself
@@ -222,3 +224,200 @@ def test_a_run_as_text(world: World) -> None:
     answer = who.get(f"/console/runs/{number}/log", base_url=BASE)
     assert answer.mimetype == "text/plain"
     assert len(answer.text.splitlines()) == len(world.client.run_events(number))
+
+
+# hand-made changes -----------------------------------------------------------------------------------------------
+def drifted(world: World, who: FlaskClient, count: int = 2) -> list[str]:
+    """That many hand-made changes, looked at."""
+    for _ in range(count):
+        remove(world)
+    assert who.post("/console/drift", base_url=BASE, data={"token": token_of(who)}).status_code == 303
+    return [row["id"] for row in world.services.looks.last("drift:estate")[2]]  # type: ignore[index]
+
+
+def answer(who: FlaskClient, ids: list[str], kind: str, **more: str) -> TestResponse:
+    form: dict[str, Any] = {"token": token_of(who), "once": secrets.token_urlsafe(18), "id": ids, "answer": kind}
+    return who.post("/console/drift/answer", base_url=BASE, data={**form, **more})
+
+
+def test_keep_accept_and_revert(world: World) -> None:
+    who = browser(world)
+    ids = drifted(world, who)
+    text = follow(who, answer(who, ids[:1], "keep", until="2027-01-31", reason="a move"))
+    assert f"{ids[0]}: kept as found." in text
+    assert "kept until 2027-01-31 23:59" in text
+    kept = world.store.drift.kept(world.clock())
+    assert [(k.resource_id, k.reason) for k in kept] == [(ids[0], "a move")]
+    world.clock.advance(1)
+    found = answer(who, ids[1:], "revert")
+    world.client.jobs.work(("runs",))
+    assert "1 changes done." in follow(who, found)
+    assert "Something was carried out since this look" in get(who, "/console/drift")
+    assert [row["action"] for row in world.client.drift()] == ["kept"]
+    who.post("/console/drift", base_url=BASE, data={"token": token_of(who)})
+    text = follow(who, answer(who, ids[:1], "accept", reason="a new address"))
+    assert f"{ids[0]}: desired from now on." in text
+    assert world.client.drift() == []
+    assert world.client.plan("tenant:fgw")["changes"] == []
+
+
+def test_everything_that_fits_the_filter_at_once(world: World) -> None:
+    who = browser(world)
+    remove(world, "dns:gaj.qingdao.test/A")
+    ids = drifted(world, who, 2)
+    assert len(ids) == 3
+    form = {"token": token_of(who), "once": "e" * 24, "everything": "1", "answer": "revert"}
+    assert who.post("/console/drift/answer?f.tenant=fgw", base_url=BASE, data=form).status_code == 303
+    world.client.jobs.work(("runs",))
+    assert [row["tenant"] for row in world.client.drift()] == ["gaj"]
+
+
+def test_an_answer_that_lacks_something_changes_nothing_and_keeps_what_was_typed(world: World) -> None:
+    who = browser(world)
+    ids = drifted(world, who)
+    for kind, more, said in (
+        ("keep", {"reason": "why <b>", "until": "2020-01-01"}, "is no date in the future."),
+        ("keep", {"until": "2027-01-31"}, "A reason is needed."),
+        ("accept", {"reason": "  "}, "A reason is needed."),
+        ("other", {}, "No answer is chosen."),
+    ):
+        found = answer(who, ids, kind, **more)
+        assert found.status_code == 422, (kind, more)
+        assert said in found.text
+        if more.get("reason") == "why <b>":
+            assert 'value="why &lt;b&gt;"' in found.text
+    assert "Nothing is chosen." in answer(who, [], "revert").text
+
+
+# freezes -----------------------------------------------------------------------------------------------------------
+def test_one_sets_a_freeze_and_another_lifts_it(world: World) -> None:
+    one, other = browser(world), browser(world, "security_officer")
+    text = follow(one, submit(one, "/console/freezes", "/console/freezes", scope="estate", reason="a storm <warning>"))
+    assert "estate is frozen." in text
+    for page in ("/console/", "/console/tenants", "/console/me"):
+        assert "estate is frozen by directory:operator1" in get(other, page)
+        assert "a storm &lt;warning&gt;" in get(other, page)
+    number = world.client.freezes.list()[0]["id"]
+    lift = f"/console/freezes/{number}/lift"
+    assert lift not in get(one, "/console/freezes"), "who set it is told that another one lifts it"
+    form = {"token": token_of(one), "once": "l" * 24, "lift_reason": "over"}
+    refused = one.post(lift, base_url=BASE, data=form)
+    assert refused.status_code == 422
+    assert "You set freeze" in refused.text
+    assert submit(other, "/console/freezes", lift, lift_reason=" ").status_code == 422
+    text = follow(other, submit(other, "/console/freezes", lift, lift_reason="it is over"))
+    assert f"freeze {number} is lifted." in text
+    row = next(f for f in world.client.freezes.list(lifted=True) if f["id"] == number)
+    assert (row["lifted_by"], row["second"], row["second_verified"]) == (*["directory:security1"] * 2, True)
+    assert "is frozen by directory:operator1" not in get(one, "/console/")
+
+
+def test_nobody_lifts_without_having_signed_in(world: World) -> None:
+    made = world.client.freezes.set("tenant:fgw", reason="test")
+    with pytest.raises(Rejected, match="did not sign in"):
+        world.client.freezes.lift(made["id"], reason="test")
+    assert world.client.freezes.lift(made["id"], second="li", reason="test")["second_verified"] is False
+
+
+def test_a_department_is_told_of_freezes_that_concern_it(world: World) -> None:
+    world.client.freezes.set("tenant:gaj", reason="not for others")
+    clerk = browser(world, "clerk")
+    assert "not for others" not in get(clerk, "/console/")
+    world.client.freezes.set("tenant:fgw", reason="for you")
+    assert "for you" in get(clerk, "/console/")
+
+
+def test_a_frozen_estate_refuses_and_says_why(world: World) -> None:
+    who = browser(world)
+    remove(world)
+    page = planned(world, who)
+    world.client.freezes.set("estate", reason="a storm")
+    found = submit(who, page, f"{page}/apply")
+    world.client.jobs.work(("runs",))
+    assert "estate is frozen by local:test" in follow(who, found)
+
+
+def test_a_freeze_with_a_bad_scope_keeps_what_was_typed(world: World) -> None:
+    who = browser(world)
+    found = submit(who, "/console/freezes", "/console/freezes", scope="planet:x", reason="a reason")
+    assert found.status_code == 422
+    assert 'value="planet:x"' in found.text and 'value="a reason"' in found.text
+    assert "is no scope of a freeze." in found.text
+
+
+# rollouts ----------------------------------------------------------------------------------------------------------
+NEW = {"kind": "patches", "snapshot": "p20261124-020000", "reason": "December", "ignore_windows": "a test", "soak": "0"}
+
+
+def test_a_rollout_is_previewed_made_begun_paused_and_aborted(world: World) -> None:
+    who = browser(world)
+    world.client.rollouts.abort(1, reason="test")
+    token, once = token_of(who), "r" * 24
+    shown = who.post("/console/rollouts/new", base_url=BASE, data={"token": token, "once": once, **NEW})
+    assert "Nothing was made yet." in shown.text and "1 pilot" in shown.text
+    before = len(world.client.rollouts.list())
+    form = {"token": token, "once": once, "act": "create", **NEW}
+    made = who.post("/console/rollouts/new", base_url=BASE, data=form)
+    assert who.post("/console/rollouts/new", base_url=BASE, data=form).location == made.location
+    assert len(world.client.rollouts.list()) == before + 1
+    page = made.location.partition("?")[0]
+    assert "is made." in follow(who, made)
+    assert "goes on." in follow(who, submit(who, page, page, act="release"))
+    assert submit(who, page, page, act="abort").status_code == 422, "a reason is wanted"
+    officer = browser(world, "security_officer")
+    assert f"{page}/pause" in get(officer, page) and "Abort rollout" not in get(officer, page)
+    paused = officer.post(
+        f"{page}/pause", base_url=BASE, data={"token": token_of(officer), "once": "p" * 24, "reason": "calls"}
+    )
+    assert "is paused." in follow(officer, paused)
+    assert "goes on." in follow(who, submit(who, page, page, act="resume"))
+    assert "is aborted." in follow(who, submit(who, page, page, act="abort", reason="no more"))
+    number = int(page.rpartition("/")[2])
+    actors = [event["actor"] for event in world.client.rollouts.events(number)]
+    assert actors == ["directory:operator1"] * 2 + ["directory:security1"] + ["directory:operator1"] * 2
+
+
+def test_a_rollout_with_faults_says_all_of_them_and_keeps_what_was_typed(world: World) -> None:
+    who = browser(world)
+    form = {"token": token_of(who), "once": "r" * 24, "act": "create", "kind": "patches", "snapshot": "<none>"}
+    found = who.post("/console/rollouts/new", base_url=BASE, data=form)
+    assert found.status_code == 422
+    assert "There is no snapshot" in found.text and 'value="&lt;none&gt;"' in found.text
+    assert found.text.count('aria-invalid="true"') == 2
+    bad = who.post("/console/rollouts/new", base_url=BASE, data={**form, "kind": "configuration", "patch": "[1"})
+    assert "This is no mapping" in bad.text
+    assert world.client.jobs.list() == [] or all(job["state"] != "done" for job in world.client.jobs.list())
+
+
+# machines, security, internet --------------------------------------------------------------------------------------
+def ask(who: FlaskClient, address: str, **form: str) -> TestResponse:
+    data = {"token": token_of(who), "once": secrets.token_urlsafe(18), **form}
+    return who.post(address, base_url=BASE, data=data)
+
+
+def test_machines_are_measured_enrolled_and_retired_by_the_worker(world: World) -> None:
+    who = browser(world)
+    answer = ask(who, "/console/hosts", act="measure")
+    world.client.jobs.work(("machines",))
+    assert "Silent" in follow(who, answer)
+    answer = ask(who, "/console/hosts", act="enrol", name="fgw", tenant="gaj", ring="9")
+    world.client.jobs.work(("machines",))
+    text = follow(who, answer)
+    assert "stands in the network of fgw" in text and "There is no ring" in text
+    answer = ask(who, "/console/hosts", act="mend", name="czj")
+    world.client.jobs.work(("machines",))
+    assert "czj" in follow(who, answer)
+    assert ask(who, "/console/hosts", act="retire", name="fgw", typed="gaj").status_code == 422
+    answer = ask(who, "/console/hosts", act="retire", name="fgw", typed="fgw")
+    world.client.jobs.work(("runs",))
+    follow(who, answer)
+    assert "fgw" not in {m.name for m in world.store.machines.all()}
+
+
+def test_scans_and_signatures(world: World) -> None:
+    who = browser(world, "security_officer")
+    for act in ("scan", "refresh"):
+        answer = ask(who, "/console/security", act=act, target="tenant:fgw")
+        world.client.jobs.work(("machines",))
+        assert "fgw" in follow(who, answer)
+    assert [job["state"] for job in world.client.jobs.list()] == ["done", "done"]
