@@ -50,21 +50,70 @@ class JobKind:
 KINDS: Mapping[str, JobKind] = {
     kind.name: kind
     for kind in (
-        JobKind("apply", Act.APPLY, "runs", t("carry out {subject}"), t("{subject}: its run has ended.")),
-        JobKind("resume", Act.APPLY, "runs", t("finish {subject}"), t("{subject}: its run has ended.")),
-        JobKind("stop", Act.FREEZE, "at_once", t("stop {subject}"), t("{subject} ends at its next boundary."), True),
+        JobKind("apply", Act.APPLY, "runs", t("carry out plan {subject}"), t("Plan {subject}: its run has ended.")),
+        JobKind(
+            "resume",
+            Act.APPLY,
+            "runs",
+            t("finish run {subject}"),
+            t("Run {subject} was taken up again; that has ended."),
+        ),
+        JobKind(
+            "stop", Act.FREEZE, "at_once", t("stop run {subject}"), t("Run {subject} ends at its next boundary."), True
+        ),
         JobKind("drift_keep", Act.DRIFT, "at_once", t("keep {subject}"), t("{subject}: kept as found.")),
         JobKind("drift_accept", Act.DRIFT, "at_once", t("accept {subject}"), t("{subject}: desired from now on.")),
-        JobKind("drift_revert", Act.DRIFT, "runs", t("revert {subject}"), t("{subject}: its run has ended.")),
-        JobKind("freeze", Act.FREEZE, "at_once", t("freeze {subject}"), t("{subject} is frozen."), True),
-        JobKind("lift", Act.LIFT, "at_once", t("lift {subject}"), t("{subject} is lifted."), True),
-        JobKind("rollout_create", Act.ROLLOUTS, "at_once", t("make {subject}"), t("{subject} is made.")),
-        JobKind("rollout_release", Act.ROLLOUTS, "at_once", t("release {subject}"), t("{subject} goes on."), True),
-        JobKind("rollout_pause", Act.FREEZE, "at_once", t("pause {subject}"), t("{subject} is paused."), True),
-        JobKind("rollout_resume", Act.ROLLOUTS, "at_once", t("let {subject} go on"), t("{subject} goes on."), True),
-        JobKind("rollout_abort", Act.ROLLOUTS, "at_once", t("abort {subject}"), t("{subject} is aborted."), True),
         JobKind(
-            "rollout_rollback", Act.ROLLOUTS, "at_once", t("roll back {subject}"), t("{subject} is rolled back."), True
+            "drift_revert", Act.DRIFT, "runs", t("revert {subject}"), t("{subject}: the run that reverts it has ended.")
+        ),
+        JobKind("freeze", Act.FREEZE, "at_once", t("freeze {subject}"), t("{subject} is frozen."), True),
+        JobKind("lift", Act.LIFT, "at_once", t("lift freeze {subject}"), t("Freeze {subject} is lifted."), True),
+        JobKind(
+            "rollout_create",
+            Act.ROLLOUTS,
+            "at_once",
+            t("make a rollout of {subject}"),
+            t("A rollout of {subject} is made."),
+        ),
+        JobKind(
+            "rollout_release",
+            Act.ROLLOUTS,
+            "at_once",
+            t("release rollout {subject}"),
+            t("Rollout {subject} goes on."),
+            True,
+        ),
+        JobKind(
+            "rollout_pause",
+            Act.FREEZE,
+            "at_once",
+            t("pause rollout {subject}"),
+            t("Rollout {subject} is paused."),
+            True,
+        ),
+        JobKind(
+            "rollout_resume",
+            Act.ROLLOUTS,
+            "at_once",
+            t("let rollout {subject} go on"),
+            t("Rollout {subject} goes on."),
+            True,
+        ),
+        JobKind(
+            "rollout_abort",
+            Act.ROLLOUTS,
+            "at_once",
+            t("abort rollout {subject}"),
+            t("Rollout {subject} is aborted."),
+            True,
+        ),
+        JobKind(
+            "rollout_rollback",
+            Act.ROLLOUTS,
+            "at_once",
+            t("roll back rollout {subject}"),
+            t("Rollout {subject} is being rolled back."),
+            True,
         ),
         JobKind("measure", Act.HOSTS, "machines", t("measure {subject}"), t("{subject}: measured.")),
         JobKind("mend", Act.HOSTS, "machines", t("mend {subject}"), t("{subject}: mended as far as it can be.")),
@@ -72,7 +121,13 @@ KINDS: Mapping[str, JobKind] = {
         JobKind("retire", Act.HOSTS, "runs", t("retire {subject}"), t("{subject} is retired.")),
         JobKind("transfer", Act.HOSTS, "at_once", t("transfer {subject}"), t("{subject}: transferred."), True),
         JobKind("scan", Act.SECURITY, "machines", t("scan {subject}"), t("{subject}: scanned.")),
-        JobKind("refresh", Act.SECURITY, "machines", t("update {subject}"), t("{subject}: signatures were fetched.")),
+        JobKind(
+            "refresh",
+            Act.SECURITY,
+            "machines",
+            t("fetch signatures for {subject}"),
+            t("{subject}: signatures were fetched."),
+        ),
         JobKind("internet_test", Act.PLAN, "at_once", t("open {subject}"), t("{subject}: opened.")),
     )
 }

@@ -106,7 +106,7 @@ def answer() -> Any:
         if kind not in ANSWERS:
             problem = Problem("no-answer", t("No answer is chosen."), t("Keep, accept or revert."), field="answer")
             raise Invalid([problem])
-        subject = str(t("{count} hand-made changes", count=len(ids))) if len(ids) != 1 else ids[0]
+        subject = ids[0] + (f" + {len(ids) - 1}" if len(ids) > 1 else "") if ids else ""
         job = jobs.place(f"drift_{kind}", subject, **given)
     except Rejected as error:
         return _page(error), 422

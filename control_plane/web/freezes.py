@@ -54,7 +54,7 @@ def lift(number: int) -> Any:
     """Lift one, as another person than who set it."""
     reason = request.form.get("lift_reason", "").strip()
     try:
-        job = jobs.place("lift", str(t("freeze {id}", id=number)), freeze=number, reason=reason)
+        job = jobs.place("lift", str(number), freeze=number, reason=reason)
     except Rejected as error:
         return _page(error, number), 422
     return (_page(job["error"], number), 422) if job["error"] else jobs.there(job, "freezes.freezes")

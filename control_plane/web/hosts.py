@@ -120,7 +120,7 @@ def act() -> Any:
         problems.append(Problem("no-word", text, t("Type {word}.", word=name), field="typed"))
     if problems:
         raise Invalid(problems)
-    return jobs.follow(jobs.place(wanted, name or str(t("all machines")), **given))
+    return jobs.follow(jobs.place(wanted, name or "estate", **given))
 
 
 def _ring(text: str) -> int:

@@ -97,8 +97,7 @@ def tenant(code: str) -> Any:
 def test() -> Any:
     """Open an address from a machine of a tenant, as its browser would."""
     code, url = request.form.get("tenant", ""), request.form.get("url", "").strip()
-    subject = str(t("{url} from {tenant}", url=url, tenant=code))
-    return jobs.follow(jobs.place("internet_test", subject, tenant=code, url=url))
+    return jobs.follow(jobs.place("internet_test", f"{url} ({code})", tenant=code, url=url))
 
 
 def _rule(rule: Json) -> Json:

@@ -61,8 +61,7 @@ def apply(digest: str) -> Any:
     found = door.client().get_plan(digest)
     typed = request.form.get("confirm", "").strip()
     try:
-        subject = str(t("plan {digest}", digest=found["digest"][:8]))
-        job = jobs.place("apply", subject, digest=found["digest"], confirm=typed)
+        job = jobs.place("apply", found["digest"][:8], digest=found["digest"], confirm=typed)
     except (Rejected, UnsafePlan) as error:
         return _page(digest, error, typed), 422
     return jobs.follow(job)

@@ -137,7 +137,7 @@ def _do(wanted: str, number: int, given: Json) -> Any:
     try:
         if wanted not in ACTS:
             raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."), field="act")])
-        job = jobs.place(f"rollout_{wanted}", str(t("rollout {id}", id=number)), **given)
+        job = jobs.place(f"rollout_{wanted}", str(number), **given)
     except Rejected as error:
         return _page(number, error), 422
     return (_page(number, job["error"]), 422) if job["error"] else jobs.there(job, "rollouts.rollout", number=number)

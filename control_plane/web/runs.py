@@ -134,7 +134,7 @@ def resume(number: int) -> Any:
 def _act(kind: str, number: int) -> Any:
     door.client().run(number)
     try:
-        job = jobs.place(kind, str(t("run {run}", run=number)), run=number)
+        job = jobs.place(kind, str(number), run=number)
     except Rejected as error:
         return _page(number, error), 422
     if kind == "resume":

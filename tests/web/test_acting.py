@@ -1,4 +1,4 @@
-"""An operator at work in a real Chromium: plan, carry out, watch it live, undo; by keyboard alone, and without scripts."""
+"""An operator at work in a real Chromium: plan, carry out, watch it live, undo; by keyboard, and without scripts."""
 
 from __future__ import annotations
 

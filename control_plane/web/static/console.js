@@ -16,7 +16,8 @@ async function look(part) {
 }
 function follow(part) {
   const again = () => part.dataset.live && setTimeout(async () => {
-    if (!document.hidden) await look(part);
+    const busy = part.dataset.quiet !== undefined && part.contains(document.activeElement);
+    if (!document.hidden && !busy) await look(part);
     again();
   }, Number(part.dataset.live) * 1000);
   again();

@@ -124,7 +124,7 @@ def test_stop_a_run(world: World) -> None:
     world.store.runs.set_state(number, RunState.RUNNING)
     page = f"/console/runs/{number}"
     text = follow(who, submit(who, page, f"{page}/stop"))
-    assert f"run {number} ends at its next boundary." in text
+    assert f"Run {number} ends at its next boundary." in text
     assert world.store.runs.stop_requested(number)
     world.store.runs.set_state(number, RunState.STOPPED, t("Stopped."), world.clock())
     again = who.post(f"{page}/stop", base_url=BASE, data={"token": token_of(who), "once": "w" * 24})
@@ -306,7 +306,7 @@ def test_one_sets_a_freeze_and_another_lifts_it(world: World) -> None:
     assert "You set freeze" in refused.text
     assert submit(other, "/console/freezes", lift, lift_reason=" ").status_code == 422
     text = follow(other, submit(other, "/console/freezes", lift, lift_reason="it is over"))
-    assert f"freeze {number} is lifted." in text
+    assert f"Freeze {number} is lifted." in text
     row = next(f for f in world.client.freezes.list(lifted=True) if f["id"] == number)
     assert (row["lifted_by"], row["second"], row["second_verified"]) == (*["directory:security1"] * 2, True)
     assert "is frozen by directory:operator1" not in get(one, "/console/")
