@@ -55,15 +55,19 @@ class JobRepository:
             return self.get(int(result.inserted_primary_key[0])), True  # type: ignore[index]
 
     def take(self, lanes: Sequence[str], holder: Holder, alive: Callable[[Holder], bool]) -> Job | None:
-        """The oldest job of these lanes that nobody who lives is at, from now on this process's; None without one."""
+        """The oldest job of these lanes that nobody who lives is at, from now on this process's; None without one.
+        A lane is worked by one process, one job after the other: what it holds itself when it asks, it had dropped."""
         query = select(jobs).where(jobs.c.lane.in_(lanes), jobs.c.state.in_(OPEN)).order_by(jobs.c.id)
         with self._database.read() as connection:
             if connection.execute(query.limit(1)).first() is None:
                 return None
         with self._database.write() as connection:
             for row in connection.execute(query).all():
-                if row.holder_pid is not None and alive(Holder(row.holder_pid, row.holder_start, row.holder_boot)):
-                    continue
+                if row.holder_pid is not None:
+                    before = Holder(row.holder_pid, row.holder_start, row.holder_boot)
+                    dropped = before == holder and row.lane != "at_once"
+                    if not dropped and alive(before):
+                        continue
                 values = {"state": JobState.RUNNING.value, "attempts": row.attempts + 1, **_holder(holder)}
                 connection.execute(update(jobs).where(jobs.c.id == row.id).values(values))
                 return self.get(row.id)

@@ -85,6 +85,14 @@ def recent(what: str, make: Callable[[], Any]) -> tuple[datetime, Any]:
     return services().recent.get(f"{what}/{language()}", _stamp(), services().clock(), make)
 
 
+def freezes() -> list[Json]:
+    """Freezes in force, read once a request."""
+    if "freezes" not in g:
+        g.freezes = client().freezes.list()
+    found: list[Json] = g.freezes
+    return found
+
+
 def _stamp() -> str:
     if "stamp" not in g:
         g.stamp = client().stamp()

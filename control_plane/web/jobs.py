@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 
 from control_plane.model.client import Json
 from control_plane.model.people import Act
+from control_plane.model.run import FINAL, RunState
 from control_plane.model.text import t
 from control_plane.web import door
 from control_plane.web.door import needs
@@ -16,6 +17,7 @@ from control_plane.web.tables import Column, Table
 
 pages = Blueprint("jobs", __name__)
 LIMIT = 500
+WORKING = frozenset(state.value for state in frozenset(RunState) - FINAL)
 COLUMNS = (
     Column("id", t("Act"), "id", lambda row: url_for("jobs.job", number=row["id"])),
     Column("state", t("State"), "state", filter=True),
@@ -67,4 +69,5 @@ def job(number: int) -> Any:
         return redirect(url_for("runs.run", number=found["run"], done=number))
     open_ = found["state"] in ("waiting", "running")
     worker = client.worker.status()["running"] if open_ else True
-    return render_template("job.html", job=found, working=open_, worker=worker)
+    ahead = next((run for run in client.runs(limit=20) if run["state"] in WORKING), None) if open_ else None
+    return render_template("job.html", job=found, working=open_, worker=worker, ahead=ahead)

@@ -68,7 +68,7 @@ def _going_out() -> list[Need]:
     if findings:
         text = t("{count} findings on machines are not settled.", count=len(findings))
         found.append(("bad", text, url_for("security.security")))
-    freezes = client.freezes.list()
+    freezes = door.freezes()
     if freezes:
         found.append(("held", t("{count} freezes are in force.", count=len(freezes)), url_for("freezes.freezes")))
     return found

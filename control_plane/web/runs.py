@@ -9,7 +9,7 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Rejected
 from control_plane.model.people import Act
-from control_plane.model.run import FINAL, RESUMABLE, RunState
+from control_plane.model.run import RESUMABLE
 from control_plane.model.telling import telling
 from control_plane.model.text import Text, t
 from control_plane.web import door, jobs, show
@@ -20,7 +20,7 @@ from control_plane.web.tables import Column, Table
 
 pages = Blueprint("runs", __name__)
 LIMIT = 500
-WORKING = frozenset(state.value for state in frozenset(RunState) - FINAL)
+WORKING = jobs.WORKING
 COLUMNS = (
     Column("id", t("Run"), "id", lambda row: url_for("runs.run", number=row["id"])),
     Column("state", t("State"), "state", filter=True),

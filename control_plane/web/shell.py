@@ -173,7 +173,7 @@ def _frozen() -> list[Json]:
     """Freezes in force that concern this person: all, or those of the estate and of the own tenants."""
     seen = access.tenants_in_sight(door.person())
     mine = None if seen is None else {"estate", *(f"tenant:{code}" for code in seen)}
-    return [row for row in door.client().freezes.list() if mine is None or row["scope"] in mine]
+    return [row for row in door.freezes() if mine is None or row["scope"] in mine]
 
 
 # errors ----------------------------------------------------------------------------------------------------------

@@ -324,7 +324,9 @@ def test_a_department_is_told_of_freezes_that_concern_it(world: World) -> None:
     clerk = browser(world, "clerk")
     assert "not for others" not in get(clerk, "/console/")
     world.client.freezes.set("tenant:fgw", reason="for you")
-    assert "for you" in get(clerk, "/console/")
+    text = get(clerk, "/console/")
+    assert "for you" in text
+    assert "local:test" not in text, "who set it is for the centre"
 
 
 def test_a_frozen_estate_refuses_and_says_why(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from control_plane.store.leases import Holder
 from control_plane.workflow.access import Forbidden
 from control_plane.workflow.jobs import ATTEMPTS, DOERS
 from control_plane.workflow.local import LocalClient
+from control_plane.workflow.process import boot_id, myself, start_time
 from tests.web.world import World, make_world
 
 DEAD = Holder(1, 1, "another boot")
@@ -145,10 +147,16 @@ def test_who_was_killed_before_anything_was_done_is_replaced(world: World, lane:
 
 
 def test_a_living_process_keeps_its_job(world: World) -> None:
-    from control_plane.workflow.process import myself
-
+    parent = Holder(os.getppid(), start_time(os.getppid()) or 0, boot_id())
     world.store.jobs.place(KINDS["freeze"], "it", {}, operator(world).actor, "k" * 20, myself())
-    assert world.client.jobs.work(("at_once",)) is None
+    world.store.jobs.place(KINDS["measure"], "it", {"scope": "estate"}, operator(world).actor, "m" * 20, parent)
+    assert world.client.jobs.work(("at_once", "machines")) is None
+
+
+def test_what_a_lane_dropped_it_takes_up_again(world: World) -> None:
+    world.store.jobs.place(KINDS["measure"], "it", {"scope": "estate"}, operator(world).actor, "m" * 20, myself())
+    world.client.jobs.work(("machines",))
+    assert world.client.jobs.list()[0]["state"] == "done"
 
 
 def test_a_killed_run_is_finished_as_another_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
