@@ -15,6 +15,7 @@ from typing import Any
 from flask import Flask, Response, abort, g, render_template, request, url_for
 from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import IntegerConverter
 
 from control_plane.model.client import Json
 from control_plane.model.errors import (
@@ -116,8 +117,15 @@ HTTP: Mapping[int, tuple[Text, Text]] = {
 UNKNOWN = (t("Something went wrong here."), t("Nothing was changed. Tell the centre the reference below."))
 
 
+class Number(IntegerConverter):
+    """A number in an address; one that no database has is no such page."""
+
+    regex = r"\d{1,9}"
+
+
 def install(app: Flask) -> None:
     """Everything for templates, and errors of any kind."""
+    app.url_map.converters["int"] = Number
     app.jinja_env.globals.update(t=t, asset=asset, mark=states.mark, shape=states.shape, show=show, word=states.word)
     app.jinja_env.filters.update(plain=show.plain, moment=_moment, content=show.content)
     app.context_processor(_surroundings)

@@ -423,3 +423,87 @@ def test_scans_and_signatures(world: World) -> None:
         world.client.jobs.work(("machines",))
         assert "fgw" in follow(who, answer)
     assert [job["state"] for job in world.client.jobs.list()] == ["done", "done"]
+
+
+# hostile input -----------------------------------------------------------------------------------------------------
+HOSTILE = (
+    *(
+        "",
+        " ",
+        "\x00",
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "{{7*7}}",
+        "%(x)s {0}",
+        "../../etc",
+    ),
+    *(
+        "=1+1",
+        "a\r\nSet-Cookie: x=1",
+        "' OR 1=1 --",
+        "*)(uid=*",
+        "市" * 600,
+        "-1",
+        "1e309",
+        "\u202e\ufeff",
+        "$(reboot)",
+    ),
+)
+FORMS: dict[str, tuple[str, ...]] = {
+    "/console/plans": ("scope",),
+    "/console/drift/answer": ("id", "answer", "until", "reason"),
+    "/console/freezes": ("scope", "reason"),
+    "/console/freezes/2/lift": ("lift_reason",),
+    "/console/rollouts/new": (
+        "snapshot",
+        "reason",
+        "offering",
+        "patch",
+        "tenants",
+        "groups",
+        "soak",
+        "not_before",
+        "tier",
+    ),
+    "/console/rollouts/2": ("act", "reason", "confirm"),
+    "/console/rollouts/2/pause": ("reason",),
+    "/console/hosts": ("act", "name", "tenant", "ring", "reason"),
+    "/console/security": ("act", "target", "paths"),
+    "/console/internet": ("tenant", "url"),
+}
+FIXED = {
+    "/console/drift/answer": {"answer": "keep"},
+    "/console/rollouts/new": {"kind": "configuration", "act": "create"},
+    "/console/rollouts/2": {"act": "abort"},
+    "/console/hosts": {"act": "enrol"},
+    "/console/security": {"act": "scan"},
+}
+
+
+def test_hostile_input_is_refused_or_kept_as_text(world: World) -> None:
+    who = browser(world)
+    token = token_of(who)
+    for address, fields in FORMS.items():
+        for value in HOSTILE:
+            for fixed in ({}, FIXED.get(address, {})):
+                form = {"token": token, "once": secrets.token_urlsafe(18), **dict.fromkeys(fields, value), **fixed}
+                answer = who.post(address, base_url=BASE, data=form)
+                assert answer.status_code < 500, (address, value, answer.text[-500:])
+                assert "<script>alert" not in answer.text and "<img src=x" not in answer.text
+                assert "Set-Cookie: x=1" not in str(answer.headers)
+    for _ in range(2 * len(HOSTILE)):
+        for lane in ("machines", "runs"):
+            world.client.jobs.work((lane,))
+    for page in ("/console/jobs", "/console/freezes", "/console/", "/console/drift"):
+        text = get(who, page)
+        assert "<script>alert" not in text and "<img src=x" not in text
+    for job in world.client.jobs.list(500):
+        who.get(f"/console/jobs/{job['id']}", base_url=BASE)
+        assert job["state"] != "failed", job
+
+
+def test_a_number_that_no_database_has_is_no_such_page(world: World) -> None:
+    who = browser(world)
+    for page in ("runs", "jobs", "rollouts"):
+        get(who, f"/console/{page}/{'9' * 30}", 404)
+        get(who, f"/console/{page}/999999999", 404)
