@@ -135,8 +135,9 @@ KINDS: Mapping[str, JobKind] = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. `given` is what the form said, `run` the run that carries it out (`first_run`: the first one, when that
-    was killed and another finishes it), `answer` what came of it, `refusal` the stored error."""
+    """One job. `given` is what the form said, `language` the one it was read in, `run` the run that carries it out
+    (`first_run`: the first one, when that was killed and another finishes it), `answer` what came of it, `refusal` the
+    stored error."""
 
     id: int
     kind: JobKind
@@ -146,6 +147,7 @@ class Job:
     at: datetime
     state: JobState
     attempts: int
+    language: str
     run: int | None = None
     first_run: int | None = None
     answer: Mapping[str, Any] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, or_, select, update
 from control_plane.model.errors import NotFound
 from control_plane.model.jobs import KINDS, Job, JobKind, JobState
 from control_plane.model.run import Actor
-from control_plane.model.text import t
+from control_plane.model.text import language, t
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.jobs_tables import jobs
@@ -45,6 +45,7 @@ class JobRepository:
                     lane=kind.lane,
                     subject=subject[:400],
                     given=orjson.dumps(given).decode(),
+                    language=language(),
                     actor_key=actor.key,
                     at=self._clock(),
                     state=(JobState.RUNNING if holder else JobState.WAITING).value,
@@ -125,7 +126,7 @@ class JobRepository:
 def _job(row: Any) -> Job:
     return Job(
         row.id, KINDS[row.kind], row.subject, orjson.loads(row.given), Actor(row.actor_key, row.name), row.at,
-        JobState(row.state), row.attempts, row.run_id, row.first_run, orjson.loads(row.answer or "{}"),
+        JobState(row.state), row.attempts, row.language, row.run_id, row.first_run, orjson.loads(row.answer or "{}"),
         orjson.loads(row.refusal) if row.refusal else None, row.finished_at,
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ jobs = Table(
     Column("lane", String(10), nullable=False),
     Column("subject", String(400), nullable=False),
     Column("given", Text, nullable=False),
+    Column("language", String(10), nullable=False),
     Column("actor_key", ForeignKey("actors.key"), nullable=False),
     Column("at", Instant, nullable=False),
     Column("state", String(10), nullable=False),

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected
 from control_plane.model.jobs import KINDS, Job, JobState, refusal_of
-from control_plane.model.people import Person
 from control_plane.model.run import FINAL, Actor, EventType, RunState
 from control_plane.model.text import Text, in_language, t
 from control_plane.store.leases import Holder
@@ -96,8 +95,8 @@ class Jobs:
             text = t("Its process ended {count} times; it is not begun again.", count=ATTEMPTS)
             return self.store.jobs.finish(job.id, JobState.FAILED, None, refusal_of(Rejected(text)))
         try:
-            person = self._person(job.actor, job.kind.name)
-            with in_language(person.language or "zh"), self.store.transaction() if job.kind.whole else nullcontext():
+            self._person(job.actor, job.kind.name)
+            with in_language(job.language), self.store.transaction() if job.kind.whole else nullcontext():
                 answer = self._do(job)
                 return self.store.jobs.finish(job.id, JobState.DONE, answer)
         except ControlPlaneError as error:
@@ -129,15 +128,14 @@ class Jobs:
             return _run(client.resume_run(run.id, on_event=hear))
         return DOERS[job.kind.name](client, job.given, hear)
 
-    def _person(self, actor: Actor, kind: str) -> Person:
-        """Who asks. Raises Forbidden unless it is somebody who can sign in, with a role that allows it now."""
+    def _person(self, actor: Actor, kind: str) -> None:
+        """Raises Forbidden unless who asks is somebody who can sign in, with a role that allows it now."""
         person = self.store.people.find(actor.name)
         if person is None:
             raise access.Forbidden(
                 t("{name} is nobody who signs in to the console.", name=actor.name), t("Use the command line instead.")
             )
         access.require(person, KINDS[kind].act)
-        return person
 
     def _json(self, job: Job) -> Json:
         waits = job.state is JobState.WAITING

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("lane", sa.String(length=10), nullable=False),
         sa.Column("subject", sa.String(length=400), nullable=False),
         sa.Column("given", sa.Text(), nullable=False),
+        sa.Column("language", sa.String(length=10), nullable=False),
         sa.Column("actor_key", sa.String(length=20), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
