@@ -12,11 +12,13 @@ import pytest
 
 from control_plane.model.errors import Invalid, Rejected
 from control_plane.model.jobs import KINDS, JobState
+from control_plane.model.run import EventType
 from control_plane.model.text import in_language
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.leases import Holder
 from control_plane.workflow.access import Forbidden
 from control_plane.workflow.jobs import ATTEMPTS, DOERS
+from control_plane.workflow.journal import Journal
 from control_plane.workflow.local import LocalClient
 from control_plane.workflow.process import boot_id, myself, start_time
 from tests.web.world import World, make_world
@@ -159,30 +161,42 @@ def test_what_a_lane_dropped_it_takes_up_again(world: World) -> None:
     assert world.client.jobs.list()[0]["state"] == "done"
 
 
-def test_a_killed_run_is_finished_as_another_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the process dies right after the plan was agreed on: its run is found interrupted and resumed."""
-    job = place(operator(world), "apply", digest=changed(world), confirm="")
+class Killed(BaseException):
+    """As if the process had died here."""
 
-    class Killed(BaseException):
-        pass
 
-    def die(*_: Any) -> Any:
-        raise Killed
+def test_wherever_it_is_killed_the_run_is_done_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every boundary of an apply: what was begun is finished by whoever comes next, and nothing is done twice."""
+    usual = Journal.event
+    reached = []
+    for boundary in EventType:
 
-    monkeypatch.setattr(world.client.applier.__class__, "_carry_out", die)
-    with pytest.raises(Killed):
+        def event(self: Journal, type_: EventType, at: EventType = boundary, **data: Any) -> None:
+            usual(self, type_, **data)
+            if type_ is at:
+                raise Killed
+
+        job = place(operator(world), "apply", digest=changed(world), confirm="")
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "event", event)
+            try:
+                world.client.jobs.work(("runs",))
+            except Killed:
+                reached.append(boundary)
+                first = world.client.jobs.show(job["id"])
+                assert first["state"] == "running"
+                bury(world, first["id"], first["run"])
         world.client.jobs.work(("runs",))
-    monkeypatch.undo()
-    first = world.client.jobs.show(job["id"])
-    assert first["state"] == "running" and first["run"]
-    bury(world, first["id"], first["run"])
-    world.client.jobs.work(("runs",))
-    last = world.client.jobs.show(job["id"])
-    assert (last["state"], last["first_run"]) == ("done", first["run"])
-    assert last["run"] != first["run"]
-    assert world.client.run(last["run"])["kind"] == "resume"
-    assert world.client.plan("tenant:fgw")["changes"] == []
-    assert world.client.jobs.of_run(first["run"])["run"] == last["run"]  # type: ignore[index]
+        last = world.client.jobs.show(job["id"])
+        assert (last["state"], last["error"]) == ("done", None), boundary
+        assert world.client.run(last["run"])["state"] == "done", boundary
+        assert world.client.plan("tenant:fgw")["changes"] == [], boundary
+        if boundary in (EventType.CONFIRMED, EventType.PART_STARTED, EventType.PART_DONE, EventType.VERIFYING):
+            assert last["run"] != last["first_run"] and world.client.run(last["run"])["kind"] == "resume"
+            assert world.client.jobs.of_run(last["first_run"])["run"] == last["run"]  # type: ignore[index]
+    assert {EventType.CREATED, EventType.OBSERVED, EventType.CONFIRMED, EventType.PART_STARTED} < {*reached}
+    assert {EventType.VERIFIED, EventType.FINISHED} < {*reached}
+    assert len(world.client.jobs.list()) == len(EventType)
 
 
 def test_a_job_that_kills_its_process_is_not_begun_for_ever(world: World) -> None:
