@@ -489,8 +489,14 @@ def chores() -> Sequence[Chore]:
         ended = store().runs.mark_interrupted(process_alive)
         return f"interrupted runs: {', '.join(map(str, ended))}" if ended else None
 
+    def do_jobs(lanes: Sequence[str]) -> str | None:
+        done = local_client().jobs.work(lanes)
+        return f"job {done.id} {done.kind.name} {done.state}" if done else None
+
     return (
         Chore("requests", 1, move_requests),
+        Chore("jobs", 1, lambda: do_jobs(("at_once", "runs"))),
+        Chore("errands", 1, lambda: do_jobs(("machines",))),
         Chore("rollouts", 3, move_rollouts),
         Chore("mail", 2, send_mail),
         Chore("runs", 30, close_runs),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from control_plane.model.client_audit import AuditClient
     from control_plane.model.client_internet import InternetClient
+    from control_plane.model.client_jobs import JobsClient
     from control_plane.model.client_mail import MailClient
     from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
@@ -268,6 +269,11 @@ class Client(Protocol):
     @property
     def mail(self) -> MailClient:
         """Mail that the centre sends."""
+        ...
+
+    @property
+    def jobs(self) -> JobsClient:
+        """What was asked for on pages."""
         ...
 
     def config(self) -> Mapping[str, Any]:

@@ -79,8 +79,9 @@ class FreezesClient(Protocol):
         """Freeze a scope; as in `list`."""
         ...
 
-    def lift(self, freeze_id: int, *, second: str, reason: str) -> Json:
-        """Lift one with a second person's agreement."""
+    def lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> Json:
+        """Lift one. `second` names who agrees, without proof; None: the actor is the second person, signed in and
+        another one than who set it. Raises Rejected when it is not two people."""
         ...
 
 

@@ -21,6 +21,13 @@ class Act(StrEnum):
     SEE_TENANT = "see_tenant"
     SEE_ESTATE = "see_estate"
     PLAN = "plan"
+    APPLY = "apply"
+    DRIFT = "drift"
+    FREEZE = "freeze"
+    LIFT = "lift"
+    ROLLOUTS = "rollouts"
+    HOSTS = "hosts"
+    SECURITY = "security"
     SEE_PEOPLE = "see_people"
     SEE_AUDIT = "see_audit"
     ASK = "ask"
@@ -43,22 +50,33 @@ class Role:
 
 
 _LOOK = frozenset({Act.SEE_TENANT, Act.SEE_ESTATE})
+#: To stop is quick and undoes nothing: a freeze, a run's stop, a rollout's pause. To lift is a second person's.
+_STOP = frozenset({Act.FREEZE, Act.LIFT})
+_CARRY_OUT = frozenset({Act.APPLY, Act.DRIFT, Act.ROLLOUTS, Act.HOSTS, Act.SECURITY})
 ROLES: Mapping[str, Role] = {
     role.name: role
     for role in (
         Role("clerk", t("clerk"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK})),
         Role("approver", t("department approver"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK, Act.SIGN})),
-        Role("operator", t("operator"), "estate", _LOOK | {Act.PLAN, Act.SIGN}, second_factor=True),
+        Role(
+            "operator", t("operator"), "estate", _LOOK | _STOP | _CARRY_OUT | {Act.PLAN, Act.SIGN}, second_factor=True
+        ),
         Role(
             "security_officer",
             t("security officer"),
             "estate",
-            _LOOK | {Act.PLAN, Act.SEE_PEOPLE, Act.SEE_AUDIT, Act.SIGN},
-            True,
+            _LOOK | _STOP | {Act.PLAN, Act.SECURITY, Act.SEE_PEOPLE, Act.SEE_AUDIT, Act.SIGN},
+            second_factor=True,
         ),
         Role("finance", t("finance"), "estate", _LOOK),
         Role("auditor", t("auditor"), "estate", _LOOK | {Act.SEE_PEOPLE, Act.SEE_AUDIT}),
-        Role("deputy_director", t("deputy director"), "estate", _LOOK | {Act.PLAN, Act.SIGN}, second_factor=True),
+        Role(
+            "deputy_director",
+            t("deputy director"),
+            "estate",
+            _LOOK | _STOP | {Act.PLAN, Act.SIGN},
+            second_factor=True,
+        ),
     )
 }
 

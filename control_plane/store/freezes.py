@@ -42,12 +42,18 @@ class FreezeRepository:
             return freeze
 
     def lift(self, freeze_id: int, actor: Actor, second: Actor, verified: bool, reason: str) -> Freeze:
-        """End a freeze. Raises Rejected when it was lifted before, or when the second person is the one who set it."""
+        """End a freeze. Raises Rejected when it was lifted before, or when the second person is the one who set it.
+        Somebody `verified` may be the one who lifts it: with who set it, that is two people."""
         with self._database.write() as connection:
             freeze = self.get(freeze_id)
             if freeze.lifted_at is not None:
                 raise Rejected(t("Freeze {id} was lifted before.", id=freeze_id), t("See gasp freezes list --all."))
-            if second.key in (freeze.actor.key, actor.key):
+            if verified and second.key == freeze.actor.key:
+                raise Rejected(
+                    t("You set freeze {id} yourself; another one lifts it.", id=freeze_id),
+                    t("Ask a colleague to sign in and lift it."),
+                )
+            if not verified and second.key in (freeze.actor.key, actor.key):
                 raise Rejected(
                     t("The second person must be another one than who set it and than who lifts it."),
                     t("Name a colleague who agrees: --second NAME"),

@@ -29,6 +29,7 @@ from control_plane.store.estate import (
 from control_plane.store.freezes import FreezeRepository
 from control_plane.store.holdings import CertificateRepository, CertificateRow, ReleaseRepository, ReleaseRow
 from control_plane.store.identity import ActorRepository, Clock
+from control_plane.store.jobs import JobRepository
 from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
 from control_plane.store.machines import Contact, Finding, MachineRepository
 from control_plane.store.mail import MailRepository
@@ -98,6 +99,7 @@ class Store:
         self.access = AccessRepository(self.database, clock, self.audit)
         self.people = PeopleRepository(self.database, self.actors, clock, self.audit)
         self.requests = RequestRepository(self.database, self.actors, clock, self.audit)
+        self.jobs = JobRepository(self.database, clock)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""

@@ -100,6 +100,14 @@ def recent(what: str, make: Callable[[], Any]) -> tuple[datetime, Any]:
     return services().recent.get(f"{what}/{language()}", _stamp(), services().clock(), make)
 
 
+def freezes() -> list[Json]:
+    """Freezes in force, read once a request."""
+    if "freezes" not in g:
+        g.freezes = client().freezes.list()
+    found: list[Json] = g.freezes
+    return found
+
+
 def _stamp() -> str:
     if "stamp" not in g:
         g.stamp = client().stamp()
@@ -122,6 +130,11 @@ def csrf_token() -> str:
     """What every form carries: bound to this browser's cookie, which no other site can read or set."""
     key = g.get("token") or g.get("visit") or ""
     return hmac.new(key.encode(), b"form", hashlib.sha256).hexdigest()
+
+
+def once() -> str:
+    """The own word of one form: sent twice, it is one act."""
+    return secrets.token_urlsafe(18)
 
 
 def nonce() -> str:

@@ -1,19 +1,21 @@
 """Hosts of the centre and machines of tenants: what the lab says, and what the last look at each enrolled one found.
 
-Looks at nothing itself: a machine that was silent is shown as silent, never as clean or patched.
+A page looks at nothing itself: a machine that was silent is shown as silent, never as clean or patched. What is asked
+for here the worker does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 
 from control_plane.model.client import Json
-from control_plane.model.errors import NotFound
+from control_plane.model.errors import Invalid, NotFound, Problem
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
-from control_plane.web import door, show
+from control_plane.web import door, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -91,6 +93,38 @@ def hosts() -> Any:
     )
     silent = sum(1 for row in found if row["silent_because"])
     return render_template("hosts.html", table=table, silent=silent)
+
+
+@pages.post("/console/hosts")
+@needs(Act.HOSTS)
+def act() -> Any:
+    """Measure, mend, enrol, retire or transfer."""
+    form = {key: value.strip() for key, value in request.form.items()}
+    name, wanted = form.get("name", ""), form.get("act", "")
+    scope = f"host:{name}" if name else "estate"
+    ways: Mapping[str, Json] = {
+        "measure": {"scope": scope},
+        "mend": {"name": name},
+        "enrol": {"name": name, "tenant": form.get("tenant", ""), "ring": _ring(form.get("ring", ""))},
+        "retire": {"name": name, "lost": bool(form.get("lost")), "reason": form.get("reason", "")},
+        "transfer": {"name": name, "tenant": form.get("tenant", "")},
+    }
+    given = ways.get(wanted, {})
+    problems = []
+    if not given:
+        problems.append(Problem("no-act", t("No act is chosen."), t("Use one of the buttons."), field="act"))
+    if wanted != "measure" and not name:
+        problems.append(Problem("no-name", t("No machine is named."), t("Begin at a machine's page."), field="name"))
+    if wanted == "retire" and form.get("typed", "") != name:
+        text = t("“{given}” is not the name of the machine; nothing was changed.", given=form.get("typed", ""))
+        problems.append(Problem("no-word", text, t("Type {word}.", word=name), field="typed"))
+    if problems:
+        raise Invalid(problems)
+    return jobs.follow(jobs.place(wanted, name or "estate", **given))
+
+
+def _ring(text: str) -> int:
+    return int(text) if text in RINGS else -1
 
 
 @pages.get("/console/hosts/<name>")

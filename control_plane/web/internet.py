@@ -14,7 +14,7 @@ from control_plane.model.client import Json
 from control_plane.model.errors import NotFound
 from control_plane.model.people import Act
 from control_plane.model.text import Text, language, t
-from control_plane.web import door, show
+from control_plane.web import door, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Row, Table
@@ -90,6 +90,14 @@ def tenant(code: str) -> Any:
         otherwise=ACTIONS[found["otherwise"]],
         used=_used(found),
     )
+
+
+@pages.post("/console/internet")
+@needs(Act.PLAN)
+def test() -> Any:
+    """Open an address from a machine of a tenant, as its browser would."""
+    code, url = request.form.get("tenant", ""), request.form.get("url", "").strip()
+    return jobs.follow(jobs.place("internet_test", f"{url} ({code})", tenant=code, url=url))
 
 
 def _rule(rule: Json) -> Json:

@@ -18,6 +18,8 @@ from control_plane.workflow import access
 pages = Blueprint("overview", __name__)
 RECENT = 10
 CHORES: dict[str, Text] = {
+    "jobs": t("carrying out what was asked for on pages"),
+    "errands": t("errands to machines"),
     "rollouts": t("moving rollouts on"),
     "runs": t("closing runs whose process ended"),
     "record": t("collecting the access record"),
@@ -66,7 +68,7 @@ def _going_out() -> list[Need]:
     if findings:
         text = t("{count} findings on machines are not settled.", count=len(findings))
         found.append(("bad", text, url_for("security.security")))
-    freezes = client.freezes.list()
+    freezes = door.freezes()
     if freezes:
         found.append(("held", t("{count} freezes are in force.", count=len(freezes)), url_for("freezes.freezes")))
     return found

@@ -1,4 +1,4 @@
-"""Plans: the last one, one by its digest, and a new one. Planning only looks; nothing is carried out from here."""
+"""Plans: the last one, one by its digest, a new one, and the yes to one. The worker carries it out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 
-from control_plane.model.errors import ControlPlaneError
+from control_plane.model.errors import ControlPlaneError, Rejected, UnsafePlan
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
-from control_plane.web import door
+from control_plane.web import door, jobs
 from control_plane.web.door import needs
 
 pages = Blueprint("plans", __name__)
@@ -51,13 +51,27 @@ def plan_now() -> Any:
 @needs(Act.SEE_ESTATE)
 def plan(digest: str) -> Any:
     """One plan: summary first, destructive first, what is folded is counted."""
+    return _page(digest)
+
+
+@pages.post("/console/plans/<digest>/apply")
+@needs(Act.APPLY)
+def apply(digest: str) -> Any:
+    """The yes to it, with the word that its guards ask for."""
     found = door.client().get_plan(digest)
-    tenant, action = request.args.get("tenant", ""), request.args.get("action", "")
-    chosen = [
-        change
-        for change in found["changes"]
-        if (not tenant or change["tenant"] == tenant) and (not action or change["action"] == action)
-    ]
+    typed = request.form.get("confirm", "").strip()
+    try:
+        job = jobs.place("apply", found["digest"][:8], digest=found["digest"], confirm=typed)
+    except (Rejected, UnsafePlan) as error:
+        return _page(digest, error, typed), 422
+    return jobs.follow(job)
+
+
+def _page(digest: str, error: ControlPlaneError | None = None, typed: str = "") -> Any:
+    client = door.client()
+    found = client.get_plan(digest)
+    filters = {name: request.args.get(name, "") for name in ("tenant", "action", "part")}
+    chosen = [c for c in found["changes"] if all(not wanted or c[name] == wanted for name, wanted in filters.items())]
     shown = chosen if request.args.get("all") else chosen[:SHOWN]
     return render_template(
         "plan.html",
@@ -65,11 +79,22 @@ def plan(digest: str) -> Any:
         changes=[{**change, "lines": difference(change)} for change in shown],
         hidden=len(chosen) - len(shown),
         tenants=sorted(Counter(change["tenant"] for change in found["changes"]).items()),
-        tenant=tenant,
-        action=action,
+        parts=sorted(Counter(change["part"] for change in found["changes"]).items()),
+        **filters,
+        steps=sum(1 for change in found["changes"] if change["action"] != "conflict"),
+        word=_word(found),
+        runs=[run for run in client.runs(limit=SHOWN) if run["digest"] == found["digest"]],
+        error=error,
+        typed=typed,
         signs=SIGNS,
         words=WORDS,
     )
+
+
+def _word(plan: Mapping[str, Any]) -> str | None:
+    """The word that is to be typed: the guards' own, where they agree on one, else the digest's beginning."""
+    words = {guard["confirm"] for guard in plan["guards"] if guard["confirm"]}
+    return next(iter(words)) if len(words) == 1 else plan["digest"][:8] if words else None
 
 
 def difference(change: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""Rollouts: the list, and one with its sentence, its waves and what became of each machine."""
+"""Rollouts: the list, a new one with its preview, and one with its waves, its machines and what a person may do."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 
 from control_plane.model.client import Json
+from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.people import Act
-from control_plane.model.rollout import MOVING
+from control_plane.model.rollout import ACTS, MOVING
 from control_plane.model.text import Text, t
-from control_plane.web import door
+from control_plane.web import door, jobs
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -101,13 +102,48 @@ def rollouts() -> Any:
         empty=t("There are no rollouts yet. Make one: gasp rollouts create"),
         now=services().clock(),
     )
-    return render_template("list.html", title=t("Rollouts"), table=table)
+    return render_template("rollouts.html", table=table)
 
 
 @pages.get("/console/rollouts/<int:number>")
 @needs(Act.SEE_ESTATE)
 def rollout(number: int) -> Any:
     """One: how it stands, wave by wave, machine by machine, and what happened. At work it looks again by itself."""
+    return _page(number)
+
+
+@pages.post("/console/rollouts/<int:number>")
+@needs(Act.ROLLOUTS)
+def act(number: int) -> Any:
+    """Release, resume, abort or roll back."""
+    wanted = request.form.get("act", "")
+    given: Json = {"rollout": number}
+    if wanted != "resume":
+        given["reason"] = request.form.get("reason", "").strip()
+    if wanted in ("release", "go_on"):
+        given |= {"go_on": wanted == "go_on", "confirm": request.form.get("confirm", "").strip()}
+    return _do("release" if wanted == "go_on" else wanted, number, given)
+
+
+@pages.post("/console/rollouts/<int:number>/pause")
+@needs(Act.FREEZE)
+def pause(number: int) -> Any:
+    """Touch nothing more until it is resumed."""
+    return _do("pause", number, {"rollout": number, "reason": request.form.get("reason", "").strip()})
+
+
+def _do(wanted: str, number: int, given: Json) -> Any:
+    door.client().rollouts.show(number)
+    try:
+        if wanted not in ACTS:
+            raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."), field="act")])
+        job = jobs.place(f"rollout_{wanted}", str(number), **given)
+    except Rejected as error:
+        return _page(number, error), 422
+    return (_page(number, job["error"]), 422) if job["error"] else jobs.there(job, "rollouts.rollout", number=number)
+
+
+def _page(number: int, error: Any = None) -> Any:
     client = door.client().rollouts
     found = client.show(number)
     items = [{**item, "state": ITEMS.get(item["state"], item["state"])} for item in found["items"]]
@@ -129,4 +165,6 @@ def rollout(number: int) -> Any:
         events=[{**event, "text": EVENTS.get(event["type"], event["type"])} for event in client.events(number)],
         working=found["state"] in WORKING,
         thresholds=found["thresholds"],
+        acts={name for name, states in ACTS.items() if found["state"] in states},
+        error=error,
     )

@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 
+from control_plane.model.errors import Invalid, Problem
 from control_plane.model.people import Act
 from control_plane.model.text import t
-from control_plane.web import door
+from control_plane.web import door, jobs
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -44,3 +45,18 @@ def security() -> Any:
     )
     found = door.in_sight(machines.findings(only_open=True))
     return render_template("security.html", table=table, findings=found[:LIMIT], more=max(0, len(found) - LIMIT))
+
+
+@pages.post("/console/security")
+@needs(Act.SECURITY)
+def act() -> Any:
+    """Scan machines, or let them fetch their ring's signatures."""
+    wanted, target = request.form.get("act", ""), request.form.get("target", "").strip() or "estate"
+    paths = request.form.get("paths", "").split()
+    if wanted == "scan":
+        job = jobs.place("scan", target, target=target, paths=paths)
+    elif wanted == "refresh":
+        job = jobs.place("refresh", target, scope=target)
+    else:
+        raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."), field="act")])
+    return jobs.follow(job)

@@ -15,7 +15,9 @@ from typing import Any
 from flask import Flask, Response, abort, g, render_template, request, url_for
 from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import IntegerConverter
 
+from control_plane.model.client import Json
 from control_plane.model.errors import (
     ControlPlaneError,
     Invalid,
@@ -68,6 +70,7 @@ NAVIGATION: Sequence[Group] = (
         (
             Entry("overview.overview", t("Overview"), Act.SIGNED_IN),
             Entry("runs.runs", t("Runs"), Act.SEE_ESTATE),
+            Entry("jobs.jobs", t("Acts"), Act.SEE_ESTATE),
             Entry("probes.probes", t("Promises"), Act.SEE_TENANT),
             Entry("security.security", t("Security"), Act.SEE_TENANT),
         ),
@@ -125,8 +128,15 @@ HTTP: Mapping[int, tuple[Text, Text]] = {
 UNKNOWN = (t("Something went wrong here."), t("Nothing was changed. Tell the centre the reference below."))
 
 
+class Number(IntegerConverter):
+    """A number in an address; one that no database has is no such page."""
+
+    regex = r"\d{1,9}"
+
+
 def install(app: Flask) -> None:
     """Everything for templates, and errors of any kind."""
+    app.url_map.converters["int"] = Number
     app.jinja_env.globals.update(t=t, asset=asset, mark=states.mark, shape=states.shape, show=show, word=states.word)
     app.jinja_env.filters.update(plain=show.plain, moment=_moment, content=show.content)
     app.context_processor(_surroundings)
@@ -162,7 +172,29 @@ def _surroundings() -> dict[str, Any]:
         "home": door.home(session.person) if inside else "overview.overview",
         "version": services().version,
         "blueprint": request.blueprint,
+        "once": door.once,
+        "done": _done() if inside else None,
+        "frozen": _frozen() if inside else (),
     }
+
+
+def _done() -> Json | None:
+    """What this person just did, when the address of the page says so."""
+    number = request.args.get("done", "")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        return None
+    try:
+        job = door.client().jobs.show(int(number))
+    except ControlPlaneError:
+        return None
+    return job if job["actor"] == door.person().name and job["error"] is None else None
+
+
+def _frozen() -> list[Json]:
+    """Freezes in force that concern this person: all, or those of the estate and of the own tenants."""
+    seen = access.tenants_in_sight(door.person())
+    mine = None if seen is None else {"estate", *(f"tenant:{code}" for code in seen)}
+    return [row for row in door.freezes() if mine is None or row["scope"] in mine]
 
 
 # errors ----------------------------------------------------------------------------------------------------------

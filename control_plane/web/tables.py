@@ -85,7 +85,7 @@ class Table:
         wanted = args.get("sort", sort)
         self.sort = wanted if wanted.removeprefix("-") in known else sort
         self.size = _number(args.get("size"), SIZES[-1], SIZES)
-        found = [row for row in rows if self._fits(row)]
+        found = [row for row in rows if self.fits(row)]
         if self.sort:
             field = self.sort.removeprefix("-")
             found.sort(key=lambda row: _sortable(row.get(field)), reverse=self.sort.startswith("-"))
@@ -94,7 +94,8 @@ class Table:
         self.page = min(max(1, _number(args.get("page"), 1)), self.pages)
         self.rows = found[(self.page - 1) * self.size : self.page * self.size]
 
-    def _fits(self, row: Row) -> bool:
+    def fits(self, row: Row) -> bool:
+        """Whether the text and the filters leave this row in the list."""
         if any(str(wanted) not in _values(row.get(field)) for field, wanted in self.filters.items()):
             return False
         return not self.text or self.text.lower() in _haystack(row)

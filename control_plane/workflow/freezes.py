@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from control_plane.model.errors import Invalid, NotFound, Problem
+from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.freeze import Freeze, check_scope
 from control_plane.model.run import Actor
 from control_plane.model.text import t
@@ -34,9 +34,17 @@ class Freezes:
             raise NotFound(t("There is no tenant “{code}”.", code=code), t("See gasp tenants list."))
         return freeze_json(self.store.freezes.set(checked, reason.strip(), self.actor()))
 
-    def lift(self, freeze_id: int, *, second: str, reason: str) -> Json:
-        """See `FreezesClient.lift`. The second person is recorded as named, not verified."""
+    def lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> Json:
+        """See `FreezesClient.lift`. A second person who is named only is recorded as not verified."""
         _need(reason, "reason")
+        if second is None:
+            actor = self.actor()
+            if self.store.people.find(actor.name) is None:
+                raise Rejected(
+                    t("{name} did not sign in, so nobody knows who it is.", name=actor.name),
+                    t("Name a colleague who agrees: --second NAME"),
+                )
+            return freeze_json(self.store.freezes.lift(freeze_id, actor, actor, True, reason.strip()))
         _need(second, "second")
         name = second.strip()
         other = self.store.actors.get(name if ":" in name else f"local:{name}")

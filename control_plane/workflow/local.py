@@ -27,6 +27,7 @@ from control_plane.workflow.export_tenants import export_tenants
 from control_plane.workflow.freezes import Freezes
 from control_plane.workflow.import_tenants import Importer
 from control_plane.workflow.internet import Internet
+from control_plane.workflow.jobs import Jobs
 from control_plane.workflow.machines import Machines
 from control_plane.workflow.mail import Mails
 from control_plane.workflow.offboard import Offboarding
@@ -94,6 +95,7 @@ class LocalClient:
         self.audit = Audit(store)
         self.mail = Mails(store, lambda: self.actor, planner.clock)
         self.requests = requests(lambda: self.actor)
+        self.jobs = Jobs(store, self.acting_as, lambda: self.actor, planner.clock)
         store.runs.mark_interrupted(process_alive)
 
     @property
@@ -115,6 +117,7 @@ class LocalClient:
             "snapshots",
             "requests",
             "mail",
+            "jobs",
         ):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)

@@ -15,7 +15,7 @@ from tests.web.world import BASE, CITY, World, make_world
 PAGES = (
     *("", "tenants", "tenants/fgw", "tenants/fgw/services/directory", "sites", "accounts", "probes", "hosts"),
     *("security", "internet", "internet/fgw", "hosts/fgw", "snapshots", "rollouts", "freezes"),
-    *("runs", "plans", "drift", "people", "sign-ins", "search?q=fgw", "search?q=a", "me"),
+    *("runs", "jobs", "plans", "drift", "people", "sign-ins", "search?q=fgw", "search?q=a", "me"),
 )
 #: Seconds of processor time, so that other work on the machine does not count.
 LIMIT, ROUNDS = 0.2, 5

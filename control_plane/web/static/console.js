@@ -2,25 +2,63 @@
 "use strict";
 
 // A part of a page that is at work looks again by itself, while somebody looks at it.
+async function look(part) {
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (answer.redirected && answer.url.split(/[?#]/)[0] !== location.href.split(/[?#]/)[0]) return location.replace(answer.url);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = answer.ok && page.getElementById(part.id);
+    if (fresh) {
+      part.replaceChildren(...fresh.childNodes);
+      if (!fresh.dataset.live) part.removeAttribute("data-live");
+    }
+  } catch { /* the next look may succeed */ }
+}
 function follow(part) {
-  const pause = Number(part.dataset.live) * 1000;
-  const again = () => setTimeout(look, pause);
-  async function look() {
-    if (document.hidden) return again();
-    try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = answer.ok && page.getElementById(part.id);
-      if (fresh) {
-        part.replaceChildren(...fresh.childNodes);
-        if (!fresh.dataset.live) return part.removeAttribute("data-live");
-      }
-    } catch { /* the next look may succeed */ }
+  const again = () => part.dataset.live && setTimeout(async () => {
+    const busy = part.dataset.quiet !== undefined && part.contains(document.activeElement);
+    if (!document.hidden && !busy) await look(part);
     again();
-  }
+  }, Number(part.dataset.live) * 1000);
   again();
 }
-document.querySelectorAll("[data-live]").forEach(follow);
+
+// A run tells what it does, event by event; where that does not work, the page looks again instead.
+function listen(part) {
+  let source, last = Number(part.dataset.last);
+  const parsed = (html) => new DOMParser().parseFromString(html, "text/html").body.childNodes;
+  const closed = () => source && source.readyState === EventSource.CLOSED;
+  function open() {
+    source = new EventSource(`${part.dataset.stream}?after=${last}`);
+    source.addEventListener("line", (event) => {
+      const { number, at, text } = JSON.parse(event.data);
+      if (number <= last) return;
+      last = number;
+      const item = document.createElement("li"), link = document.createElement("a");
+      item.id = `e${number}`;
+      link.href = `#e${number}`;
+      link.textContent = number;
+      const when = document.createElement("span"), what = document.createElement("span");
+      when.className = "at";
+      when.textContent = at;
+      what.textContent = text;
+      item.append(link, " ", when, " ", what);
+      part.querySelector("[data-lines]")?.append(item);
+    });
+    source.addEventListener("head", (event) =>
+      part.querySelector("[data-head]")?.replaceChildren(...parsed(JSON.parse(event.data))));
+    source.addEventListener("end", () => { stop(); look(part).then(() => follow(part)); });
+    source.onerror = () => { if (closed()) { stop(); follow(part); } };
+  }
+  const turn = () => { if (document.hidden) source.close(); else if (closed()) open(); };
+  function stop() {
+    source.close();
+    document.removeEventListener("visibilitychange", turn);
+  }
+  document.addEventListener("visibilitychange", turn);
+  open();
+}
+document.querySelectorAll("[data-live]").forEach((part) => (part.dataset.stream && window.EventSource ? listen : follow)(part));
 
 // A choice of a filter takes effect at once; without this, the button does it.
 document.querySelectorAll("[data-submit]").forEach((choice) =>

@@ -13,6 +13,8 @@ from tests.web.world import BASE, PEOPLE, World, send, token_of
 TENANT_ROLES = ("clerk", "approver")
 ESTATE_ROLES = tuple(role for role in ROLES if role not in TENANT_ROLES)
 PLANNERS = ("operator", "security_officer", "deputy_director")
+STOPPERS = PLANNERS
+APPLIERS = ("operator",)
 WATCHERS = ("security_officer", "auditor")
 EVERY = (*ROLES, "nobody")
 OWN, OTHER, ABSENT = "fgw", "gaj", "zzz"
@@ -46,11 +48,20 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/explain": ESTATE_ROLES,
     "GET /console/runs": ESTATE_ROLES,
     "GET /console/runs/<int:number>": ESTATE_ROLES,
+    "GET /console/runs/<int:number>/events": ESTATE_ROLES,
+    "GET /console/runs/<int:number>/log": ESTATE_ROLES,
+    "POST /console/runs/<int:number>/stop": STOPPERS,
+    "POST /console/runs/<int:number>/resume": APPLIERS,
+    "POST /console/runs/<int:number>/undo": PLANNERS,
+    "GET /console/jobs": ESTATE_ROLES,
+    "GET /console/jobs/<int:number>": ESTATE_ROLES,
+    "POST /console/plans/<digest>/apply": APPLIERS,
     "GET /console/plans": ESTATE_ROLES,
     "POST /console/plans": PLANNERS,
     "GET /console/plans/<digest>": ESTATE_ROLES,
     "GET /console/drift": ESTATE_ROLES,
     "POST /console/drift": PLANNERS,
+    "POST /console/drift/answer": APPLIERS,
     "GET /console/hosts": tuple(ROLES),
     "GET /console/hosts/<name>": tuple(ROLES),
     "GET /console/security": tuple(ROLES),
@@ -77,6 +88,15 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/requests": tuple(ROLES),
     "GET /console/requests/<reference>": tuple(ROLES),
     "POST /console/requests/<reference>": ("approver", *PLANNERS),
+    "GET /console/rollouts/new": APPLIERS,
+    "POST /console/rollouts/new": APPLIERS,
+    "POST /console/rollouts/<int:number>": APPLIERS,
+    "POST /console/rollouts/<int:number>/pause": STOPPERS,
+    "POST /console/hosts": APPLIERS,
+    "POST /console/security": ("operator", "security_officer"),
+    "POST /console/internet": PLANNERS,
+    "POST /console/freezes": STOPPERS,
+    "POST /console/freezes/<int:number>/lift": STOPPERS,
     "GET /console/people": WATCHERS,
     "GET /console/audit": WATCHERS,
     "GET /console/audit/export.<form>": WATCHERS,
@@ -106,6 +126,8 @@ def browsers(world: World) -> dict[str, FlaskClient]:
     REFERENCES[OWN], REFERENCES[OTHER] = world.ask("clerk1", OWN, "isolated"), world.ask("clerk9", OTHER, "isolated")
     for reference in (REFERENCES[OWN], REFERENCES[OTHER]):
         world.client.acting_as("directory:security1").requests.send_back(reference, reason="Which one?")
+    operator = world.client.acting_as("directory:operator1")
+    operator.jobs.place("measure", {"scope": "estate"}, subject="estate", once="x" * 20)
     return {**found, "nobody": world.enter("nobody1")}
 
 
@@ -279,7 +301,7 @@ def test_who_acts_is_recorded(world: World, browsers: dict[str, FlaskClient]) ->
     stored = world.store.plans.load(answer.location.rpartition("/")[2])
     assert world.store.actors.name(stored.actor_key) == "directory:operator1"
     acting = world.client.acting_as("directory:operator1")
-    for area in ("machines", "record", "internet", "people", "rollouts", "freezes"):
+    for area in ("machines", "record", "internet", "people", "rollouts", "freezes", "jobs"):
         assert getattr(acting, area).actor().name == "directory:operator1", area
         assert getattr(world.client, area).actor().name == "local:test", area
     assert acting.offboarding.retire.__self__ is acting.machines  # type: ignore[attr-defined]
