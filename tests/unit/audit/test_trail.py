@@ -162,7 +162,7 @@ def test_one_query_says_what_was_done_to_a_tenant_in_march_by_whom_on_whose_sign
     assert centre.audit.list({"actor": "li"})[0]["act"] == "role.granted"
 
 
-def test_a_new_tenant_under_an_old_code_finds_nothing_of_the_old(centre: Centre) -> None:
+def test_open_29_a_new_tenant_under_an_old_code_finds_nothing_of_the_old(centre: Centre) -> None:
     old = centre.tenant("skl")
     centre.store.freezes.set("tenant:skl", "old", centre.wang)
     centre.store.estate.end_tenant("skl", centre.wang)
@@ -189,7 +189,7 @@ def test_a_tenants_own_trail_names_nobody_else(centre: Centre) -> None:
         centre.audit.trail("zzz")
 
 
-def test_what_was_typed_stands_there_literally_and_harmless(centre: Centre) -> None:
+def test_open_12_what_was_typed_stands_there_literally_and_harmless(centre: Centre) -> None:
     centre.store.people.record_attempt(FILTER, None, "10.0.0.9", "refused")
     centre.store.freezes.set("estate", FORMULA, centre.wang)
     rows = list(csv.reader(io.StringIO(centre.audit.export("csv").removeprefix("\ufeff"), newline="")))
