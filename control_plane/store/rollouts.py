@@ -113,6 +113,8 @@ _ACTS = {
     RolloutEvent.ROLLING_BACK: AuditAct.ROLLOUT_BACK,
     RolloutEvent.ENDED: AuditAct.ROLLOUT_ENDED,
 }
+#: How they are marked there, when they are not simply done.
+_HALTED = {RolloutEvent.WAITING: "waiting", RolloutEvent.STOPPED: "stopped"}
 
 
 class RolloutRepository:
@@ -302,7 +304,7 @@ class RolloutRepository:
                 self._audit.record(
                     act, actor, [Subject("rollout", str(rollout_id))], tenants=[code for code in whose if code],
                     reason=str(data.get("reason") or ""), detail={k: v for k, v in data.items() if k != "reason" and v},
-                    outcome=str(data.get("state") or "done"),
+                    outcome=str(data.get("state") or _HALTED.get(type_, "done")),
                 )  # fmt: skip
         return number
 

@@ -311,8 +311,9 @@ class RunRepository:
         about = [run, *(Subject("tenant", c.tenant_id) for c in touched)]
         about += [Subject("service", f"{c.tenant_id}/{c.offering}") for c in touched]
         counts = {state: number for state, number in row.counts.items() if number}
+        named = parse_scope(row.scope).tenants or ()
         self._audit.record(
-            AuditAct.RUN_ENDED, row.actor, about, digest=row.digest, outcome=row.state.value,
+            AuditAct.RUN_ENDED, row.actor, about, tenants=named, digest=row.digest, outcome=row.state.value,
             detail={"kind": row.kind, "scope": row.scope, **counts}, behalf=self._audit.behalf_of(run),
         )  # fmt: skip
 

@@ -5,6 +5,7 @@ Filters are in the address, so that a view, and its export, is an address.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -43,47 +44,68 @@ FAMILIES: dict[str, Text] = {
 }
 
 
+#: So many tenants or subjects of one entry stand in a cell.
+FEW = 4
+
+
+def _cell(parts: Sequence[Markup], between: str = " ") -> Markup:
+    """Several things as one, also where rows are cards."""
+    if not parts:
+        return show.NOTHING
+    more = Markup(" +{}").format(len(parts) - FEW) if len(parts) > FEW else Markup()
+    return Markup("<span>{}{}</span>").format(Markup(between).join(parts[:FEW]), more)
+
+
+def _code(text: str) -> Markup:
+    return Markup("<code>{}</code>").format(text)
+
+
+def _role(name: str) -> str:
+    return str(ROLES[name].title) if name in ROLES else name
+
+
 def _who(row: Row) -> Markup:
-    roles = [str(ROLES[r].title) if (r := role.partition(" ")[0]) in ROLES else role for role in row["roles"]]
-    said = Markup("<code>{}</code>").format(row["actor"]["name"])
-    return said + Markup('<br><span class="quiet">{}</span>').format(", ".join(roles)) if roles else said
+    roles = ", ".join(_role(role.partition(" ")[0]) for role in row["roles"])
+    said = [_code(row["actor"]["name"])]
+    return _cell([*said, Markup.escape(roles)] if roles else said, "<br>")
+
+
+def _did(row: Row) -> Markup:
+    return Markup('<span class="act">{}</span>').format(row["sentence"])
 
 
 def _what(row: Row) -> Markup:
-    shown = []
-    for subject in row["subjects"]:
-        if subject["kind"] != "tenant":
-            shown.append(Markup("<code>{}</code>").format(f"{subject['kind']}:{subject['name']}"))
-    more = Markup(" +{}").format(len(shown) - 4) if len(shown) > 4 else Markup()
-    return (Markup(" ").join(shown[:4]) + more) if shown else show.NOTHING
+    kinds = {subject["kind"] for subject in row["subjects"]}
+    hidden = {"tenant", "machine"} if "host" in kinds else {"tenant"}
+    return _cell([_code(f"{s['kind']}:{s['name']}") for s in row["subjects"] if s["kind"] not in hidden])
 
 
 def _signed(row: Row) -> Markup:
-    named = []
-    for signoff in row["signoffs"]:
-        said = str(ROLES[signoff["role"]].title) if signoff["role"] in ROLES else signoff["role"]
-        unsure = "" if signoff["verified"] else " " + str(t("(as said)"))
-        named.append(Markup("<code>{}</code> {}{}").format(signoff["name"], said, unsure))
-    return Markup(", ").join(named) if named else show.NOTHING
+    unsure = str(t("(as said)"))
+    return _cell(
+        [
+            _code(s["name"]) + Markup(" {} {}").format(_role(s["role"]), "" if s["verified"] else unsure)
+            for s in row["signoffs"]
+        ],
+        ", ",
+    )
 
 
 def _tenants(row: Row) -> Markup:
-    shown = [Markup("<code>{}</code>").format(code) for code in row["tenants"][:4]]
-    more = Markup(" +{}").format(len(row["tenants"]) - 4) if len(row["tenants"]) > 4 else Markup()
-    return Markup(", ").join(shown) + more if shown else show.NOTHING
+    return _cell([_code(code) for code in sorted(row["tenants"])], ", ")
 
 
 def _digest(row: Row) -> Markup:
-    return (
-        Markup('<code title="{}">{}</code>').format(row["digest"], row["digest"][:8]) if row["digest"] else show.NOTHING
-    )
+    if not row["digest"]:
+        return show.NOTHING
+    return Markup('<code title="{}">{}</code>').format(row["digest"], row["digest"][:8])
 
 
 COLUMNS = (
     Column("number", t("No."), "id"),
     Column("at", t("When"), "time"),
     Column("who", t("Who"), draw=_who),
-    Column("sentence", t("Did")),
+    Column("sentence", t("Did"), draw=_did),
     Column("tenants", t("Tenants"), draw=_tenants),
     Column("about", t("To what"), draw=_what),
     Column("outcome", t("Outcome"), "state", filter=True),

@@ -19,6 +19,7 @@ from control_plane.model.plan import Change, Plan
 from control_plane.model.request import Request
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
+from control_plane.store.audit import Behalf
 from control_plane.workflow.observe import observe
 from control_plane.workflow.planning import Picture, Planner
 from control_plane.workflow.request_forms import OnlyLooking, RequestForms, Wish, content_digest
@@ -157,7 +158,7 @@ class RequestPlans:
         try:
             with store.transaction():
                 if wish.change is not None:
-                    self.forms.write(store.actors.get("preview"), "preview", wish.change)
+                    self.forms.write([(store.actors.get("preview"), "preview", wish.change, Behalf())])
                 picture = self.planner.compare(scope, self.planner.catalogue.world(None, scope.tenants), looks)
                 raise OnlyLooking
         except OnlyLooking:

@@ -22,6 +22,7 @@ from control_plane.model.tenant import Contact
 from control_plane.model.text import LANGUAGES, in_language, t
 from control_plane.store.leases import Holder
 from control_plane.workflow import mail as mailing
+from control_plane.workflow.audit import Audit
 from control_plane.workflow.mail import Mails, MailTicker
 from tests.unit.workflow.asking import Office
 
@@ -109,6 +110,15 @@ def test_from_submission_to_live_each_is_told_their_part(room: Room) -> None:
     assert "已批准" in text(both)
     assert "已办结" in text(both)
     assert room.later() == [], "and nobody is told twice"
+
+
+def test_open_18_submitted_three_times_is_one_entry_and_one_mail(room: Room) -> None:
+    request = room.office.ask("clerk", "fgw", names=["a.qingdao.test"])
+    for _ in range(2):
+        assert room.office.of("clerk").submit(request["id"])["id"] == request["id"]
+    room.later()
+    assert len(room.host.to("clerk@qingdao.test")) == 1
+    assert len(Audit(room.store).list({"act": "request.submitted"})) == 1
 
 
 def test_the_readers_language(room: Room) -> None:
