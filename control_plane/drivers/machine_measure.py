@@ -42,6 +42,8 @@ ASK_SECONDS = 2.0
 #: Below this many octets free nothing can be unpacked.
 FREE_OCTETS = 32 << 20
 PLACES = ("var/cache/apt/archives", "var/cache/apt", "var/lib/dpkg", "var/lib/apt/lists", "")
+#: Seconds that a lock may be held before it counts as held.
+PATIENCE = 3.0
 LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/apt/lists/lock", "var/cache/apt/archives/lock")
 UPDATE = (
     "apt-get", "-q", "update", "--error-on=any",
@@ -78,6 +80,14 @@ def holder(path: Path) -> str | None:
     with contextlib.suppress(OSError):
         return f"{pid} {Path(f'/proc/{pid}/comm').read_text().strip()}"
     return str(pid)
+
+
+def held(machine: Machine) -> Iterator[str]:
+    """Locks of the package system that somebody holds: `/path: pid command`."""
+    for name in LOCKS:
+        who = holder(machine.root / name)
+        if who is not None:
+            yield f"/{name}: {who}"
 
 
 def lists_file(manifest: Mapping[str, Any], machine: Machine) -> Path:
@@ -117,17 +127,22 @@ def newer_there(manifest: Mapping[str, Any], index: Path) -> bool:
 
 def refresh_lists(machine: Machine, suite: str) -> tuple[str | None, str]:
     """Fetch the lists of our source. Returns the fault (None: done) and apt's words."""
-    try:
-        done = subprocess.run(UPDATE, capture_output=True, text=True, timeout=UPDATE_SECONDS, check=False,
-                              env={**os.environ, "LC_ALL": "C"})  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return "lists-stale", f"apt-get update did not end within {UPDATE_SECONDS} s"
-    if done.returncode == 0:
-        write(machine.lists, json.dumps({"at": time.time(), "suite": suite}).encode(), 0o600)
-        return None, ""
-    said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))]
-    words = " ".join(said)[:400] or f"apt-get update ended with {done.returncode}"
-    return next((fault for phrase, fault in SAYS if phrase in words), "lists-stale"), words
+    late = time.monotonic() + PATIENCE
+    while True:
+        try:
+            done = subprocess.run(UPDATE, capture_output=True, text=True, timeout=UPDATE_SECONDS, check=False,
+                                  env={**os.environ, "LC_ALL": "C"})  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return "lists-stale", f"apt-get update did not end within {UPDATE_SECONDS} s"
+        if done.returncode == 0:
+            write(machine.lists, json.dumps({"at": time.time(), "suite": suite}).encode(), 0o600)
+            return None, ""
+        said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))]
+        words = " ".join(said)[:400] or f"apt-get update ended with {done.returncode}"
+        fault = next((fault for phrase, fault in SAYS if phrase in words), "lists-stale")
+        if fault != "dpkg-locked" or time.monotonic() > late:
+            return fault, words
+        time.sleep(0.2)
 
 
 class Measuring:
@@ -168,11 +183,13 @@ class Measuring:
                     return
 
     def _locks(self) -> None:
-        for name in LOCKS:
-            who = holder(self.machine.root / name)
-            if who is not None:
-                self.faults["dpkg-locked"] = f"/{name}: {who}"
+        """A lock that is given back in a moment is no fault: another look or an installation of ours may hold it."""
+        late = time.monotonic() + PATIENCE
+        while (found := next(held(self.machine), None)) is not None:
+            if time.monotonic() > late:
+                self.faults["dpkg-locked"] = found
                 return
+            time.sleep(0.2)
 
     def _lists(self) -> tuple[float | None, bool]:
         """When the lists were last fetched, and whether that was now."""

@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 SOURCE = "/etc/apt/sources.list.d/gasp.sources"
@@ -65,6 +66,19 @@ def fault_of(said: str) -> str | None:
     return next((fault for phrase, fault in SAYS if phrase in said), None)
 
 
+def update() -> None:
+    """Fetch the lists. apt waits for dpkg's locks by itself, but not for the one of the lists."""
+    late = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            run("apt-get", "-q", "update", "--error-on=any", *ONLY_OURS, *QUIET)
+            return
+        except Refused as error:
+            if error.fault != "dpkg-locked" or time.monotonic() > late:
+                raise
+        time.sleep(1)
+
+
 def installed() -> dict[str, tuple[str, str]]:
     """Package → state as dpkg abbreviates it (`ii`, `iF`, `hi`, …) and version."""
     form = "${db:Status-Abbrev}\t${Package}\t${Version}\n"
@@ -114,7 +128,7 @@ def bring() -> dict[str, object]:
         free = os.statvfs(place)
         if free.f_bavail * free.f_frsize < FREE_OCTETS:
             raise Refused(f"{free.f_bavail * free.f_frsize >> 20} MB are free in {place}", "disk-full")
-    run("apt-get", "-q", "update", "--error-on=any", *ONLY_OURS, *QUIET)
+    update()
     there = offered()
     before = installed()
     todo = wanted(before, there)

@@ -34,7 +34,10 @@ def gateway(centre: Centre) -> Gateway:
 
 @pytest.fixture(scope="module", autouse=True)
 def _undone(centre: Centre, gateway: Gateway) -> Any:
+    """The worker collects too, and only one can: it waits until these tests are over."""
+    centre.run("worker", "stop")
     yield
+    centre.run("worker", "start")
     gateway.as_before()
 
 
