@@ -13,6 +13,7 @@ import orjson
 from pydantic import ValidationError
 
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem
+from control_plane.model.merging import merge
 from control_plane.model.offering import Offering
 from control_plane.model.request import Content, Request
 from control_plane.model.run import Actor
@@ -79,6 +80,14 @@ class RequestForms:
         if now is not None and (now["spec"], now["tier"]) == (spec, tier):
             return Wish(None, spec)
         return Wish(self._change(content, tier, spec, generation), spec)
+
+    def rebased(self, request: Request) -> dict[str, Any] | None:
+        """Values that put an older draft on top of what is there now; None when it is, or when both changed a field."""
+        generation, now = self.current(request.content)
+        if request.content.action != "change" or now is None or now == request.base:
+            return None
+        spec, tier, clash = merged(request.base, request.content, now)
+        return None if clash else {"spec": spec, "tier": tier, "base": now, "base_generation": generation}
 
     @staticmethod
     def _change(content: Content, tier: Any, spec: Any, generation: int) -> SubscriptionChange:
@@ -196,26 +205,9 @@ def merged(base: Base, content: Content, now: Base) -> tuple[dict[str, Any] | No
     if now is None or base is None or base == now:
         foreign = now is not None and base is None and now["spec"] != wanted
         return wanted, content.tier, ("spec",) if foreign else ()
-    before, after = base["spec"], now["spec"]
-    missing = object()
-    clash: list[str] = []
-    found = dict(after)
-    for key in sorted({*before, *wanted}):
-        old, new, other = (form.get(key, missing) for form in (before, wanted, after))
-        if new == old:
-            continue
-        if other not in (old, new):
-            clash.append(key)
-        elif new is missing:
-            found.pop(key, None)
-        else:
-            found[key] = new
-    tier = content.tier
-    if tier == base["tier"]:
-        tier = now["tier"]
-    elif now["tier"] not in (base["tier"], tier):
-        clash.append("tier")
-    return found, tier, tuple(clash)
+    found, clashes = merge(base["spec"], wanted, now["spec"])
+    tier, clashes_of_tier = merge(base["tier"], content.tier, now["tier"])
+    return found, tier, (*clashes, *(("tier",) if clashes_of_tier else ()))
 
 
 def content_digest(request: Request) -> str:

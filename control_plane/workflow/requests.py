@@ -17,6 +17,8 @@ from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, Sta
 from control_plane.model.people import ROLES
 from control_plane.model.request import (
     ACTIONS,
+    DECIDING,
+    EDITABLE,
     OPEN,
     TITLES,
     Action,
@@ -118,6 +120,9 @@ class Requests:
                 generation, base = self.forms.current(content)
                 number = self.store.requests.create(content, actor, generation, base)
                 found = self.journal.step(self.store.requests.get(number), RequestEvent.DRAFTED, actor)
+            newer = self.forms.rebased(found)
+            if newer is not None:
+                found = self.journal.step(found, RequestEvent.SAVED, actor, {"rebased": True}, values=newer)
         return self._shown(found)
 
     def _begun(self, tenant: str, offering: str, action: str) -> Content:
@@ -186,6 +191,12 @@ class Requests:
     def preview(self, request: int | str) -> Json:
         """See `RequestsClient.preview`."""
         found = self._find(request)
+        if found.state not in EDITABLE | DECIDING:
+            raise Rejected(
+                t("{request} is {state}; there is nothing to preview.", request=found.reference,
+                  state=TITLES[found.state]),
+                t("See gasp requests show {request}.", request=found.reference),
+            )  # fmt: skip
         warnings = self._sound(found)
         made = self.plans.preview(found)
         kind, duties = CLASSES[made.classified.change_class], self._duties()

@@ -209,6 +209,20 @@ def test_a_draft_saved_in_two_windows_is_not_overwritten(office: Office) -> None
         office.of("clerk").save(draft["id"], spec={"names": ["b"]}, version=draft["version"])
 
 
+def test_an_older_draft_is_put_on_top_of_what_is_there_now(office: Office) -> None:
+    imported(office, "fgw", names=["a"])
+    draft = office.of("clerk").draft("fgw", "toy", "change")
+    office.of("clerk").save(draft["id"], spec={"names": ["a", "b"]})
+    imported(office, "fgw", names=["a"], people=["p"])
+    opened = office.of("clerk").draft("fgw", "toy", "change")
+    assert opened["spec"] == {"names": ["a", "b"], "people": ["p"]}
+    assert opened["base"]["spec"] == {"names": ["a"], "people": ["p"]}
+    assert opened["problems"] == []
+    imported(office, "fgw", names=["c"])
+    clash = office.of("clerk").draft("fgw", "toy", "change")
+    assert [p["code"] for p in clash["problems"]] == ["changed-meanwhile"]
+
+
 # --- at once ---------------------------------------------------------------------------------------------------------
 def test_of_decisions_at_once_each_role_has_one(office: Office) -> None:
     asked = office.ask("clerk", "fgw", names=["a"])
