@@ -18,7 +18,7 @@ from control_plane.model.offering import Offering
 from control_plane.model.request import Content, Request
 from control_plane.model.run import Actor
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.estate import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.catalogue import Catalogue, World
 from control_plane.workflow.import_checks import unfit_for
@@ -54,16 +54,10 @@ class RequestForms:
     # what is desired --------------------------------------------------------------------------------------------
     def current(self, content: Content) -> tuple[int, Base]:
         """Generation and `{tier, spec}` of the service now; None where there is none (its last generation stays)."""
-        row = self.row(content)
+        row = self.store.estate.subscription(content.subscription)
         if row is None:
             return 0, None
         return row.generation, {"tier": row.tier, "spec": row.spec} if row.state == "active" else None
-
-    def row(self, content: Content) -> SubscriptionRow | None:
-        """The service as it is stored, also when it has ended."""
-        living = {tenant.id for tenant in self.store.estate.tenants()}
-        rows = self.store.estate.subscriptions(ended=True)
-        return next((r for r in rows if r.id == content.subscription and r.tenant_id in living), None)
 
     def wish(self, request: Request) -> Wish:
         """What is to be written now, given what others changed since."""
@@ -99,9 +93,9 @@ class RequestForms:
         named = {
             code for form in (request.base and request.base["spec"], spec) for code in (form or {}).get("peers", ())
         }
-        known = {row.id for row in self.store.estate.subscriptions()}
-        others = {f"{code}/{content.offering}" for code in named} & known
-        return tuple(sorted({content.subscription, *others}))
+        others = {f"{code}/{content.offering}" for code in named}
+        known = {name for name in others if self.store.estate.subscription(name) is not None}
+        return tuple(sorted({content.subscription, *known}))
 
     # checking ---------------------------------------------------------------------------------------------------
     def offering(self, name: str) -> Offering:
@@ -190,12 +184,15 @@ class RequestForms:
     def _world(self, changes: Sequence[SubscriptionChange]) -> World:
         return self.catalogue.world(tenants=frozenset(c.tenant_code for c in changes))
 
-    def write(self, actor: Actor, cause: str, change: SubscriptionChange) -> None:
-        """Make it the desired state, in the caller's transaction: the way every other wish is written."""
-        claims, problems = examined(self.catalogue, [change])
+    def write(self, wishes: Sequence[tuple[Actor, str, SubscriptionChange]]) -> None:
+        """Make changes the desired state, each with who and why, in the caller's transaction: the way every other wish
+        is written."""
+        claims, problems = examined(self.catalogue, [change for _, _, change in wishes])
         if any(problem.severity == "error" for problem in problems):
             raise Invalid(problems)
-        self.store.estate.change(actor, cause, [change], claims)
+        for actor, cause, change in wishes:
+            key = (change.tenant_code, change.offering)
+            self.store.estate.change(actor, cause, [change], {key: claims.get(key, ())})
 
 
 def merged(base: Base, content: Content, now: Base) -> tuple[dict[str, Any] | None, Any, tuple[str, ...]]:

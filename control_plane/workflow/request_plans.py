@@ -157,7 +157,7 @@ class RequestPlans:
         try:
             with store.transaction():
                 if wish.change is not None:
-                    self.forms.write(store.actors.get("preview"), "preview", wish.change)
+                    self.forms.write([(store.actors.get("preview"), "preview", wish.change)])
                 picture = self.planner.compare(scope, self.planner.catalogue.world(None, scope.tenants), looks)
                 raise OnlyLooking
         except OnlyLooking:

@@ -181,10 +181,13 @@ class RequestTicker:
         runs: list[int] = []
 
         def commit() -> None:
-            for item in started:
-                if item.wish.change is not None:
-                    actor = item.request.holding[-1].actor if item.request.holding else item.request.asker
-                    self.forms.write(actor, f"request {item.request.id}", item.wish.change)
+            self.forms.write(
+                [
+                    (_last_signer(item.request), f"request {item.request.id}", item.wish.change)
+                    for item in started
+                    if item.wish.change is not None
+                ]
+            )
 
         def follow(event: Event) -> None:
             if event.type is EventType.CREATED:
@@ -335,6 +338,10 @@ class RequestTicker:
 
     def _fresh(self, item: Item) -> Request:
         return self.store.requests.get(item.request.id)
+
+
+def _last_signer(request: Request) -> Actor:
+    return request.holding[-1].actor if request.holding else request.asker
 
 
 def _apart(items: Sequence[Item]) -> list[list[Item]]:
