@@ -36,13 +36,13 @@ class Duties:
 
     @cached_property
     def people(self) -> Sequence[Person]:
-        """Everybody who holds a role."""
-        return [person for person in self._store.people.all() if person.grants]
+        """Everybody who is known."""
+        return self._store.people.all()
 
     @cached_property
     def displays(self) -> Mapping[str, str]:
         """Actor's name → name for people."""
-        return {person.name: person.display for person in self._store.people.all()}
+        return {person.name: person.display for person in self.people}
 
     # sight ------------------------------------------------------------------------------------------------------
     @property

@@ -217,6 +217,19 @@ def content_digest(request: Request) -> str:
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
+def storable(spec: Any) -> dict[str, Any]:
+    """A form as it can be kept, whatever it holds. Raises Invalid for what is no form or cannot be written as JSON."""
+    if not isinstance(spec, Mapping):
+        text, remedy = t("The form is a group of fields."), t("Write what a document has below “spec”.")
+        raise Invalid([Problem("no-form", text, remedy)])
+    try:
+        kept: dict[str, Any] = orjson.loads(orjson.dumps(dict(spec)))
+    except TypeError as error:
+        text = t("The form holds something that cannot be kept: {reason}.", reason=error)
+        raise Invalid([Problem("unstorable", text, t("Use text, numbers, lists and groups of fields."))]) from None
+    return kept
+
+
 def clash_problem(field: str) -> Problem:
     """Both the request and somebody else changed a field."""
     return Problem(

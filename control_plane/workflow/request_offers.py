@@ -9,8 +9,9 @@ from control_plane.model.change_class import ChangeClass
 from control_plane.model.errors import Problem
 from control_plane.model.offering import Offering
 from control_plane.model.request import OPEN
+from control_plane.model.text import t
 from control_plane.store.repository import Store
-from control_plane.workflow.request_plans import Preview, sentences
+from control_plane.workflow.request_plans import OWN, Preview, sentences
 
 Json = dict[str, Any]
 
@@ -39,6 +40,17 @@ def offered(store: Store, offerings: Mapping[str, Offering], tenant: str) -> lis
             }
         )
     return sorted(found, key=lambda item: item["offering"])
+
+
+def by_hand(made: Preview) -> list[Problem]:
+    """What somebody changed on the systems by hand and this would overwrite: it is not made real before that has an
+    answer."""
+    names = [c.label or c.id for c in made.plan.changes if c.hand_made and c.reason in OWN]
+    if not names:
+        return []
+    text = t("Changed by hand since it was last written: {names}.", names=", ".join(names[:5]))
+    remedy = t("An operator has to keep, accept or revert that first: gasp drift list")
+    return [Problem("changed-by-hand", text, remedy, severity="warning")]
 
 
 def previewed(made: Preview, warnings: Sequence[Problem], kind: ChangeClass) -> Json:

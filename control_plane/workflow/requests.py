@@ -39,9 +39,9 @@ from control_plane.store.requests import no_such_request
 from control_plane.workflow.access import no_such_tenant
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.request_duties import Duties
-from control_plane.workflow.request_forms import RequestForms
+from control_plane.workflow.request_forms import RequestForms, storable
 from control_plane.workflow.request_journal import RequestJournal
-from control_plane.workflow.request_offers import offered, previewed
+from control_plane.workflow.request_offers import by_hand, offered, previewed
 from control_plane.workflow.request_plans import Preview, RequestPlans
 from control_plane.workflow.request_view import RequestView
 
@@ -160,7 +160,7 @@ class Requests:
             )
         content = found.content
         if content.action != "end" and spec is not None:
-            content = replace(content, spec=spec)
+            content = replace(content, spec=storable(spec))
             content = replace(content, spec=self.forms.normal(content))
         chosen: Any = tier if tier in get_args(Tier) else content.tier
         values = {"spec": content.spec, "tier": chosen, "note": _line(note) if note is not None else found.note}
@@ -178,10 +178,8 @@ class Requests:
         chosen: Any = tier if tier is not None else content.tier
         generation, base = self.forms.current(content)
         now = self.planner.clock()
-        trial = Request(
-            0, replace(content, spec=None if action == "end" else spec, tier=chosen), "", RequestState.DRAFT, 0,
-            self.actor(), now, now, generation, base,
-        )  # fmt: skip
+        tried = replace(content, spec=None if action == "end" else storable(spec or {}), tier=chosen)
+        trial = Request(0, tried, "", RequestState.DRAFT, 0, self.actor(), now, now, generation, base)
         return [problem.as_json() for problem in self.forms.problems(trial)]
 
     def validate(self, request: int | str) -> builtins.list[Json]:
@@ -203,7 +201,7 @@ class Requests:
         lead = self._lead(found, made)
         until = due(self.planner.clock(), lead, self.calendar())
         tenant, without = found.content.tenant, frozenset({found.asker.key})
-        answer = previewed(made, warnings, kind)
+        answer = previewed(made, [*warnings, *by_hand(made)], kind)
         return answer | {
             "needs": [
                 {

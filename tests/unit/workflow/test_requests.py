@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -121,6 +122,31 @@ def _claim(name: str) -> Any:
     from control_plane.model.offering import Claim
 
     return Claim("dns_name", name, "names[0]")
+
+
+@pytest.mark.parametrize(
+    "spec", [["names"], "x", {"names": 2**70}, {"names": ["\ud800"]}, {3: "x"}, {"names": object()}]
+)
+def test_what_cannot_be_kept_is_refused(office: Office, spec: Any) -> None:
+    draft = office.of("clerk").draft("fgw", "toy")
+    for act in (
+        lambda: office.of("clerk").save(draft["id"], spec=spec),
+        lambda: office.of("clerk").check("fgw", "toy", "new", spec),
+    ):
+        with pytest.raises(Invalid):
+            act()
+    assert office.of("clerk").show(draft["id"])["spec"] == {}
+
+
+def test_a_preview_names_what_was_changed_by_hand(office: Office) -> None:
+    imported(office, "fgw", names=["a"], internet=True)
+    office.centre.applier.apply(_estate(), office.centre.actor)
+    things_ = office.centre.gateway.things["gateway:gateway"]
+    seen = things_["gateway.network/fgw"]
+    things_["gateway.network/fgw"] = replace(seen, attributes={**seen.attributes, "ttl": 9})
+    draft = office.of("clerk").draft("fgw", "toy", "end")
+    found = office.of("clerk").preview(draft["id"])
+    assert [w["code"] for w in found["warnings"]] == ["changed-by-hand"]
 
 
 # --- duties ----------------------------------------------------------------------------------------------------------
