@@ -156,8 +156,11 @@ class RequestRepository:
         with self._database.write() as connection:
             columns = requests.c
             number = int(connection.scalar(select(columns.events).where(columns.id == request.id)) or 0) + 1
-            changed = {"version": request.version + 1, "changed_at": now, "events": number, **_columns(values or {})}
-            statement = update(requests).where(columns.id == request.id, columns.version == request.version)
+            changed: dict[str, Any] = {"events": number}
+            statement = update(requests).where(columns.id == request.id)
+            if values or signoff is not None or void is not None:  # words alone are in nobody's way
+                changed |= {"version": request.version + 1, "changed_at": now, **_columns(values or {})}
+                statement = statement.where(columns.version == request.version)
             if connection.execute(statement.values(changed)).rowcount != 1:
                 raise StalePlan(
                     t("{request} was changed by somebody else in the same moment.", request=request.reference),

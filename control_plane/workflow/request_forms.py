@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem
+from control_plane.model.errors import Invalid, NotFound, Problem
 from control_plane.model.merging import merge
 from control_plane.model.offering import Offering
 from control_plane.model.request import Content, Request
@@ -238,11 +238,6 @@ def clash_problem(field: str) -> Problem:
         t("Take this request back and begin again from what is there now."),
         field=field,
     )
-
-
-def said(error: ControlPlaneError) -> Any:
-    """The first thing that is wrong, for one sentence."""
-    return error.problems[0].text if error.problems else error.text
 
 
 def _gone(content: Content) -> Problem:

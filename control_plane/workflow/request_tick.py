@@ -24,7 +24,7 @@ from control_plane.store.leases import LeaseLost
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.process import myself, process_alive
-from control_plane.workflow.request_forms import RequestForms, Wish, clash_problem, said
+from control_plane.workflow.request_forms import RequestForms, Wish, clash_problem
 from control_plane.workflow.request_journal import RequestJournal
 from control_plane.workflow.request_plans import Agreed, RequestPlans, agreed, digest_of, moved
 from control_plane.workflow.requests import Requests
@@ -120,8 +120,8 @@ class RequestTicker:
                 scope = self.forms.scope(request, wish.spec)
             except Frozen as error:
                 self._wait(request, error.text)
-            except ControlPlaneError as error:
-                self._fail(request, said(error))
+            except Exception as error:  # one request's trouble, as below
+                self._fail(request, _trouble(error))
             else:
                 if wish.clash:
                     self._hand_back(request, wish.clash)
@@ -138,11 +138,10 @@ class RequestTicker:
     def _try(self, items: Sequence[Item]) -> None:
         """Apply a batch. What is wrong with single ones is found out and they are left out; a fault that cannot be
         told apart is tried one by one."""
-        items = self._sound(items)
-        if not items:
-            return
         try:
-            self._apply(items)
+            items = self._sound(items)
+            if items:
+                self._apply(items)
         except PlanMoved as error:
             for item in items:
                 if item.request.id in error.found:
@@ -152,12 +151,14 @@ class RequestTicker:
         except (TemporaryError, Frozen) as error:
             for item in items:
                 self._wait(self._fresh(item), error.text)
-        except ControlPlaneError as error:
+        except StalePlan:  # somebody wrote in between: the next round reads it
+            return
+        except Exception as error:  # whatever it is, it is one request's trouble and stops no other's
             if len(items) > 1:
                 for item in items:
                     self._try([item])
-            elif not isinstance(error, StalePlan):  # somebody wrote in between: the next round reads it
-                self._fail(self._fresh(items[0]), said(error))
+            else:
+                self._fail(self._fresh(items[0]), _trouble(error))
 
     def _sound(self, items: Sequence[Item]) -> list[Item]:
         """Those whose wishes can be written together; the others are named."""
@@ -267,16 +268,22 @@ class RequestTicker:
             scope = parse_scope(",".join(f"subscription:{name}" for name in sorted(names)))
             results = self.prober.run(self.requests.planner.catalogue.probes(scope))
         for request in found:
-            own = [r for r in results if f"{r.probe.tenant}/{r.probe.offering}" == request.content.subscription]
-            bad = next((r for r in own if r.state in ("failed", "unmeasured")), None)
-            if bad is None:
-                values = {"state": RequestState.LIVE, "finished_at": self.clock(), "why": None}
-                data = {"run": request.run_id, "promises": len(own), "late": self._late(request)}
-                self.journal.step(request, RequestEvent.LIVE, None, data, values=values)
-            elif self.clock() > (request.applied_at or self.clock()) + timedelta(seconds=KEPT_SECONDS):
-                text = t("{promise}: {said}", promise=bad.probe.title, said=bad.text)
-                self._fail(request, text, request.run_id)
+            try:
+                self._judge(request, results)
+            except StalePlan:  # somebody wrote in between: the next turn measures again
+                continue
         return [r.reference for r in found]
+
+    def _judge(self, request: Request, results: Sequence[ProbeResult]) -> None:
+        own = [r for r in results if f"{r.probe.tenant}/{r.probe.offering}" == request.content.subscription]
+        bad = next((r for r in own if r.state in ("failed", "unmeasured")), None)
+        if bad is None:
+            values = {"state": RequestState.LIVE, "finished_at": self.clock(), "why": None}
+            data = {"run": request.run_id, "promises": len(own), "late": self._late(request)}
+            self.journal.step(request, RequestEvent.LIVE, None, data, values=values)
+        elif self.clock() > (request.applied_at or self.clock()) + timedelta(seconds=KEPT_SECONDS):
+            text = t("{promise}: {said}", promise=bad.probe.title, said=bad.text)
+            self._fail(request, text, request.run_id)
 
     def _late(self, request: Request) -> bool:
         view = self.requests.view()
@@ -338,6 +345,12 @@ class RequestTicker:
 
     def _fresh(self, item: Item) -> Request:
         return self.store.requests.get(item.request.id)
+
+
+def _trouble(error: Exception) -> Text:
+    if isinstance(error, ControlPlaneError):
+        return error.problems[0].text if error.problems else error.text
+    return t("{kind}: {error}", kind=type(error).__name__, error=error)
 
 
 def _last_signer(request: Request) -> Actor:

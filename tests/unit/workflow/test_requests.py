@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Rejected, StalePlan
-from control_plane.model.request import RequestEvent, RequestState
-from control_plane.model.run import EventType
+from control_plane.model.request import RequestEvent
 from control_plane.model.text import in_language, t
 from control_plane.store.estate import SubscriptionChange
-from control_plane.workflow import journal, request_journal
 from control_plane.workflow.request_tick import AGAIN_SECONDS, KEPT_SECONDS
 from tests.unit.workflow.asking import Office
 
@@ -436,6 +434,32 @@ def test_of_many_at_once_one_is_broken_and_the_others_are_live_in_one_run(make_c
     assert "cannot be computed" in why
 
 
+def test_a_fault_of_our_own_in_one_form_stops_no_other(make_centre: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(make_centre(), tenants=("fgw", "gaj"))
+    good = office.signed("clerk", "fgw", BOTH, names=["good"])
+    bad = office.signed("clerk2", "gaj", ("chief2", "operator"), names=["bad"])
+
+    def claims(view: Any, estate: Any) -> Any:
+        if view.tenant.code == "gaj":
+            raise ZeroDivisionError("our own fault")
+        return []
+
+    offerings = office.centre.planner.catalogue.offerings
+    monkeypatch.setitem(offerings, "toy", replace(offerings["toy"], claims=claims))
+    office.ticker.tick()
+    assert (office.state(good), office.state(bad)) == ("live", "failed")
+    assert "our own fault" in office.of("clerk2").show(bad["id"])["why"]
+
+
+def test_words_are_in_nobodys_way(office: Office) -> None:
+    asked = office.ask("clerk", "fgw", names=["a"])
+    stored = office.centre.store.requests.get(asked["id"])
+    office.of("clerk").comment(asked["id"], text="one more thing")
+    office.of("x").journal.step(stored, RequestEvent.STARTED, None, values={"note": "moved"})
+    with pytest.raises(StalePlan):
+        office.of("x").journal.step(stored, RequestEvent.STARTED, None, values={"note": "again"})
+
+
 # --- the clock -------------------------------------------------------------------------------------------------------
 def test_the_clock_counts_working_days_and_stops_while_it_waits_for_the_department(make_centre: Any) -> None:
     centre = make_centre()
@@ -452,54 +476,3 @@ def test_the_clock_counts_working_days_and_stops_while_it_waits_for_the_departme
     assert office.of("clerk").show(asked["id"])["overdue"]
     office.centre.clock.now = datetime(2026, 12, 30, 2, 0, tzinfo=UTC)
     assert office.ask("clerk2", "gaj", names=["b"])["due_provisional"]
-
-
-# --- kills -----------------------------------------------------------------------------------------------------------
-class Killed(BaseException):
-    """The process ends here; systems and database stay as they are."""
-
-
-@pytest.mark.parametrize("event", [*RequestEvent, *EventType])
-def test_killed_at_any_event_the_next_turn_finishes(
-    make_centre: Any, monkeypatch: pytest.MonkeyPatch, event: RequestEvent | EventType
-) -> None:
-    deaths = []
-
-    def kill(pid: int, number: int) -> None:
-        deaths.append(number)
-        if len(deaths) == 1:
-            raise Killed
-
-    for module in (journal, request_journal):
-        monkeypatch.setattr(module.os, "kill", kill)
-    centre = make_centre(fault=f"kill:{event}")
-    office = Office(centre, fault=f"kill:{event}")
-
-    def until_done(act: Callable[[], Any]) -> Any:
-        try:
-            return act()
-        except Killed:
-            try:
-                return act()
-            except ControlPlaneError:
-                return None  # it was done before the process ended
-
-    number = until_done(lambda: office.of("clerk").draft("fgw", "toy"))["id"]
-    until_done(lambda: office.of("clerk").save(number, spec={"names": ["a"]}))
-    until_done(lambda: office.of("clerk").submit(number))
-    until_done(lambda: office.of("operator").comment(number, text="hello"))
-    until_done(lambda: office.of("operator").send_back(number, reason="which?"))
-    until_done(lambda: office.of("clerk").answer(number, text="this"))
-    for who in BOTH:
-        until_done(lambda who=who: office.sign(who, {"id": number}))
-    for _ in range(6):
-        until_done(office.ticker.tick)
-        centre.clock.advance(AGAIN_SECONDS + 1)
-    assert office.state({"id": number}) == "live"
-    assert things(office) == {"dns.rrset/a", "web.vhost/a"}
-    types = [e["type"] for e in office.of("clerk").events(number)]
-    for once in (RequestEvent.DRAFTED, RequestEvent.SUBMITTED, RequestEvent.APPROVED, RequestEvent.LIVE):
-        assert types.count(once.value) == 1, types
-    assert types.count(RequestEvent.SIGNED.value) == 2
-    assert len(centre.store.estate.revisions("fgw/toy")) == 1
-    assert centre.store.requests.list(states=[RequestState.APPLYING]) == []
