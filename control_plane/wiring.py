@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from control_plane.workflow.internet import Internet
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.people import People
+    from control_plane.workflow.request_tick import RequestTicker
     from control_plane.workflow.rollout_carriers import Carrier
     from control_plane.workflow.rollout_tick import Ticker
     from control_plane.workflow.sign_in import SignIn
@@ -313,12 +314,14 @@ def releases() -> Any:
 def local_client() -> LocalClient:
     """The control plane in this process."""
     from control_plane.drivers.probes import SshProber
+    from control_plane.model.windows import chinese_calendar
     from control_plane.offerings import discover
     from control_plane.offerings.network import network_probes
     from control_plane.workflow.applying import Applier
     from control_plane.workflow.catalogue import Catalogue
     from control_plane.workflow.local import LocalClient
     from control_plane.workflow.planning import Planner
+    from control_plane.workflow.requests import Requests
     from control_plane.workflow.snapshots import Snapshots
     from control_plane.workflow.status import Status
 
@@ -341,6 +344,7 @@ def local_client() -> LocalClient:
         repository,
         settings().state,
         people(),
+        lambda actor: Requests(store(), planner, chinese_calendar, actor, settings().fault),
     )
 
 
@@ -424,6 +428,14 @@ def ticker() -> Ticker:
     return Ticker(store(), carriers, chinese_calendar(), now, settings().fault)
 
 
+def request_ticker() -> RequestTicker:
+    """What makes approved requests real."""
+    from control_plane.workflow.request_tick import RequestTicker
+
+    made = local_client()
+    return RequestTicker(made.requests, made.applier, made.prober, lambda: made.actor)
+
+
 def chores() -> Sequence[Chore]:
     """What the worker does again and again: name, seconds, act. Each asks for its rooms anew at every turn."""
     from control_plane.workflow.process import process_alive
@@ -434,6 +446,10 @@ def chores() -> Sequence[Chore]:
             return None
         moved = ticker().tick()
         return f"rollouts {', '.join(map(str, moved))}" if moved else None
+
+    def move_requests() -> str | None:
+        moved = request_ticker().tick()
+        return f"requests {', '.join(moved)}" if moved else None
 
     def measure_machines() -> str | None:
         found = local_client().machines.measure()
@@ -454,6 +470,7 @@ def chores() -> Sequence[Chore]:
     return (
         Chore("jobs", 1, lambda: do_jobs(("at_once", "runs"))),
         Chore("errands", 1, lambda: do_jobs(("machines",))),
+        Chore("requests", 1, move_requests),
         Chore("rollouts", 3, move_rollouts),
         Chore("runs", 30, close_runs),
         Chore("record", 60, collect_record),

@@ -67,6 +67,7 @@ COMMANDS = {
     "tenants": ("tenants", t("Departments and districts: list, import, export, offboard.")),
     "sites": ("sites", t("Websites and their releases.")),
     "internet": ("internet", t("Internet access of tenants: use, rules, the real path of an address, hand-over.")),
+    "requests": ("requests", t("Requests of departments: ask, sign, ask back, refuse, try again.")),
     "accounts": ("looking", t("People in the directory.")),
     "drift": ("drift", t("Hand-made changes: keep, accept or revert.")),
     "snapshots": ("snapshots", t("Patches and signatures of the repository: fetch, look, give to a ring.")),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 from control_plane.model.client_machines import MachinesClient
 from control_plane.model.client_people import PeopleClient
 from control_plane.model.client_record import RecordClient
+from control_plane.model.client_requests import RequestsClient
 
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
@@ -229,6 +230,12 @@ class Client(Protocol):
     @property
     def internet(self) -> InternetClient:
         """Internet access of tenants."""
+        ...
+
+    # requests -------------------------------------------------------------------------------------
+    @property
+    def requests(self) -> RequestsClient:
+        """What departments ask for."""
         ...
 
     # rollouts, freezes, the worker -----------------------------------------------------------------

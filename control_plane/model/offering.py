@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from control_plane.model.change_class import ChangeRules
 from control_plane.model.errors import Problem
 from control_plane.model.machine import Machine
 from control_plane.model.network import AddressPlan
@@ -119,6 +120,7 @@ class Offering:
     `desired` and `probes` are pure and deterministic. A declared offering has none of these.
     `example` is a spec that validates, used by the contract test and by help. `systems` names every system that its
     resources can be in: a plan of one subscription looks at these only, and does not need the others to answer.
+    `asking`: how requests for it are treated; None when it cannot be asked for.
     """
 
     id: str
@@ -133,3 +135,4 @@ class Offering:
     desired: Callable[[SubscriptionView, EstateView], list[Resource]] | None = None
     probes: Callable[[SubscriptionView, EstateView], list[Probe]] | None = None
     example: Mapping[str, Any] | None = None
+    asking: ChangeRules | None = None

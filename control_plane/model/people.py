@@ -29,6 +29,8 @@ class Act(StrEnum):
     HOSTS = "hosts"
     SECURITY = "security"
     SEE_PEOPLE = "see_people"
+    ASK = "ask"
+    SIGN = "sign"
 
 
 Reach = Literal["tenant", "estate"]
@@ -53,19 +55,23 @@ _CARRY_OUT = frozenset({Act.APPLY, Act.DRIFT, Act.ROLLOUTS, Act.HOSTS, Act.SECUR
 ROLES: Mapping[str, Role] = {
     role.name: role
     for role in (
-        Role("clerk", t("clerk"), "tenant", frozenset({Act.SEE_TENANT})),
-        Role("approver", t("department approver"), "tenant", frozenset({Act.SEE_TENANT})),
-        Role("operator", t("operator"), "estate", _LOOK | _STOP | _CARRY_OUT | {Act.PLAN}, second_factor=True),
+        Role("clerk", t("clerk"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK})),
+        Role("approver", t("department approver"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK, Act.SIGN})),
+        Role(
+            "operator", t("operator"), "estate", _LOOK | _STOP | _CARRY_OUT | {Act.PLAN, Act.SIGN}, second_factor=True
+        ),
         Role(
             "security_officer",
             t("security officer"),
             "estate",
-            _LOOK | _STOP | {Act.PLAN, Act.SECURITY, Act.SEE_PEOPLE},
+            _LOOK | _STOP | {Act.PLAN, Act.SECURITY, Act.SEE_PEOPLE, Act.SIGN},
             second_factor=True,
         ),
         Role("finance", t("finance"), "estate", _LOOK),
         Role("auditor", t("auditor"), "estate", _LOOK | {Act.SEE_PEOPLE}),
-        Role("deputy_director", t("deputy director"), "estate", _LOOK | _STOP | {Act.PLAN}, second_factor=True),
+        Role(
+            "deputy_director", t("deputy director"), "estate", _LOOK | _STOP | {Act.PLAN, Act.SIGN}, second_factor=True
+        ),
     )
 }
 

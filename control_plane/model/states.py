@@ -31,6 +31,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "machine-patched": t("patched"),
             "machine-clean": t("clean"),
             "machine-cleared": t("settled"),
+            "request-live": t("done"),
         },
         "warn": {
             "warning": t("warning"),
@@ -42,6 +43,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "machine-restart": t("restart needed"),
             "machine-held": t("on hold"),
             "machine-old": t("old signatures"),
+            "request-returned": t("needs your answer"),
         },
         "bad": {
             "failed": t("failed"),
@@ -53,6 +55,8 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "machine-unprotected": t("unprotected"),
             "machine-found": t("something found"),
             "machine-open": t("open"),
+            "request-failed": t("failed"),
+            "request-refused": t("not approved"),
         },
         "blind": {
             "unmeasured": t("could not measure"),
@@ -78,18 +82,24 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "stopping": t("stopping"),
             "preview": t("preview"),
             "machine-waiting": t("waits for its share"),
+            "request-submitted": t("submitted"),
+            "request-review": t("under review"),
+            "request-approved": t("approved"),
+            "request-applying": t("being set up"),
         },
         "held": {
             "stopped": t("stopped"),
             "kept": t("kept"),
             "lifted": t("lifted"),
             "down": t("down"),
+            "request-withdrawn": t("withdrawn"),
         },
         "none": {
             "listed": t("listed"),
             "none": t("none"),
             "machine-observed": t("observed only"),
             "machine-unmanaged": t("not enrolled"),
+            "request-draft": t("draft"),
         },
     }
 )

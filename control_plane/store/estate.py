@@ -155,19 +155,19 @@ class EstateRepository:
             query = query.where(columns.state == "active")
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        return [
-            SubscriptionRow(
-                row.tenant_id,
-                row.code,
-                row.offering,
-                row.tier,
-                orjson.loads(row.spec),
-                row.generation,
-                row.observed_generation,
-                row.state,
-            )
-            for row in rows
-        ]
+        return [_subscription(row) for row in rows]
+
+    def subscription(self, subscription_id: str) -> SubscriptionRow | None:
+        """One of a living tenant, active or ended; None when there never was one."""
+        code, _, offering = subscription_id.partition("/")
+        query = (
+            select(subscriptions, tenants.c.code)
+            .join(tenants)
+            .where(tenants.c.code == code, tenants.c.ended_at.is_(None), subscriptions.c.offering == offering)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return _subscription(row) if row is not None else None
 
     def revisions(self, subscription_id: str) -> list[Revision]:
         """All generations of the living tenant's subscription `code/offering`, oldest first."""
@@ -326,6 +326,19 @@ class EstateRepository:
                         .where(_is_subscription((ids[code], offering)))
                         .values(observed_generation=generation)
                     )
+
+
+def _subscription(row: Any) -> SubscriptionRow:
+    return SubscriptionRow(
+        row.tenant_id,
+        row.code,
+        row.offering,
+        row.tier,
+        orjson.loads(row.spec),
+        row.generation,
+        row.observed_generation,
+        row.state,
+    )
 
 
 def _is_subscription(key: tuple[Any, Any]) -> Any:

@@ -33,6 +33,7 @@ from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
 from control_plane.store.machines import Contact, Finding, MachineRepository
 from control_plane.store.people import PeopleRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
+from control_plane.store.requests import RequestRepository
 from control_plane.store.rollouts import RolloutRepository
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
 from control_plane.store.tables import (
@@ -94,6 +95,7 @@ class Store:
         self.access = AccessRepository(self.database, clock)
         self.people = PeopleRepository(self.database, self.actors, clock)
         self.jobs = JobRepository(self.database, clock)
+        self.requests = RequestRepository(self.database, self.actors, clock)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""

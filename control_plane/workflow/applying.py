@@ -51,7 +51,8 @@ class Order:
     another state the desired one; it is undone when the plan that follows from it is not accepted. `spare`:
     what is left alone because nobody has seen the plan: every hand-made change, or those that something
     would be overwritten for; where one is in the way of a wish, the order is refused. `wishes`: the only
-    subscriptions whose new wishes are made real.
+    subscriptions whose new wishes are made real. `accept`: a consent that was given before; it takes the place of the
+    typed word, and raises when this plan is not what was agreed on.
     """
 
     scope: str
@@ -63,6 +64,7 @@ class Order:
     commit: Callable[[], None] | None = None
     spare: Spare = "nothing"
     wishes: frozenset[str] | None = None
+    accept: Callable[[Plan], None] | None = None
 
 
 class Applier:
@@ -167,7 +169,9 @@ class Applier:
         self._check(order, picture, steps)
         if len(steps) != len(plan.steps):  # what was agreed on is less than the plan, and has a digest of its own
             plan = replace(plan, changes=tuple(steps), digest=digest_of(order.scope, steps))
-        if order.expected is None:
+        if order.accept is not None:
+            order.accept(plan)
+        elif order.expected is None:
             self.planner.demand_consent(plan, order.confirm)
         found = _found_as_wanted(picture, self.store.memory(self.clock()).applied)
         self.store.runs.confirm(journal.run_id, found, self.clock(), journal.lease.token)

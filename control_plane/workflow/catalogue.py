@@ -172,7 +172,7 @@ class Catalogue:
                 t("Promises belong to tenants, not to “{scope}”.", scope=scope),
                 t("Use estate, tenant:CODE or subscription:CODE/OFFERING."),
             )
-        world = self.world()
+        world = self.world(tenants=scope.tenants)
         probes = [*self._network_probes(world.estate)]
         for view in world.subscriptions.values():
             rule = self.offerings[view.offering].probes

@@ -104,13 +104,20 @@ def _alone(
             text = t("“{offering}” is subscribed to twice.", offering=subscription.offering)
             faults.append(problem("double-offering", path, text, t("Keep one subscription for each offering.")))
         seen.add(subscription.offering)
-        if listed:
-            text = t("A listed tenant has no services.")
-            faults.append(problem("listed", path, text, t("Remove the subscription, or change the status.")))
-        elif document.status is TenantStatus.NETWORK_ONLY and has_sites(subscription.offering):
-            text = t("A tenant with status network_only has no sites.")
-            faults.append(problem("network-only", path, text, t("Remove the subscription, or change the status.")))
+        unfit = unfit_for(document.status, has_sites(subscription.offering))
+        if unfit is not None:
+            code, text = unfit
+            faults.append(problem(code, path, text, t("Remove the subscription, or change the status.")))
     return faults
+
+
+def unfit_for(status: TenantStatus, sites: bool) -> tuple[str, Text] | None:
+    """Code and sentence of why a tenant of this status cannot have a service (with `sites` or without), or None."""
+    if status is TenantStatus.LISTED:
+        return "listed", t("A listed tenant has no services.")
+    if status is TenantStatus.NETWORK_ONLY and sites:
+        return "network-only", t("A tenant with status network_only has no sites.")
+    return None
 
 
 def _parent(candidate: Candidate, documents: Mapping[str, TenantDocument]) -> Problem | None:

@@ -31,6 +31,7 @@ from control_plane.workflow.machines import Machines
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.process import process_alive
+from control_plane.workflow.requests import Requests
 from control_plane.workflow.rollout_making import RolloutMaker
 from control_plane.workflow.rollouts import Rollouts
 from control_plane.workflow.runs import resume, run_details, run_json, undo_changes, undo_plan, undo_targets
@@ -62,6 +63,7 @@ class LocalClient:
         repository: Callable[[], Repository],
         state: Path,
         people: PeopleClient,
+        requests: Callable[[Callable[[], Actor]], Requests],
     ) -> None:
         self.snapshots = snapshots
         self.rollouts = Rollouts(
@@ -88,6 +90,7 @@ class LocalClient:
         self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
         self.internet = internet
         self.people = people
+        self.requests = requests(lambda: self.actor)
         self.jobs = Jobs(store, self.acting_as, lambda: self.actor, planner.clock)
         store.runs.mark_interrupted(process_alive)
 
@@ -100,7 +103,7 @@ class LocalClient:
         """The same control plane with somebody else as the actor: the console works for many people."""
         made = copy(self)
         made.actor_name = name
-        for area in ("machines", "record", "internet", "people", "rollouts", "freezes", "jobs"):
+        for area in ("machines", "record", "internet", "people", "rollouts", "freezes", "requests", "jobs"):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)
         return made

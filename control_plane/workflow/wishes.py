@@ -5,7 +5,8 @@ The stored desired state changes only when the plan it leads to was accepted, in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -18,10 +19,22 @@ from control_plane.workflow.applying import Order
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.import_problems import problems_of
 
+Claimed = Mapping[tuple[str, str], Sequence[Claim]]
 
-def claims_of(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> dict[tuple[str, str], list[Claim]]:
+
+def claims_of(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> Claimed:
     """What the changed subscriptions need to be the only ones to have. Raises Invalid with every problem."""
+    claims, problems = examined(catalogue, changes)
+    if any(problem.severity == "error" for problem in problems):
+        raise Invalid(problems)
+    return claims
+
+
+def examined(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> tuple[Claimed, list[Problem]]:
+    """The claims, and all problems and warnings of forms and rules; `where` names the subscription."""
     estate = catalogue.estate()
+    wanted = {f"{c.tenant_code}/{c.offering}": c.spec for c in changes if c.spec is not None}
+    estate = replace(estate, specs={**estate.specs, **wanted})
     problems: list[Problem] = []
     claims: dict[tuple[str, str], list[Claim]] = {}
     for change in changes:
@@ -32,17 +45,16 @@ def claims_of(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> di
         if change.spec is None or offering.spec is None:
             claims[change.tenant_code, change.offering] = []
             continue
+        name = f"{tenant.code}/{offering.id}"
         try:
             spec = offering.spec.model_validate(change.spec)
         except ValidationError as error:
-            problems += [problem for _, problem in problems_of(error)]
+            problems += [replace(problem, where=name) for _, problem in problems_of(error)]
             continue
         view = SubscriptionView(tenant, offering.id, change.tier, spec)
-        problems += offering.check(view, estate) if offering.check else []
+        problems += [replace(p, where=name) for p in (offering.check(view, estate) if offering.check else [])]
         claims[change.tenant_code, change.offering] = offering.claims(view, estate) if offering.claims else []
-    if any(problem.severity == "error" for problem in problems):
-        raise Invalid(problems)
-    return claims
+    return claims, problems
 
 
 def wish_order(

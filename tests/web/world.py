@@ -31,6 +31,7 @@ from control_plane.model.network import plan_for
 from control_plane.model.offering import HostView
 from control_plane.model.ports import Probe, ProbeResult
 from control_plane.model.text import t
+from control_plane.model.windows import chinese_calendar
 from control_plane.offerings import discover
 from control_plane.offerings.internet import described
 from control_plane.store.repository import Store
@@ -42,6 +43,7 @@ from control_plane.workflow.internet import Internet
 from control_plane.workflow.local import LocalClient
 from control_plane.workflow.people import People
 from control_plane.workflow.planning import Planner
+from control_plane.workflow.requests import Requests
 from control_plane.workflow.sign_in import Directory, SignIn
 from control_plane.workflow.snapshots import Snapshots
 from control_plane.workflow.status import Status
@@ -283,6 +285,7 @@ def make_world(
             repository=lambda: rooms.repository,
             state=folder,
             people=people,
+            requests=lambda actor: Requests(store, planner, chinese_calendar, actor),
         )
     )
     client = clients[0]

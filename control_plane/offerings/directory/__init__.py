@@ -6,6 +6,7 @@ from pathlib import Path
 
 from control_plane.model.offering import Offering
 from control_plane.model.text import t
+from control_plane.offerings.directory.asking import RULES
 from control_plane.offerings.directory.form import EXAMPLE, DirectorySpec
 from control_plane.offerings.directory.probes import probes
 from control_plane.offerings.directory.resources import TIERS, check, claims, desired
@@ -23,4 +24,5 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
+    asking=RULES,
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from control_plane.model.offering import Offering
 from control_plane.model.text import t
+from control_plane.offerings.internet.asking import RULES
 from control_plane.offerings.internet.centre import TIERS
 from control_plane.offerings.internet.form import EXAMPLE, InternetAccess
 from control_plane.offerings.internet.probes import probes
@@ -24,4 +25,5 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
+    asking=RULES,
 )

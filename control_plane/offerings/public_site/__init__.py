@@ -6,6 +6,8 @@ from pathlib import Path
 
 from control_plane.model.offering import Offering
 from control_plane.model.text import t
+from control_plane.offerings._site.asking import rules_of
+from control_plane.offerings._site.kind import PUBLIC
 from control_plane.offerings._site.rules import TIERS
 from control_plane.offerings.public_site.form import EXAMPLE, PublicSites
 from control_plane.offerings.public_site.probes import probes
@@ -24,4 +26,5 @@ OFFERING = Offering(
     desired=desired,
     probes=probes,
     example=EXAMPLE,
+    asking=rules_of(PUBLIC),
 )

@@ -10,7 +10,7 @@ from typing import Any
 from control_plane.model.errors import ControlPlaneError, NotFound, UnsafePlan
 from control_plane.model.text import t
 
-from . import fake_machines
+from . import fake_machines, fake_requests
 from .fake_rollouts import ACTS as ROLLOUT_ACTS
 from .fake_rollouts import ROLLOUTS
 
@@ -611,6 +611,8 @@ ANSWERS |= {
     "people.add": {"person": "account:night", "password_file": SECRET_FILE},
     "people.reset": {"person": "account:night", "sessions_ended": 2, "password_file": SECRET_FILE},
 }
+ANSWERS |= fake_requests.ANSWERS
+ANSWERS["requests.preview"]["plan"] = plan(change("create", 1))
 
 
 class Area:
@@ -667,6 +669,7 @@ class FakeClient:
             "record.hold",
             "record.lift",
             "record.add_to_register",
+            *fake_requests.ACTS,
             "people.grant",
             "people.revoke",
             "people.add",

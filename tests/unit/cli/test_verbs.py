@@ -50,6 +50,8 @@ LISTING = {
     "worker status": "worker.status",
     "probes list": "probes",
     "users list": "people.list",
+    "requests list": "requests.list",
+    "requests show R-2026-0147": "requests.show",
     "users show wangwei": "people.show",
     "probes run tenant:fgw": "run_probes",
     "internet log --case Q-118 --reason police --from 2026-11-24 --to 2026-11-25 --nat-port 40112": "record.log",
@@ -97,6 +99,15 @@ ACTING = {
     "sites activate fgw.qingdao.test 3f9a12 --yes": "activate_release",
     "sites rollback fgw.qingdao.test --yes": "rollback_release",
     "sites maintenance fgw.qingdao.test on --yes": "maintenance",
+    "requests new fgw public_site --note x": "requests.draft",
+    "requests submit 147 --yes": "requests.submit",
+    "requests sign 147 --reason x --yes": "requests.sign",
+    "requests return 147 --reason x --yes": "requests.send_back",
+    "requests refuse 147 --reason x --yes": "requests.refuse",
+    "requests withdraw 147 --yes": "requests.withdraw",
+    "requests answer 147 --text x --yes": "requests.answer",
+    "requests comment 147 --text x": "requests.comment",
+    "requests retry 147 --yes": "requests.retry",
     "users grant wangwei operator --reason x --yes": "people.grant",
     "users revoke wangwei operator --reason x --yes": "people.revoke",
     "users add night": "people.add",
@@ -229,6 +240,7 @@ def test_every_example_is_a_command_line_that_parses() -> None:
                     .replace("policy.yaml", __file__)
                     .replace("tenants/qingdao", "/")
                     .replace("fgw.yaml", "/")
+                    .replace("form.yaml", __file__)
                     for w in argv
                 ]
                 if "xargs" in part:

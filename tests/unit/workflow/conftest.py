@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from control_plane.drivers.fake import FakeDriver
+from control_plane.model.change_class import ChangeRules
 from control_plane.model.network import plan_for
 from control_plane.model.offering import Claim, EstateView, Offering, SubscriptionView
+from control_plane.model.ports import Probe
 from control_plane.model.resource import Kind, Resource
 from control_plane.model.run import Actor
 from control_plane.model.tenant import Document, EstateDocument, TenantDocument
@@ -63,10 +65,20 @@ def toy_claims(view: SubscriptionView, estate: EstateView) -> list[Claim]:
     return [Claim("dns_name", name, f"names[{i}]") for i, name in enumerate(view.spec.names)]
 
 
+def toy_probes(view: SubscriptionView, estate: EstateView) -> list[Probe]:
+    return [Probe(f"{view.id}/{n}", "http", "citizen", view.tenant.code, "toy", t("Site"), {}) for n in view.spec.names]
+
+
+#: Further people are agreed on beforehand; what is called `open-…` is for everybody.
+TOY_RULES = ChangeRules(
+    {"new": 5, "change": 2, "end": 2},
+    lambda old, new: t("Few people.") if old and new and old.names == new.names and old.people < new.people else None,
+    lambda old, new: t("Public.") if new and any(name.startswith("open") for name in new.names) else None,
+)
 TOY = Offering(
     "toy", "operated", t("Toy"), Path(), systems=("dns", "directory", "web", "gateway"),
-    spec=ToySpec, tiers={"S": {}}, check=lambda v, e: [],
-    claims=toy_claims, desired=toy_desired, probes=lambda v, e: [], example={},
+    spec=ToySpec, tiers={"S": {}, "M": {}}, check=lambda v, e: [],
+    claims=toy_claims, desired=toy_desired, probes=toy_probes, example={}, asking=TOY_RULES,
 )  # fmt: skip
 
 
@@ -108,8 +120,11 @@ class Centre:
     def gateway(self) -> FakeDriver:
         return self.drivers[3]
 
+    def document(self, code: str) -> TenantDocument:
+        return TenantDocument(code=code, names={"zh": f"单位{code}", "en": code}, kind="government_department")
+
     def tenant(self, code: str, **spec: object) -> None:
-        document = TenantDocument(code=code, names={"zh": f"单位{code}", "en": code}, kind="government_department")
+        document = self.document(code)
         self.store.estate.put_tenants(self.actor, "import 1", [document])
         self.wish(code, **spec)
 
@@ -122,8 +137,10 @@ class Centre:
 def make_centre(tmp_path: Path) -> Iterator[Callable[..., Centre]]:
     stores = []
 
-    def make(fault: str | None = None, touch_limit: int = 50, cut_limit: int = 5, ttl: int = 300) -> Centre:
-        url = f"sqlite:///{tmp_path / 'gasp.db'}"
+    def make(
+        fault: str | None = None, touch_limit: int = 50, cut_limit: int = 5, ttl: int = 300, folder: Path = tmp_path
+    ) -> Centre:
+        url = f"sqlite:///{folder / 'gasp.db'}"
         clock = Clock()
         store = Store(url, clock=clock)
         store.upgrade()

@@ -1,0 +1,368 @@
+"""`gasp requests`: what departments ask for, from the draft to the live service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from control_plane.cli.app import App
+from control_plane.cli.base import Group, argument, option
+from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.listing import Column, listing_options, show_list, show_one
+from control_plane.cli.looking import facts
+from control_plane.cli.terminal import clean, moment, sentence, state_mark
+from control_plane.model.client_requests import Json
+from control_plane.model.errors import Invalid, Problem
+from control_plane.model.text import t
+
+COLUMNS = (
+    Column("reference", t("REQUEST")),
+    Column("tenant", t("TENANT")),
+    Column("title", t("SERVICE")),
+    Column("action_title", t("ACTION")),
+    Column("state_title", t("STATE")),
+    Column("has_it.text", t("WHOSE TURN")),
+    Column("due", t("DUE"), show="time"),
+    Column("overdue", t("OVERDUE"), wide=True),
+    Column("class_title", t("CLASS"), wide=True),
+    Column("asker_name", t("ASKED BY"), wide=True),
+    Column("submitted_at", t("SUBMITTED"), wide=True, show="time"),
+    Column("run", t("RUN"), wide=True, show="id"),
+    Column("note", t("NOTE"), wide=True),
+)
+MARKS = {"done": "●", "now": "◌", "next": "○", "stopped": "✖"}
+
+requests = Group(
+    name="requests",
+    sentence=t("Requests of departments: ask, sign, ask back, refuse, try again."),
+    examples=(
+        ("gasp requests list --waiting", t("what waits for me")),
+        ("gasp requests sign R-2026-0147 --reason 'night shift'", t("look at a request and sign it")),
+    ),
+)
+request_argument = argument("request", help=t("Reference such as R-2026-0147, or its number."))
+reason_option = option("--reason", help=t("Why, in one sentence; it is recorded."), required=True)
+
+
+@requests.verb(
+    "list",
+    sentence=t("List requests with state, whose turn it is, and due date."),
+    examples=(
+        ("gasp requests list --waiting", t("what waits for me")),
+        ("gasp requests list --tenant fgw --filter state=live -o json", t("what one department got, for a program")),
+    ),
+)
+@option("--tenant", help=t("Only this department's."), metavar="CODE")
+@option("--waiting", help=t("Only what waits for who asks."), is_flag=True)
+@listing_options
+@click.pass_obj
+def list_requests(app: App, tenant: str | None, waiting: bool) -> None:
+    """`gasp requests list`."""
+    rows = app.client.requests.list(tenant=tenant, waiting_for_me=waiting)
+    show_list(rows, COLUMNS, empty=t("There is no request. Begin one: gasp requests new"), name="reference")
+
+
+@requests.verb(
+    "show",
+    sentence=t("Show one request: where it stands, what it changes, who signed, what was said."),
+    examples=(
+        ("gasp requests show R-2026-0147", t("everything about it")),
+        ("gasp requests show 147 -o json", t("for a program")),
+    ),
+)
+@request_argument
+@listing_options
+@click.pass_obj
+def show_request(app: App, request: str) -> None:
+    """`gasp requests show REQUEST`."""
+    _show(app, app.client.requests.show(request))
+
+
+def _show(app: App, row: Json) -> None:
+    def draw() -> None:
+        shape, style = state_mark(f"request-{row['state']}")
+        app.out(app.paint(f"{row['reference']}  {clean(row['title'])}  {shape}", style))
+        app.out("  ".join(f"{MARKS[step['state']]} {clean(step['title'])}" for step in row["steps"]))
+        app.out(sentence(t("{sentence} {next}", sentence=row["sentence"], next=row["next"])))
+        if row["why"]:
+            app.out(app.paint(sentence(t("{why}", why=row["why"])), "bold"))
+        facts(app, row, COLUMNS[1:])
+        for word in row["words"]:
+            app.out(f"  {clean(word)}")
+        for need in row["needs"]:
+            signed = t("signed by {by}, {at}", by=need["by_name"], at=moment(need["at"])) if need["by"] else t("open")
+            app.out(sentence(t("Signoff {role}: {state}", role=need["title"], state=sentence(signed))))
+        _problems(app, row["problems"])
+        for line in row["conversation"]:
+            who = line["by_name"] or str(t("the control plane"))
+            said = {"at": moment(line["at"]), "who": who, "what": line["title"]}
+            app.out(sentence(t("{at}  {who} {what}", **said)) + (f": {clean(line['text'])}" if line["text"] else ""))
+
+    show_one(row, draw, name="reference")
+
+
+def _problems(app: App, problems: Sequence[Json]) -> None:
+    for problem in problems:
+        said = {"field": problem["pointer"] or "–", "detail": problem["detail"], "remedy": problem["remedy"] or ""}
+        app.out(app.paint(sentence(t("{field}: {detail} {remedy}", **said)), "yellow"))
+
+
+@requests.verb(
+    "new",
+    sentence=t(
+        "Begin a request, or go on with the draft of one; nothing is handed in yet.\n"
+        "The form is a YAML file with what an estate's document has below “spec”. A change without a file begins with"
+        " what is there now; look at it with “gasp requests show REQUEST -o yaml”."
+    ),
+    examples=(
+        ("gasp requests new fgw public_site --file form.yaml --note 'for the census'", t("ask for a new service")),
+        ("gasp requests new fgw internet --action change --file form.yaml", t("ask for a change")),
+    ),
+)
+@argument("tenant", help=t("Code of the department."))
+@argument("offering", help=t("The service, such as public_site."))
+@option(
+    "--action", help=t("What is asked for."), type=click.Choice(["new", "change", "end"]), default="new",
+    show_default=True,
+)  # fmt: skip
+@option("--file", "file", help=t("The form."), type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@option("--tier", help=t("S, M or L."), metavar="TIER")
+@option("--note", help=t("What it is for; signers read it."))
+@consent_options()
+@listing_options
+@click.pass_obj
+def new(
+    app: App, tenant: str, offering: str, action: str, file: Path | None, tier: str | None, note: str | None,
+    dry_run: bool, yes: bool,
+) -> None:  # fmt: skip
+    """`gasp requests new CODE OFFERING`."""
+    # A draft changes nothing for anybody, so nobody is asked.
+    spec = _form(file) if file is not None else None
+    if dry_run:
+        problems = app.client.requests.check(tenant, offering, action, spec, tier)
+        show_one({"problems": problems}, lambda: _problems(app, problems), rows="problems", name="code")
+        return
+    app.context()
+    made = app.client.requests.draft(tenant, offering, action)
+    made = app.client.requests.save(made["id"], spec=spec, tier=tier, note=note)
+    _show(app, made)
+    app.note(t("Next: gasp requests submit {request}", request=made["reference"]))
+
+
+def _form(file: Path) -> Any:
+    import yaml
+
+    try:
+        read = yaml.safe_load(file.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text, remedy = t("It cannot be read: {reason}", reason=error), t("Write YAML in UTF-8.")
+        raise Invalid([Problem("unreadable", text, remedy, file.name)]) from None
+    if not isinstance(read, dict):
+        text, remedy = t("The form is a group of fields."), t("Write what a document has below “spec”.")
+        raise Invalid([Problem("no-form", text, remedy, file.name)])
+    return read
+
+
+@requests.verb(
+    "submit",
+    sentence=t("Look at what a draft would change, and hand it in."),
+    examples=(
+        ("gasp requests submit R-2026-0147", t("see the preview, then say yes")),
+        ("gasp requests submit 147 --dry-run -o json", t("the preview, for a program")),
+    ),
+)
+@request_argument
+@consent_options()
+@listing_options
+@click.pass_obj
+def submit(app: App, request: str, dry_run: bool, yes: bool) -> None:
+    """`gasp requests submit REQUEST`."""
+    seen = app.client.requests.preview(request)
+    if dry_run:
+        show_one(seen, lambda: _preview(app, seen, app.out), name="digest")
+        return
+    app.context()
+    _preview(app, seen, app.note)
+    ask(t("Hand it in?"), yes)
+    _show(app, app.client.requests.submit(request, digest=seen["digest"]))
+
+
+def _preview(app: App, seen: Json, say: Callable[[str], None]) -> None:
+    for word in seen["words"] or [str(t("Nothing changes on any system."))]:
+        say(clean(word))
+    for text in (seen["class_sentence"], *seen["reasons"]):
+        say(clean(text))
+    for need in seen["needs"]:
+        names = ", ".join(need["names"]) or str(t("nobody holds this role"))
+        say(sentence(t("Signs: {role} ({names})", role=need["title"], names=names)))
+    say(sentence(t("Due {at}.", at=moment(seen["due"]))))
+
+
+@requests.verb(
+    "sign",
+    sentence=t(
+        "Sign a request. The signoff is bound to what is shown, and void once the content changes.\n"
+        "Whoever asked never signs. An operator on the machine itself stands in for a role, with a reason."
+    ),
+    examples=(
+        ("gasp requests sign R-2026-0147 --reason 'night shift'", t("look at it, then say yes")),
+        ("gasp requests sign 147 --role operator --reason 'drill' --yes", t("as one of several roles")),
+    ),
+)
+@request_argument
+@option("--role", help=t("As which of the missing roles."), metavar="ROLE")
+@option("--note", help=t("A word to the others."), default="")
+@option("--reason", help=t("Why you stand in for the role; it is recorded."), default="")
+@consent_options()
+@listing_options
+@click.pass_obj
+def sign(app: App, request: str, role: str | None, note: str, reason: str, dry_run: bool, yes: bool) -> None:
+    """`gasp requests sign REQUEST`."""
+    row = app.client.requests.show(request)
+    if rehearsed(dry_run, t("{request} would be signed.", request=row["reference"])):
+        return
+    app.context()
+    for word in row["words"]:
+        app.note(clean(word))
+    ask(t("Sign {request} of {tenant}?", request=row["reference"], tenant=row["tenant"]), yes)
+    signed = app.client.requests.sign(request, digest=row["digest"] or "", role=role, note=note, reason=reason)
+    _show(app, signed)
+    if signed["state"] == "approved" and not app.client.worker.status()["running"]:
+        app.note(t("The worker does not run, so nothing becomes real: gasp worker start"), "bold yellow")
+
+
+@requests.verb(
+    "return",
+    sentence=t("Ask the department back; its clock stops until it answers."),
+    examples=(
+        ("gasp requests return R-2026-0147 --reason 'which office is it for?'", t("with a question")),
+        ("gasp requests return 147 --reason 'no filing number' --yes", t("without being asked")),
+    ),
+)
+@request_argument
+@reason_option
+@consent_options()
+@listing_options
+@click.pass_obj
+def send_back(app: App, request: str, reason: str, dry_run: bool, yes: bool) -> None:
+    """`gasp requests return REQUEST`."""
+    if rehearsed(dry_run, t("{request} would go back to the department.", request=request)):
+        return
+    app.context()
+    ask(t("Ask the department back about {request}?", request=request), yes)
+    _show(app, app.client.requests.send_back(request, reason=reason))
+
+
+@requests.verb(
+    "refuse",
+    sentence=t("Do not approve a request. Nothing is changed."),
+    examples=(
+        ("gasp requests refuse R-2026-0147 --reason 'against the rules of 2017'", t("with a reason")),
+        ("gasp requests refuse 147 --reason 'asked twice' --yes", t("without being asked")),
+    ),
+)
+@request_argument
+@reason_option
+@consent_options()
+@listing_options
+@click.pass_obj
+def refuse(app: App, request: str, reason: str, dry_run: bool, yes: bool) -> None:
+    """`gasp requests refuse REQUEST`."""
+    if rehearsed(dry_run, t("{request} would not be approved.", request=request)):
+        return
+    app.context()
+    ask(t("Refuse {request}?", request=request), yes)
+    _show(app, app.client.requests.refuse(request, reason=reason))
+
+
+@requests.verb(
+    "withdraw",
+    sentence=t("Take a request back. Nothing is changed."),
+    examples=(
+        ("gasp requests withdraw R-2026-0147", t("after a question")),
+        ("gasp requests withdraw 147 --reason 'not needed' --yes", t("without a question")),
+    ),
+)
+@request_argument
+@option("--reason", help=t("Why, in one sentence; it is recorded."), default="")
+@consent_options()
+@listing_options
+@click.pass_obj
+def withdraw(app: App, request: str, reason: str, dry_run: bool, yes: bool) -> None:
+    """`gasp requests withdraw REQUEST`."""
+    if rehearsed(dry_run, t("{request} would be taken back.", request=request)):
+        return
+    app.context()
+    ask(t("Take {request} back?", request=request), yes)
+    _show(app, app.client.requests.withdraw(request, reason=reason))
+
+
+@requests.verb(
+    "answer",
+    sentence=t("Answer a question and hand the request in again."),
+    examples=(
+        ("gasp requests answer R-2026-0147 --text 'for the office of statistics'", t("the form stays as it is")),
+        ("gasp requests answer 147 --text 'corrected' --file form.yaml --yes", t("with another form")),
+    ),
+)
+@request_argument
+@option("--text", help=t("The answer."), required=True)
+@option("--file", "file", help=t("Another form."), type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@consent_options()
+@listing_options
+@click.pass_obj
+def answer(app: App, request: str, text: str, file: Path | None, dry_run: bool, yes: bool) -> None:
+    """`gasp requests answer REQUEST`."""
+    if rehearsed(dry_run, t("{request} would be handed in again.", request=request)):
+        return
+    app.context()
+    ask(t("Answer and hand {request} in again?", request=request), yes)
+    if file is not None:
+        app.client.requests.save(request, spec=_form(file))
+    _show(app, app.client.requests.answer(request, text=text))
+
+
+@requests.verb(
+    "comment",
+    sentence=t("Add to the conversation of a request."),
+    examples=(
+        ("gasp requests comment R-2026-0147 --text 'the certificate is ordered'", t("everybody who sees it reads it")),
+        ("gasp requests comment 147 --text 'thank you' -o json", t("for a program")),
+    ),
+)
+@request_argument
+@option("--text", help=t("What to say."), required=True)
+@consent_options()
+@listing_options
+@click.pass_obj
+def comment(app: App, request: str, text: str, dry_run: bool, yes: bool) -> None:
+    """`gasp requests comment REQUEST`."""
+    # Words change nothing for anybody, so nobody is asked.
+    if rehearsed(dry_run, t("It would be added to {request}.", request=request)):
+        return
+    app.context()
+    _show(app, app.client.requests.comment(request, text=text))
+
+
+@requests.verb(
+    "retry",
+    sentence=t("Try a failed request again, after what was in the way is cleared."),
+    examples=(
+        ("gasp requests retry R-2026-0147", t("the worker does it within seconds")),
+        ("gasp requests retry 147 --yes", t("without a question")),
+    ),
+)
+@request_argument
+@consent_options()
+@listing_options
+@click.pass_obj
+def retry(app: App, request: str, dry_run: bool, yes: bool) -> None:
+    """`gasp requests retry REQUEST`."""
+    if rehearsed(dry_run, t("{request} would be tried again.", request=request)):
+        return
+    app.context()
+    ask(t("Try {request} again?", request=request), yes)
+    _show(app, app.client.requests.retry(request))

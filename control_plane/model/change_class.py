@@ -1,0 +1,126 @@
+"""Classes of changes: what must be signed by whom before it is made real, and how long it may take. Data.
+
+An offering says in its `ChangeRules` what about it is quick, what everybody can see, and how many working days its
+requests may take; `classify` decides with that and with the plan. A new class or condition is a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from control_plane.model.text import Text, t
+
+#: A change that reaches more than these is wide.
+MOST_TENANTS, MOST_HOSTS = 20, 50
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeClass:
+    """One class: its name for people and what it means."""
+
+    name: Literal["standard", "ordinary", "wide"]
+    title: Text
+    sentence: Text
+
+
+CLASSES: Mapping[str, ChangeClass] = {
+    one.name: one
+    for one in (
+        ChangeClass(
+            "standard",
+            t("standard change"),
+            t("Agreed on beforehand within limits: it runs after its preview and is reported."),
+        ),
+        ChangeClass(
+            "ordinary",
+            t("ordinary change"),
+            t("The department and the centre sign, then it is made real."),
+        ),
+        ChangeClass(
+            "wide",
+            t("wide change"),
+            t("It is public, takes something away for good, or reaches many; further people sign."),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRules:
+    """What an offering says of requests for it.
+
+    `lead`: working days by action. `standard(before, after)`: why a change from one form to the other is agreed on
+    beforehand, or None. `public(before, after)`: why it needs the security officer, or None; `before` is None for a
+    new service, `after` None for its end. Both get validated forms.
+    """
+
+    lead: Mapping[str, int]
+    standard: Callable[[Any, Any], Text | None] = lambda before, after: None
+    public: Callable[[Any, Any], Text | None] = lambda before, after: None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One line of the table: when it applies, who signs then, and into which class it puts the change."""
+
+    name: Literal["public", "destroys", "many", "otherwise"]
+    change_class: Literal["ordinary", "wide"]
+    signs: tuple[str, ...]
+
+
+#: All lines that apply are added up; `otherwise` counts when no other one does.
+CONDITIONS: Sequence[Condition] = (
+    Condition("public", "wide", ("approver", "security_officer")),
+    Condition("destroys", "wide", ("approver", "operator", "deputy_director")),
+    Condition("many", "wide", ("approver", "operator", "deputy_director")),
+    Condition("otherwise", "ordinary", ("approver", "operator")),
+)
+#: In which order roles are asked.
+SIGNING_ORDER = ("approver", "operator", "security_officer", "deputy_director")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the decision depends on. `standard` and `public`: the offering's own reasons; `tenants` and `hosts`: how
+    many are touched; `lost`: labels of what is deleted together with its data."""
+
+    standard: Text | None
+    public: Text | None
+    lost: Sequence[str]
+    tenants: int
+    hosts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A change's class, who must sign, and why."""
+
+    change_class: str
+    needs: tuple[str, ...]
+    reasons: tuple[Text, ...]
+
+
+def classify(facts: Facts) -> Classified:
+    """Put a change into its class. What is lost or reaches many is never standard, whatever its offering says."""
+    found: dict[str, Text] = {}
+    if facts.lost:
+        names = ", ".join(facts.lost[:5])
+        found["destroys"] = t("It deletes data for good: {names}.", names=names)
+    if facts.tenants > MOST_TENANTS or facts.hosts > MOST_HOSTS:
+        found["many"] = t(
+            "It reaches {tenants} departments and {hosts} hosts.", tenants=facts.tenants, hosts=facts.hosts
+        )
+    if facts.standard is not None and not found:
+        return Classified("standard", (), (facts.standard,))
+    if facts.public is not None:
+        found["public"] = facts.public
+    lines = [line for line in CONDITIONS if line.name in found] or [
+        line for line in CONDITIONS if line.name == "otherwise"
+    ]
+    signs = {role for line in lines for role in line.signs}
+    wide = any(line.change_class == "wide" for line in lines)
+    return Classified(
+        "wide" if wide else "ordinary", tuple(r for r in SIGNING_ORDER if r in signs), tuple(found.values())
+    )

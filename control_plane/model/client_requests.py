@@ -1,0 +1,122 @@
+"""What the command line and the pages may ask of requests. Every answer is JSON-able.
+
+Who acts is the client's actor (`client.acting_as(NAME).requests`); duties are enforced behind this door, so a page
+offers what `acts` of an answer names and need not know any rule.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+
+
+class RequestsClient(Protocol):
+    """`gasp requests`. `request` is a number or a reference (`R-2026-0147`).
+
+    Of a tenant out of sight everything raises the very NotFound of one that is not there.
+    """
+
+    # looking ------------------------------------------------------------------------------------------
+    def catalogue(self, tenant: str) -> builtins.list[Json]:
+        """What this tenant may ask for: [{offering, title, subscribed, tier, tiers: {S: {name: limit}}, actions: [new |
+        change | end], lead: {action: working days}, open: reference | None, example}]."""
+        ...
+
+    def list(
+        self, *, tenant: str | None = None, states: builtins.list[str] | None = None, waiting_for_me: bool = False
+    ) -> builtins.list[Json]:
+        """Newest first, of tenants in sight; drafts only of the person who acts. Each:
+        {id, reference, tenant, tenant_name, offering, title, action, action_title, tier, note, state, state_title,
+        sentence, steps: [{title, state: done|now|next|stopped}], has_it: {names: [...], roles: [...], text}, next,
+        due, due_provisional, due_paused, overdue, lead_days, class, class_title, needs: [{role, title, by, by_name,
+        at, note}], asker, asker_name, created_at, submitted_at, changed_at, finished_at, run, why, mine, acts: [...]}.
+        `has_it.text`, `next` and `sentence` are for people; `acts` is what the person who acts may do now."""
+        ...
+
+    def show(self, request: int | str) -> Json:
+        """As in `list`, with {spec, base: {tier, spec} | None, version, problems: [...], digest, plan_digest, words:
+        [sentence], summary: {create, update, delete}, affected: [tenant], lost: [label], reasons: [sentence],
+        signoffs: [{role, title, by, by_name, at, digest, note, stands_for, holds, void_at, void_reason}],
+        conversation: [{number, at, type, title, by, by_name, text, system: bool}]}."""
+        ...
+
+    def events(self, request: int | str, after: int = 0) -> builtins.list[Json]:
+        """Numbered events with number > `after`: [{seq, request, number, at, type, actor, data}]."""
+        ...
+
+    # writing ------------------------------------------------------------------------------------------
+    def draft(self, tenant: str, offering: str, action: str = "new") -> Json:
+        """The draft of the person who acts for this service and action, begun unless there is one (a form sent twice
+        makes one draft). A change begins with what is desired now. As `show`."""
+        ...
+
+    def save(
+        self,
+        request: int | str,
+        *,
+        spec: Mapping[str, Any] | None = None,
+        tier: str | None = None,
+        note: str | None = None,
+        version: int | None = None,
+    ) -> Json:
+        """Keep a draft, right or wrong; what is None stays as it is. As `show`, with its `problems`. `version`: the one
+        that was read; raises StalePlan when somebody saved in between."""
+        ...
+
+    def check(
+        self, tenant: str, offering: str, action: str, spec: Mapping[str, Any] | None, tier: str | None = None
+    ) -> builtins.list[Json]:
+        """All problems of a form that is not saved, as an import would name them: [{code, pointer, detail, remedy,
+        severity}]; for checks while somebody types. Changes nothing."""
+        ...
+
+    def validate(self, request: int | str) -> builtins.list[Json]:
+        """All problems of a saved one."""
+        ...
+
+    def preview(self, request: int | str) -> Json:
+        """A real plan of exactly this change: {plan: (as `Client.plan`), words: [sentence], summary, affected, lost,
+        digest, class, class_title, class_sentence, reasons, needs: [{role, title, names}], due, due_provisional,
+        lead_days, warnings: [problem]}. Raises Invalid with all problems, CouldNotMeasureError."""
+        ...
+
+    def submit(self, request: int | str, *, digest: str | None = None) -> Json:
+        """Hand a draft in; `digest`: that of the preview which was seen (StalePlan when it is another now). Submitting
+        what is submitted already answers as `show`. Raises Invalid, Rejected (another request for it is open)."""
+        ...
+
+    def withdraw(self, request: int | str, *, reason: str = "") -> Json:
+        """Take it back."""
+        ...
+
+    def answer(self, request: int | str, *, text: str, digest: str | None = None) -> Json:
+        """Answer a question and hand it in again; signoffs hold if the content is the same."""
+        ...
+
+    def comment(self, request: int | str, *, text: str) -> Json:
+        """Add to the conversation."""
+        ...
+
+    # deciding -----------------------------------------------------------------------------------------
+    def sign(
+        self, request: int | str, *, digest: str, role: str | None = None, note: str = "", reason: str = ""
+    ) -> Json:
+        """Sign for what `digest` says (the request's, as it was shown). `role`: which of the missing ones, where the
+        person could sign as several. A local operator may stand in for a role with a `reason`. Raises Rejected (asked
+        for it, signed before, no such role, decided already), StalePlan (the content is another now)."""
+        ...
+
+    def send_back(self, request: int | str, *, reason: str) -> Json:
+        """Ask the department back; the clock stops."""
+        ...
+
+    def refuse(self, request: int | str, *, reason: str) -> Json:
+        """Do not approve it."""
+        ...
+
+    def retry(self, request: int | str) -> Json:
+        """Try again what failed."""
+        ...

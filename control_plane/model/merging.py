@@ -1,0 +1,40 @@
+"""Three-way merge of forms: what two people changed from the same beginning, put together where both can be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_MISSING: Any = object()
+
+
+def merge(base: Any, ours: Any, theirs: Any) -> tuple[Any, tuple[str, ...]]:
+    """`ours` on top of `theirs`, and the fields (`sites[0].names.main`) that both changed to something else; those stay
+    as they are in `theirs`. Lists are merged item by item when none has grown, and joined when both only grew."""
+    clashes: list[str] = []
+    return _merge("", base, ours, theirs, clashes), tuple(clashes)
+
+
+def _merge(path: str, base: Any, ours: Any, theirs: Any, clashes: list[str]) -> Any:
+    if ours == base:
+        return theirs
+    if theirs in (base, ours):
+        return ours
+    three = (base, ours, theirs)
+    if all(isinstance(value, Mapping) for value in three):
+        found = {}
+        for key in {**theirs, **ours}:
+            place = f"{path}.{key}" if path else str(key)
+            old, new, other = (form.get(key, _MISSING) for form in three)
+            value = _merge(place, old, new, other, clashes)
+            if value is not _MISSING:
+                found[key] = value
+        return found
+    if all(isinstance(value, list) for value in three):
+        if len(base) == len(ours) == len(theirs):
+            rows = enumerate(zip(base, ours, theirs, strict=True))
+            return [_merge(f"{path}[{n}]", old, new, other, clashes) for n, (old, new, other) in rows]
+        if ours[: len(base)] == base == theirs[: len(base)]:
+            return [*theirs, *(item for item in ours[len(base) :] if item not in theirs)]
+    clashes.append(path)
+    return theirs

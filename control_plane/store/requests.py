@@ -1,0 +1,280 @@
+"""Requests in the database: content, signoffs, numbered events. Must not judge who may do what.
+
+`step` is the only way in which one moves: it changes the row that was read (its `version`), or nothing at all, and
+records the event in the same transaction. Of two decisions at once the second finds another version.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, insert, select, update
+
+from control_plane.model.errors import NotFound, StalePlan
+from control_plane.model.request import OPEN, Content, Request, RequestEvent, RequestRecord, RequestState, Signoff
+from control_plane.model.run import Actor
+from control_plane.model.text import Text, t
+from control_plane.store.database import Database
+from control_plane.store.identity import ActorRepository, Clock
+from control_plane.store.requests_tables import request_events, request_signoffs, requests
+from control_plane.store.tables import actors, tenants
+
+
+class RequestRepository:
+    """Reads and moves requests."""
+
+    def __init__(self, database: Database, actors_: ActorRepository, clock: Clock) -> None:
+        self._database = database
+        self._actors = actors_
+        self._clock = clock
+
+    # reading ----------------------------------------------------------------------------------------------------
+    def get(self, request_id: int) -> Request:
+        """One request. Raises NotFound."""
+        found = self._find(requests.c.id == request_id)
+        if not found:
+            raise no_such_request(str(request_id))
+        return found[0]
+
+    def list(
+        self,
+        *,
+        tenants_: frozenset[str] | None = None,
+        states: Iterable[RequestState] | None = None,
+        asker: str | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Request]:
+        """Newest first: of these living tenants (None: all), in these states, filed by this actor (key)."""
+        where: builtins.list[Any] = []
+        if tenants_ is not None:
+            where += [tenants.c.code.in_(tenants_), tenants.c.ended_at.is_(None)]
+        if states is not None:
+            where.append(requests.c.state.in_([state.value for state in states]))
+        if asker is not None:
+            where.append(requests.c.asker_key == asker)
+        return self._find(*where, limit=limit)
+
+    def of_ended_tenants(self, states: Iterable[RequestState]) -> Sequence[Request]:
+        """Those in one of these states whose tenant is gone."""
+        return self._find(tenants.c.ended_at.is_not(None), requests.c.state.in_([state.value for state in states]))
+
+    def draft_of(self, content: Content, asker: Actor) -> Request | None:
+        """Somebody's draft for the same service and action."""
+        columns = requests.c
+        found = self._find(
+            tenants.c.code == content.tenant,
+            tenants.c.ended_at.is_(None),
+            columns.offering == content.offering,
+            columns.action == content.action,
+            columns.asker_key == asker.key,
+            columns.state == RequestState.DRAFT.value,
+        )
+        return found[0] if found else None
+
+    def events(self, request_id: int, after: int = 0) -> Sequence[RequestRecord]:
+        """Events of one request with a number larger than `after`, in order."""
+        return self._records(request_events.c.request_id == request_id, request_events.c.number > after)
+
+    def records(self, after_seq: int = 0, limit: int = 500) -> Sequence[RequestRecord]:
+        """Events of all requests that came after one, in order: for who follows (mail, audit)."""
+        return self._records(request_events.c.seq > after_seq, limit=limit)
+
+    def _records(self, *where: Any, limit: int | None = None) -> Sequence[RequestRecord]:
+        query = (
+            select(request_events, actors.c.name)
+            .outerjoin(actors, actors.c.key == request_events.c.actor_key)
+            .where(*where)
+            .order_by(request_events.c.seq)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [
+                RequestRecord(
+                    row.seq, row.request_id, row.number, row.at, RequestEvent(row.type),
+                    Actor(row.actor_key, row.name) if row.actor_key else None, orjson.loads(row.data),
+                )
+                for row in connection.execute(query)
+            ]  # fmt: skip
+
+    def _find(self, *where: Any, limit: int | None = None) -> Sequence[Request]:
+        query = (
+            select(requests, actors.c.name.label("asker_name"), tenants.c.code, tenants.c.ended_at)
+            .join(actors, actors.c.key == requests.c.asker_key)
+            .join(tenants, tenants.c.id == requests.c.tenant_id)
+            .where(*where)
+            .order_by(requests.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+            signed = _signoffs(connection, [row.id for row in rows])
+        return [_request(row, signed.get(row.id, ())) for row in rows]
+
+    # writing ----------------------------------------------------------------------------------------------------
+    def create(self, content: Content, asker: Actor, base_generation: int, base: Mapping[str, Any] | None) -> int:
+        """A new draft of a living tenant; returns its number."""
+        now = self._clock()
+        with self._database.write() as connection:
+            tenant_id = connection.scalar(
+                select(tenants.c.id).where(tenants.c.code == content.tenant, tenants.c.ended_at.is_(None))
+            )
+            values = {
+                "tenant_id": tenant_id,
+                "offering": content.offering,
+                "action": content.action,
+                "asker_key": asker.key,
+                "state": RequestState.DRAFT.value,
+                "note": "",
+                "version": 0,
+                "created_at": now,
+                "changed_at": now,
+                "lead_days": 0,
+                "clock_days": 0,
+                "events": 0,
+                **_columns({"tier": content.tier, "spec": content.spec, "reasons": (), "needs": (), "agreed": {}}),
+                **_columns({"base_generation": base_generation, "base": base}),
+            }
+            return int(connection.execute(insert(requests).values(values)).inserted_primary_key[0])  # type: ignore[index]
+
+    def step(
+        self,
+        request: Request,
+        event: RequestEvent,
+        actor: Actor | None,
+        data: Mapping[str, Any],
+        *,
+        signoff: Signoff | None = None,
+        void: Text | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> Request:
+        """Move the request that was read: new values of its fields, a signoff, or all signoffs void for a reason; and
+        record what happened. Raises StalePlan when somebody else moved it since it was read."""
+        now = self._clock()
+        with self._database.write() as connection:
+            columns = requests.c
+            number = int(connection.scalar(select(columns.events).where(columns.id == request.id)) or 0) + 1
+            changed = {"version": request.version + 1, "changed_at": now, "events": number, **_columns(values or {})}
+            statement = update(requests).where(columns.id == request.id, columns.version == request.version)
+            if connection.execute(statement.values(changed)).rowcount != 1:
+                raise StalePlan(
+                    t("{request} was changed by somebody else in the same moment.", request=request.reference),
+                    t("Look at it again."),
+                )
+            if void is not None:
+                connection.execute(
+                    update(request_signoffs)
+                    .where(request_signoffs.c.request_id == request.id, request_signoffs.c.void_at.is_(None))
+                    .values(void_at=now, void_reason=_dump(void.as_json()))
+                )
+            if signoff is not None:
+                connection.execute(
+                    insert(request_signoffs).values(
+                        request_id=request.id, role=signoff.role, actor_key=signoff.actor.key, at=now,
+                        digest=signoff.digest, note=signoff.note, stands_for=signoff.stands_for,
+                    )
+                )  # fmt: skip
+            connection.execute(
+                insert(request_events).values(
+                    request_id=request.id, number=number, at=now, type=event.value,
+                    actor_key=actor.key if actor else None, data=_dump(data),
+                )
+            )  # fmt: skip
+            return self.get(request.id)
+
+    def busy_with(self, request: Request) -> Request | None:
+        """Another request for the same service that is under way, or None."""
+        found = self._find(
+            tenants.c.code == request.content.tenant,
+            tenants.c.ended_at.is_(None),
+            requests.c.offering == request.content.offering,
+            requests.c.id != request.id,
+            requests.c.state.in_([state.value for state in OPEN]),
+        )
+        return found[0] if found else None
+
+
+#: Fields that are JSON in the database.
+_JSON = frozenset({"spec", "base", "reasons", "needs", "agreed", "why"})
+
+
+def no_such_request(text: str) -> NotFound:
+    """What is said of a request that is not there, or not for the person who asks."""
+    return NotFound(t("There is no request “{text}”.", text=text), t("“gasp requests list” shows them."))
+
+
+def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, value in values.items():
+        if isinstance(value, RequestState):
+            value = value.value
+        elif name in _JSON and value is not None:
+            value = _dump(_plain(value))
+        found[name] = value
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Text):
+        return value.as_json()
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _dump(value: Any) -> str:
+    return orjson.dumps(value, default=str).decode()
+
+
+def _sentence(stored: str | None) -> Text | None:
+    return Text.from_json(orjson.loads(stored)) if stored else None
+
+
+def _signoffs(connection: Connection, ids: Sequence[int]) -> dict[int, list[Signoff]]:
+    columns = request_signoffs.c
+    query = (
+        select(request_signoffs, actors.c.name)
+        .join(actors, actors.c.key == columns.actor_key)
+        .where(columns.request_id.in_(ids))
+        .order_by(columns.id)
+    )
+    found: dict[int, list[Signoff]] = {}
+    for row in connection.execute(query) if ids else ():
+        found.setdefault(row.request_id, []).append(
+            Signoff(
+                row.role, Actor(row.actor_key, row.name), row.at, row.digest, row.note, row.stands_for, row.void_at,
+                _sentence(row.void_reason),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _request(row: Any, signoffs: Sequence[Signoff]) -> Request:
+    return Request(
+        id=row.id,
+        content=Content(row.code, row.offering, row.action, row.tier, orjson.loads(row.spec) if row.spec else None),
+        note=row.note,
+        state=RequestState(row.state),
+        version=row.version,
+        asker=Actor(row.asker_key, row.asker_name),
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+        base_generation=row.base_generation,
+        base=orjson.loads(row.base) if row.base else None,
+        submitted_at=row.submitted_at,
+        finished_at=row.finished_at,
+        change_class=row.change_class,
+        reasons=tuple(Text.from_json(item) for item in orjson.loads(row.reasons)),
+        needs=tuple(orjson.loads(row.needs)),
+        lead_days=row.lead_days,
+        clock_from=row.clock_from,
+        clock_days=row.clock_days,
+        digest=row.digest,
+        plan_digest=row.plan_digest,
+        agreed=orjson.loads(row.agreed),
+        why=_sentence(row.why),
+        run_id=row.run_id,
+        applied_at=row.applied_at,
+        signoffs=tuple(signoffs),
+        tenant_ended=row.ended_at is not None,
+    )

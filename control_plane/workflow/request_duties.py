@@ -1,0 +1,110 @@
+"""Who may do what with a request. Whoever asked never signs it; one person signs once; a role is signed once.
+
+A local operator on the machine (`local:NAME`) may ask for any department and stand in for any role, with a reason that
+is recorded; who asked stays apart from who signs for them as well. Must not look at anything but people and requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from control_plane.model.people import ROLES, Act, Person
+from control_plane.model.request import ACTS, Request, RequestAct, RequestState
+from control_plane.model.run import Actor
+from control_plane.store.repository import Store
+from control_plane.workflow.access import allows, tenants_in_sight
+
+
+def is_local(actor: Actor) -> bool:
+    """Whether somebody acts on the machine itself, without a sign-in."""
+    return actor.name.startswith("local:")
+
+
+class Duties:
+    """Judges for one actor, with people as they are now."""
+
+    def __init__(self, store: Store, actor: Actor) -> None:
+        self._store = store
+        self.actor = actor
+        self.local = is_local(actor)
+
+    @cached_property
+    def person(self) -> Person | None:
+        """Who acts, if they are known by name."""
+        return self._store.people.find(self.actor.name)
+
+    @cached_property
+    def people(self) -> Sequence[Person]:
+        """Everybody who holds a role."""
+        return [person for person in self._store.people.all() if person.grants]
+
+    @cached_property
+    def displays(self) -> Mapping[str, str]:
+        """Actor's name → name for people."""
+        return {person.name: person.display for person in self._store.people.all()}
+
+    # sight ------------------------------------------------------------------------------------------------------
+    @property
+    def sight(self) -> frozenset[str] | None:
+        """Tenants whose requests may be seen; None for all."""
+        if self.local:
+            return None
+        return tenants_in_sight(self.person) if self.person is not None else frozenset()
+
+    def sees(self, request: Request) -> bool:
+        """Whether a request may be seen: of a tenant in sight, and a draft only by who wrote it. What belonged to an
+        ended tenant is for who sees all of them."""
+        if request.state is RequestState.DRAFT and request.asker.key != self.actor.key:
+            return False
+        return self.sight is None or (request.content.tenant in self.sight and not request.tenant_ended)
+
+    def may_ask(self, tenant: str) -> bool:
+        """Whether they may ask for something for this tenant."""
+        return self.local or (self.person is not None and allows(self.person, Act.ASK, tenant))
+
+    # signing ----------------------------------------------------------------------------------------------------
+    def signs_as(self, request: Request) -> tuple[str, ...]:
+        """Missing roles that they could sign as now."""
+        mine = request.asker.key == self.actor.key
+        if mine or any(signoff.actor.key == self.actor.key for signoff in request.holding):
+            return ()
+        return tuple(role for role in request.missing if self.holds(role, request.content.tenant))
+
+    def holds(self, role: str, tenant: str) -> bool:
+        """Whether they hold a role there, or stand in for it."""
+        return self.local or (self.person is not None and _holds(self.person, role, tenant))
+
+    def judges(self, request: Request) -> bool:
+        """Whether they may ask back or refuse: they hold one of the roles that sign it, and did not ask for it."""
+        return request.asker.key != self.actor.key and any(
+            self.holds(role, request.content.tenant) for role in request.needs
+        )
+
+    def acts(self, request: Request) -> list[RequestAct]:
+        """What they may do with it now."""
+        mine = request.asker.key == self.actor.key and self.may_ask(request.content.tenant)
+        tends = self.holds("operator", request.content.tenant)
+        may: dict[RequestAct, bool] = {
+            "save": mine,
+            "submit": mine,
+            "answer": mine,
+            "withdraw": mine,
+            "comment": mine or self.may_ask(request.content.tenant) or self.judges(request) or tends,
+            "sign": bool(self.signs_as(request)),
+            "return": tends if request.state is RequestState.FAILED else self.judges(request),
+            "refuse": self.judges(request),
+            "retry": tends,
+        }
+        return [act for act, states in ACTS.items() if request.state in states and may[act]]
+
+    # whom it waits for ------------------------------------------------------------------------------------------
+    def holders(self, role: str, tenant: str, *, without: frozenset[str] = frozenset()) -> list[Person]:
+        """Who holds a role there, without these actors (keys)."""
+        return [p for p in self.people if _holds(p, role, tenant) and p.key not in without]
+
+
+def _holds(person: Person, role: str, tenant: str) -> bool:
+    return Act.SIGN in ROLES[role].acts and any(
+        grant.role == role and grant.tenant in (None, tenant) for grant in person.grants
+    )

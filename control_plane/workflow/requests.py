@@ -1,0 +1,449 @@
+"""Requests of departments: draft, preview, submit, converse, sign, ask back, refuse, withdraw, try again.
+
+Each act reads the request, judges duties and state, and moves it in one step; of two acts at once one finds that it
+was moved. What is approved is made real by `request_tick`.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, get_args
+
+from control_plane.model.change_class import CLASSES
+from control_plane.model.due import due, used
+from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, StalePlan
+from control_plane.model.people import ROLES
+from control_plane.model.request import (
+    ACTIONS,
+    DECIDING,
+    EDITABLE,
+    OPEN,
+    TITLES,
+    Action,
+    Content,
+    Request,
+    RequestAct,
+    RequestEvent,
+    RequestState,
+    Signoff,
+    parse_reference,
+)
+from control_plane.model.run import Actor
+from control_plane.model.tenant import Tier
+from control_plane.model.text import Text, t
+from control_plane.model.windows import Calendar
+from control_plane.store.repository import Store
+from control_plane.store.requests import no_such_request
+from control_plane.workflow.access import no_such_tenant
+from control_plane.workflow.planning import Planner
+from control_plane.workflow.request_duties import Duties
+from control_plane.workflow.request_forms import RequestForms
+from control_plane.workflow.request_journal import RequestJournal
+from control_plane.workflow.request_offers import offered, previewed
+from control_plane.workflow.request_plans import Preview, RequestPlans
+from control_plane.workflow.request_view import RequestView
+
+Json = dict[str, Any]
+MOST_WORDS = 5000
+
+
+class Requests:
+    """Implements `model.client_requests.RequestsClient`."""
+
+    def __init__(
+        self, store: Store, planner: Planner, calendar: Callable[[], Calendar], actor: Callable[[], Actor],
+        fault: str | None = None,
+    ) -> None:  # fmt: skip
+        self.store = store
+        self.planner = planner
+        self.forms = RequestForms(store, planner.catalogue)
+        self.plans = RequestPlans(self.forms, planner)
+        self.journal = RequestJournal(store, fault)
+        self.calendar = calendar
+        self.actor = actor
+
+    # looking ----------------------------------------------------------------------------------------------------
+    def catalogue(self, tenant: str) -> builtins.list[Json]:
+        """See `RequestsClient.catalogue`."""
+        duties = self._duties()
+        self._in_sight(duties, tenant)
+        return offered(self.store, self.planner.catalogue.offerings, tenant)
+
+    def list(
+        self, *, tenant: str | None = None, states: builtins.list[str] | None = None, waiting_for_me: bool = False
+    ) -> builtins.list[Json]:
+        """See `RequestsClient.list`."""
+        duties = self._duties()
+        if tenant is not None:
+            self._in_sight(duties, tenant)
+        sight = frozenset({tenant}) if tenant is not None else duties.sight
+        wanted = [_state(name) for name in states] if states is not None else None
+        found = [r for r in self.store.requests.list(tenants_=sight, states=wanted) if duties.sees(r)]
+        if waiting_for_me:
+            turns = {"sign", "answer", "retry"}
+            found = [r for r in found if turns & set(duties.acts(r))]
+        view = self.view(duties)
+        return [view.row(request) for request in found]
+
+    def show(self, request: int | str) -> Json:
+        """See `RequestsClient.show`."""
+        return self._shown(self._find(request))
+
+    def events(self, request: int | str, after: int = 0) -> builtins.list[Json]:
+        """See `RequestsClient.events`."""
+        return [
+            {
+                "seq": r.seq,
+                "request": r.request,
+                "number": r.number,
+                "at": r.at.isoformat(),
+                "type": r.type.value,
+                "actor": r.actor.name if r.actor else None,
+                "data": dict(r.data),
+            }
+            for r in self.store.requests.events(self._find(request).id, after)
+        ]
+
+    # writing ----------------------------------------------------------------------------------------------------
+    def draft(self, tenant: str, offering: str, action: str = "new") -> Json:
+        """See `RequestsClient.draft`."""
+        duties, actor = self._duties(), self.actor()
+        self._in_sight(duties, tenant)
+        if not duties.may_ask(tenant):
+            raise Rejected(t("Only a clerk or approver of the department asks for something."))
+        content = self._begun(tenant, offering, action)
+        with self.store.transaction():
+            found = self.store.requests.draft_of(content, actor)
+            if found is None:
+                generation, base = self.forms.current(content)
+                number = self.store.requests.create(content, actor, generation, base)
+                found = self.journal.step(self.store.requests.get(number), RequestEvent.DRAFTED, actor)
+            newer = self.forms.rebased(found)
+            if newer is not None:
+                found = self.journal.step(found, RequestEvent.SAVED, actor, {"rebased": True}, values=newer)
+        return self._shown(found)
+
+    def _begun(self, tenant: str, offering: str, action: str) -> Content:
+        found = self.forms.offering(offering)
+        if action not in ACTIONS:
+            names = ", ".join(ACTIONS)
+            raise Rejected(t("“{action}” is nothing to ask for.", action=action), t("Use one of {names}.", names=names))
+        kind: Action = action  # type: ignore[assignment]
+        tier: Tier = next(iter(found.tiers or {"S": {}}))
+        empty = Content(tenant, offering, kind, tier, None if kind == "end" else {})
+        _, now = self.forms.current(empty)
+        if kind == "new":
+            if now is not None:
+                raise Rejected(t("{tenant} has this service already.", tenant=tenant), t("Ask for a change of it."))
+            return empty
+        if now is None:
+            raise Rejected(t("{tenant} does not have this service.", tenant=tenant), t("Ask for it as a new one."))
+        return replace(empty, tier=now["tier"], spec=now["spec"] if kind == "change" else None)
+
+    def save(
+        self,
+        request: int | str,
+        *,
+        spec: Mapping[str, Any] | None = None,
+        tier: str | None = None,
+        note: str | None = None,
+        version: int | None = None,
+    ) -> Json:
+        """See `RequestsClient.save`."""
+        found = self._may("save", request)
+        if version not in (None, found.version):
+            raise StalePlan(
+                t("{request} was saved in another window since you opened it.", request=found.reference),
+                t("Open it again; what was saved there is kept."),
+            )
+        content = found.content
+        if content.action != "end" and spec is not None:
+            content = replace(content, spec=spec)
+            content = replace(content, spec=self.forms.normal(content))
+        chosen: Any = tier if tier in get_args(Tier) else content.tier
+        values = {"spec": content.spec, "tier": chosen, "note": _line(note) if note is not None else found.note}
+        if values == {"spec": found.content.spec, "tier": found.content.tier, "note": found.note}:
+            return self._shown(found)
+        return self._shown(self.journal.step(found, RequestEvent.SAVED, self.actor(), values=values))
+
+    def check(
+        self, tenant: str, offering: str, action: str, spec: Mapping[str, Any] | None, tier: str | None = None
+    ) -> builtins.list[Json]:
+        """See `RequestsClient.check`."""
+        duties = self._duties()
+        self._in_sight(duties, tenant)
+        content = self._begun(tenant, offering, action)
+        chosen: Any = tier if tier is not None else content.tier
+        generation, base = self.forms.current(content)
+        now = self.planner.clock()
+        trial = Request(
+            0, replace(content, spec=None if action == "end" else spec, tier=chosen), "", RequestState.DRAFT, 0,
+            self.actor(), now, now, generation, base,
+        )  # fmt: skip
+        return [problem.as_json() for problem in self.forms.problems(trial)]
+
+    def validate(self, request: int | str) -> builtins.list[Json]:
+        """See `RequestsClient.validate`."""
+        return [problem.as_json() for problem in self.forms.problems(self._find(request))]
+
+    def preview(self, request: int | str) -> Json:
+        """See `RequestsClient.preview`."""
+        found = self._find(request)
+        if found.state not in EDITABLE | DECIDING:
+            raise Rejected(
+                t("{request} is {state}; there is nothing to preview.", request=found.reference,
+                  state=TITLES[found.state]),
+                t("See gasp requests show {request}.", request=found.reference),
+            )  # fmt: skip
+        warnings = self._sound(found)
+        made = self.plans.preview(found)
+        kind, duties = CLASSES[made.classified.change_class], self._duties()
+        lead = self._lead(found, made)
+        until = due(self.planner.clock(), lead, self.calendar())
+        tenant, without = found.content.tenant, frozenset({found.asker.key})
+        answer = previewed(made, warnings, kind)
+        return answer | {
+            "needs": [
+                {
+                    "role": role,
+                    "title": str(ROLES[role].title),
+                    "names": [p.display for p in duties.holders(role, tenant, without=without)],
+                }
+                for role in self._needs(made)
+            ],
+            "due": until.at.isoformat(),
+            "due_provisional": until.provisional,
+            "lead_days": lead,
+        }
+
+    def submit(self, request: int | str, *, digest: str | None = None) -> Json:
+        """See `RequestsClient.submit`."""
+        found = self._find(request)
+        again = found.state in OPEN | {RequestState.LIVE} and found.asker.key == self.actor().key
+        if again and digest in (None, found.digest):
+            return self._shown(found)
+        return self._hand_in(self._may("submit", request), RequestEvent.SUBMITTED, digest, "")
+
+    def answer(self, request: int | str, *, text: str, digest: str | None = None) -> Json:
+        """See `RequestsClient.answer`."""
+        return self._hand_in(self._may("answer", request), RequestEvent.ANSWERED, digest, _needed(text))
+
+    def _hand_in(self, found: Request, event: RequestEvent, digest: str | None, text: str) -> Json:
+        self._sound(found)
+        made = self.plans.preview(found)
+        if digest not in (None, made.digest):
+            raise StalePlan(
+                t("What would happen is not what the preview showed any more."), t("Look at a new preview first.")
+            )
+        if made.plan.unmeasured and not made.agreed.rows:
+            raise Rejected(
+                t("Could not measure {part}: {reason}", part=made.plan.unmeasured[0].part,
+                  reason=made.plan.unmeasured[0].reason),
+                t("It is saved; submit it when the system answers again."),
+            )  # fmt: skip
+        now, kept = self.planner.clock(), self._still_hold(found, made)
+        signed = {s.role for s in found.holding} if kept else set()
+        needs = self._needs(made)
+        state = RequestState.SUBMITTED if not signed else RequestState.REVIEW
+        lead = self._lead(found, made)
+        values = {
+            "change_class": made.classified.change_class,
+            "reasons": made.classified.reasons,
+            "needs": needs,
+            "lead_days": lead,
+            "clock_from": now,
+            "clock_days": found.clock_days if found.submitted_at is not None else lead,
+            "submitted_at": found.submitted_at or now,
+            "digest": made.digest,
+            "plan_digest": made.plan.digest,
+            "agreed": made.agreed.as_json(made.content),
+            "why": None,
+            "state": state,
+        }
+        void = None if kept or not found.holding else t("The content was changed.")
+        with self.store.transaction():
+            other = self.store.requests.busy_with(found)
+            if other is not None:
+                raise Rejected(
+                    t("{other} for the same service is {state}.", other=other.reference, state=TITLES[other.state]),
+                    t("Let it end, or take it back: gasp requests withdraw {other}", other=other.reference),
+                )
+            self.store.plans.save(made.plan, self.actor(), self.planner.personal)
+            data = {"text": text, "digest": made.digest, "plan": made.plan.digest}
+            moved = self.journal.step(found, event, self.actor(), data, void=void, values=values)
+            if not set(needs) - signed:
+                moved = self._approved(moved)
+        return self._shown(moved)
+
+    @staticmethod
+    def _still_hold(found: Request, made: Preview) -> bool:
+        """Whether signoffs that were given are still good: same content, nothing more lost, nobody else to ask."""
+        return (
+            bool(found.holding)
+            and found.agreed.get("content") == made.content
+            and set(made.agreed.lost) <= set(found.agreed.get("lost", ()))
+            and set(made.classified.needs) <= set(found.needs)
+        )
+
+    def _needs(self, made: Preview) -> tuple[str, ...]:
+        """Who must sign. One person of the department stands behind every request, whoever typed it in."""
+        return made.classified.needs or (("approver",) if self._duties().local else ())
+
+    def _lead(self, found: Request, made: Preview) -> int:
+        rules = self.forms.offering(found.content.offering).asking
+        return rules.lead[found.content.action] if rules and made.classified.change_class != "standard" else 0
+
+    def _approved(self, found: Request) -> Request:
+        signed = [{"role": s.role, "by": s.actor.name, "digest": s.digest} for s in found.holding]
+        values = {"state": RequestState.APPROVED, "why": None}
+        return self.journal.step(found, RequestEvent.APPROVED, None, {"signoffs": signed}, values=values)
+
+    def withdraw(self, request: int | str, *, reason: str = "") -> Json:
+        """See `RequestsClient.withdraw`."""
+        found = self._may("withdraw", request)
+        values = {"state": RequestState.WITHDRAWN, "finished_at": self.planner.clock(), "why": None}
+        return self._moved(found, RequestEvent.WITHDRAWN, _line(reason), **values)
+
+    def comment(self, request: int | str, *, text: str) -> Json:
+        """See `RequestsClient.comment`."""
+        return self._moved(self._may("comment", request), RequestEvent.COMMENTED, _needed(text))
+
+    # deciding ---------------------------------------------------------------------------------------------------
+    def sign(
+        self, request: int | str, *, digest: str, role: str | None = None, note: str = "", reason: str = ""
+    ) -> Json:
+        """See `RequestsClient.sign`."""
+        found, actor = self._find(request), self.actor()
+        if found.asker.key == actor.key:
+            raise Rejected(t("Whoever asked for it never signs it."))
+        if any(s.actor.key == actor.key for s in found.holding):
+            raise Rejected(t("You have signed it already; one person signs once."))
+        found, duties = self._may("sign", request), self._duties()
+        mine = duties.signs_as(found)
+        chosen = role if role is not None else mine[0]
+        if chosen not in mine:
+            roles = ", ".join(mine)
+            raise Rejected(
+                t("You cannot sign as {role}.", role=role or "–"), t("Roles you can sign as: {roles}", roles=roles)
+            )
+        if duties.local and not reason.strip():
+            text = t("Standing in for a role on the machine itself needs a reason.")
+            raise Invalid([Problem("no-reason", text, t("Say why in one sentence."), field="reason")])
+        if not found.digest or len(digest) < 8 or not found.digest.startswith(digest):
+            raise StalePlan(
+                t("{request} is not what you looked at any more.", request=found.reference),
+                t("Look at it again, then sign."),
+            )
+        stands_for = _line(reason) if duties.local else None
+        signoff = Signoff(chosen, actor, self.planner.clock(), found.digest, _line(note), stands_for)
+        data = {"role": chosen, "digest": found.digest, "text": signoff.note, "stands_for": stands_for}
+        with self.store.transaction():
+            moved = self.journal.step(
+                found, RequestEvent.SIGNED, actor, data, signoff=signoff, values={"state": RequestState.REVIEW}
+            )
+            if not moved.missing:
+                moved = self._approved(moved)
+        return self._shown(moved)
+
+    def send_back(self, request: int | str, *, reason: str) -> Json:
+        """See `RequestsClient.send_back`."""
+        found, text = self._may("return", request), _needed(reason)
+        if found.state is RequestState.FAILED and self.forms.wish(found).change is None:
+            raise Rejected(
+                t("What it asks for is the desired state already; it can only be tried again."),
+                t("Try again, or go back first: gasp runs undo {run}", run=found.run_id or "RUN"),
+            )
+        return self._moved(found, RequestEvent.RETURNED, text, **self.paused(found), why=Text(text))
+
+    def paused(self, found: Request) -> dict[str, Any]:
+        """The values of a request whose clock stops because it waits for the department."""
+        gone = used(found.clock_from, self.planner.clock(), self.calendar()) if found.clock_from is not None else 0
+        left = max(found.clock_days - gone, 0)
+        return {"state": RequestState.RETURNED, "clock_from": None, "clock_days": left}
+
+    def refuse(self, request: int | str, *, reason: str) -> Json:
+        """See `RequestsClient.refuse`."""
+        found, text = self._may("refuse", request), _needed(reason)
+        values = {"state": RequestState.REFUSED, "finished_at": self.planner.clock(), "why": Text(text)}
+        return self._moved(found, RequestEvent.REFUSED, text, **values)
+
+    def retry(self, request: int | str) -> Json:
+        """See `RequestsClient.retry`."""
+        found = self._may("retry", request)
+        values = {"state": RequestState.APPROVED, "why": None, "applied_at": None}
+        return self._moved(found, RequestEvent.RETRIED, "", **values)
+
+    # parts ------------------------------------------------------------------------------------------------------
+    def _moved(self, found: Request, event: RequestEvent, text: str, **values: Any) -> Json:
+        return self._shown(self.journal.step(found, event, self.actor(), {"text": text}, values=values))
+
+    def _sound(self, found: Request) -> builtins.list[Problem]:
+        """Warnings. Raises Invalid with every problem."""
+        problems = self.forms.problems(found)
+        if any(problem.severity == "error" for problem in problems):
+            raise Invalid(problems)
+        return problems
+
+    def _find(self, request: int | str) -> Request:
+        number = request if isinstance(request, int) else parse_reference(request)
+        if number is None:
+            raise no_such_request(str(request))
+        try:
+            found = self.store.requests.get(number)
+        except NotFound:
+            raise no_such_request(str(request)) from None
+        if not self._duties().sees(found):
+            raise no_such_request(str(request))
+        return found
+
+    def _may(self, act: RequestAct, request: int | str) -> Request:
+        found, duties = self._find(request), self._duties()
+        if act not in duties.acts(found):
+            acts = ", ".join(duties.acts(found)) or "–"
+            raise Rejected(
+                t("{request} is {state}; you cannot do this now.", request=found.reference, state=TITLES[found.state]),
+                t("What you can do with it now: {acts}", acts=acts),
+            )
+        return found
+
+    def _in_sight(self, duties: Duties, tenant: str) -> None:
+        known = tenant in {row.code for row in self.store.estate.tenants()}
+        if not known or not (duties.sight is None or tenant in duties.sight):
+            no_such_tenant(tenant)
+
+    def _duties(self) -> Duties:
+        return Duties(self.store, self.actor())
+
+    def view(self, duties: Duties | None = None) -> RequestView:
+        """How requests look to who acts."""
+        tenants = {row.code: row.names.zh for row in self.store.estate.tenants()}
+        return RequestView(
+            duties or self._duties(), tenants, self.planner.catalogue.offerings, self.calendar(), self.planner.clock()
+        )
+
+    def _shown(self, found: Request) -> Json:
+        problems = self.forms.problems(found) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
+        records = self.store.requests.events(found.id)
+        return self.view().full(found, records, problems)
+
+
+def _state(name: str) -> RequestState:
+    try:
+        return RequestState(name)
+    except ValueError:
+        names = ", ".join(state.value for state in RequestState)
+        raise Rejected(
+            t("“{name}” is no state of a request.", name=name), t("Use one of {names}.", names=names)
+        ) from None
+
+
+def _line(text: str) -> str:
+    return text.strip()[:MOST_WORDS]
+
+
+def _needed(text: str) -> str:
+    if not text.strip():
+        raise Invalid([Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")])
+    return _line(text)

@@ -1,0 +1,191 @@
+"""Requests on real hosts: asked for by a clerk, signed by two people, made real by the worker, measured, undone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from control_plane.model.request import RequestEvent
+from tests.conftest import REPO, Centre
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+CODE, SITE = "jyj", "https://jyj.qingdao.test/"
+#: What a browser session does: the same control plane with somebody else as who acts.
+ACT = """
+import json, sys
+from control_plane import wiring
+for line in sys.stdin:
+    who, area, method, args, more = json.loads(line)
+    client = wiring.local_client().acting_as(who)
+    answer = getattr(getattr(client, area) if area else client, method)(*args, **more)
+    print(json.dumps(answer, default=str), flush=True)
+"""
+Act = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def people(centre: Centre) -> dict[str, str]:
+    """Role → actor; clerk and approver of the tenant, the others of the centre."""
+    own = [row["uid"] for row in centre.json("accounts", "list", "--tenant", CODE)["items"]]
+    others = [row["uid"] for row in centre.json("accounts", "list", "--tenant", "fgw")["items"]]
+    roles = ("operator", "security_officer", "deputy_director")
+    given = {"clerk": own[0], "approver": own[1], **dict(zip(roles, others, strict=False))}
+    held = {r["role"]: u["person"] for u in centre.json("users", "list")["items"] for r in u["roles"]}
+    for role, uid in given.items():
+        where = ("--tenant", CODE) if role in ("clerk", "approver") else ()
+        if f"directory:{uid}" != held.get(role):
+            centre.run("users", "grant", uid, role, *where, "--reason", "test", "--yes", check=False)
+    return {role: f"directory:{uid}" for role, uid in given.items()}
+
+
+@pytest.fixture(scope="module")
+def act(centre: Centre, people: dict[str, str]) -> Iterator[Act]:
+    """`act("clerk", "submit", 12)` as that person, in one process as the web server is one."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ACT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=centre.env, cwd=REPO, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def do(who: str, method: str, *args: Any, area: str = "requests", **more: Any) -> Any:
+            said = json.dumps([people.get(who, who), area, method, args, more])
+            print(said, file=process.stdin, flush=True)
+            return json.loads(process.stdout.readline())
+
+        yield do
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker(centre: Centre) -> None:
+    """The worker makes real what is signed."""
+    centre.run("worker", "start")
+
+
+def sign(act: Act, request: Any, *roles: str) -> float:
+    """Sign in turn; returns when the last one had signed (monotonic seconds)."""
+    for role in roles:
+        shown = act(role, "show", request["id"])
+        act(role, "sign", request["id"], digest=shown["digest"])
+    return time.monotonic()
+
+
+def live(centre: Centre, request: Any) -> Any:
+    """Wait until it is over; it must be live."""
+
+    def over() -> Any:
+        row = centre.json("requests", "show", request["reference"])
+        return row if row["state"] in ("live", "failed", "returned", "refused") else None
+
+    row = wait_until(over, 90, request["reference"])
+    assert row["state"] == "live", row["why"]
+    return row
+
+
+def asked(act: Act, offering: str, action: str, spec: Any = None) -> Any:
+    """A clerk's request, handed in as it was previewed."""
+    draft = act("clerk", "draft", CODE, offering, action)
+    if spec is not None:
+        act("clerk", "save", draft["id"], spec=spec, note="测试 test")
+    seen = act("clerk", "preview", draft["id"])
+    return act("clerk", "submit", draft["id"], digest=seen["digest"])
+
+
+def wished(act: Act, offering: str) -> Any:
+    """What is desired now."""
+    return act("clerk", "subscription", f"{CODE}/{offering}", area="")["spec"]
+
+
+def test_a_public_site_ends_and_is_asked_for_again(centre: Centre, act: Act) -> None:
+    spec = wished(act, "public_site")
+    assert centre.fetch("citizen", SITE) == "200"
+
+    end = asked(act, "public_site", "end")
+    assert [n["role"] for n in end["needs"]] == ["approver", "operator"]
+    sign(act, end, "approver", "operator")
+    live(centre, end)
+    assert centre.fetch("citizen", SITE) != "200"
+
+    new = asked(act, "public_site", "new", spec)
+    assert [n["role"] for n in new["needs"]] == ["approver", "security_officer"]
+    assert new["due"].endswith("17:00:00+08:00")
+    refused = act("clerk", "show", new["id"])
+    assert "sign" not in refused["acts"]
+    sign(act, new, "approver", "security_officer")
+    done = live(centre, new)
+    assert centre.fetch("citizen", SITE) == "200"
+    assert done["run"] is not None
+    listed = centre.json("requests", "list", "--tenant", CODE, "--filter", "state=live")["items"]
+    assert new["reference"] in {row["reference"] for row in listed}
+    assert centre.plan(f"subscription:{CODE}/public_site")["changes"] == []
+
+
+def test_a_change_answers_on_the_wire_within_seconds(centre: Centre, act: Act) -> None:
+    spec = wished(act, "public_site")
+    names = spec["sites"][0]["names"]
+    alias = f"census.{CODE}.qingdao.test"
+    wide = {**spec["sites"][0], "names": {**names, "aliases": [*names.get("aliases", []), alias]}}
+    change = asked(act, "public_site", "change", {"sites": [wide]})
+    assert change["words"]
+    signed = sign(act, change, "approver", "security_officer")
+    wait_until(lambda: centre.fetch("citizen", f"https://{alias}/") == "200", 60)
+    assert time.monotonic() - signed < 30
+    live(centre, change)
+    back = asked(act, "public_site", "change", spec)
+    assert [n["role"] for n in back["needs"]] == ["approver", "operator"]
+    sign(act, back, "approver", "operator")
+    live(centre, back)
+
+
+def test_internet_rules_and_accounts(centre: Centre, act: Act) -> None:
+    internet = {**wished(act, "internet"), "rules": []}
+    rule = {
+        **{"number": 77, "action": "block", "hosts": ["games.example.test"], "since": "2026-11-20"},
+        "reason": {"zh": "与工作无关", "en": "Not needed for work"},
+    }
+    change = asked(act, "internet", "change", {**internet, "rules": [rule]})
+    sign(act, change, "approver", "security_officer")
+    live(centre, change)
+    assert centre.shell("gateway", f"grep -rl games.example.test /etc/squid/gasp/{CODE}")
+
+    people = wished(act, "directory")
+    person = {"uid": "qingqiu", "family_name": "请", "given_name": "求", "display_name": "请求"}
+    quick = asked(act, "directory", "change", {**people, "people": [*people["people"], person]})
+    assert (quick["class"], quick["state"]) == ("standard", "approved")
+    live(centre, quick)
+    assert "qingqiu" in {row["uid"] for row in centre.json("accounts", "list", "--tenant", CODE)["items"]}
+
+    for offering, before in (("internet", internet), ("directory", people)):
+        back = asked(act, offering, "change", before)
+        sign(act, back, *[n["role"] for n in back["needs"]])
+        live(centre, back)
+    assert centre.plan(f"tenant:{CODE}")["changes"] == []
+
+
+@pytest.mark.parametrize("event", [RequestEvent.STARTED, "part.done", RequestEvent.APPLIED])
+def test_the_worker_is_killed_on_the_way(centre: Centre, act: Act, event: str) -> None:
+    spec = wished(act, "public_site")
+    alias = f"k{event.split('.')[1]}.{CODE}.qingdao.test"
+    names = spec["sites"][0]["names"]
+    aliases = [n for n in names.get("aliases", []) if not n.startswith("k")]
+    site = {**spec["sites"][0], "names": {**names, "aliases": [*aliases, alias]}}
+    centre.run("worker", "stop")
+    change = asked(act, "public_site", "change", {"sites": [site]})
+    sign(act, change, "approver", "security_officer", *(["operator"] if len(change["needs"]) > 2 else []))
+    killed = centre.run(
+        "worker", "run", "--once", "--chore", "requests", env={"GASP_FAULT": f"kill:{event}"}, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    centre.run("worker", "start")
+    live(centre, change)
+    assert centre.fetch("citizen", f"https://{alias}/") == "200"
+    done = [e["type"] for e in act("clerk", "events", change["id"])]
+    assert done.count("request.live") == 1

@@ -1,0 +1,162 @@
+"""The life of a request under Hypothesis: whoever does whatever in any order, nothing is half done, no duty broken.
+
+People draft, save, submit, sign, ask back, refuse, withdraw; documents are imported in between; systems refuse and stop
+answering; the worker turns. In the end every fault is lifted and nothing is left under way.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from control_plane.model.errors import ControlPlaneError
+from control_plane.model.request import FINAL, MOVING, RequestEvent, RequestState
+from control_plane.model.text import t
+from control_plane.store.estate import SubscriptionChange
+from control_plane.workflow.request_tick import KEPT_SECONDS
+from tests.unit.workflow.asking import PEOPLE, Office
+
+WHO = st.sampled_from([*PEOPLE, "local:desk", "local:night"])
+TENANTS = st.sampled_from(["fgw", "gaj"])
+WORDS = st.sampled_from(["", "why?", "=1+1", "<b>{x}</b>", "\n%s", "中文"])
+SPECS = st.fixed_dictionaries(
+    {},
+    optional={
+        "names": st.lists(st.sampled_from(["a", "b", "open"]), max_size=2, unique=True) | st.just(3),
+        "people": st.lists(st.sampled_from(["p", "q"]), max_size=2, unique=True),
+        "internet": st.booleans(),
+        "fail": st.booleans(),
+        "colour": st.just("red"),
+    },
+)
+
+
+def life(make: Any) -> type[RuleBasedStateMachine]:
+    class Life(RuleBasedStateMachine):
+        requests = Bundle("requests")
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.office: Office = make()
+
+        def tried(self, act: Any) -> Any:
+            """Refusals of the product are fine; anything else is not."""
+            try:
+                return act()
+            except ControlPlaneError:
+                return None
+
+        @rule(target=requests, who=WHO, tenant=TENANTS, action=st.sampled_from(["new", "change", "end", "x"]))
+        def draft(self, who: str, tenant: str, action: str) -> int:
+            made = self.tried(lambda: self.office.of(who).draft(tenant, "toy", action))
+            return made["id"] if made else 1
+
+        @rule(number=requests, who=WHO, spec=SPECS, tier=st.sampled_from(["S", "M", "L", None]), note=WORDS)
+        def save(self, number: int, who: str, spec: Any, tier: Any, note: str) -> None:
+            self.tried(lambda: self.office.of(who).save(number, spec=spec, tier=tier, note=note))
+
+        @rule(number=requests, who=WHO)
+        def submit(self, number: int, who: str) -> None:
+            self.tried(lambda: self.office.of(who).submit(number))
+
+        @rule(tenant=TENANTS, names=st.lists(st.sampled_from(["a", "b", "open"]), min_size=1, max_size=2, unique=True))
+        def ask_and_sign(self, tenant: str, names: Any) -> None:
+            clerk, chief = ("clerk", "chief") if tenant == "fgw" else ("clerk2", "chief2")
+            made = self.tried(lambda: self.office.ask(clerk, tenant, names=names))
+            for who in (chief, "operator", "officer", "deputy") if made else ():
+                self.tried(lambda who=who: self.office.sign(who, made))
+
+        @rule(number=requests, who=WHO, note=WORDS)
+        def sign(self, number: int, who: str, note: str) -> None:
+            self.tried(lambda: self.office.sign(who, {"id": number}, note=note, reason="drill"))
+
+        @rule(number=requests, who=WHO, text=WORDS, act=st.sampled_from(["send_back", "refuse", "withdraw"]))
+        def decide(self, number: int, who: str, text: str, act: str) -> None:
+            self.tried(lambda: getattr(self.office.of(who), act)(number, reason=text))
+
+        @rule(number=requests, who=WHO, text=WORDS, act=st.sampled_from(["answer", "comment"]))
+        def speak(self, number: int, who: str, text: str, act: str) -> None:
+            self.tried(lambda: getattr(self.office.of(who), act)(number, text=text))
+
+        @rule(number=requests, who=WHO)
+        def retry(self, number: int, who: str) -> None:
+            self.tried(lambda: self.office.of(who).retry(number))
+
+        @rule(tenant=TENANTS, spec=st.none() | st.just({"names": ["c"]}) | st.just({"people": ["p"]}))
+        def import_(self, tenant: str, spec: Any) -> None:
+            centre = self.office.centre
+            change = SubscriptionChange(tenant, "toy", "S", spec)
+            self.tried(lambda: centre.store.estate.change(centre.actor, "import 9", [change], {(tenant, "toy"): []}))
+
+        @rule(fault=st.sampled_from(["refuse", "blind", "promise", "none"]))
+        def break_(self, fault: str) -> None:
+            office = self.office
+            office.prober.broken = {"fgw"} if fault == "promise" else set()
+            office.centre.web.refuse = {"web.vhost/a": t("no")} if fault == "refuse" else {}
+            office.centre.dns.blind = {"dns:qingdao.test": t("silence")} if fault == "blind" else {}
+
+        @rule(seconds=st.sampled_from([1, 60, 90_000]))
+        def wait(self, seconds: int) -> None:
+            self.office.centre.clock.advance(seconds)
+
+        @rule()
+        def turn(self) -> None:
+            self.office.ticker.tick()
+
+        @invariant()
+        def duties_hold(self) -> None:
+            store = self.office.centre.store
+            approved = set()
+            for request in store.requests.list():
+                holding = request.holding
+                assert request.asker.key not in {s.actor.key for s in request.signoffs}
+                assert len({s.actor.key for s in holding}) == len(holding)
+                assert len({s.role for s in holding}) == len(holding)
+                records = store.requests.events(request.id)
+                assert [r.number for r in records] == list(range(1, len(records) + 1))
+                if RequestEvent.APPROVED in {r.type for r in records}:
+                    approved.add(f"request {request.id}")
+                if request.state in MOVING | {RequestState.LIVE}:
+                    assert not request.missing
+                assert (request.finished_at is not None) == (request.state in FINAL)
+                self.office.of("local:look").list()
+            for code in ("fgw", "gaj"):
+                for revision in store.estate.revisions(f"{code}/toy"):
+                    assert revision.cause == "import 9" or revision.cause in approved, revision.cause
+
+        def teardown(self) -> None:
+            self.break_("none")
+            for _ in range(4):
+                self.office.ticker.tick()
+                self.office.centre.clock.advance(KEPT_SECONDS + 1)
+            store = self.office.centre.store
+            assert store.requests.list(states=MOVING) == []
+            assert all(row.state != "running" for row in store.runs.list(1000))
+            store.close()
+
+    return Life
+
+
+def test_any_life_of_a_request(make_centre: Any, tmp_path: Path) -> None:
+    first = Office(make_centre())
+    first.centre.store.close()
+    number = itertools.count()
+
+    def make() -> Office:
+        copy = tmp_path / f"life-{next(number)}"
+        copy.mkdir()
+        shutil.copy(tmp_path / "gasp.db", copy / "gasp.db")
+        return Office(make_centre(folder=copy))
+
+    run_state_machine_as_test(
+        life(make),
+        settings=settings(
+            max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
