@@ -15,8 +15,9 @@ from control_plane.web.services import Services
 
 #: One module a page, each with a blueprint called `pages`.
 PAGES = (
+    *("jobs", "live", "rollout_form"),
     *("sign_in", "me", "overview", "tenants", "runs", "plans", "drift", "hosts", "probes", "sites", "accounts"),
-    *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes", "jobs", "live", "rollout_form"),
+    *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes"),
 )
 LARGEST_REQUEST = 1 << 20
 

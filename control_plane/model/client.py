@@ -35,6 +35,11 @@ class Client(Protocol):
         ...
 
     @property
+    def jobs(self) -> JobsClient:
+        """What was asked for on pages."""
+        ...
+
+    @property
     def record(self) -> RecordClient:
         """The access record."""
         ...
@@ -252,11 +257,6 @@ class Client(Protocol):
     @property
     def worker(self) -> WorkerClient:
         """What goes on by itself."""
-        ...
-
-    @property
-    def jobs(self) -> JobsClient:
-        """What was asked for on pages."""
         ...
 
     def config(self) -> Mapping[str, Any]:
