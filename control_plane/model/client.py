@@ -37,6 +37,11 @@ class Client(Protocol):
         ...
 
     @property
+    def jobs(self) -> JobsClient:
+        """What was asked for on pages."""
+        ...
+
+    @property
     def record(self) -> RecordClient:
         """The access record."""
         ...

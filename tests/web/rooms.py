@@ -60,10 +60,9 @@ class Hands:
         )  # fmt: skip
 
     def refresh_signatures(
-        self, machines: Sequence[Machine], proceed: Callable[[str], bool]
-    ) -> Iterator[Installed]:  # fmt: skip
-        for machine in machines:
-            yield Installed(machine.id, "already" if proceed(machine.id) else "untouched", "")
+        self, machines: Sequence[Machine], proceed: Callable[[str], bool] = lambda _: True
+    ) -> Iterator[Installed]:
+        yield from (Installed(m.id, "already", "") for m in machines if proceed(m.id))
 
     def mend(self, machine: Machine, faults: Sequence[str]) -> Sequence[Any]:
         return []
