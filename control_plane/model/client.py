@@ -276,11 +276,6 @@ class Client(Protocol):
         """Mail that the centre sends."""
         ...
 
-    @property
-    def jobs(self) -> JobsClient:
-        """What was asked for on pages."""
-        ...
-
     def config(self) -> Mapping[str, Any]:
         """Settings in force and where each comes from; secrets are never among them."""
         ...
