@@ -325,7 +325,8 @@ def test_a_department_is_told_of_freezes_that_concern_it(world: World) -> None:
     assert "not for others" not in get(clerk, "/console/")
     world.client.freezes.set("tenant:fgw", reason="for you")
     text = get(clerk, "/console/")
-    assert "for you" in text
+    assert "The centre changes nothing of yours since" in text
+    assert "for you" not in text, "reasons are the centre's own"
     assert "local:test" not in text, "who set it is for the centre"
 
 
