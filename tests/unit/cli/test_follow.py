@@ -56,7 +56,14 @@ SLOW = textwrap.dedent(
 def start(diary: Path, *argv: str) -> subprocess.Popen[str]:
     program = [sys.executable, "-c", SLOW, str(HERE.parent), str(diary), *argv]
     env = {**os.environ, "GASP_LANG": "en", "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    return subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, preexec_fn=_with_ctrl_c
+    )
+
+
+def _with_ctrl_c() -> None:
+    """A shell that starts its tests in the background has Ctrl-C ignored for all that comes of it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def says(diary: Path, text: str) -> None:

@@ -166,6 +166,7 @@ def test_every_role_gets_what_the_row_says(world: World, browsers: dict[str, Fla
             assert "<table" not in text
 
 
+@pytest.mark.usefixtures("browsers")
 @pytest.mark.parametrize("route", MATRIX)
 def test_a_stranger_is_sent_to_the_sign_in(world: World, route: str) -> None:
     status, text = ask(world, world.browser(), route)
