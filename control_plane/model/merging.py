@@ -8,14 +8,15 @@ from typing import Any
 _MISSING: Any = object()
 
 
-def merge(base: Any, ours: Any, theirs: Any) -> tuple[Any, tuple[str, ...]]:
-    """`ours` on top of `theirs`, and the fields (`sites[0].names.main`) that both changed to something else; those stay
-    as they are in `theirs`. Lists are merged item by item when none has grown, and joined when both only grew."""
+def merge(base: Any, ours: Any, theirs: Any, *, keep_ours: bool = False) -> tuple[Any, tuple[str, ...]]:
+    """`ours` on top of `theirs`, and the fields (`sites[0].names.main`) that both changed to something else; those are
+    as in `theirs`, or as in `ours` when it is to be kept. Lists are merged item by item when none has grown, and joined
+    when both only grew."""
     clashes: list[str] = []
-    return _merge("", base, ours, theirs, clashes), tuple(clashes)
+    return _merge("", base, ours, theirs, clashes, keep_ours), tuple(clashes)
 
 
-def _merge(path: str, base: Any, ours: Any, theirs: Any, clashes: list[str]) -> Any:
+def _merge(path: str, base: Any, ours: Any, theirs: Any, clashes: list[str], keep_ours: bool) -> Any:
     if ours == base:
         return theirs
     if theirs in (base, ours):
@@ -26,15 +27,15 @@ def _merge(path: str, base: Any, ours: Any, theirs: Any, clashes: list[str]) -> 
         for key in {**theirs, **ours}:
             place = f"{path}.{key}" if path else str(key)
             old, new, other = (form.get(key, _MISSING) for form in three)
-            value = _merge(place, old, new, other, clashes)
+            value = _merge(place, old, new, other, clashes, keep_ours)
             if value is not _MISSING:
                 found[key] = value
         return found
     if all(isinstance(value, list) for value in three):
         if len(base) == len(ours) == len(theirs):
             rows = enumerate(zip(base, ours, theirs, strict=True))
-            return [_merge(f"{path}[{n}]", old, new, other, clashes) for n, (old, new, other) in rows]
+            return [_merge(f"{path}[{n}]", old, new, other, clashes, keep_ours) for n, (old, new, other) in rows]
         if ours[: len(base)] == base == theirs[: len(base)]:
             return [*theirs, *(item for item in ours[len(base) :] if item not in theirs)]
     clashes.append(path)
-    return theirs
+    return ours if keep_ours else theirs

@@ -84,6 +84,13 @@ class RequestForms:
         spec, tier, clash = merged(request.base, request.content, now)
         return None if clash else {"spec": spec, "tier": tier, "base": now, "base_generation": generation}
 
+    def handed_back(self, request: Request) -> dict[str, Any]:
+        """Values that put a request on top of what is there now, for its department to decide: what others changed
+        stays, but for the fields that both changed; of these the request keeps its own."""
+        generation, now = self.current(request.content)
+        spec, tier, _ = merged(request.base, request.content, now, keep_ours=True)
+        return {"spec": spec, "tier": tier, "base": now, "base_generation": generation}
+
     @staticmethod
     def _change(content: Content, tier: Any, spec: Any, generation: int) -> SubscriptionChange:
         return SubscriptionChange(content.tenant, content.offering, tier, spec, generation)
@@ -197,25 +204,28 @@ class RequestForms:
                 self.store.estate.change(actor, cause, [change], {key: claims.get(key, ())})
 
 
-def merged(base: Base, content: Content, now: Base) -> tuple[dict[str, Any] | None, Any, tuple[str, ...]]:
+def merged(
+    base: Base, content: Content, now: Base, *, keep_ours: bool = False
+) -> tuple[dict[str, Any] | None, Any, tuple[str, ...]]:
     """The form that is wanted, given what is there now: what the request changed from its base, on top of what others
-    changed. Returns spec, tier, and the fields that both changed to different values."""
+    changed. Returns spec, tier, and the fields that both changed to different values; `keep_ours`: those are as the
+    request has them."""
     wanted = dict(content.spec or {})
     if now is None or base is None or base == now:
         foreign = now is not None and base is None and now["spec"] != wanted
         return wanted, content.tier, ("spec",) if foreign else ()
-    found, clashes = merge(base["spec"], wanted, now["spec"])
-    tier, clashes_of_tier = merge(base["tier"], content.tier, now["tier"])
+    found, clashes = merge(base["spec"], wanted, now["spec"], keep_ours=keep_ours)
+    tier, clashes_of_tier = merge(base["tier"], content.tier, now["tier"], keep_ours=keep_ours)
     return found, tier, (*clashes, *(("tier",) if clashes_of_tier else ()))
 
 
 def content_digest(request: Request) -> str:
-    """What is asked for, as one hash: what it changes, not what it leaves as it was."""
+    """What is asked for and what for, as one hash: what it changes, not what it leaves as it was."""
     content, before = request.content, (request.base or {}).get("spec", {})
     spec = content.spec or {}
     changed = {key: spec.get(key) for key in {*spec, *before} if spec.get(key) != before.get(key)}
     tier = content.tier if request.base is None or request.base["tier"] != content.tier else None
-    said = [content.tenant, content.offering, content.action, tier, changed]
+    said = [content.tenant, content.offering, content.action, tier, changed, request.note]
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

@@ -47,6 +47,15 @@ def test_what_both_changed(name: str) -> None:
     assert merge(base, ours, theirs) == (found, clashes)
 
 
+def test_what_both_changed_can_be_kept_as_ours() -> None:
+    base, ours, theirs = {"a": 1, "b": [1], "c": 1}, {"a": 2, "b": [], "c": 1}, {"a": 3, "b": [2], "c": 4}
+    assert merge(base, ours, theirs, keep_ours=True) == ({"a": 2, "b": [], "c": 4}, ("a", "b"))
+    base, ours, theirs, _, clashes = CASES["two main names"]
+    kept, named = merge(base, ours, theirs, keep_ours=True)
+    assert (kept, named) == ({"sites": [{**SITE, "names": {"main": "x", "aliases": []}}]}, clashes)
+    assert merge({"a": 1}, {}, {"a": 2}, keep_ours=True) == ({}, ("a",))
+
+
 @given(JSON, JSON)
 def test_what_only_one_changed_is_taken(base: Any, other: Any) -> None:
     assert merge(base, other, base) == (other, ())
