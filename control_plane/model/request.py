@@ -227,7 +227,8 @@ class Request:
     `{tier, spec}` of the service when the content was begun (0 and None: there was none). `digest`: what signoffs are
     bound to; None before the first submission. `agreed`: the plan in short, as it was last shown to who signs.
     `needs`: roles that must sign. `clock_from`: since when the `clock_days` working days that are left run; None while
-    the clock does not run. `tenant_ended`: the tenant is gone, and its code may be somebody else's.
+    the clock does not run. `tried_at`: when what waits was tried again. `tenant_ended`: the tenant is gone, and its
+    code may be somebody else's.
     """
 
     id: int
@@ -254,6 +255,7 @@ class Request:
     why: Text | None = None
     run_id: int | None = None
     applied_at: datetime | None = None
+    tried_at: datetime | None = None
     signoffs: tuple[Signoff, ...] = ()
     tenant_ended: bool = False
 

@@ -48,7 +48,7 @@ class RequestRepository:
         tenants_: frozenset[str] | None = None,
         states: Iterable[RequestState] | None = None,
         asker: str | None = None,
-        limit: int = 1000,
+        limit: int | None = 1000,
     ) -> Sequence[Request]:
         """Newest first: of these living tenants (None: all), in these states, filed by this actor (key)."""
         where: builtins.list[Any] = []
@@ -151,10 +151,12 @@ class RequestRepository:
         *,
         signoff: Signoff | None = None,
         void: Text | None = None,
+        void_of: frozenset[str] | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> Request:
-        """Move the request that was read: new values of its fields, a signoff, or all signoffs void for a reason; and
-        record what happened. Raises StalePlan when somebody else moved it since it was read."""
+        """Move the request that was read: new values of its fields, a signoff, or all signoffs void for a reason (only
+        those of the actors `void_of`, keys); and record what happened. Raises StalePlan when somebody else moved it
+        since it was read."""
         now = self._clock()
         with self._database.write() as connection:
             columns = requests.c
@@ -170,11 +172,11 @@ class RequestRepository:
                     t("Look at it again."),
                 )
             if void is not None:
-                connection.execute(
-                    update(request_signoffs)
-                    .where(request_signoffs.c.request_id == request.id, request_signoffs.c.void_at.is_(None))
-                    .values(void_at=now, void_reason=_dump(void.as_json()))
-                )
+                held = [request_signoffs.c.request_id == request.id, request_signoffs.c.void_at.is_(None)]
+                if void_of is not None:
+                    held.append(request_signoffs.c.actor_key.in_(void_of))
+                reason = _dump(void.as_json())
+                connection.execute(update(request_signoffs).where(*held).values(void_at=now, void_reason=reason))
             if signoff is not None:
                 connection.execute(
                     insert(request_signoffs).values(
@@ -189,7 +191,7 @@ class RequestRepository:
                 )
             )  # fmt: skip
             moved = self.get(request.id)
-            if event not in PRIVATE:
+            if event not in PRIVATE and moved.submitted_at is not None:
                 self._audit.record(
                     audit.AuditAct(event.value), actor, services=[moved.content.subscription], digest=moved.digest,
                     outcome=_OUTCOMES.get(event, "done"), reason=str(data.get("text") or ""),
@@ -199,6 +201,13 @@ class RequestRepository:
                     }, behalf=behalf_of(moved),
                 )  # fmt: skip
             return moved
+
+    def tried(self, request: Request, run_id: int | None = None) -> None:
+        """Note that it was tried again (in a run) and waits for the same: nothing happened that is told to anybody."""
+        values = {"tried_at": self._clock()} | ({} if run_id is None else {"run_id": run_id})
+        where = (requests.c.id == request.id, requests.c.version == request.version)
+        with self._database.write() as connection:
+            connection.execute(update(requests).where(*where).values(values))
 
     def busy_with(self, request: Request) -> Request | None:
         """Another request for the same service that is under way, or None."""
@@ -214,7 +223,7 @@ class RequestRepository:
 
 #: What an event is in the audit trail, when it is not simply done.
 _OUTCOMES = {RequestEvent.FAILED: "failed", RequestEvent.WAITING: "waiting"}
-#: A draft is its asker's own until it is submitted.
+#: A draft is its asker's own until it is submitted; so is one that is taken back before.
 PRIVATE = frozenset({RequestEvent.DRAFTED, RequestEvent.SAVED})
 
 
@@ -303,6 +312,7 @@ def _request(row: Any, signoffs: Sequence[Signoff]) -> Request:
         why=_sentence(row.why),
         run_id=row.run_id,
         applied_at=row.applied_at,
+        tried_at=row.tried_at,
         signoffs=tuple(signoffs),
         tenant_ended=row.ended_at is not None,
     )

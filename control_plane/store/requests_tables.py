@@ -37,6 +37,7 @@ requests = Table(
     Column("why", Text),
     Column("run_id", Integer),
     Column("applied_at", Instant),
+    Column("tried_at", Instant),
     Column("events", Integer, nullable=False),
     sqlite_autoincrement=True,
 )

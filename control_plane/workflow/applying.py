@@ -39,6 +39,8 @@ from control_plane.workflow.stages import carry_out_stage, frozen
 LEASE = "apply"
 Spare = Literal["nothing", "overwriting", "everything"]
 FEW_TENANTS = 6
+#: So many of what was not as planned when it was verified are named in the event.
+MOST_LEFT = 50
 
 
 @dataclass(frozen=True)
@@ -291,7 +293,7 @@ class Applier:
             self.store.estate.set_observed(
                 {name: new for name, (new, _) in generations.items() if name not in skip and _inside(scope, name)}
             )
-        journal.event(EventType.VERIFIED, empty=not left, left=left[:50])
+        journal.event(EventType.VERIFIED, empty=not left, left=left[:MOST_LEFT])
         return left
 
     def _finish(self, journal: Journal, state: RunState, sentence: Text, verified: bool) -> None:

@@ -53,9 +53,9 @@ class Duties:
         return tenants_in_sight(self.person) if self.person is not None else frozenset()
 
     def sees(self, request: Request) -> bool:
-        """Whether a request may be seen: of a tenant in sight, and a draft only by who wrote it. What belonged to an
-        ended tenant is for who sees all of them."""
-        if request.state is RequestState.DRAFT and request.asker.key != self.actor.key:
+        """Whether a request may be seen: of a tenant in sight, and what was never handed in only by who wrote it. What
+        belonged to an ended tenant is for who sees all of them."""
+        if request.submitted_at is None and request.asker.key != self.actor.key:
             return False
         return self.sight is None or (request.content.tenant in self.sight and not request.tenant_ended)
 

@@ -35,10 +35,13 @@ class RequestJournal:
         *,
         signoff: Signoff | None = None,
         void: Text | None = None,
+        void_of: frozenset[str] | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> Request:
         """See `RequestRepository.step`; afterwards is where fault tests kill the process."""
-        moved = self.store.requests.step(request, event, actor, data or {}, signoff=signoff, void=void, values=values)
+        moved = self.store.requests.step(
+            request, event, actor, data or {}, signoff=signoff, void=void, void_of=void_of, values=values
+        )
         self._seen[event] += 1
         if self.fault in (f"kill:{event}", f"kill:{event}:{self._seen[event]}"):
             os.kill(os.getpid(), signal.SIGKILL)

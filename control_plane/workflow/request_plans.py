@@ -17,9 +17,11 @@ from control_plane.model.change_class import Classified, Facts, classify
 from control_plane.model.machine import BASELINE
 from control_plane.model.plan import Change, Plan
 from control_plane.model.request import Request
+from control_plane.model.run import Event, EventType
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
 from control_plane.store.audit import Behalf
+from control_plane.workflow.applying import MOST_LEFT
 from control_plane.workflow.observe import observe
 from control_plane.workflow.planning import Picture, Planner
 from control_plane.workflow.request_forms import OnlyLooking, RequestForms, Wish, content_digest
@@ -188,3 +190,16 @@ class RequestPlans:
 def digest_of(content: str, short: Agreed) -> str:
     """What a signoff is bound to: the content and the plan."""
     return hashlib.sha256(orjson.dumps([content, [list(row) for row in short.rows]])).hexdigest()
+
+
+def lacking_of(plan: Mapping[str, Any], done: Collection[str], events: Iterable[Event]) -> set[str] | None:
+    """Subscriptions of which something was planned and is not done, or not as planned when it was verified; None when
+    it cannot be told, because not everything was seen."""
+    planned = {c["id"]: f"{c['tenant']}/{c['offering']}" for c in plan["changes"] if c["action"] != "conflict"}
+    checks = [e.data for e in events if e.type is EventType.VERIFIED]
+    left = set(checks[-1]["left"]) if checks else set()
+    whole = checks and len(left) < MOST_LEFT and left <= planned.keys() and not plan["unmeasured"]
+    if not whole:
+        return None
+    broken = {item["subscription"] for item in plan["broken"]}
+    return broken | {name for i, name in planned.items() if i not in done or i in left}

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from control_plane.model.errors import ControlPlaneError, StalePlan, TemporaryError
-from control_plane.model.freeze import Frozen
+from control_plane.model.freeze import Freeze, Frozen, covering
 from control_plane.model.plan import Plan
 from control_plane.model.ports import Prober, ProbeResult
-from control_plane.model.request import MOVING, OPEN, Request, RequestEvent, RequestState
+from control_plane.model.request import MOVING, OPEN, Request, RequestEvent, RequestState, Signoff
 from control_plane.model.run import Actor, Event, EventType, RunState
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
@@ -24,19 +23,27 @@ from control_plane.store.audit import Behalf
 from control_plane.store.leases import LeaseLost
 from control_plane.store.repository import Store
 from control_plane.store.requests import behalf_of
+from control_plane.store.runs import RunChange
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.process import myself, process_alive
+from control_plane.workflow.request_duties import Duties
 from control_plane.workflow.request_forms import RequestForms, Wish, clash_problem
 from control_plane.workflow.request_journal import RequestJournal
-from control_plane.workflow.request_plans import Agreed, RequestPlans, agreed, digest_of, moved
+from control_plane.workflow.request_plans import Agreed, RequestPlans, agreed, digest_of, lacking_of, moved
 from control_plane.workflow.requests import Requests
 
 LEASE = "requests"
-#: Seconds until what waits is tried again, and how long promises may take to be kept after the systems were changed.
-AGAIN_SECONDS, KEPT_SECONDS = 10, 45
+#: Seconds until what waits is tried again: at first, and at most. It waits as long again as it has waited.
+AGAIN_SECONDS, SELDOM_SECONDS = 10, 300
+#: How long promises may take to be kept after the systems were changed, in seconds.
+KEPT_SECONDS = 45
 #: So many requests go into one apply, and so often a turn looks again at what moved.
 MOST, ROUNDS = 200, 4
+#: States of changes that are made.
+DONE = ("applied", "already")
 GOOD = (RunState.DONE, RunState.DONE_WITH_CONFLICTS)
+#: What departments are told of a freeze: neither who nor why.
+HELD = t("The centre has frozen what it would change.")
 
 
 class PlanMoved(StalePlan):
@@ -112,28 +119,59 @@ class RequestTicker:
     def _items(self) -> list[Item]:
         """Requests that are to be written or applied now, oldest first. What cannot be is settled on the way."""
         found = []
-        now = self.clock()
+        now, freezes = self.clock(), self.store.freezes.list()
         for request in reversed(self.store.requests.list(states=MOVING)):
             if request.applied_at is not None or self._rests(request, now):
                 continue
+            if self._frozen(request, freezes):
+                if request.why != HELD:  # nothing is tried meanwhile
+                    self._wait(request, HELD)
+                continue
             try:
-                self.store.freezes.check(request.content.tenant)
                 wish = self.forms.wish(request)
                 scope = self.forms.scope(request, wish.spec)
-            except Frozen as error:
-                self._wait(request, error.text)
             except Exception as error:  # one request's trouble, as below
                 self._fail(request, _trouble(error))
+                continue
+            gone = self._gone(request) if wish.change is not None else []
+            if wish.clash:
+                self._hand_back(request, wish.clash)
+            elif gone:
+                self._void(request, gone)
             else:
-                if wish.clash:
-                    self._hand_back(request, wish.clash)
-                else:
-                    found.append(Item(request, wish, scope))
+                found.append(Item(request, wish, scope))
         return found[:MOST]
 
     @staticmethod
     def _rests(request: Request, now: datetime) -> bool:
-        return request.why is not None and now < request.changed_at + timedelta(seconds=AGAIN_SECONDS)
+        """Whether it waits and was tried a moment ago: the longer it waits for the same, the longer this moment."""
+        if request.why is None:
+            return False
+        tried = max(request.changed_at, request.tried_at or request.changed_at)
+        waited = (tried - request.changed_at).total_seconds()
+        return now < tried + timedelta(seconds=min(max(waited, AGAIN_SECONDS), SELDOM_SECONDS))
+
+    def _frozen(self, request: Request, freezes: Sequence[Freeze]) -> bool:
+        """Whether a freeze covers a department or a system of what was agreed on. Rings are left to the apply."""
+        kinds = self.requests.planner.kinds
+        systems = {kinds[row[1]].system for row in request.agreed.get("rows", ()) if row[1] in kinds}
+        tenants = {request.content.tenant, *request.agreed.get("affected", ())}
+        return any(covering(freezes, code, system=name) for code in tenants for name in systems or (None,))
+
+    def _gone(self, request: Request) -> list[Signoff]:
+        """Signoffs of people who do not hold the role any more in which they signed."""
+        tenant = request.content.tenant
+        return [s for s in request.holding if not Duties(self.store, s.actor).holds(s.role, tenant)]
+
+    def _void(self, request: Request, gone: Sequence[Signoff]) -> None:
+        """It waits for whoever holds these roles now; what others signed holds."""
+        why = t("Somebody who signed it does not hold the role any more.")
+        left = len(request.holding) - len(gone)
+        values = {"state": RequestState.REVIEW if left else RequestState.SUBMITTED, "why": why}
+        keys = frozenset(signoff.actor.key for signoff in gone)
+        self.journal.step(
+            request, RequestEvent.VOIDED, None, {"why": why.as_json()}, void=why, void_of=keys, values=values
+        )
 
     # --- applying ---
 
@@ -152,7 +190,7 @@ class RequestTicker:
             raise
         except (TemporaryError, Frozen) as error:
             for item in items:
-                self._wait(self._fresh(item), error.text)
+                self._wait(self._fresh(item), HELD if isinstance(error, Frozen) else error.text)
         except StalePlan:  # somebody wrote in between: the next round reads it
             return
         except Exception as error:  # whatever it is, it is one request's trouble and stops no other's
@@ -236,14 +274,20 @@ class RequestTicker:
             raise PlanMoved(found)
 
     def _settle(self, items: Sequence[Item], run_id: int) -> None:
-        """What became of each request in a run."""
+        """What became of each request in a run. One was applied when the run ended well, or when all of its own was
+        seen, done and verified: what others lack is not its own."""
         run = self.store.runs.get(run_id)
-        bad: dict[str, list[Any]] = {}
-        for change in self.store.runs.changes(run_id):
-            if change.state not in ("applied", "already"):
+        plan = self.store.plans.load(run.digest).body if run.digest else {"changes": (), "unmeasured": (), "broken": ()}
+        bad: dict[str, list[RunChange]] = {}
+        for change in (changes := self.store.runs.changes(run_id)):
+            if change.state not in DONE:
                 bad.setdefault(f"{change.tenant}/{change.offering}", []).append(change)
-        planned = self.store.plans.load(run.digest).body["changes"] if run.digest else []
-        blocked = {f"{c['tenant']}/{c['offering']}": c["id"] for c in planned if c["action"] == "conflict"}
+        blocked = {f"{c['tenant']}/{c['offering']}": c["id"] for c in plan["changes"] if c["action"] == "conflict"}
+        halted = run.state is RunState.STOPPED
+        on_request = halted and self.store.runs.stop_requested(run_id)
+        done = {change.resource_id for change in changes if change.state in DONE}
+        lacking = None if halted else lacking_of(plan, done, self.store.runs.events(run_id))
+        unseen = run.sentence or t("It was not seen whole.")
         for item in items:
             request = self._fresh(item)
             faults = [c for name in item.scope for c in bad.get(name, ())]
@@ -254,16 +298,18 @@ class RequestTicker:
                 place = f" ({change.file}:{change.line})" if change.file else ""
                 text = t("{id}: {said}", id=f"{change.resource_id}{place}", said=change.text or change.state)
                 self._fail(request, text, run_id)
+            elif on_request:
+                self._fail(request, t("Its run was stopped on request."), run_id)
             elif hit is not None:
                 self._fail(request, t("{id} is blocked by what is not ours.", id=hit), run_id)
-            elif faults:
-                self._wait(request, t("{said}", said=faults[0].text or faults[0].state), run_id)
-            elif run.state in GOOD or bad:
+            elif halted or (faults and not plan["unmeasured"]):  # nothing but a freeze holds what is seen
+                self._wait(request, HELD, run_id)
+            elif run.state in GOOD or (lacking is not None and not lacking & set(item.scope)):
                 values = {"run_id": run_id, "applied_at": self.clock(), "why": None}
                 data = {"run": run_id, "digest": request.digest, "plan": run.digest}
                 self.journal.step(request, RequestEvent.APPLIED, None, data, values=values)
             else:
-                self._wait(request, run.sentence or t("It was not seen whole."), run_id)
+                self._wait(request, unseen, run_id)
 
     # --- measuring ---
 
@@ -333,14 +379,16 @@ class RequestTicker:
 
     def _hand_back(self, request: Request, fields: Sequence[str]) -> None:
         """Somebody else changed the same fields: the department decides what it wants now."""
-        generation, base = self.forms.current(request.content)
         why = clash_problem(fields[0]).text
-        values = {**self.requests.paused(request), "base_generation": generation, "base": base, "why": why}
+        values = {**self.requests.paused(request), **self.forms.handed_back(request), "why": why}
         data = {"fields": list(fields), "why": why.as_json()}
         self.journal.step(request, RequestEvent.RETURNED, None, data, void=why, values=values)
 
     def _wait(self, request: Request, why: Text, run_id: int | None = None) -> None:
-        """It stays as it is and is tried again by itself; said once."""
+        """It stays as it is and is tried again by itself; said once for each reason."""
+        if request.why is not None and request.why.as_json() == why.as_json():
+            self.store.requests.tried(request, run_id)
+            return
         values = {"why": why} if run_id is None else {"why": why, "run_id": run_id}
         self.journal.step(request, RequestEvent.WAITING, None, {"why": why.as_json(), "run": run_id}, values=values)
 

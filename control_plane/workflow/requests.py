@@ -7,7 +7,7 @@ was moved. What is approved is made real by `request_tick`.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -17,6 +17,7 @@ from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, Sta
 from control_plane.model.people import ROLES
 from control_plane.model.request import (
     ACTIONS,
+    ACTS,
     DECIDING,
     EDITABLE,
     OPEN,
@@ -47,6 +48,10 @@ from control_plane.workflow.request_view import RequestView
 
 Json = dict[str, Any]
 MOST_WORDS = 5000
+#: So many of the newest are listed.
+MOST_ROWS = 1000
+#: Acts for which a request waits for somebody.
+TURNS: Sequence[RequestAct] = ("sign", "answer", "retry")
 
 
 class Requests:
@@ -80,10 +85,14 @@ class Requests:
             self._in_sight(duties, tenant)
         sight = frozenset({tenant}) if tenant is not None else duties.sight
         wanted = [_state(name) for name in states] if states is not None else None
-        found = [r for r in self.store.requests.list(tenants_=sight, states=wanted) if duties.sees(r)]
+        if waiting_for_me:  # however many came after it: what waits is in one of these states, one for a service
+            waits = frozenset[RequestState]().union(*(ACTS[act] for act in TURNS))
+            wanted = [state for state in (wanted if wanted is not None else RequestState) if state in waits]
+        newest = None if waiting_for_me else MOST_ROWS
+        rows = self.store.requests.list(tenants_=sight, states=wanted, limit=newest)
+        found = [r for r in rows if duties.sees(r)]
         if waiting_for_me:
-            turns = {"sign", "answer", "retry"}
-            found = [r for r in found if turns & set(duties.acts(r))]
+            found = [r for r in found if set(TURNS) & set(duties.acts(r))]
         view = self.view(duties)
         return [view.row(request) for request in found]
 
@@ -259,6 +268,7 @@ class Requests:
             "agreed": made.agreed.as_json(made.content),
             "why": None,
             "state": state,
+            "applied_at": None,
         }
         void = None if kept or not found.holding else t("The content was changed.")
         with self.store.transaction():
@@ -356,10 +366,11 @@ class Requests:
         return self._moved(found, RequestEvent.RETURNED, text, **self.paused(found), why=Text(text))
 
     def paused(self, found: Request) -> dict[str, Any]:
-        """The values of a request whose clock stops because it waits for the department."""
+        """The values of a request whose clock stops because it waits for the department. Whatever is asked for then
+        has still to be made real."""
         gone = used(found.clock_from, self.planner.clock(), self.calendar()) if found.clock_from is not None else 0
         left = max(found.clock_days - gone, 0)
-        return {"state": RequestState.RETURNED, "clock_from": None, "clock_days": left}
+        return {"state": RequestState.RETURNED, "clock_from": None, "clock_days": left, "applied_at": None}
 
     def refuse(self, request: int | str, *, reason: str) -> Json:
         """See `RequestsClient.refuse`."""
