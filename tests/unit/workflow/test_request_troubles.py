@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from control_plane.model.errors import NotFound
 from control_plane.model.request import RequestEvent, RequestState
-from control_plane.model.run import RunState
+from control_plane.model.run import Event, EventType, RunState
 from control_plane.model.text import in_language, t
 from control_plane.store.estate import SubscriptionChange
 from control_plane.workflow.applying import Order
 from control_plane.workflow.audit import Audit
+from control_plane.workflow.request_plans import lacking_of
 from control_plane.workflow.request_tick import AGAIN_SECONDS, KEPT_SECONDS, SELDOM_SECONDS
 from tests.unit.workflow.asking import Office
 from tests.waiting import wait_until
@@ -83,6 +85,31 @@ def test_a_fault_of_one_makes_no_other_applied(office: Office) -> None:
     turns(office, 4, SELDOM_SECONDS + 1)
     assert office.state(unseen) == "live"
     assert "gateway.network/gaj" in things(office)
+
+
+PLANNED = [
+    {"id": "dns.rrset/a", "tenant": "fgw", "offering": "toy", "action": "create"},
+    {"id": "dns.rrset/b", "tenant": "gaj", "offering": "toy", "action": "create"},
+]
+
+
+@pytest.mark.parametrize(
+    ("done", "left", "unmeasured", "broken", "lacking"),
+    [
+        (["dns.rrset/a"], ["dns.rrset/b"], [], [], {"gaj/toy"}),
+        (["dns.rrset/a", "dns.rrset/b"], ["dns.rrset/b"], [], [], {"gaj/toy"}),
+        (["dns.rrset/a", "dns.rrset/b"], [], [], [{"subscription": "jyj/toy"}], {"jyj/toy"}),
+        (["dns.rrset/a", "dns.rrset/b"], ["dns:qingdao.test"], [], [], None),
+        (["dns.rrset/a", "dns.rrset/b"], [], [{"part": "web:web"}], [], None),
+        (["dns.rrset/a", "dns.rrset/b"], None, [], [], None),
+    ],
+)
+def test_what_a_run_lacks_is_known_by_service_or_not_at_all(
+    done: Any, left: Any, unmeasured: Any, broken: Any, lacking: Any
+) -> None:
+    plan = {"changes": PLANNED, "unmeasured": unmeasured, "broken": broken}
+    seen = [Event(1, 1, datetime.now(UTC), EventType.VERIFIED, {"left": left})] if left is not None else []
+    assert lacking_of(plan, done, seen) == lacking
 
 
 def stopping(office: Office, monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> None:
