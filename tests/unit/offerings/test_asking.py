@@ -90,7 +90,9 @@ CASES = {
     "a block": ("internet", rules(), rules((10, "block", ["a.test"])), False, True),
     "a block is lifted": ("internet", rules((10, "block", ["a.test"])), rules((10, "allow", ["a.test"])), False, True),
     "too many": ("internet", rules(), rules((10, "allow", [f"h{n}.test" for n in range(21)])), False, True),
-    "one address": ("internet", rules(), rules((10, "allow", ["203.0.113.7", "2001:db8::7", "::ffff:1.2.3.4"])), True, True),
+    "single addresses": (
+        "internet", rules(), rules((10, "allow", ["203.0.113.7", "2001:db8::7", "::ffff:1.2.3.4"])), True, True,
+    ),
     "a range of one": ("internet", rules(), rules((10, "allow", ["203.0.113.7-203.0.113.7"])), True, True),
     "a host beside a domain that is there": (
         "internet", rules((10, "allow", [".a.test"])), rules((10, "allow", [".a.test", "b.test"])), True, True,
