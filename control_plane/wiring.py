@@ -475,7 +475,7 @@ def chores() -> Sequence[Chore]:
         return f"requests {', '.join(moved)}" if moved else None
 
     def measure_machines() -> str | None:
-        found = local_client().machines.measure()
+        found = local_client().machines.survey()
         return f"{found['measured']} measured, {found['silent']} silent"
 
     def collect_record() -> str | None:

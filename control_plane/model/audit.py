@@ -39,6 +39,7 @@ class AuditAct(StrEnum):
     MACHINE_TRANSFERRED = "machine.transferred"
     MACHINE_RETIRED = "machine.retired"
     MACHINE_LOST = "machine.lost"
+    MACHINE_MEASURED = "machine.measured"
     MACHINE_MENDED = "machine.mended"
     MACHINE_SCANNED = "machine.scanned"
     SIGNATURES_REFRESHED = "machine.refreshed"
@@ -84,6 +85,7 @@ class AuditAct(StrEnum):
     SIGNED_IN = "sign_in.opened"
     SIGN_IN_REFUSED = "sign_in.refused"
     SIGN_IN_LOCKED = "sign_in.locked"
+    INTERNET_TESTED = "internet.tested"
     RECORD_SEARCHED = "record.searched"
     RECORD_PURGED = "record.purged"
     RECORD_CLOSED = "record.closed"
@@ -109,6 +111,7 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.MACHINE_TRANSFERRED: t("gave a machine to another tenant"),
     AuditAct.MACHINE_RETIRED: t("took a machine out"),
     AuditAct.MACHINE_LOST: t("gave a machine up as lost"),
+    AuditAct.MACHINE_MEASURED: t("measured machines"),
     AuditAct.MACHINE_MENDED: t("mended a machine"),
     AuditAct.MACHINE_SCANNED: t("scanned machines"),
     AuditAct.SIGNATURES_REFRESHED: t("let machines fetch signatures"),
@@ -154,6 +157,7 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.SIGNED_IN: t("signed in"),
     AuditAct.SIGN_IN_REFUSED: t("a sign-in was refused"),
     AuditAct.SIGN_IN_LOCKED: t("a sign-in was locked for a while"),
+    AuditAct.INTERNET_TESTED: t("tried the way to an address from a machine"),
     AuditAct.RECORD_SEARCHED: t("searched the access record"),
     AuditAct.RECORD_PURGED: t("purged the access record"),
     AuditAct.RECORD_CLOSED: t("closed a day of the access record"),

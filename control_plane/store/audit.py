@@ -21,6 +21,7 @@ from control_plane.store.audit_tables import audit_entries, audit_subjects
 from control_plane.store.database import Database
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.people_tables import grants
+from control_plane.store.requests_tables import requests
 from control_plane.store.tables import actors, tenants
 
 #: Who acts when nobody does: the worker carries on what people released; nobody has proved who they are at a sign-in.
@@ -142,6 +143,15 @@ class AuditRepository:
         query = select(tenants.c.id, tenants.c.code, tenants.c.ended_at)
         with self._database.read() as connection:
             return {row.id: (row.code, row.ended_at is not None) for row in connection.execute(query)}
+
+    def asked_by(self, tenant: str, numbers: Iterable[int]) -> frozenset[int]:
+        """Those of these requests that are a tenant's (opaque id)."""
+        wanted, found = sorted(set(numbers)), set[int]()
+        with self._database.read() as connection:
+            for start in range(0, len(wanted), _CHUNK):
+                mine = requests.c.tenant_id == tenant, requests.c.id.in_(wanted[start : start + _CHUNK])
+                found |= set(connection.scalars(select(requests.c.id).where(*mine)))
+        return frozenset(found)
 
     def faults(self) -> tuple[int, str, list[tuple[int, str]]]:
         """Verify everything: (number of entries, hash of the last one, [(number, fault)]). Faults: `changed`,

@@ -5,7 +5,7 @@ One person is told one event once: a notice's key, and a notice with an address,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,6 +49,9 @@ class Mail:
     error: str | None
 
 
+_CHUNK = 500
+
+
 class MailRepository:
     """Keeps notices and mails."""
 
@@ -71,6 +74,15 @@ class MailRepository:
                     params=_dump(params),
                 )
             )  # fmt: skip
+
+    def known(self, keys: Iterable[str]) -> frozenset[str]:
+        """Those of these keys that are there already."""
+        wanted, found = sorted(keys), set[str]()
+        with self._database.read() as connection:
+            for start in range(0, len(wanted), _CHUNK):
+                these = mail_notices.c.key.in_(wanted[start : start + _CHUNK])
+                found |= set(connection.scalars(select(mail_notices.c.key).where(these)))
+        return frozenset(found)
 
     def heard(self, entry: AuditEntry) -> None:
         """Keep what is to be told because of an entry of the audit trail."""
@@ -153,9 +165,20 @@ class MailRepository:
 
     def notices_of(self, mail_id: int) -> list[StoredNotice]:
         """What stands in a mail, oldest first."""
-        return self._notices(
-            mail_notices.c.id.in_(select(mail_lines.c.notice_id).where(mail_lines.c.mail_id == mail_id))
-        )
+        return self.told([mail_id])[mail_id]
+
+    def told(self, mail_ids: Iterable[int]) -> dict[int, list[StoredNotice]]:
+        """What stands in each of these mails, oldest first."""
+        lines, wanted = mail_lines.c, list(mail_ids)
+        found: dict[int, list[StoredNotice]] = {mail_id: [] for mail_id in wanted}
+        for start in range(0, len(wanted), _CHUNK):
+            mine = lines.mail_id.in_(wanted[start : start + _CHUNK])
+            with self._database.read() as connection:
+                of = connection.execute(select(lines.notice_id, lines.mail_id).where(mine)).all()
+            notices = {one.id: one for one in self._notices(mail_notices.c.id.in_(select(lines.notice_id).where(mine)))}
+            for notice_id, mail_id in sorted(map(tuple, of)):
+                found[mail_id].append(notices[notice_id])
+        return found
 
     def settle(self, mail: Mail, state: str, *, next_at: datetime | None = None, error: str | None = None) -> bool:
         """Move a mail from the state in which it was read; False when somebody else has moved it."""

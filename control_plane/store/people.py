@@ -313,13 +313,13 @@ class PeopleRepository:
         return connection.scalar(query) == "blocked"
 
     def _audit_attempt(self, typed: str, person_key: str | None, address: str, outcome: str) -> None:
-        """Who tried, by key where the name is somebody's; what was typed only where it is nobody's."""
+        """Who tried, by key. Of what is nobody's name nothing is kept in the trail, which cannot be erased: it is often
+        a password in the wrong field."""
         named = next((p for n in ("directory", "account") if (p := self.find(f"{n}:{typed.lower()}"))), None)
         key = person_key or (named.key if named else None)
-        detail = {"from": address} if key else {"from": address, "typed": typed}
         came_in = self._audit_actor(person_key) if outcome == "signed_in" else self._actors.get(STRANGER)
         about = [Subject("person", key)] if key else []
-        self._audit.record(_ATTEMPTS[outcome], came_in, about, outcome=outcome, detail=detail)
+        self._audit.record(_ATTEMPTS[outcome], came_in, about, outcome=outcome, detail={"from": address})
 
     def _audit_actor(self, key: str | None) -> Actor:
         return Actor(key or "", self._actors.name(key or ""))

@@ -5,7 +5,6 @@ What was typed is kept at every step, right or wrong; with scripts also whenever
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,8 +22,6 @@ from control_plane.web.portal import asked_for
 from control_plane.web.services import services
 
 pages = Blueprint("asking", __name__)
-#: Read, changed and kept as one: a field that keeps itself and the button that goes on may arrive together.
-_KEEPING = threading.Lock()
 
 
 @pages.post("/portal/requests")
@@ -53,16 +50,10 @@ def page(reference: str, step: str) -> Any:
 def answer(reference: str, step: str) -> Any:
     """Keep what was sent, and go where the button says: on, later, one row or thing more or less."""
     act, _, rest = request.form.get("act", "go").partition(":")
-    with _KEEPING:
-        row = _editable(reference)
-        form = form_of(row)
-        stop = form.stop(step)
-        form.answer(stop, request.form)
-        target = _act(form, stop, act, rest)
-        row = door.client().requests.save(
-            row["id"], spec=form.answers["spec"] if row["action"] != "end" else None,
-            tier=form.answers.get("tier") or None, note=form.answers.get("reason") or "",
-        )  # fmt: skip
+    try:
+        row, form, stop, target = _kept(reference, step, act, rest)
+    except StalePlan:  # a field that kept itself, or another window, came first: that stays, this page comes on top
+        row, form, stop, target = _kept(reference, step, act, rest)
     wrong = [p for p in form.problems(stop, told(row["problems"])) if p.severity == "error"]
     if act == "keep":
         return {"saved": str(_saved(row)), "problems": {p.field: _sentence(p) for p in wrong if p.field}}
@@ -76,6 +67,20 @@ def answer(reference: str, step: str) -> Any:
     if follows is None:
         return redirect(url_for("asking.check", reference=row["reference"]), 303)
     return redirect(_address(row, follows), 303)
+
+
+def _kept(reference: str, step: str, act: str, rest: str) -> tuple[Json, Form, Stop, Stop | None]:
+    """Put the page into what is kept, and carry out its button. Raises StalePlan when it was saved in between."""
+    row = _editable(reference)
+    form = form_of(row)
+    stop = form.stop(step)
+    form.answer(stop, request.form)
+    target = _act(form, stop, act, rest)
+    row = door.client().requests.save(
+        row["id"], spec=form.answers["spec"] if row["action"] != "end" else None,
+        tier=form.answers.get("tier") or None, note=form.answers.get("reason") or "", version=row["version"],
+    )  # fmt: skip
+    return row, form, stop, target
 
 
 @pages.get("/portal/requests/<reference>/check")

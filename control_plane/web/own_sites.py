@@ -16,7 +16,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 
 from control_plane.model.client import Json
-from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, Rejected
+from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, Rejected, StalePlan
 from control_plane.model.names import to_ascii
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
@@ -117,12 +117,19 @@ def _ask(row: Json, act: str, release: str) -> str:
             t("Hand it in or take it back first."),
         )
     words = Text(WORDS[act].msgid, {"release": release[:8], "site": row["site"]})
+    spec = _changed(draft["spec"], row["site"], act, release)
+    version = client.save(draft["id"], spec=spec, note=str(words), version=draft["version"])["version"]
     try:
-        client.save(draft["id"], spec=_changed(draft["spec"], row["site"], act, release), note=str(words))
         digest = client.preview(draft["id"])["digest"]
+        if client.show(draft["id"])["version"] != version:
+            raise StalePlan(
+                t("{request} was saved in another window since you opened it.", request=draft["reference"]),
+                t("Open it again; what was saved there is kept."),
+            )
         return str(client.submit(draft["id"], digest=digest)["reference"])
     except ControlPlaneError:
-        client.withdraw(draft["id"])
+        if client.show(draft["id"])["version"] == version:
+            client.withdraw(draft["id"])
         raise
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-import yaml
 from flask import Blueprint, render_template, request
 
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected, TemporaryError
 from control_plane.model.people import Act
-from control_plane.model.text import t
+from control_plane.model.text import Text, t
 from control_plane.web import door, jobs
 from control_plane.web.door import needs
 from control_plane.web.rollouts import KINDS, RINGS
 from control_plane.web.services import services
+from control_plane.workflow.import_yaml import read_yaml
+from control_plane.workflow.request_forms import storable
 
 pages = Blueprint("rollout_form", __name__)
 THRESHOLDS = ("success", "errors", "error_count", "reached", "soak")
@@ -67,15 +69,26 @@ def _order() -> Json:
     }
 
 
-def _patch(text: str) -> Any:
+def _patch(text: str) -> Json | None:
+    """Fields and values as JSON keeps them: what it has no word for would come to mean “take the field away”."""
+    if not text:
+        return None
+    tree, problems = read_yaml(text, "")
+    if tree is None:
+        raise _bad_patch(t("This is no mapping of fields to values."))
+    if problems:
+        raise _bad_patch(problems[0].text)
     try:
-        found = yaml.safe_load(text) if text else None
-    except yaml.YAMLError as error:
-        found = str(error)
-    if found is not None and not isinstance(found, dict):
-        remedy = t("Write field: value.")
-        raise Invalid([Problem("bad-patch", t("This is no mapping of fields to values."), remedy, field="patch")])
-    return found
+        json.dumps(tree.data, allow_nan=False, default=str)
+        return storable(tree.data)
+    except Invalid as error:
+        raise _bad_patch(error.problems[0].text) from None
+    except ValueError:
+        raise _bad_patch(t("A number is infinite, or none at all.")) from None
+
+
+def _bad_patch(text: Text) -> Invalid:
+    return Invalid([Problem("bad-patch", text, t("Write field: value."), field="patch")])
 
 
 def _page(error: Any = None, preview: Json | None = None) -> Any:

@@ -29,6 +29,12 @@ def allows(person: Person, act: Act, tenant: str | None = None) -> bool:
     )
 
 
+def holds(person: Person, role: str, tenant: str | None) -> bool:
+    """Whether somebody holds a role where it counts: one of departments in this tenant, another in the estate."""
+    where = tenant if ROLES[role].reach == "tenant" else None
+    return any(grant.role == role and grant.tenant == where for grant in person.grants)
+
+
 def tenants_in_sight(person: Person) -> frozenset[str] | None:
     """Tenants that somebody may see; None for all of them."""
     seeing = [grant for grant in person.grants if grant.role in ROLES and Act.SEE_TENANT in ROLES[grant.role].acts]

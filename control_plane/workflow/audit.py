@@ -16,6 +16,7 @@ from typing import Any
 from control_plane.model.audit import SENTENCES, AuditAct, AuditEntry, AuditQuery, Subject
 from control_plane.model.client_audit import ExportForm, Filters, Json
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem
+from control_plane.model.request import parse_reference
 from control_plane.model.run import Actor
 from control_plane.model.spreadsheet import as_csv
 from control_plane.model.text import Text, t
@@ -94,7 +95,9 @@ class Audit:
             raise NotFound(t("There is no tenant “{code}”.", code=tenant))
         asked = replace(self._asked(**(filters or {})), tenants=frozenset({own}), limit=limit, before=before)
         people = {p.key: p.name for p in self.store.people.all() if p.tenant == tenant}
-        return [_own(entry, own, people) for entry in self.store.audit.find(asked)]
+        entries = self.store.audit.find(asked)
+        mine = self.store.audit.asked_by(own, (_number(r) for entry in entries for r in entry.requests))
+        return [_own(entry, own, people, mine) for entry in entries]
 
     def export(self, form: ExportForm, filters: Filters | None = None) -> str:
         """See `AuditClient.export`."""
@@ -200,7 +203,7 @@ def _row(entry: AuditEntry, names: Mapping[str, str], codes: Mapping[str, tuple[
     }
 
 
-def _own(entry: AuditEntry, tenant: str, people: Mapping[str, str]) -> Json:
+def _own(entry: AuditEntry, tenant: str, people: Mapping[str, str], mine: Collection[int]) -> Json:
     own = entry.actor in people
     services = [s.value.partition("/")[2] for s in entry.subjects if s.kind == "service" and s.value.startswith(tenant)]
     return {
@@ -210,10 +213,14 @@ def _own(entry: AuditEntry, tenant: str, people: Mapping[str, str]) -> Json:
         "sentence": _sentence(entry.act),
         "actor": people.get(entry.actor),
         "services": services,
-        "requests": list(entry.requests),
+        "requests": [reference for reference in entry.requests if _number(reference) in mine],
         "outcome": entry.outcome,
         "reason": entry.reason if own else "",
     }
+
+
+def _number(reference: str) -> int:
+    return parse_reference(reference) or 0
 
 
 def _sentence(act: str) -> str:

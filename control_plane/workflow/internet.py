@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.client_internet import InternetRules, PathTester, SheetFormat, UsageReader, Wish
 from control_plane.model.errors import NotFound, Problem, Rejected, TemporaryError
 from control_plane.model.names import to_ascii, to_unicode
@@ -24,6 +25,7 @@ from control_plane.model.text import Text, t
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier
+from control_plane.workflow.audit import outside
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.wishes import wish_order
 
@@ -157,7 +159,10 @@ class Internet:
         expected = self.rules.expect(view, estate, address)
         where = self.rules.addresses(estate)
         proxy = where["proxy"] if expected["way"] == "proxy" else None
-        seen = self.tester.ask(machine, address, proxy, where["why_url"])
+        about, to = [Subject("host", machine)], {"to": urlsplit(address).hostname}
+        with outside(self.store, AuditAct.INTERNET_TESTED, self.actor(), about, tenants=[tenant], detail=to) as became:
+            seen = self.tester.ask(machine, address, proxy, where["why_url"])
+            became["status"] = seen["status"]
         answer: Json = {
             "tenant": tenant,
             "host": machine,

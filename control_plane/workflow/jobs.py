@@ -22,6 +22,7 @@ from control_plane.store.repository import Store
 from control_plane.workflow import access
 from control_plane.workflow.planning import CONFIRM_LENGTH
 from control_plane.workflow.process import myself, process_alive
+from control_plane.workflow.request_forms import storable
 
 if TYPE_CHECKING:
     from control_plane.model.client import Client
@@ -54,7 +55,7 @@ class Jobs:
     # asking ---------------------------------------------------------------------------------------
     def place(self, kind: str, given: Given, *, subject: str, once: str) -> Json:
         """See `JobsClient.place`."""
-        asked, actor = KINDS[kind], self.actor()
+        asked, actor, given = KINDS[kind], self.actor(), storable(given)
         self._person(actor, kind)
         if not _ONCE.fullmatch(once):
             text, remedy = t("The form lacks its own word."), t("Go back, load the page again and try once more.")
@@ -63,7 +64,7 @@ class Jobs:
             CHECKS[kind](self.act_as(actor.name), given)
         holder = myself() if asked.lane == "at_once" else None
         job, new = self.store.jobs.place(asked, subject, given, actor, once, holder)
-        if (job.kind, job.given) != (asked, dict(given)):
+        if (job.kind, job.given) != (asked, given):
             raise Rejected(
                 t("This form was sent before, with something else in it."),
                 t("Go back, load the page again and try once more."),

@@ -10,7 +10,7 @@ import builtins
 import os
 import re
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.headerregistry import Address as MailAddress
@@ -28,6 +28,7 @@ from control_plane.model.run import Actor
 from control_plane.model.text import Text, in_language, t
 from control_plane.store.mail import Mail, StoredNotice
 from control_plane.store.repository import Store
+from control_plane.workflow.access import holds
 from control_plane.workflow.access_times import ZONE
 from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.request_view import RequestView
@@ -60,11 +61,11 @@ class MailTicker:
 
     def tick(self) -> str | None:
         """One turn; a line for the log, or None. Nothing is done while another process does it."""
-        self._due_soon()
         lease = self.store.leases.acquire(LEASE, myself(), process_alive)
         if lease is None:
             return None
         try:
+            self._due_soon()
             for stored in self.store.mail.unaddressed():
                 self.store.mail.addressed(stored.id, self._whom(stored))
             self.store.mail.gather(self.clock() - timedelta(seconds=self.gather), self.domain)
@@ -78,21 +79,22 @@ class MailTicker:
 
     # whom ----------------------------------------------------------------------------------------------------------
     def _due_soon(self) -> None:
+        """Whoever's turn it is hears once of each date. What was told already costs one look."""
         view, now = self.view(), self.clock()
+        soon: dict[str, Request] = {}
         for request in self.store.requests.list(states=OPEN):
             due = view.due(request)
             if due is not None and now < due.at <= now + SOON and not request.tenant_ended:
-                roles, people, _ = view.holders(request)
-                if people:
-                    key = f"due/{request.id}/{due.at.date()}"
-                    without = [request.asker.key, *(s.actor.key for s in request.holding)]
-                    params = {"request": request.reference}
-                    self.store.mail.notify(
-                        Notice(key, NoticeKind.DUE_SOON, (), roles, without, self._tenant_id(request), params)
-                    )
-
-    def _tenant_id(self, request: Request) -> str | None:
-        return next((r.id for r in self.store.estate.tenants() if r.code == request.content.tenant), None)
+                soon[f"due/{request.id}/{due.at.date()}"] = request
+        fresh = soon.keys() - self.store.mail.known(soon)
+        ids = {row.code: row.id for row in self.store.estate.tenants()} if fresh else {}
+        for key in sorted(fresh):
+            request = soon[key]
+            roles, people, _ = view.holders(request)
+            if people:
+                without = [request.asker.key, *(s.actor.key for s in request.holding)]
+                tenant, params = ids.get(request.content.tenant), {"request": request.reference}
+                self.store.mail.notify(Notice(key, NoticeKind.DUE_SOON, (), roles, without, tenant, params))
 
     def _whom(self, stored: StoredNotice) -> builtins.list[Address]:
         if stored.tenant_ended:
@@ -107,7 +109,7 @@ class MailTicker:
             told += [
                 one
                 for person in people.values()
-                if person.key not in notice.without and _holds(person, role, stored.code)
+                if person.key not in notice.without and holds(person, role, stored.code)
                 for one in [book.of(person, person.name)]
                 if one is not None
             ]
@@ -210,7 +212,9 @@ class Mails:
 
     def list(self, *, state: str | None = None, limit: int = 200) -> builtins.list[dict[str, Any]]:
         """See `MailClient.list`."""
-        return [self._row(mail) for mail in self.store.mail.find(state, limit)]
+        found = self.store.mail.find(state, limit)
+        told = self.store.mail.told(mail.id for mail in found)
+        return [self._row(mail, told[mail.id]) for mail in found]
 
     def retry(self, mail_id: int) -> dict[str, Any]:
         """See `MailClient.retry`."""
@@ -224,10 +228,11 @@ class Mails:
                 )
             self.store.mail.settle(mail, "waiting", next_at=self.clock())
             self.store.audit.record(AuditAct.MAIL_RETRIED, self.actor(), [Subject("mail", str(mail_id))])
-            return self._row(next(m for m in self.store.mail.find() if m.id == mail_id))
+            again = next(m for m in self.store.mail.find() if m.id == mail_id)
+            return self._row(again, self.store.mail.notices_of(mail_id))
 
-    def _row(self, mail: Mail) -> dict[str, Any]:
-        told = self.store.mail.notices_of(mail.id)
+    @staticmethod
+    def _row(mail: Mail, told: Sequence[StoredNotice]) -> dict[str, Any]:
         return {
             "id": mail.id,
             "address": mail.to.mail,
@@ -279,10 +284,3 @@ class _Book:
 def _sound(address: Address) -> Address | None:
     """An address that a mail's head can bear; None for anything else."""
     return address if _ADDRESS.match(address.mail) and len(address.mail) <= 254 else None
-
-
-def _holds(person: Person, role: str, tenant: str | None) -> bool:
-    return any(
-        grant.role == role and (grant.tenant == tenant if ROLES[role].reach == "tenant" else grant.tenant is None)
-        for grant in person.grants
-    )

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from control_plane.model.people import ROLES, Act, Person
+from control_plane.model.people import Act, Person
 from control_plane.model.request import ACTS, Request, RequestAct, RequestState
 from control_plane.model.run import Actor
 from control_plane.store.repository import Store
-from control_plane.workflow.access import allows, tenants_in_sight
+from control_plane.workflow.access import allows, holds, tenants_in_sight
 
 
 def is_local(actor: Actor) -> bool:
@@ -73,7 +73,7 @@ class Duties:
 
     def holds(self, role: str, tenant: str) -> bool:
         """Whether they hold a role there, or stand in for it."""
-        return self.local or (self.person is not None and _holds(self.person, role, tenant))
+        return self.local or (self.person is not None and holds(self.person, role, tenant))
 
     def judges(self, request: Request) -> bool:
         """Whether they may ask back or refuse: they hold one of the roles that sign it, and did not ask for it."""
@@ -101,10 +101,4 @@ class Duties:
     # whom it waits for ------------------------------------------------------------------------------------------
     def holders(self, role: str, tenant: str, *, without: frozenset[str] = frozenset()) -> list[Person]:
         """Who holds a role there, without these actors (keys)."""
-        return [p for p in self.people if _holds(p, role, tenant) and p.key not in without]
-
-
-def _holds(person: Person, role: str, tenant: str) -> bool:
-    return Act.SIGN in ROLES[role].acts and any(
-        grant.role == role and grant.tenant in (None, tenant) for grant in person.grants
-    )
+        return [p for p in self.people if holds(p, role, tenant) and p.key not in without]

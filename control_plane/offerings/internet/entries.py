@@ -48,6 +48,15 @@ class Entry:
         """As services write it: a network of one address is that address."""
         return (*self.names, *map(network_text, self.networks))
 
+    @property
+    def one_host(self) -> bool:
+        """Whether it is one name without those below it, or one address."""
+        return (
+            len(self.texts) == 1
+            and not any(name.startswith(".") for name in self.names)
+            and all(network.prefixlen == network.max_prefixlen for network in self.networks)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:

@@ -35,11 +35,11 @@ _names = itertools.count(1)
 LOOKS = {
     "": "plan get_plan runs run run_events undo_run drift explain stamp status doctor hosts accounts probes run_probes "
     "tenants tenant subscription preview_import export_tenants diff_tenants preview_offboard sites releases config",
-    "machines": "rows show preview_import measure preview_mend security findings",
+    "machines": "rows show preview_import preview_mend security findings",
     "record": "collect status searches register preview_register preview_purge verify holds",
     "people": "list show sign_ins",
     "snapshots": "all show estimate",
-    "internet": "list show pac sheet test",
+    "internet": "list show pac sheet",
     "rollouts": "preview list show events",
     "freezes": "list",
     "worker": "status",
@@ -194,6 +194,7 @@ EXERCISES: dict[str, Callable[[Any, World], Any]] = {
     "machines.give_up": lambda c, w: c.machines.give_up("win-1", "stolen"),
     "machines.transfer": lambda c, w: c.machines.transfer("fgw", "czj"),
     "machines.import_machines": lambda c, w: c.machines.import_machines(*console_list(w)),
+    "machines.measure": lambda c, w: c.machines.measure("tenant:czj"),
     "machines.mend": lambda c, w: c.machines.mend("czj"),
     "machines.scan": lambda c, w: c.machines.scan("fgw", ["/home"]),
     "machines.refresh_signatures": lambda c, w: c.machines.refresh_signatures("tenant:fgw"),
@@ -211,6 +212,7 @@ EXERCISES: dict[str, Callable[[Any, World], Any]] = {
     "snapshots.take": lambda c, w: c.snapshots.take(w.folder),
     "snapshots.publish": lambda c, w: c.snapshots.publish("p20261124-020000", 1),
     "snapshots.prune": lambda c, w: c.snapshots.prune("patches"),
+    "internet.test": lambda c, w: tried(c),
     "internet.change": lambda c, w: c.internet.change("fgw", Wish(enabled=False)),
     "rollouts.create": lambda c, w: rollout(c),
     **{
@@ -223,6 +225,22 @@ EXERCISES: dict[str, Callable[[Any, World], Any]] = {
         w.client.freezes.set("tenant:sjj", reason="x")["id"], second="li", reason="y"
     ),
 }
+
+
+class Machine:
+    """Opens any address; what is in its query is in no entry of the trail."""
+
+    def ask(self, *_: Any) -> dict[str, Any]:
+        found = {"addresses": ["192.0.2.7"], "status": 200, "seconds": 0.1, "remote": "192.0.2.7"}
+        return {
+            **dict.fromkeys(("resolve_error", "connect_status", "error", "proxy_said", "title", "refusal")),
+            **found,
+        }
+
+
+def tried(client: Any) -> None:
+    replace(client.internet, tester=Machine()).test("fgw", "https://www.example.test/?key=secret")
+    assert client.audit.list()[0]["detail"] == {"to": "www.example.test", "status": 200}
 
 
 def mailed(world: World) -> int:

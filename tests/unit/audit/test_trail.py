@@ -15,6 +15,7 @@ import pytest
 
 from control_plane.model.audit import SENTENCES, AuditAct, Signoff, Subject
 from control_plane.model.errors import Invalid, NotFound
+from control_plane.model.request import Content
 from control_plane.model.tenant import TenantDocument
 from control_plane.model.text import in_language
 from control_plane.store.audit import Behalf
@@ -191,14 +192,37 @@ def test_a_tenants_own_trail_names_nobody_else(centre: Centre) -> None:
 
 
 def test_open_12_what_was_typed_stands_there_literally_and_harmless(centre: Centre) -> None:
-    centre.store.people.record_attempt(FILTER, None, "10.0.0.9", "refused")
+    centre.store.freezes.set("estate", FILTER, centre.wang)
     centre.store.freezes.set("estate", FORMULA, centre.wang)
     rows = list(csv.reader(io.StringIO(centre.audit.export("csv").removeprefix("\ufeff"), newline="")))
     assert rows[0] == list(FIELDS)
-    assert FILTER in rows[1][FIELDS.index("detail")]
+    assert rows[1][FIELDS.index("reason")] == FILTER
     assert rows[2][FIELDS.index("reason")] == f"'{FORMULA}"
     assert centre.audit.export("csv").startswith("\ufeff")
     assert [row["number"] for row in json.loads(centre.audit.export("json"))] == [1, 2]
+
+
+def test_a_password_in_the_field_of_the_name_is_not_kept(centre: Centre) -> None:
+    centre.store.people.ensure("directory:li", "李", None)
+    for outcome in ("refused", "blocked"):
+        centre.store.people.record_attempt("Secret-9", None, "10.0.0.9", outcome)
+    centre.store.people.record_attempt("Li", None, "10.0.0.9", "refused")
+    rows = centre.audit.list()
+    assert [row["detail"] for row in rows] == [{"from": "10.0.0.9"}] * 3
+    assert [s["value"] for row in rows for s in row["subjects"]] == [centre.li.key]
+    assert "Secret-9" not in centre.audit.export("json") + centre.audit.export("csv")
+
+
+def test_a_run_for_several_departments_shows_each_its_own_requests(centre: Centre) -> None:
+    references = []
+    for code in ("fgw", "czj"):
+        centre.tenant(code)
+        number = centre.store.requests.create(Content(code, "toy", "new", "S", {}), centre.li, 0, None)
+        references.append(centre.store.requests.get(number).reference)
+    centre.store.audit.record(AuditAct.RUN_ENDED, None, tenants=["fgw", "czj"], behalf=Behalf(references))
+    for code, own in zip(("fgw", "czj"), references, strict=True):
+        assert centre.audit.trail(code)[0]["requests"] == [own]
+    assert centre.audit.list()[0]["requests"] == references
 
 
 def test_every_fault_of_a_question_is_told(centre: Centre) -> None:

@@ -392,6 +392,32 @@ def test_a_rollout_with_faults_says_all_of_them_and_keeps_what_was_typed(world: 
     assert world.client.jobs.list() == [] or all(job["state"] != "done" for job in world.client.jobs.list())
 
 
+@pytest.mark.parametrize(
+    "patch",
+    ["1: 2", "a: !!binary aGk=", f"a: {10**30}", 'a: "\\uD800"', "a: 2026-13-45", "a: 2026-01-01", "a: .nan", "a: .inf",
+     "a: &x [*x]", "a: 1\na: 2", "a: !!python/name:os.system ''", "--- {}\n--- {}", "[" * 2000, "? {b: 1}\n: 1", "~"],
+)  # fmt: skip
+def test_a_patch_that_is_none_is_told_and_leaves_no_act(world: World, patch: str) -> None:
+    who = browser(world)
+    form = {"token": token_of(who), "kind": "configuration", "offering": "internet", "reason": "for a test"}
+    for act in ("create", "preview"):
+        sent = {**form, "once": secrets.token_urlsafe(18), "act": act, "patch": patch}
+        answer = who.post("/console/rollouts/new", base_url=BASE, data=sent)
+        assert answer.status_code == 422, answer.text
+        assert "sent before" not in answer.text
+    assert {job["state"] for job in world.client.jobs.list()} <= {"refused"}
+
+
+def test_a_patch_is_what_was_written(world: World) -> None:
+    who = browser(world)
+    world.client.rollouts.abort(1, reason="test")
+    form = {"token": token_of(who), "once": "r" * 24, "act": "create", "kind": "configuration", "offering": "internet"}
+    patch = "rules:\n- {number: 5, action: block, hosts: [a.test], since: 2026-11-20, reason: {zh: 无, en: none}}"
+    made = who.post("/console/rollouts/new", base_url=BASE, data={**form, "reason": "test", "patch": patch})
+    assert made.status_code == 303, made.text
+    assert world.client.jobs.list()[0]["state"] == "done"
+
+
 # machines, security, internet --------------------------------------------------------------------------------------
 def ask(who: FlaskClient, address: str, **form: str) -> TestResponse:
     data = {"token": token_of(who), "once": secrets.token_urlsafe(18), **form}

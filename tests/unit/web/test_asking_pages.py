@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from control_plane.model.text import t
+from control_plane.workflow.requests import Requests
 from tests.web.world import BASE, World, send
 
 HOSTILE = (
@@ -203,6 +205,25 @@ def test_a_field_that_is_left_keeps_itself_and_says_what_is_wrong(world: World, 
     assert later.location == "/portal/requests?said=kept"
     assert "Nothing is handed in yet" in get(clerk, later.location)
     assert reference in get(clerk, "/portal/")
+    withdrawn(clerk, reference)
+
+
+def test_what_another_window_kept_meanwhile_stays(
+    world: World, clerk: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = begin(clerk, "internet")
+    mine = world.client.acting_as("directory:clerk1").requests
+    real, others = Requests.save, [{"limits": {"month_mib": 77}}]
+
+    def late(self: Requests, request: int, **given: Any) -> Any:
+        if others:
+            real(self, request, spec={**mine.show(request)["spec"], **others.pop()})
+        return real(self, request, **given)
+
+    monkeypatch.setattr(Requests, "save", late)
+    assert step(clerk, reference, "contact", contact__name="科").status_code == 303
+    kept = mine.show(reference)["spec"]
+    assert (kept["contact"]["name"], kept["limits"]["month_mib"]) == ("科", 77)
     withdrawn(clerk, reference)
 
 

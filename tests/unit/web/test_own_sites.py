@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, stream_encode_multipart
 
+from control_plane.workflow.requests import Requests
 from tests.web.world import BASE, World, send, token_of
 
 PLACE = "/portal/sites/fgw/fgw.qingdao.test"
@@ -127,6 +128,31 @@ def test_a_begun_change_is_not_handed_in_along_with_it(world: World, clerk: Flas
     assert reference in answer.text
     assert world.client.acting_as("directory:clerk1").requests.show(reference)["state"] == "draft"
     send(clerk, f"/portal/requests/{reference}", act="withdraw")
+
+
+@pytest.mark.parametrize("moment", ["save", "preview", "submit"])
+def test_what_another_window_saved_is_neither_handed_in_nor_taken_back(
+    world: World, clerk: FlaskClient, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    mine = world.client.acting_as("directory:clerk1").requests
+    real, begun = getattr(Requests, moment), list[str]()
+
+    def late(self: Requests, request: int, **given: Any) -> Any:
+        if not begun:
+            draft = mine.show(request)
+            begun.append(draft["reference"])
+            draft["spec"]["sites"][0]["title"]["zh"] = "另一个"
+            mine.save(request, spec=draft["spec"], note="the other window")
+        return real(self, request, **given)
+
+    monkeypatch.setattr(Requests, moment, late)
+    answer = send(clerk, PLACE, act="close")
+    assert answer.status_code == 422
+    left = mine.show(begun[0])
+    assert (left["state"], left["note"]) == ("draft", "the other window")
+    assert left["spec"]["sites"][0]["title"]["zh"] == "另一个"
+    mine.withdraw(begun[0])
+    assert "maintenance" not in spec(world) or not spec(world)["maintenance"]
 
 
 def test_the_site_of_others_is_as_one_that_is_not_there(world: World, clerk: FlaskClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,18 @@ def test_a_form_sent_twice_is_one_act(world: World) -> None:
     assert [f["scope"] for f in world.client.freezes.list()].count("tenant:fgw") == 1
     with pytest.raises(Invalid):
         place(client, "freeze", "short", scope="estate", reason="test")
+
+
+def test_what_a_form_says_is_what_is_kept(world: World) -> None:
+    client = operator(world)
+    for once in ("d" * 20, "d" * 20):
+        job = place(client, "freeze", once, scope="tenant:fgw", reason="until", more=(date(2026, 1, 1), {"a": 1}))
+        assert (job["state"], job["given"]["more"]) == ("done", ["2026-01-01", {"a": 1}])
+    assert [f["scope"] for f in world.client.freezes.list()].count("tenant:fgw") == 1
+    for odd in (b"x", 1 << 70, "\ud800", {1: 2}, object()):
+        with pytest.raises(Invalid, match="cannot be kept"):
+            place(client, "freeze", scope="tenant:gaj", reason=odd)
+    assert {job["state"] for job in world.client.jobs.list()} == {"done"}
 
 
 def test_only_who_may_and_only_people(world: World) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import event
 
 from control_plane.model import notice
 from control_plane.model.errors import CouldNotMeasureError, NotFound, Rejected, TemporaryError
@@ -166,6 +167,53 @@ def test_due_soon_once_to_whose_turn_it_is(room: Room) -> None:
     assert {m["To"].addresses[0].addr_spec for m in told} == SIGNERS
     assert "到期" in told[0]["Subject"]
     assert room.later(3600) == []
+
+
+def test_what_was_told_costs_one_look_and_no_write(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = [room.office.ask("clerk", "fgw", names=["a.qingdao.test"])]
+    requests.append(room.office.ask("clerk2", "gaj", names=["b.qingdao.test"]))
+    due = room.office.of("local:worker").view().due(room.store.requests.get(requests[0]["id"]))
+    assert due is not None
+    room.now = due.at - timedelta(hours=20)
+    room.later()
+    room.later()
+
+    def never(notice: Notice) -> None:
+        raise AssertionError(notice)
+
+    monkeypatch.setattr(room.store.mail, "notify", never)
+    statements: list[str] = []
+    event.listen(room.store.database.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    room.ticker.tick()
+    assert sum("FROM tenants" in s and "JOIN" not in s for s in statements) == 1, "only those of the view"
+    statements.clear()
+    monkeypatch.setattr(room.store.leases, "acquire", lambda *_: None)
+    room.ticker.tick()
+    assert statements == [], "another process is at it"
+
+
+def test_a_list_of_mails_takes_few_statements(room: Room) -> None:
+    room.office.ask("clerk", "fgw", names=["a.qingdao.test"])
+    room.office.ask("clerk2", "gaj", names=["b.qingdao.test"])
+    room.later()
+    statements: list[str] = []
+    event.listen(room.store.database.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    rows = Mails(room.store, lambda: room.centre.actor, lambda: room.now).list()
+    assert len(rows) > 5
+    assert all(row["kinds"] and row["notices"] == len(row["kinds"]) for row in rows)
+    assert max(row["notices"] for row in rows) == 2
+    assert len([s for s in statements if s.startswith("SELECT")]) <= 3
+
+
+def test_who_signs_and_who_hears_of_it_are_the_same(room: Room) -> None:
+    for name, role, tenant in (("wide", "approver", None), ("narrow", "operator", "fgw")):
+        person = room.store.people.ensure(f"directory:{name}", name.title())
+        room.store.people.grant(person, role, tenant, None, "by another way in", room.centre.actor)
+    request = room.office.ask("clerk", "fgw", names=["a.qingdao.test"])
+    for name in ("wide", "narrow"):
+        assert "sign" not in room.office.of(name).show(request["id"])["acts"]
+    assert set(request["has_it"]["names"]) == {f"directory:{n}" for n in ("chief", "both", "operator")}
+    assert {m["To"].addresses[0].addr_spec for m in room.later()} == {"clerk@qingdao.test", *SIGNERS}
 
 
 def test_a_run_that_failed_is_told_to_operators(room: Room) -> None:
