@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,8 @@ from control_plane.drivers.pyinfra import PyinfraInstaller, Reach
 from control_plane.model.machine import Installed, Machine, Proceed, Ring
 from control_plane.model.rollout import RolloutEvent
 from tests.conftest import Centre
-from tests.lab.rolling import Rolling
+from tests.lab.rolling import AT_ONCE, Rolling
+from tests.lab.upstream import Outside
 from tests.lab.world import Directory
 from tests.waiting import wait_until
 
@@ -110,6 +113,28 @@ def test_killed_again_and_again_nothing_is_doubled_or_lost(centre: Centre, rolli
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_a_freeze_stops_a_working_worker_within_five_seconds(centre: Centre, rolling: Rolling, worker: None):
+    rolling.begin_with("1.0")
+    before = rolling.had(ENROLLED)
+    rollout = rolling.start("1.1")
+    wait_until(lambda: rolling.events(rollout, "item.touching"), 60, "the first machine")
+    frozen = centre.json("freezes", "set", "--reason", "flood warning")
+    began = time.monotonic()
+    wait_until(lambda: "flood warning" in rolling.show(rollout)["sentence"], 50, "the sentence")
+    assert time.monotonic() - began < 5
+    touching = rolling.events(rollout, "item.touching")
+    assert [e["data"]["name"] for e in touching if e["at"] > frozen["at"]] == []
+    others = [name for name in ENROLLED if name not in {e["data"]["name"] for e in touching}]
+    assert len(others) >= len(REST), "it was frozen in the middle"
+    after = rolling.had(ENROLLED)
+    assert {n: after[n] for n in others} == {n: before[n] for n in others}
+    assert rolling.events(rollout, "item.touching") == touching
+    centre.run("freezes", "lift", str(frozen["id"]), "--second", "li", "--reason", "over", "--yes")
+    done = rolling.wait(rollout, "done", "stopped", "waiting")
+    assert done["state"] == "done", rolling.told(done)
+    assert set(rolling.versions(ENROLLED).values()) == {"1.1"}
+
+
 def test_a_freeze_in_the_middle_touches_no_further_host_and_stops_everything(
     centre: Centre, rolling: Rolling, by_hand: None
 ):
@@ -175,6 +200,22 @@ def test_the_installer_asks_before_each_host_and_knows_its_hosts(centre: Centre,
     finally:
         centre.shell("fgw", "mv /root/kept /etc/apt/sources.list.d/gasp.sources")
     assert (missing.state, missing.fault) == ("failed", "source-missing")
+
+
+def test_a_signature_set_goes_out_in_rings(centre: Centre, rolling: Rolling, worker: None):
+    outside = Outside(centre)
+    outside.offer_signatures(f"wave-{secrets.token_hex(4)}")
+    try:
+        (synced,) = centre.json("snapshots", "sync", "--kind", "signatures", "--yes")["items"]
+    finally:
+        outside.begin_again()
+    made = centre.json("rollouts", "create", "--kind", "signatures", "--snapshot", synced["snapshot"], *AT_ONCE)
+    done = rolling.wait(made["id"], "done", "stopped", "waiting")
+    assert done["state"] == "done", rolling.told(done)
+    assert [sorted(w["names"]) for w in done["waves"]] == [PILOTS, BROAD, REST]
+    rows = {row["name"]: row for row in centre.json("hosts", "list")["items"]}
+    assert {n: rows[n]["signature_set"] for n in ENROLLED} == dict.fromkeys(ENROLLED, synced["snapshot"])
+    assert {rows[n]["protection"] for n in ENROLLED} == {"clean"}
 
 
 def kiosks(centre: Centre) -> set[str]:
