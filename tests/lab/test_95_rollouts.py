@@ -29,6 +29,16 @@ PILOTS, BROAD, REST = ["fgw"], ["czj", "gaj"], ["jyj", "sjj"]
 ENROLLED = [*PILOTS, *BROAD, *REST]
 
 
+#: A package that the centre does not offer.
+OWN_PACKAGE = (
+    "mkdir -p /tmp/own/DEBIAN; cd /tmp; printf 'Package: own-tool\\nVersion: 0.9\\nArchitecture: all\\n"
+    "Maintainer: x <x@x.test>\\nDescription: x\\n' > own/DEBIAN/control; dpkg-deb -b own own.deb >/dev/null;"
+    " dpkg -i own.deb >/dev/null; rm -r own own.deb"
+)
+#: Prints whether a package is installed or held, and its version.
+STATE = "dpkg-query -W -f '${db:Status-Abbrev}${Version}'"
+
+
 @pytest.fixture(scope="module")
 def rolling(centre: Centre) -> Rolling:
     return Rolling(centre)
@@ -55,6 +65,7 @@ def test_one_arrives_everywhere_in_rings_and_one_that_was_off_catches_up(
 ):
     rolling.begin_with("1.0")
     stranger = centre.shell("shinan", "cat /var/log/dpkg.log 2>/dev/null | wc -l")
+    centre.shell("czj", OWN_PACKAGE)
     centre.run("lab", "stop", "sjj")
     rollout = rolling.start("1.1")
     late = rolling.wait(rollout, "catching_up", "stopped", "waiting")
@@ -69,6 +80,7 @@ def test_one_arrives_everywhere_in_rings_and_one_that_was_off_catches_up(
     assert rolling.wait(rollout, "done")["finished_at"]
     assert rolling.versions(["sjj"]) == {"sjj": "1.1"}
     assert centre.shell("shinan", "cat /var/log/dpkg.log 2>/dev/null | wc -l") == stranger
+    assert centre.shell("czj", f"{STATE} own-tool; dpkg -P own-tool >/dev/null") == "ii 0.9", "it is not the centre's"
     assert centre.run("rollouts", "follow", str(rollout)).returncode == 0
 
 
@@ -93,6 +105,24 @@ def test_one_whose_post_install_fails_stops_with_the_pilots_who_go_back(centre: 
     assert (after["fgw"].state, after["fgw"].version) == ("ii", "1.1")
     others = [name for name in ENROLLED if name not in PILOTS]
     assert {n: after[n] for n in others} == {n: before[n] for n in others}, "nobody else was touched"
+
+
+def test_a_held_package_stays_and_is_no_success(centre: Centre, rolling: Rolling, worker: None):
+    rolling.begin_with("1.0")
+    centre.shell("fgw", "apt-mark hold gasp-demo")
+    try:
+        rollout = rolling.start("1.1")
+        stopped = rolling.wait(rollout, "stopped", "waiting", "done")
+        assert centre.shell("fgw", f"{STATE} gasp-demo") == "hi 1.0"
+        assert stopped["state"] == "stopped", rolling.told(stopped)
+        pilot = next(i for i in stopped["items"] if i["name"] == "fgw")
+        assert pilot["state"] == "failed"
+        assert "gasp-demo: held there" in pilot["sentence"]
+        centre.run("rollouts", "rollback", str(rollout), "--reason", "it is held", "--yes")
+        assert rolling.wait(rollout, "rolled_back", "waiting")["state"] == "rolled_back"
+        assert centre.shell("fgw", f"{STATE} gasp-demo") == "hi 1.0"
+    finally:
+        centre.shell("fgw", "apt-mark unhold gasp-demo")
 
 
 KILLS = [RolloutEvent.PUBLISHED, RolloutEvent.TOUCHING, RolloutEvent.ITEM, RolloutEvent.FINISHED]
