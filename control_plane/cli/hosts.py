@@ -105,6 +105,7 @@ def show_host(app: App, name: str) -> None:
 def _more(row: Json) -> Iterator[str]:
     if row.get("silent_because"):
         yield sentence(t("Silent: {reason}", reason=row["silent_because"]))
+        yield sentence(t("  What helps: {remedy}", remedy=row["silent_remedy"]))
     for item in row.get("fault_details") or ():
         yield sentence(t("{text} ({found})", text=item["text"], found=item["found"]))
         yield sentence(t("  What helps: {remedy}", remedy=item["remedy"]))

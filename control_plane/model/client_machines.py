@@ -21,7 +21,8 @@ class MachinesClient(Protocol):
         ...
 
     def show(self, name: str) -> Json:
-        """One row with {packages, missing: [...], fault_details: [{fault, text, found, remedy}], history, facts}."""
+        """One row with {packages, missing: [...], fault_details: [{fault, text, found, remedy}], silent_remedy,
+        history, facts}."""
         ...
 
     def enrol(self, name: str, tenant: str, ring: int, *, host: str | None = None) -> Json:

@@ -25,6 +25,7 @@ from control_plane.model.machine_rules import (
     signature_age,
     summary,
 )
+from control_plane.model.text import t
 from control_plane.store.repository import Contact, Finding, Store
 
 #: What the lab says of a host; null for machines that are not in it.
@@ -167,9 +168,14 @@ class Rows:
         """What only a single machine shows."""
         machine = next((m for m in self.machines if m.id == machine_id), None)
         if machine is None:
-            return {"packages": {}, "missing": [], "fault_details": [], "history": [], "facts": {}, "fingerprint": None}
+            none: dict[str, Any] = {"silent_remedy": None, "history": [], "facts": {}, "fingerprint": None}
+            return {"packages": {}, "missing": [], "fault_details": [], **none}
         contact = self.contacts.get(machine.id)
         state = contact.look if contact and isinstance(contact.look, MachineState) else None
+        again = t(
+            "Switch the machine on, or look on the spot why it does not answer; then: gasp hosts measure host:{name}",
+            name=machine.name,
+        )
         facts = {"name": machine.name, "tenant": machine.tenant}
         return {
             "packages": dict(state.packages) if state else {},
@@ -184,6 +190,7 @@ class Rows:
                 }
                 for fault, words in (state.faults.items() if state else ())
             ],
+            "silent_remedy": str(again) if contact and state is None else None,
             "history": [
                 {"at": e.at.isoformat(), "what": e.what, "actor": self.store.actors.name(e.actor_key), **e.detail}
                 for e in self.store.machines.history(machine.id)

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from control_plane.model.errors import Invalid, Problem, Rejected
+from control_plane.model.freeze import Freeze, covering
 from control_plane.model.rollout import (
     ACTS,
     ITEM_SENTENCES,
@@ -52,7 +53,8 @@ class Rollouts:
         """See `RolloutsClient.list`."""
         rows = self.store.rollouts.list()
         counts = self.store.rollouts.counts([row.id for row in rows])
-        return [_summary(row, counts[row.id]) for row in rows]
+        freezes = self.store.freezes.list()
+        return [_summary(row, counts[row.id], freezes) for row in rows]
 
     def show(self, rollout_id: int) -> Json:
         """See `RolloutsClient.show`."""
@@ -60,7 +62,7 @@ class Rollouts:
         items = self.store.rollouts.items(rollout_id)
         counts = self.store.rollouts.counts([rollout_id])[rollout_id]
         return {
-            **_summary(row, counts),
+            **_summary(row, counts, self.store.freezes.list()),
             "reason": row.reason,
             "ignore_windows": row.ignore_windows,
             "not_before": _iso(row.not_before),
@@ -215,7 +217,7 @@ class Rollouts:
                 self.store.runs.request_stop(wave.run_id, self.actor())
 
 
-def _summary(row: RolloutRow, by_wave: Mapping[int, Mapping[str, int]]) -> Json:
+def _summary(row: RolloutRow, by_wave: Mapping[int, Mapping[str, int]], freezes: Sequence[Freeze]) -> Json:
     counts: dict[str, int] = {}
     for states in by_wave.values():
         for state, number in states.items():
@@ -224,7 +226,9 @@ def _summary(row: RolloutRow, by_wave: Mapping[int, Mapping[str, int]]) -> Json:
     names = OPEN if row.state is RolloutState.RUNNING else LATE if row.state is RolloutState.CATCHING_UP else LEFT
     left = sum(part.get(state, 0) for state in names)
     until = row.until or (row.not_before if row.state is RolloutState.SCHEDULED else None)
-    said = sentence(row.state, wave=row.wave, waves=len(row.waves), why=row.why, until=_local(until), left=left)
+    frozen = _freeze(row, freezes)
+    why = frozen.text if frozen else row.why
+    said = sentence(row.state, wave=row.wave, waves=len(row.waves), why=why, until=_local(until), left=left)
     return {
         "id": row.id,
         "kind": row.kind,
@@ -240,6 +244,14 @@ def _summary(row: RolloutRow, by_wave: Mapping[int, Mapping[str, int]]) -> Json:
         "created_at": row.created_at.isoformat(),
         "finished_at": _iso(row.finished_at),
     }
+
+
+def _freeze(row: RolloutRow, freezes: Sequence[Freeze]) -> Freeze | None:
+    """What holds it now. It is told at once: a step under way may still have to measure what it has touched."""
+    if row.state not in (RolloutState.RUNNING, RolloutState.ROLLING_BACK):
+        return None
+    ring = next((w.ring for w in row.waves if w.number == row.wave), None)
+    return covering(freezes, ring=ring, system=None if row.kind == "configuration" else row.kind)
 
 
 def _wave(wave: WaveRow, items: Sequence[ItemRow]) -> Json:

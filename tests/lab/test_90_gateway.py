@@ -248,12 +248,21 @@ def test_tenants_apart_unless_both_agreed(gateway: Gateway) -> None:
 def test_off_is_off_at_once_and_the_rest_goes_on(gateway: Gateway) -> None:
     citizen = gateway.hosts["citizen"]["ipv4"]
     everything = {"to": citizen, "protocol": "tcp", "ports": "80"}
-    gateway.network("fgw", down_kbit=4000, direct=[{"source": gateway.lan("fgw")["v4"], **everything}])
+    six = {"source": gateway.lan("fgw")["v6"], "to": "::/0", "protocol": "tcp", "ports": "80"}
+    gateway.network("fgw", down_kbit=4000, direct=[{"source": gateway.lan("fgw")["v4"], **everything}, six])
     gateway.network("czj", down_kbit=4000)
+    gateway.network("gaj", down_kbit=4000, direct=[{"source": gateway.lan("gaj")["v4"], **everything}])
     gateway.settle()
+
+    def reached_over_six() -> list[str]:
+        by_proxy = gateway.fetch("fgw", f"http://{citizen}/small", "-x", gateway.proxy_url("fgw", 6))
+        return [direct(gateway, "fgw", 6), by_proxy]
+
+    assert reached_over_six() == ["200", "200"]
     cut = [Download(gateway, "fgw", f"http://{citizen}/big", "-x", gateway.proxy_url("fgw")), None]
     other = Download(gateway, "czj", f"http://{citizen}/big", "-x", gateway.proxy_url("czj"), seconds=20)
-    wait_until(lambda: cut[0].flows() and other.flows(), 20)  # type: ignore[union-attr]
+    straight = Download(gateway, "gaj", f"http://{citizen}/big", seconds=30)
+    wait_until(lambda: cut[0].flows() and other.flows() and straight.flows(), 20)  # type: ignore[union-attr]
     gateway.network("fgw", enabled=False)
     gateway.proxy("fgw", enabled=False)
     plan = gateway.plan()
@@ -266,19 +275,22 @@ def test_off_is_off_at_once_and_the_rest_goes_on(gateway: Gateway) -> None:
     assert time.monotonic() - began < 10
     assert gateway.proxied("fgw", f"http://{citizen}/small") == "000"
     assert direct(gateway, "fgw") == "000"
-    before = other.size()
-    wait_until(lambda: other.size() > before, 10)
+    assert reached_over_six() == ["000", "000"]
+    gateway.on("systemctl reload nftables")
+    before = (other.size(), straight.size())
+    wait_until(lambda: other.size() > before[0] and straight.size() > before[1], 10)
     assert gateway.fetch("fgw", "http://fgw.qingdao.test/") != "000"  # the core is not the internet
-    gateway.network("fgw", direct=[{"source": gateway.lan("fgw")["v4"], **everything}], down_kbit=4000)
+    gateway.network("fgw", direct=[{"source": gateway.lan("fgw")["v4"], **everything}, six], down_kbit=4000)
     gateway.proxy("fgw")
     gateway.settle()
     assert direct(gateway, "fgw") == "200"
+    assert reached_over_six() == ["200", "200"]
     past = Download(gateway, "fgw", f"http://{citizen}/big")
     wait_until(past.flows, 20)
     gateway.network("fgw", enabled=False)
     gateway.bring()
     assert past.end() not in (0, 28)
-    assert other.end() == 28  # its own time was over: it was never disturbed
+    assert [other.end(), straight.end()] == [28, 28]  # their own time was over: they were never disturbed
 
 
 # bandwidth and volume ----------------------------------------------------------------------------------------------
@@ -318,7 +330,8 @@ def test_volume_over_reload_reboot_and_a_kill(gateway: Gateway) -> None:
     centre, url = gateway.centre, f"http://{gateway.hosts['citizen']['ipv4']}/big"
     octets = 4 * MEGA
     everything = {"to": "0.0.0.0/0", "protocol": "tcp", "ports": "80"}
-    gateway.network("fgw", direct=[{"source": gateway.lan("fgw")["v4"], **everything}])
+    six = {**everything, "source": gateway.lan("fgw")["v6"], "to": "::/0"}
+    gateway.network("fgw", direct=[{"source": gateway.lan("fgw")["v4"], **everything}, six])
     gateway.settle()
 
     def fetch(*options: str) -> None:
@@ -364,6 +377,10 @@ def test_volume_over_reload_reboot_and_a_kill(gateway: Gateway) -> None:
     assert counted(start) == pytest.approx(5 * proxied, rel=0.01)
     fetch("-x", gateway.proxy_url("fgw"))
     assert counted(start) == pytest.approx(6 * proxied, rel=0.01)
+    # IPv6 is counted with IPv4; its headers are longer
+    before, url = counted(start), f"http://[{gateway.hosts['citizen']['ipv6']}]/big"
+    fetch()
+    assert octets <= counted(start) - before <= octets * 1.08
 
 
 def test_used_up_is_throttled_never_cut(gateway: Gateway) -> None:
@@ -482,7 +499,11 @@ def test_management_cannot_be_cut(gateway: Gateway) -> None:
     gateway.network("gaj", v4="0.0.0.0/0")
     outcomes = gateway.carry_out(gateway.plan())
     assert {o.state for o in outcomes.values()} == {"failed"}, outcomes
-    assert "management" in str(outcomes["gateway:fgw/network"].text)
+    told = {id_.partition(":")[2]: str(outcome.text) for id_, outcome in outcomes.items()}
+    never = "A tenant's rules must never reach its management; correct the tenant's network."
+    assert told["fgw/network"] == f"mgmt0 belongs to the gateway itself (management). {never}"
+    assert told["czj/network"] == f"{core} belongs to the gateway itself (core0). {never}"
+    assert told["gaj/network"].startswith("v4 of this tenant cannot be used: '0.0.0.0/0")
     assert gateway.on("echo here").strip() == "here"
 
 

@@ -138,6 +138,16 @@ def test_off_is_off_at_once_and_on_again(centre: Centre, outside: str) -> None:
     assert path(centre, "gaj", outside, True)["status"] == 200
 
 
+@pytest.mark.usefixtures("as_before")
+def test_more_tenants_than_the_limit_are_not_cut_off_by_a_yes(centre: Centre, outside: str) -> None:
+    refused = centre.run("internet", "set", "fgw", "--off", "--yes", check=5, env={"GASP_CUT_LIMIT": "0"})
+    assert b"takes network access from 1 tenants (fgw); the limit is 0" in refused.stderr
+    assert b"--confirm=" in refused.stderr
+    assert path(centre, "fgw", outside, True)["status"] == 200
+    assert centre.json("internet", "show", "fgw")["enabled"]
+    assert centre.plan()["changes"] == []
+
+
 def test_bad_entries_are_refused_together_and_change_nothing(centre: Centre) -> None:
     before = centre.json("internet", "show", "fgw")
     bad = ["news.example.test\nhttp_access allow all", "a.example.test # weekly", '"b.example.test"', "-n",

@@ -22,7 +22,8 @@ def gateway(centre: Centre) -> Gateway:
     """Two tenants with the proxy, one of them with direct access to the simulated internet as well."""
     made = Gateway(centre)
     outside = address(centre, "citizen")
-    made.network("fgw", direct=[{"source": made.hosts["fgw"]["ipv4"], "to": outside, "protocol": "tcp", "ports": "80"}])
+    web, four, six = {"protocol": "tcp", "ports": "80"}, made.hosts["fgw"]["ipv4"], made.hosts["fgw"]["ipv6"]
+    made.network("fgw", direct=[{"source": four, "to": outside, **web}, {"source": six, "to": "::/0", **web}])
     made.proxy("fgw", rule("t-1", "block", ["blocked.test"]))
     made.network("czj")
     made.proxy("czj")
@@ -66,6 +67,8 @@ def test_requests_and_connections_appear_with_their_mapping_for_the_right_tenant
     outside = address(centre, "citizen")
     collect(centre)
     centre.fetch("fgw", f"http://{outside}/", "--local-port", "45001")
+    six = gateway.hosts["citizen"]["ipv6"]
+    assert centre.fetch("fgw", f"http://[{six}]/", "-g", "--local-port", "45003") == "200"
     assert gateway.proxied("czj", f"http://{outside}/seen-by-proxy") in ("200", "404")
     assert gateway.proxied("fgw", "http://blocked.test/") == "403"
     collect(centre)
@@ -76,6 +79,9 @@ def test_requests_and_connections_appear_with_their_mapping_for_the_right_tenant
     for line in direct:
         assert (line["tenant"], line["server"], line["server_port"]) == ("fgw", outside, 80)
         assert line["nat"] == nat and line["nat_port"]
+    over_six = [x for x in log(centre, "--address", gateway.hosts["fgw"]["ipv6"])["lines"] if x["port"] == 45003]
+    assert over_six
+    assert {(x["kind"], x["tenant"], x["server"], x["server_port"]) for x in over_six} == {("direct", "fgw", six, 80)}
     (refused,) = [x for x in lines if x["verdict"] == "refused"][-1:]
     assert (refused["host"], refused["kind"], refused["tenant"]) == ("blocked.test", "proxy", "fgw")
     assert refused["rule"]

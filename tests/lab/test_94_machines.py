@@ -34,6 +34,11 @@ def measured(centre: Centre, name: str) -> Any:
     return found
 
 
+def remedy(centre: Centre, name: str, fault: str) -> str:
+    details = centre.json("hosts", "show", name)["fault_details"]
+    return str(next(d["remedy"] for d in details if d["fault"] == fault))
+
+
 def ring_has(centre: Centre, ring: int) -> str:
     rows = centre.json("snapshots", "list", "--kind", "patches")["items"]
     return str(next(r["id"] for r in rows if ring in r["rings"]))
@@ -118,6 +123,7 @@ def test_old_signatures_under_a_running_engine_are_not_green(centre: Centre):
     )
     found = measured(centre, "sjj")
     assert (found["faults"], found["protection"]) == (["signatures-not-loaded"], "old")
+    assert "gasp hosts mend sjj" in remedy(centre, "sjj", "signatures-not-loaded")
     centre.shell("sjj", "cp /root/kept.json /var/lib/gasp/signatures.json")
     # three days old and loaded: old by age
     centre.shell(
@@ -133,6 +139,7 @@ def test_old_signatures_under_a_running_engine_are_not_green(centre: Centre):
     # a file of the set is gone
     centre.shell("sjj", "mv /root/kept.json /var/lib/gasp/signatures.json; rm /var/lib/clamav/city.ndb /root/kept.hdb")
     assert measured(centre, "sjj")["faults"] == ["signatures-missing"]
+    assert "gasp hosts mend sjj" in remedy(centre, "sjj", "signatures-missing")
     assert centre.json("hosts", "mend", "sjj", "--yes")["row"]["protection"] == "clean"
 
 
@@ -149,6 +156,7 @@ def test_an_interrupted_installation_is_named_and_finished(centre: Centre):
     assert found["faults"] == ["dpkg-interrupted"]
     assert found["patch_state"] == "unknown"
     assert found["pending"] is None, "no number without knowledge"
+    assert "gasp hosts mend gaj" in remedy(centre, "gaj", "dpkg-interrupted")
     centre.shell("gaj", "rm /tmp/halt")
     mended = centre.json("hosts", "mend", "gaj", "--yes")
     assert [(a["fault"], a["done"]) for a in mended["acts"]] == [("dpkg-interrupted", True)]
@@ -168,6 +176,7 @@ def test_a_held_lock_names_its_holder_and_nobody_is_killed(centre: Centre):
         (detail,) = centre.json("hosts", "show", "gaj")["fault_details"]
         assert centre.shell("gaj", "cat /tmp/locker").strip() in detail["found"]
         assert detail["mends"] is None
+        assert "never killed" in detail["remedy"]
         assert centre.json("hosts", "mend", "gaj", "--yes")["acts"] == []
         centre.shell("gaj", "kill -0 $(cat /tmp/locker)")
     finally:
@@ -183,6 +192,7 @@ def test_a_full_disk_is_named_and_downloads_go(centre: Centre):
     try:
         found = measured(centre, "gaj")
         assert found["faults"] == ["disk-full"]
+        assert "gasp hosts mend gaj" in remedy(centre, "gaj", "disk-full")
         mended = centre.json("hosts", "mend", "gaj", "--yes")
         assert mended["row"]["faults"] == []
     finally:
@@ -202,6 +212,7 @@ def test_a_wrong_clock_is_named_and_makes_patches_unknown(centre: Centre):
         assert found["patch_state"] == "unknown"
         (detail,) = [d for d in centre.json("hosts", "show", "gaj")["fault_details"] if d["fault"] == "clock-wrong"]
         assert detail["found"] == "-7200 s"
+        assert "time server" in detail["remedy"]
     finally:
         centre.shell("gaj", "rm /usr/local/bin/python3")
 
@@ -218,6 +229,7 @@ def test_an_expired_release_file_is_named_and_fetched_again(centre: Centre):
         centre.shell("gaj", "rm -f /var/lib/gasp/lists.json /var/lib/apt/lists/*InRelease")
         found = measured(centre, "gaj")
         assert found["faults"] == ["release-expired"]
+        assert "Publish a newer snapshot" in remedy(centre, "gaj", "release-expired")
         assert found["patch_state"] == "unknown"
         assert centre.json("hosts", "mend", "gaj", "--yes")["acts"][0]["done"] is False
     finally:
@@ -233,6 +245,7 @@ def test_stale_lists_say_nothing_and_are_fetched_when_they_can_be(centre: Centre
         )
         found = measured(centre, "gaj")
         assert found["faults"] == ["lists-stale"]
+        assert "gasp hosts mend gaj" in remedy(centre, "gaj", "lists-stale")
         assert (found["patch_state"], found["pending"]) == ("unknown", None)
     finally:
         centre.shell("repository", "systemctl start nginx")
@@ -247,6 +260,7 @@ def test_a_machine_that_is_off_waits_and_catches_up(centre: Centre):
         assert (answer["silent"], answer["patches"]) == (1, "0 of 1 patched, 1 unknown")
         assert answer["machines"][0]["protection"] == "silent"
         assert answer["machines"][0]["last_contact"] is not None
+        assert "Switch the machine on" in centre.json("hosts", "show", "jyj")["silent_remedy"]
         centre.run("hosts", "enrol", "jyj", "--tenant", "jyj", "--ring", "2", "--yes", check=6)
         plan = centre.plan("tenant:jyj")
         assert (plan["changes"], plan["unmeasured"]) == ([], [])
@@ -277,6 +291,7 @@ def test_a_hand_made_change_is_drift_of_exactly_that_machine_and_foreign_sources
     centre.shell("czj", f"rm {own}")
     centre.shell("czj", "sed -i s/ring2/ring1/ /etc/apt/sources.list.d/gasp.sources")
     assert measured(centre, "czj")["faults"] == ["source-missing"]
+    assert "gasp plan tenant:czj" in remedy(centre, "czj", "source-missing")
     centre.apply("tenant:czj")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,8 @@ from control_plane.drivers.pyinfra import PyinfraInstaller, Reach
 from control_plane.model.machine import Installed, Machine, Proceed, Ring
 from control_plane.model.rollout import RolloutEvent
 from tests.conftest import Centre
-from tests.lab.rolling import Rolling
+from tests.lab.rolling import AT_ONCE, Rolling
+from tests.lab.upstream import Outside
 from tests.lab.world import Directory
 from tests.waiting import wait_until
 
@@ -24,6 +27,16 @@ pytestmark = pytest.mark.lab
 #: The estate of the tests: one pilot, two machines in each of the next rings; shinan has no such service.
 PILOTS, BROAD, REST = ["fgw"], ["czj", "gaj"], ["jyj", "sjj"]
 ENROLLED = [*PILOTS, *BROAD, *REST]
+
+
+#: A package that the centre does not offer.
+OWN_PACKAGE = (
+    "mkdir -p /tmp/own/DEBIAN; cd /tmp; printf 'Package: own-tool\\nVersion: 0.9\\nArchitecture: all\\n"
+    "Maintainer: x <x@x.test>\\nDescription: x\\n' > own/DEBIAN/control; dpkg-deb -b own own.deb >/dev/null;"
+    " dpkg -i own.deb >/dev/null; rm -r own own.deb"
+)
+#: Prints whether a package is installed or held, and its version.
+STATE = "dpkg-query -W -f '${db:Status-Abbrev}${Version}'"
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +65,7 @@ def test_one_arrives_everywhere_in_rings_and_one_that_was_off_catches_up(
 ):
     rolling.begin_with("1.0")
     stranger = centre.shell("shinan", "cat /var/log/dpkg.log 2>/dev/null | wc -l")
+    centre.shell("czj", OWN_PACKAGE)
     centre.run("lab", "stop", "sjj")
     rollout = rolling.start("1.1")
     late = rolling.wait(rollout, "catching_up", "stopped", "waiting")
@@ -66,6 +80,7 @@ def test_one_arrives_everywhere_in_rings_and_one_that_was_off_catches_up(
     assert rolling.wait(rollout, "done")["finished_at"]
     assert rolling.versions(["sjj"]) == {"sjj": "1.1"}
     assert centre.shell("shinan", "cat /var/log/dpkg.log 2>/dev/null | wc -l") == stranger
+    assert centre.shell("czj", f"{STATE} own-tool; dpkg -P own-tool >/dev/null") == "ii 0.9", "it is not the centre's"
     assert centre.run("rollouts", "follow", str(rollout)).returncode == 0
 
 
@@ -92,6 +107,24 @@ def test_one_whose_post_install_fails_stops_with_the_pilots_who_go_back(centre: 
     assert {n: after[n] for n in others} == {n: before[n] for n in others}, "nobody else was touched"
 
 
+def test_a_held_package_stays_and_is_no_success(centre: Centre, rolling: Rolling, worker: None):
+    rolling.begin_with("1.0")
+    centre.shell("fgw", "apt-mark hold gasp-demo")
+    try:
+        rollout = rolling.start("1.1")
+        stopped = rolling.wait(rollout, "stopped", "waiting", "done")
+        assert centre.shell("fgw", f"{STATE} gasp-demo") == "hi 1.0"
+        assert stopped["state"] == "stopped", rolling.told(stopped)
+        pilot = next(i for i in stopped["items"] if i["name"] == "fgw")
+        assert pilot["state"] == "failed"
+        assert "gasp-demo: held there" in pilot["sentence"]
+        centre.run("rollouts", "rollback", str(rollout), "--reason", "it is held", "--yes")
+        assert rolling.wait(rollout, "rolled_back", "waiting")["state"] == "rolled_back"
+        assert centre.shell("fgw", f"{STATE} gasp-demo") == "hi 1.0"
+    finally:
+        centre.shell("fgw", "apt-mark unhold gasp-demo")
+
+
 KILLS = [RolloutEvent.PUBLISHED, RolloutEvent.TOUCHING, RolloutEvent.ITEM, RolloutEvent.FINISHED]
 
 
@@ -108,6 +141,28 @@ def test_killed_again_and_again_nothing_is_doubled_or_lost(centre: Centre, rolli
     assert set(rolling.versions(ENROLLED).values()) == {"1.1"}
     numbers = [e["number"] for e in rolling.events(rollout)]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_freeze_stops_a_working_worker_within_five_seconds(centre: Centre, rolling: Rolling, worker: None):
+    rolling.begin_with("1.0")
+    before = rolling.had(ENROLLED)
+    rollout = rolling.start("1.1")
+    wait_until(lambda: rolling.events(rollout, "item.touching"), 60, "the first machine")
+    frozen = centre.json("freezes", "set", "--reason", "flood warning")
+    began = time.monotonic()
+    wait_until(lambda: "flood warning" in rolling.show(rollout)["sentence"], 50, "the sentence")
+    assert time.monotonic() - began < 5
+    touching = rolling.events(rollout, "item.touching")
+    assert [e["data"]["name"] for e in touching if e["at"] > frozen["at"]] == []
+    others = [name for name in ENROLLED if name not in {e["data"]["name"] for e in touching}]
+    assert len(others) >= len(REST), "it was frozen in the middle"
+    after = rolling.had(ENROLLED)
+    assert {n: after[n] for n in others} == {n: before[n] for n in others}
+    assert rolling.events(rollout, "item.touching") == touching
+    centre.run("freezes", "lift", str(frozen["id"]), "--second", "li", "--reason", "over", "--yes")
+    done = rolling.wait(rollout, "done", "stopped", "waiting")
+    assert done["state"] == "done", rolling.told(done)
+    assert set(rolling.versions(ENROLLED).values()) == {"1.1"}
 
 
 def test_a_freeze_in_the_middle_touches_no_further_host_and_stops_everything(
@@ -175,6 +230,22 @@ def test_the_installer_asks_before_each_host_and_knows_its_hosts(centre: Centre,
     finally:
         centre.shell("fgw", "mv /root/kept /etc/apt/sources.list.d/gasp.sources")
     assert (missing.state, missing.fault) == ("failed", "source-missing")
+
+
+def test_a_signature_set_goes_out_in_rings(centre: Centre, rolling: Rolling, worker: None):
+    outside = Outside(centre)
+    outside.offer_signatures(f"wave-{secrets.token_hex(4)}")
+    try:
+        (synced,) = centre.json("snapshots", "sync", "--kind", "signatures", "--yes")["items"]
+    finally:
+        outside.begin_again()
+    made = centre.json("rollouts", "create", "--kind", "signatures", "--snapshot", synced["snapshot"], *AT_ONCE)
+    done = rolling.wait(made["id"], "done", "stopped", "waiting")
+    assert done["state"] == "done", rolling.told(done)
+    assert [sorted(w["names"]) for w in done["waves"]] == [PILOTS, BROAD, REST]
+    rows = {row["name"]: row for row in centre.json("hosts", "list")["items"]}
+    assert {n: rows[n]["signature_set"] for n in ENROLLED} == dict.fromkeys(ENROLLED, synced["snapshot"])
+    assert {rows[n]["protection"] for n in ENROLLED} == {"clean"}
 
 
 def kiosks(centre: Centre) -> set[str]:

@@ -72,6 +72,7 @@ SHOWN = {
             "mends": "start the antivirus engine again",
         }
     ],
+    "silent_remedy": None,
     "history": [{"at": AT, "what": "enrolled", "actor": "local:root", "tenant": "fgw", "ring": 2}],
     "facts": {"kernel": "6.1.0"},
     "fingerprint": "0123 4567",

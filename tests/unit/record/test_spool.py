@@ -334,6 +334,17 @@ EVENTS = {
         "direct 1795887709.906597 1795887606.000000 closed tcp 10.95.1.10 54108 198.18.95.254 61000  198.18.95.10 80"
         " 396 1069 allowed ",
     ),
+    "over IPv6": (
+        "[1795887606.897243]\t    [NEW] ipv6    10 tcp      6 120 SYN_SENT src=2001:db8:95:1::10 dst=2001:db8:ff::10"
+        " sport=54108 dport=80 [UNREPLIED] src=2001:db8:ff::10 dst=2001:db8:95:1::10 sport=80 dport=54108 id=7",
+        "direct 1795887606.897243 1795887606.897243 opened tcp 2001:db8:95:1::10 54108   "
+        " 2001:db8:ff::10 80 0 0 allowed ",
+    ),
+    "over IPv6 to the core": (
+        "[1.0]\t[NEW] ipv6 10 udp 17 30 src=2001:db8:95:1::10 dst=2001:db8:95::11 sport=1 dport=53 src=2001:db8:95::11"
+        " dst=2001:db8:95:1::10 sport=53 dport=1 id=1",
+        None,
+    ),
     "to the core": (
         "[1.0]\t[NEW] ipv4 2 udp 17 30 src=10.95.1.10 dst=10.95.0.11 sport=1 dport=53 src=10.95.0.11 dst=10.95.1.10"
         " sport=53 dport=1 id=1",
@@ -356,7 +367,12 @@ EVENTS = {
 @pytest.mark.parametrize("case", EVENTS)
 def test_events_of_the_kernel(case: str):
     text, wanted = EVENTS[case]
-    made = sources.Connections(["10.95.1.0/24"], ["10.95.0.0/24"], ["10.95.0.0/16"]).entry(text)
+    networks = (
+        ["10.95.1.0/24", "2001:db8:95:1::/64"],
+        ["10.95.0.0/24", "2001:db8:95::/64"],
+        ["10.95.0.0/16", "2001:db8:95::/48"],
+    )
+    made = sources.Connections(*networks).entry(text)
     assert made == (None if wanted is None else "\t".join(["L", *wanted.split(" ")]))
 
 

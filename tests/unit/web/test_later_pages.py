@@ -58,6 +58,7 @@ def test_one_machine(world: World) -> None:
     assert "Nothing: it has all that its ring may have." in good
     silent = get(world, "/console/hosts/gaj")
     assert "The last look did not succeed: No route to host" in silent
+    assert "What helps: Switch the machine on" in silent
     assert "What it lacks is not known." in silent
     assert "Nothing: it has all" not in silent
     assert "one of the centre&#39;s own hosts" in get(world, "/console/hosts/web")

@@ -197,6 +197,7 @@ def test_three_numbers_and_a_lost_machine(world: World, codes: list[str]) -> Non
     row = world.row(codes[0])
     assert (row["patch_state"], row["pending"], row["notes"]) == ("unknown", None, ["lost"])
     assert row["last_contact"] is not None and "No route" in row["silent_because"]
+    assert f"gasp hosts measure host:{codes[0]}" in world.machines.show(codes[0])["silent_remedy"]
 
 
 def test_since_when_is_what_the_centre_first_saw(world: World, codes: list[str]) -> None:

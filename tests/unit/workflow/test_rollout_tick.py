@@ -171,13 +171,16 @@ def test_windows(world: World, office: Office):
 def test_a_freeze_in_the_middle_touches_no_further_host(world: World, office: Office):
     rollout = office.begin()
     frozen: list[int] = []
+    told: list[str] = []
 
     def freeze(name: str) -> None:
         if name == "b1":
             frozen.append(world.store.freezes.set("estate", "flood", office.actor).id)
+            told.append(office.rollouts.show(rollout)["sentence"])
 
     world.before_touch = freeze
     standing = office.run(rollout)
+    assert told and "estate is frozen by local:test" in told[0], "also while the step is still under way"
     assert world.touched == ["p1", "p2"]
     assert standing["state"] == "running"
     assert "estate is frozen by local:test" in standing["sentence"]
