@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Centre
+from tests.lab.upstream import Outside
 from tests.lab.world import Directory, Names
 
 pytestmark = pytest.mark.lab
@@ -45,6 +46,18 @@ def test_offboarding_leaves_nothing_and_touches_nobody(centre: Centre, tmp_path:
     sites = [s for s in centre.json("explain", "fgw.intra.qingdao.test")["matches"] if s["type"] == "web.vhost"]
     assert sites[0]["state"] == "in_sync"
     assert "10.95.2.0/24" not in centre.shell("intranet", "cat /etc/nginx/sites-enabled/fgw.intra.qingdao.test.conf")
+    rules = centre.shell("gateway", "nft list ruleset")
+    assert "t/fgw/" in rules
+    assert f"t/{CODE}/" not in rules
+    online = centre.shell("gateway", "nft list set inet gw online")
+    assert '"fgw"' in online
+    assert f'"{CODE}"' not in online
+    named = f"find /etc/squid/gasp /etc/gasp/gateway/tenants -name '*{CODE}*'; grep -rlw {CODE} /etc/squid/gasp || true"
+    assert centre.shell("gateway", named) == ""
+    assert CODE not in {row["name"] for row in centre.json("hosts", "list")["items"]}
+    # the machine is no longer known here; it is asked past the control plane
+    places = "/etc/apt /etc/clamav /etc/systemd/system /var/lib"
+    assert Outside(centre).at(CODE, f"find {places} -name '*gasp*' -not -path '/var/lib/dpkg/*'") == ""
     assert centre.plan()["changes"] == []
     assert CODE not in {t["code"] for t in centre.json("tenants", "list")["items"]}
 
