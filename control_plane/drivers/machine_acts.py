@@ -104,8 +104,10 @@ class Signatures:
         )
         if fresh:
             return {"state": "already", "set": set_id}
-        if not all(self._good(name, digest) for name, digest in files.items()):
-            self._freshclam(sorted(files))
+        stale = [name for name, digest in files.items() if not self._good(name, digest)]
+        if stale:
+            with self._as_if_old(stale):
+                self._freshclam(sorted(files))
         wrong = sorted(name for name, digest in files.items() if not self._good(name, digest))
         if wrong:
             raise AgentError("bad-set", self.url, f"not as the set's list says: {' '.join(wrong[:5])}")
@@ -167,6 +169,23 @@ class Signatures:
             return hashlib.sha256((self.folder / name).read_bytes()).hexdigest() == digest
         except OSError:
             return False
+
+    @contextlib.contextmanager
+    def _as_if_old(self, names: list[str]) -> Iterator[None]:
+        """Within, files look older than all others: freshclam asks for what is newer than they are, and the wanted set
+        may be an older one. What was not replaced has its own time again."""
+        times: dict[Path, int] = {}
+        for path in (self.folder / name for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                times[path] = path.stat().st_mtime_ns
+                os.utime(path, ns=(0, 0))
+        try:
+            yield
+        finally:
+            for path, before in times.items():
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime_ns == 0:
+                        os.utime(path, ns=(before, before))
 
     def _freshclam(self, names: list[str]) -> None:
         lines = (self.machine.root / FRESHCLAM.lstrip("/")).read_text("utf-8")

@@ -232,7 +232,8 @@ def test_the_installer_asks_before_each_host_and_knows_its_hosts(centre: Centre,
     assert (missing.state, missing.fault) == ("failed", "source-missing")
 
 
-def test_a_signature_set_goes_out_in_rings(centre: Centre, rolling: Rolling, worker: None):
+def signatures_go_out(centre: Centre) -> tuple[str, int]:
+    """A new set is fetched and a rollout of it begun; both ids."""
     outside = Outside(centre)
     outside.offer_signatures(f"wave-{secrets.token_hex(4)}")
     try:
@@ -240,12 +241,43 @@ def test_a_signature_set_goes_out_in_rings(centre: Centre, rolling: Rolling, wor
     finally:
         outside.begin_again()
     made = centre.json("rollouts", "create", "--kind", "signatures", "--snapshot", synced["snapshot"], *AT_ONCE)
-    done = rolling.wait(made["id"], "done", "stopped", "waiting")
+    return str(synced["snapshot"]), int(made["id"])
+
+
+def sets(centre: Centre) -> dict[str, str]:
+    """Signature set and protection of each machine."""
+    rows = centre.json("hosts", "list")["items"]
+    return {row["name"]: f"{row['signature_set']} {row['protection']}" for row in rows if row["name"] in ENROLLED}
+
+
+def test_a_signature_set_goes_out_in_rings(centre: Centre, rolling: Rolling, worker: None):
+    wanted, rollout = signatures_go_out(centre)
+    done = rolling.wait(rollout, "done", "stopped", "waiting")
     assert done["state"] == "done", rolling.told(done)
     assert [sorted(w["names"]) for w in done["waves"]] == [PILOTS, BROAD, REST]
-    rows = {row["name"]: row for row in centre.json("hosts", "list")["items"]}
-    assert {n: rows[n]["signature_set"] for n in ENROLLED} == dict.fromkeys(ENROLLED, synced["snapshot"])
-    assert {rows[n]["protection"] for n in ENROLLED} == {"clean"}
+    assert sets(centre) == dict.fromkeys(ENROLLED, f"{wanted} clean")
+
+
+def test_a_signature_set_stops_with_a_pilot_whose_engine_cannot_start(centre: Centre, rolling: Rolling, worker: None):
+    centre.run("hosts", "measure")
+    before = sets(centre)
+    centre.shell("fgw", "echo Nonsense yes >> /etc/clamav/gasp-clamd.conf; systemctl kill -s KILL clamav-daemon")
+    try:
+        _, rollout = signatures_go_out(centre)
+        stopped = rolling.wait(rollout, "stopped", "waiting", "done")
+        assert stopped["state"] == "stopped", rolling.told(stopped)
+        assert {i["name"]: i["state"] for i in stopped["items"]}["fgw"] == "failed"
+        assert [e["data"]["name"] for e in rolling.events(rollout, "item.touching")] == PILOTS
+        centre.run("hosts", "measure")
+        assert {n: s for n, s in sets(centre).items() if n not in PILOTS} == {
+            n: s for n, s in before.items() if n not in PILOTS
+        }
+    finally:
+        centre.apply("tenant:fgw")
+    centre.run("rollouts", "rollback", str(rollout), "--reason", "its engine was dead", "--yes")
+    back = rolling.wait(rollout, "rolled_back", "waiting")
+    assert back["state"] == "rolled_back", rolling.told(back)
+    assert sets(centre) == before
 
 
 def kiosks(centre: Centre) -> set[str]:
