@@ -71,8 +71,14 @@ def test_requests_and_connections_appear_with_their_mapping_for_the_right_tenant
     assert centre.fetch("fgw", f"http://[{six}]/", "-g", "--local-port", "45003") == "200"
     assert gateway.proxied("czj", f"http://{outside}/seen-by-proxy") in ("200", "404")
     assert gateway.proxied("fgw", "http://blocked.test/") == "403"
-    collect(centre)
-    lines = log(centre, "--address", gateway.hosts["fgw"]["ipv4"])["lines"]
+
+    def recorded() -> Any:
+        """The lines as soon as the last request is among them: when the proxy's log is turned, that takes seconds."""
+        collect(centre)
+        found = log(centre, "--address", gateway.hosts["fgw"]["ipv4"])["lines"]
+        return found if any(x["host"] == "blocked.test" for x in found) else None
+
+    lines = wait_until(recorded, 30, "the refused request")
     direct = [x for x in lines if x["kind"] == "direct" and x["port"] == 45001]
     assert direct, lines
     nat = address_outside(centre)
@@ -82,8 +88,8 @@ def test_requests_and_connections_appear_with_their_mapping_for_the_right_tenant
     over_six = [x for x in log(centre, "--address", gateway.hosts["fgw"]["ipv6"])["lines"] if x["port"] == 45003]
     assert over_six
     assert {(x["kind"], x["tenant"], x["server"], x["server_port"]) for x in over_six} == {("direct", "fgw", six, 80)}
-    (refused,) = [x for x in lines if x["verdict"] == "refused"][-1:]
-    assert (refused["host"], refused["kind"], refused["tenant"]) == ("blocked.test", "proxy", "fgw")
+    (refused,) = [x for x in lines if x["host"] == "blocked.test"][-1:]
+    assert (refused["verdict"], refused["kind"], refused["tenant"]) == ("refused", "proxy", "fgw")
     assert refused["rule"]
     asked = log(centre, "--nat-address", nat, "--nat-port", str(direct[0]["nat_port"]))["lines"]
     assert {(x["tenant"], x["address"]) for x in asked} == {("fgw", gateway.hosts["fgw"]["ipv4"])}
@@ -111,8 +117,13 @@ def test_a_killed_spool_is_a_marked_gap_and_no_request_of_the_proxy_is_lost_or_d
     answer = collect(centre)
     gaps = [g for g in answer["hosts"][0]["gaps"] if g["reason"] == "killed"]
     assert len(gaps) == 1 and gaps[0]["source"] == "direct" and 0 < gaps[0]["seconds"] < 30
-    mine = [x for x in proxied_lines(centre) if datetime.fromisoformat(x[0]) >= began]
-    assert len(mine) == len(set(mine)) == 6
+
+    def mine() -> Any:
+        found = [x for x in proxied_lines(centre) if datetime.fromisoformat(x[0]) >= began]
+        return found if len(found) >= 6 else None
+
+    found = wait_until(mine, 30, "all six requests")
+    assert len(found) == len(set(found)) == 6
     assert any(g["reason"] == "killed" for g in log(centre)["unrecorded"])
     assert centre.json("record", "verify")["ok"]
 
@@ -170,7 +181,12 @@ def test_the_gateway_that_dies_leaves_a_marked_gap_and_no_line_double(centre: Ce
     answer = collect(centre)
     (gap,) = [g for g in answer["hosts"][0]["gaps"] if g["source"] == "direct"]
     assert gap["reason"] == "host-restarted" and gap["seconds"] > 1
-    after = proxied_lines(centre)
+
+    def more() -> Any:
+        found = proxied_lines(centre)
+        return found if len(found) > len(before) else None
+
+    after = wait_until(more, 30, "the request after the start")
     assert len(after) == len(set(after)) and set(before) < set(after)
     assert centre.json("record", "verify")["ok"]
 
