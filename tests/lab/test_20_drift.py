@@ -88,6 +88,8 @@ def test_kept_until_a_date_then_named_again(centre: Centre):
 
 def test_accepted_becomes_desired(centre: Centre):
     identity = "dns:www.fgw.qingdao.test/A"
+    (before,) = Names(centre).transfer("qingdao.test")["www.fgw", "A"]
+    ttl, address = before.split()
     Names(centre).update("qingdao.test", ("replace", "www.fgw", 60, "A", "192.0.2.68"))
     centre.run("drift", "accept", identity, "--reason", "moved by agreement", "--yes")
     assert centre.plan()["changes"] == []
@@ -96,6 +98,11 @@ def test_accepted_becomes_desired(centre: Centre):
     assert found["after"]["values"] == ["192.0.2.68"]
     centre.apply("tenant:fgw")
     assert "192.0.2.68" in centre.on("citizen", "dig", "+short", "www.fgw.qingdao.test")
+    Names(centre).update("qingdao.test", ("replace", "www.fgw", int(ttl), "A", address))
+    centre.run("drift", "accept", identity, "--reason", "moved back", "--yes")
+    assert centre.plan()["changes"] == []
+    promises = centre.json("probes", "run", "tenant:fgw")["items"]
+    assert [p for p in promises if p["state"] not in ("passed", "warning")] == [], "others build on what is left here"
 
 
 def test_publishing_never_overwrites_a_hand_made_change_in_passing(centre: Centre):
