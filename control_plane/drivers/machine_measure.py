@@ -82,12 +82,13 @@ def holder(path: Path) -> str | None:
     return str(pid)
 
 
-def held(machine: Machine) -> Iterator[str]:
-    """Locks of the package system that somebody holds: `/path: pid command`."""
+def held(machine: Machine) -> str | None:
+    """The first lock of the package system that somebody holds: `/path: pid command`."""
     for name in LOCKS:
         who = holder(machine.root / name)
         if who is not None:
-            yield f"/{name}: {who}"
+            return f"/{name}: {who}"
+    return None
 
 
 def lists_file(manifest: Mapping[str, Any], machine: Machine) -> Path:
@@ -185,7 +186,7 @@ class Measuring:
     def _locks(self) -> None:
         """A lock that is given back in a moment is no fault: another look or an installation of ours may hold it."""
         late = time.monotonic() + PATIENCE
-        while (found := next(held(self.machine), None)) is not None:
+        while (found := held(self.machine)) is not None:
             if time.monotonic() > late:
                 self.faults["dpkg-locked"] = found
                 return

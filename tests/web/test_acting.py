@@ -15,7 +15,7 @@ from control_plane.model.client_internet import Wish
 from control_plane.model.run import EventType, RunState
 from control_plane.model.text import in_language, t
 from control_plane.workflow.process import myself
-from tests.web.serving import VARIANTS, Visitor, chromium, served, visit
+from tests.web.serving import VARIANTS, Visitor, visit
 from tests.web.world import PASSWORD, PEOPLE, World, make_world
 
 
@@ -25,18 +25,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made = make_world(tmp_path_factory.mktemp("acting"))
         yield made
         made.close()
-
-
-@pytest.fixture(scope="module")
-def origin(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(world, tmp_path_factory.mktemp("tls")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from control_plane.model.text import in_language
-from tests.web.serving import VARIANTS, chromium, enter, served, visit
+from tests.web.serving import VARIANTS, enter, visit
 from tests.web.world import PASSWORD, World, make_world
 
 NEW = "a sentence of my own"
@@ -64,18 +64,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made.client.people.first()  # type: ignore[attr-defined]
         yield made
         made.close()
-
-
-@pytest.fixture(scope="module")
-def origin(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(world, tmp_path_factory.mktemp("tls")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

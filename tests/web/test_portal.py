@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from control_plane.model.text import in_language
-from tests.web.serving import VARIANTS, Visitor, chromium, enter, served, visit
+from tests.web.serving import VARIANTS, Visitor, enter, visit
 from tests.web.world import PEOPLE, World, make_world
 
 FORMS = {
@@ -30,18 +30,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             made.person(role)
         yield made
         made.close()
-
-
-@pytest.fixture(scope="module")
-def origin(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(world, tmp_path_factory.mktemp("tls")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 def client(world: World, login: str):  # type: ignore[no-untyped-def]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from control_plane.model.questions import Ask, Page
+from control_plane.model.questions import Ask, Page, Several
 from control_plane.model.tenant import Tier
 from control_plane.model.text import Text, t
 from control_plane.offerings._site.rules import GIB, TIERS
@@ -49,3 +49,11 @@ TIER_WORDS: Mapping[Tier, Text] = {
     )
     for tier, limits in TIERS.items()
 }
+
+
+def websites(title: Text, example: str, *own: Page) -> Several:
+    """The part of the form in which websites are named. `example` is an address; `own` are pages of one kind only."""
+    main = Ask("names.main", t("Address"), NAME_HINT, example, code=True)
+    names = Page("names", t("Which address shall it have?"), (main, ALIASES))
+    pages = (TITLE, names, *own)
+    return Several("sites", title, t("website"), t("Add a website"), t("No website yet."), "names.main", pages)

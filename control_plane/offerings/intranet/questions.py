@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from control_plane.model.questions import Ask, Page, Questions, Several
+from control_plane.model.questions import Ask, Page, Questions
 from control_plane.model.text import t
-from control_plane.offerings._site.questions import ALIASES, NAME_HINT, TIER_WORDS, TITLE
+from control_plane.offerings._site.questions import TIER_WORDS, websites
 
+READERS = Page(
+    "readers",
+    t("Which departments may read it?"),
+    (
+        Ask(
+            "shared_with",
+            t("Codes of departments"),
+            t("Your own people always may. An asterisk (*) means every department."),
+            "czj",
+            code=True,
+        ),
+    ),
+)
 QUESTIONS = Questions(
     summary=t("A website that only the government network can read: your own people, and departments you name."),
     gets=(
@@ -20,35 +33,5 @@ QUESTIONS = Questions(
     ),
     tiers=TIER_WORDS,
     first={"sites": [{}]},
-    parts=(
-        Several(
-            "sites",
-            t("Your internal websites"),
-            t("website"),
-            t("Add a website"),
-            t("No website yet."),
-            "names.main",
-            (
-                TITLE,
-                Page(
-                    "names",
-                    t("Which address shall it have?"),
-                    (Ask("names.main", t("Address"), NAME_HINT, "example.intra.qingdao.test", code=True), ALIASES),
-                ),
-                Page(
-                    "readers",
-                    t("Which departments may read it?"),
-                    (
-                        Ask(
-                            "shared_with",
-                            t("Codes of departments"),
-                            t("Your own people always may. An asterisk (*) means every department."),
-                            "czj",
-                            code=True,
-                        ),
-                    ),
-                ),
-            ),
-        ),
-    ),
+    parts=(websites(t("Your internal websites"), "example.intra.qingdao.test", READERS),),
 )

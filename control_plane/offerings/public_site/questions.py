@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from control_plane.model.questions import Ask, Page, Questions, Several
+from control_plane.model.questions import Questions
 from control_plane.model.text import t
-from control_plane.offerings._site.questions import ALIASES, MARKS, NAME_HINT, TIER_WORDS, TITLE
+from control_plane.offerings._site.questions import MARKS, TIER_WORDS, websites
 
 QUESTIONS = Questions(
     summary=t("A website of your department for everybody: names, certificate and web server run by the centre."),
@@ -20,23 +20,5 @@ QUESTIONS = Questions(
     ),
     tiers=TIER_WORDS,
     first={"sites": [{}]},
-    parts=(
-        Several(
-            "sites",
-            t("Your public websites"),
-            t("website"),
-            t("Add a website"),
-            t("No website yet."),
-            "names.main",
-            (
-                TITLE,
-                Page(
-                    "names",
-                    t("Which address shall it have?"),
-                    (Ask("names.main", t("Address"), NAME_HINT, "example.qingdao.test", code=True), ALIASES),
-                ),
-                MARKS,
-            ),
-        ),
-    ),
+    parts=(websites(t("Your public websites"), "example.qingdao.test", MARKS),),
 )
