@@ -13,8 +13,8 @@ import pytest
 
 from control_plane.model.jobs import KINDS
 from control_plane.store.repository import Store
-from control_plane.workflow.process import myself
 from control_plane.workflow import signals
+from control_plane.workflow.process import myself
 from control_plane.workflow.signals import Signals
 from control_plane.workflow.worker import Chore, Worker
 from tests.waiting import wait_until
