@@ -53,8 +53,9 @@ class InternetClient(Protocol):
         Raises Rejected for what is no web address, TemporaryError when the machine does not answer."""
         ...
 
-    def change(self, tenant: str, wish: Wish, *, on_event: OnEvent | None = None) -> Json:
-        """Make another wish real: {tenant, enabled, rules, notes, run}. Raises Invalid with every bad entry."""
+    def change(self, tenant: str, wish: Wish, *, confirm: str | None = None, on_event: OnEvent | None = None) -> Json:
+        """Make another wish real: {tenant, enabled, rules, notes, run}. Raises Invalid with every bad entry, UnsafePlan
+        when a guard of the plan wants `confirm`."""
         ...
 
 

@@ -194,7 +194,7 @@ class Internet:
         return host or (tenant if tenant in own else own[0])
 
     # a change -------------------------------------------------------------------------------------------------
-    def change(self, tenant: str, wish: Wish, *, on_event: Any = None) -> Json:
+    def change(self, tenant: str, wish: Wish, *, confirm: str | None = None, on_event: Any = None) -> Json:
         """See `InternetClient.change`."""
         self._find(tenant)
         rows = self.store.estate.subscriptions()
@@ -205,7 +205,7 @@ class Internet:
         # Who is connected with this tenant has rules about it of its own.
         others = {f"{code}/{OFFERING}" for code in spec.get("peers", ())} & {r.id for r in rows}
         scope = ",".join(sorted({*order.scope.split(","), *(f"subscription:{name}" for name in others)}))
-        order = replace(order, scope=str(parse_scope(scope)))
+        order = replace(order, scope=str(parse_scope(scope)), confirm=confirm)
 
         def told(event: Event) -> None:
             on_event(event.as_json())
