@@ -32,7 +32,7 @@ def facts(settled: datetime | None = NOW, **states: int) -> WaveFacts:
 
 @pytest.mark.parametrize("text", ["abc", "", "250", "-1", "5,5", "nan", "1e2", "5 % 5", "100.5", "%", "0x5"])
 @pytest.mark.parametrize("name", ["errors", "success", "reached"])
-def test_open_27_what_is_no_share_is_refused_when_the_rollout_is_made(name: str, text: str):
+def test_open_27_what_is_no_share_is_refused_when_the_rollout_is_made(name: str, text: str):  # open-27
     with pytest.raises(Invalid) as refused:
         read_thresholds({name: text})
     (problem,) = refused.value.problems
@@ -47,7 +47,7 @@ def test_all_faults_are_said_at_once():
 
 
 @pytest.mark.parametrize("text", ["5", "5 %", "5%", " 5 ", "5.0", "５％", "005"])
-def test_open_27_five_is_five_per_cent(text: str):
+def test_open_27_five_is_five_per_cent(text: str):  # open-27
     assert read_thresholds({"errors": text}).errors == Decimal(5)
 
 
@@ -105,12 +105,12 @@ def test_judge(states: dict[str, int], limits: dict[str, int], act: str):
     assert str(verdict.text)
 
 
-def test_open_27_going_on_at_the_limit_says_so():
+def test_open_27_going_on_at_the_limit_says_so():  # open-27
     verdict = judge(facts(ok=19, failed=1), read_thresholds({"errors": "5 %", "soak": "0"}), NOW)
     assert str(verdict.text) == "19 of 20 machines are good; 1 failed: 5 % is not over 5 %."
 
 
-def test_open_27_a_threshold_that_cannot_be_read_later_stops():
+def test_open_27_a_threshold_that_cannot_be_read_later_stops():  # open-27
     assert judge(facts(ok=4), None, NOW).act == "stop"
 
 

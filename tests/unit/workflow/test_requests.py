@@ -280,7 +280,7 @@ def test_of_decisions_at_once_each_role_has_one(office: Office) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_a_message_that_comes_three_times_counts_once(office: Office) -> None:
+def test_a_message_that_comes_three_times_counts_once(office: Office) -> None:  # open-16
     asked = office.signed("clerk", "fgw", BOTH, names=["a"])
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: office.ticker.tick(), range(3)))

@@ -297,7 +297,7 @@ def test_a_repository_that_does_not_answer_is_waited_for(world: World, office: O
     assert office.run(rollout)["state"] == "done"
 
 
-def test_open_27_thresholds_that_cannot_be_read_later_stop(world: World, office: Office):
+def test_open_27_thresholds_that_cannot_be_read_later_stop(world: World, office: Office):  # open-27
     rollout = office.begin()
     world.store.rollouts.note(rollout, thresholds='{"errors": "abc"}')
     assert office.run(rollout)["state"] == "stopped"
