@@ -22,7 +22,7 @@ for name, version, more in [
     ("slow-tool", "1.0", ""), ("slow-tool", "1.1", "Phased-Update-Percentage: 0\n"),
     ("stuck-tool", "1.0", ""), ("stuck-tool", "1.1", "Depends: nobody-has-this\n"),
 ]:
-    control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: x <x@x.test>\n{more}Description: x\n"
+    control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: x <x@x.x>\n{more}Description: x\n"
     (top / "p/DEBIAN").mkdir(parents=True)
     (top / "p/DEBIAN/control").write_text(control)
     file = top / f"{name}-{version}.deb"
