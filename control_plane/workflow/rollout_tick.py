@@ -100,7 +100,7 @@ class Ticker:
 
     @staticmethod
     def _release_hint(row: RolloutRow, error: UnsafePlan) -> Text:
-        return t("Then: gasp rollouts release {id} --confirm {word}", id=row.id, word=error.word)
+        return t("Then: gasp rollouts release {id} --confirm {word} --reason WHY", id=row.id, word=error.word)
 
     def event(self, row: RolloutRow, type_: RolloutEvent, token: int, **data: Any) -> None:
         """Record an event; afterwards is where fault tests kill the process."""
