@@ -189,8 +189,8 @@ def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, sec
 @rollouts.verb(
     "release",
     sentence=t(
-        "Begin a rollout; or let one go on that stopped or waits: what failed is done again and judged again,\n"
-        "or, with --go-on, the next wave begins although it was judged as it was."
+        "Begin a rollout, or let one go on that stopped or waits.\n"
+        "What failed is done again and judged again; with --go-on the next wave begins although it was judged as it was."
     ),
     examples=(
         ("gasp rollouts release 4", t("begin it")),
