@@ -190,7 +190,7 @@ def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, sec
     "release",
     sentence=t(
         "Begin a rollout, or let one go on that stopped or waits.\n"
-        "What failed is done again and judged again; with --go-on the next wave begins although it was judged as it was."
+        "What failed is done again and judged again; with --go-on the next wave begins, however it was judged."
     ),
     examples=(
         ("gasp rollouts release 4", t("begin it")),
