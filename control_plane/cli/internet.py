@@ -12,6 +12,7 @@ from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed, with_word
 from control_plane.cli.errors import FAILED, Stop
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
+from control_plane.cli.plans import show_plan
 from control_plane.cli.run_view import carry_out, end, run_lines
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client import Json, OnEvent
@@ -255,6 +256,9 @@ def set_access(
               (("block", block), ("allow", allow), ("remove", remove)) if entries),
         ))
     )  # fmt: skip
+    wish = Wish(enabled, block, allow, remove, reason, reason_en)
+    if dry_run:
+        show_plan(app, app.client.internet.preview(tenant, wish), closing=False)
     if rehearsed(dry_run, t("The internet access of {tenant} would be changed: {what}.", tenant=tenant, what=what)):
         return
     app.context()
@@ -262,7 +266,6 @@ def set_access(
         t("Change the internet access of {tenant}: {what}?", tenant=tenant, what=clean(what)),
         yes or confirm is not None,
     )
-    wish = Wish(enabled, block, allow, remove, reason, reason_en)
 
     def act(word: str | None, on_event: OnEvent) -> Json:
         return app.client.internet.change(tenant, wish, confirm=word, on_event=on_event)

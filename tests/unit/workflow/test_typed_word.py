@@ -50,6 +50,17 @@ def test_the_word_of_the_refusal_carries_it_out(world: World, act: Act) -> None:
     assert world.client.run(act(world, word)["run"])["state"] == "done"
 
 
+def test_a_rehearsal_names_the_word_and_changes_nothing(world: World) -> None:
+    before = world.client.stamp()
+    plan = world.client.internet.preview("fgw", Wish(enabled=False))
+    assert world.client.internet.show("fgw")["enabled"] and world.client.stamp() == before
+    assert {c["tenant"] for c in plan["changes"]} == {"fgw"}
+    assert {g["code"] for g in plan["guards"]} == {"touches-many", "cuts-off"}
+    word = plan["guards"][0]["confirm"]
+    done = world.client.internet.change("fgw", Wish(enabled=False), confirm=word)
+    assert world.client.run(done["run"])["digest"] == plan["digest"], "it is the plan that was shown"
+
+
 def test_a_page_without_a_field_for_the_word_says_what_is_possible_there(world: World) -> None:
     who = world.client.acting_as(f"directory:{world.person('operator')}")
     job = who.jobs.place("drift_revert", {"ids": [ADDRESS]}, subject="it", once=secrets.token_urlsafe(18))
