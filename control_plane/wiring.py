@@ -441,7 +441,7 @@ def ticker() -> Ticker:
         for what in kinds
     }
     carriers["configuration"] = ConfigurationCarrier(made.planner.catalogue, made.applier, store(), promises)
-    return Ticker(store(), carriers, chinese_calendar(), now, settings().fault)
+    return Ticker(store(), carriers, chinese_calendar(), now, settings().fault, volumes)
 
 
 def request_ticker() -> RequestTicker:

@@ -13,6 +13,7 @@ import click
 from control_plane.cli.app import current
 from control_plane.cli.base import option
 from control_plane.cli.terminal import sentence
+from control_plane.model.client import Json
 from control_plane.model.errors import NoConsent, UnsafePlan
 from control_plane.model.text import Text, t
 
@@ -20,11 +21,11 @@ Function = Callable[..., Any]
 
 
 def consent_options(*, word: bool = False) -> Callable[[Function], Function]:
-    """`--dry-run`, `--yes` and, for what destroys data, `--confirm=WORD`."""
+    """`--dry-run`, `--yes` and, for what destroys data or goes over a limit, `--confirm=WORD`."""
 
     def decorate(function: Function) -> Function:
         if word:
-            help_text = t("The word that the plan asks for; wanted where data is destroyed, and then a yes as well.")
+            help_text = t("The word asked for where data is destroyed or a limit exceeded; then a yes as well.")
             function = option("--confirm", help=help_text, metavar="WORD")(function)
         function = option("--yes", "-y", help=t("Do it without asking."), is_flag=True)(function)
         return option("--dry-run", "-n", help=t("Show what would be done; change nothing."), is_flag=True)(function)
@@ -66,6 +67,22 @@ def ask_word(question: Text, words: Sequence[str], confirm: str | None, yes: boo
     if yes:
         raise UnsafePlan(t("--yes alone is not enough for this; nothing was changed."), hint)
     raise NoConsent(t("This needs a typed word and nobody is at a terminal; nothing was changed."), hint)
+
+
+def with_word(act: Callable[[str | None], Json], confirm: str | None) -> Json:
+    """Do something that plans and applies in one go, with the typed word its plan may ask for.
+
+    At a terminal the reasons are said, the word is asked for, and it is done again. Elsewhere UnsafePlan is raised; its
+    hint names the option that gives the word.
+    """
+    try:
+        return act(confirm)
+    except UnsafePlan as error:
+        app = current()
+        if confirm is not None or not error.word or not app.can_ask():
+            raise
+        app.note(error.text)
+        return act(ask_word(t("Type “{word}” to carry it out.", word=error.word), [error.word], None, False))
 
 
 def rehearsed(dry_run: bool, what: Text) -> bool:

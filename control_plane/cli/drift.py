@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
-from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.consent import ask, consent_options, rehearsed, with_word
 from control_plane.cli.errors import TEMPORARY, Stop
 from control_plane.cli.listing import Column, Row, choose, listing_options, show_list
 from control_plane.cli.looking import unknown
@@ -16,6 +17,7 @@ from control_plane.cli.plan_view import difference
 from control_plane.cli.plans import SCOPE_HELP
 from control_plane.cli.run_view import carry_out, finish
 from control_plane.cli.terminal import clean, sentence
+from control_plane.model.client import Json, OnEvent
 from control_plane.model.text import t
 
 COLUMNS = (
@@ -139,16 +141,20 @@ def accept(app: App, ids: tuple[str, ...], reason: str, dry_run: bool, yes: bool
     ),
 )
 @ids_argument
-@consent_options()
+@consent_options(word=True)
 @listing_options
 @click.pass_obj
-def revert(app: App, ids: tuple[str, ...], dry_run: bool, yes: bool) -> None:
+def revert(app: App, ids: tuple[str, ...], dry_run: bool, yes: bool, confirm: str | None) -> None:
     """`gasp drift revert ID...`."""
     if _rehearse(app, ids, dry_run):
         return
     app.context()
-    ask(t("Revert {count} hand-made changes?", count=len(ids)), yes)
-    finish(app, carry_out(app, lambda on_event: app.client.drift_revert(ids, on_event=on_event)))
+    ask(t("Revert {count} hand-made changes?", count=len(ids)), yes or confirm is not None)
+
+    def act(word: str | None, on_event: OnEvent) -> Json:
+        return app.client.drift_revert(ids, confirm=word, on_event=on_event)
+
+    finish(app, with_word(lambda word: carry_out(app, partial(act, word)), confirm))
 
 
 def _rehearse(app: App, ids: Sequence[str], dry_run: bool) -> bool:

@@ -10,6 +10,7 @@ import click
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.errors import TEMPORARY, Stop
 from control_plane.cli.listing import Column, listing_options, plain, show_list, show_one
 from control_plane.cli.looking import facts, unknown
 from control_plane.cli.terminal import moment, sentence
@@ -282,7 +283,10 @@ def import_hosts(
 
 @hosts.verb(
     "measure",
-    sentence=t("Look at enrolled machines now: patches, antivirus, faults. Changes nothing on them."),
+    sentence=t(
+        "Look at enrolled machines now: patches, antivirus, faults. Changes nothing on them.\n"
+        "One that does not answer is listed as silent; the exit code is then 6."
+    ),
     examples=(
         ("gasp hosts measure", t("all enrolled machines")),
         ("gasp hosts measure host:fgw -o json", t("one machine, for a program")),
@@ -304,6 +308,8 @@ def measure(app: App, scope: str) -> None:
         app.out(sentence(t("{patches}; {silent} did not answer; {seconds} s.", **words)))
 
     show_one(answer, draw, rows="machines", name="name", columns=COLUMNS)
+    if answer["silent"]:
+        raise Stop(TEMPORARY)
 
 
 @hosts.verb(

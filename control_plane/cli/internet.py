@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
-from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.consent import ask, consent_options, rehearsed, with_word
 from control_plane.cli.errors import FAILED, Stop
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
+from control_plane.cli.plans import show_plan
 from control_plane.cli.run_view import carry_out, end, run_lines
 from control_plane.cli.terminal import clean, sentence
-from control_plane.model.client import Json
+from control_plane.model.client import Json, OnEvent
 from control_plane.model.text import Text, t
 
 COLUMNS = (
@@ -233,12 +235,12 @@ def sheet(app: App, tenant: str, form: str, output: Path | None) -> None:
 )
 @option("--reason", help=t("Why, as it is shown to whom a rule stops."), default="")
 @option("--reason-en", help=t("The same in English."), default="")
-@consent_options()
+@consent_options(word=True)
 @listing_options
 @click.pass_obj
 def set_access(
     app: App, tenant: str, enabled: bool | None, block: tuple[str, ...], allow: tuple[str, ...],
-    remove: tuple[str, ...], reason: str, reason_en: str, dry_run: bool, yes: bool,
+    remove: tuple[str, ...], reason: str, reason_en: str, dry_run: bool, yes: bool, confirm: str | None,
 ) -> None:  # fmt: skip
     """`gasp internet set TENANT`."""
     from control_plane.model.client_internet import Wish
@@ -254,14 +256,21 @@ def set_access(
               (("block", block), ("allow", allow), ("remove", remove)) if entries),
         ))
     )  # fmt: skip
+    wish = Wish(enabled, block, allow, remove, reason, reason_en)
+    if dry_run:
+        show_plan(app, app.client.internet.preview(tenant, wish), closing=False)
     if rehearsed(dry_run, t("The internet access of {tenant} would be changed: {what}.", tenant=tenant, what=what)):
         return
     app.context()
-    ask(t("Change the internet access of {tenant}: {what}?", tenant=tenant, what=clean(what)), yes)
-    wish = Wish(enabled, block, allow, remove, reason, reason_en)
-    answer = carry_out(
-        app, lambda on_event: app.client.internet.change(tenant, wish, on_event=on_event), stopped=_show_change
+    ask(
+        t("Change the internet access of {tenant}: {what}?", tenant=tenant, what=clean(what)),
+        yes or confirm is not None,
     )
+
+    def act(word: str | None, on_event: OnEvent) -> Json:
+        return app.client.internet.change(tenant, wish, confirm=word, on_event=on_event)
+
+    answer = with_word(lambda word: carry_out(app, partial(act, word), stopped=_show_change), confirm)
     _show_change(app, answer)
     end(app.client.run(answer["run"])["state"])
 

@@ -31,9 +31,10 @@ CHANGE_COLUMNS = (
 )
 
 
-def show_plan(app: App, plan: Json, every_line: bool = False) -> None:
-    """A plan on standard output in the form that was asked for."""
-    view = PlanView(plan, every_line=every_line, wide=app.listing.output == "wide", paint=app.paint)
+def show_plan(app: App, plan: Json, every_line: bool = False, *, closing: bool = True) -> None:
+    """A plan on standard output in the form that was asked for; `closing` as in `PlanView`."""
+    wide = app.listing.output == "wide"
+    view = PlanView(plan, every_line=every_line, wide=wide, paint=app.paint, closing=closing)
     show_one(plan, lambda: app.out(view.text()), rows="changes", columns=CHANGE_COLUMNS)
 
 

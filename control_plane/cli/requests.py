@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,7 +14,6 @@ from control_plane.cli.listing import Column, listing_options, show_list, show_o
 from control_plane.cli.looking import facts
 from control_plane.cli.terminal import clean, moment, sentence, state_mark
 from control_plane.model.client_requests import Json
-from control_plane.model.errors import Invalid, Problem
 from control_plane.model.text import t
 
 COLUMNS = (
@@ -152,18 +150,10 @@ def new(
     app.note(t("Next: gasp requests submit {request}", request=made["reference"]))
 
 
-def _form(file: Path) -> Any:
-    import yaml
+def _form(file: Path) -> Json:
+    from control_plane.workflow.yaml_form import read_form
 
-    try:
-        read = yaml.safe_load(file.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        text, remedy = t("It cannot be read: {reason}", reason=error), t("Write YAML in UTF-8.")
-        raise Invalid([Problem("unreadable", text, remedy, file.name)]) from None
-    if not isinstance(read, dict):
-        text, remedy = t("The form is a group of fields."), t("Write what a document has below “spec”.")
-        raise Invalid([Problem("no-form", text, remedy, file.name)])
-    return read
+    return read_form(file.read_bytes(), file.name)
 
 
 @requests.verb(

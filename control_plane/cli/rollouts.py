@@ -17,7 +17,6 @@ from control_plane.cli.errors import FAILED, Stop
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.terminal import clean, moment, sentence, state_mark
 from control_plane.model.client_rollouts import Json
-from control_plane.model.errors import Invalid, Problem
 from control_plane.model.text import Text, t
 
 COLUMNS = (
@@ -155,19 +154,10 @@ def create(app: App, /, start: bool, dry_run: bool, yes: bool, patch: Path | Non
     _show(app, app.client.rollouts.release(made["id"]) if start else made)
 
 
-def _read(path: Path) -> Any:
-    import yaml
+def _read(path: Path) -> Json:
+    from control_plane.workflow.yaml_form import read_form
 
-    try:
-        found = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        text = t("{file} cannot be read: {reason}", file=path, reason=error)
-        raise Invalid([Problem("bad-patch", text, t("Write YAML or JSON."), field="patch")]) from error
-    if not isinstance(found, Mapping):
-        raise Invalid(
-            [Problem("bad-patch", t("{file} holds no mapping.", file=path), t("Write field: value."), field="patch")]
-        )
-    return json.loads(json.dumps(found, default=str))
+    return read_form(path.read_bytes(), path.name)
 
 
 def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, second: Text) -> Callable[..., Any]:
@@ -199,8 +189,8 @@ def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, sec
 @rollouts.verb(
     "release",
     sentence=t(
-        "Begin a rollout; or let one go on that stopped or waits: what failed is done again and judged again,\n"
-        "or, with --go-on, the next wave begins although it was judged as it was."
+        "Begin a rollout, or let one go on that stopped or waits.\n"
+        "What failed is done again and judged again; with --go-on the next wave begins, however it was judged."
     ),
     examples=(
         ("gasp rollouts release 4", t("begin it")),

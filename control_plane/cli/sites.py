@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
-from control_plane.cli.consent import ask, consent_options, rehearsed
+from control_plane.cli.consent import ask, consent_options, rehearsed, with_word
 from control_plane.cli.listing import Column, listing_options, plain, show_list, show_one
 from control_plane.cli.run_view import carry_out, end, run_lines
 from control_plane.cli.terminal import sentence
@@ -38,6 +39,8 @@ sites = Group(
     ),
 )
 site_argument = argument("site", help=t("Main name of the site."))
+#: `--dry-run`, `--yes` and `--confirm`.
+Consent = tuple[bool, bool, str | None]
 release_argument = argument("release", help=t("Id of the release, as gasp sites publish prints it."))
 
 
@@ -98,14 +101,15 @@ def publish(app: App, site: str, archive: Path, note: str, dry_run: bool, yes: b
 
 
 def _act(
-    app: App, dry_run: bool, yes: bool, question: Text, would: Text, act: Callable[[OnEvent], Json]
+    app: App, consent: Consent, question: Text, would: Text, act: Callable[[str | None, OnEvent], Json]
 ) -> None:  # fmt: skip
-    """Ask, do, show; exits with the run's code."""
+    """Ask, do (`act` is given the typed word), show; exits with the run's code."""
+    dry_run, yes, confirm = consent
     if rehearsed(dry_run, would):
         return
     app.context()
-    ask(question, yes)
-    answer = carry_out(app, act, stopped=_show)
+    ask(question, yes or confirm is not None)
+    answer = with_word(lambda word: carry_out(app, partial(act, word), stopped=_show), confirm)
     _show(app, answer)
     end(app.client.run(answer["run"])["state"])
 
@@ -134,19 +138,18 @@ def _show(app: App, answer: Json) -> None:
 )
 @site_argument
 @release_argument
-@consent_options()
+@consent_options(word=True)
 @listing_options
 @click.pass_obj
-def preview(app: App, site: str, release: str, dry_run: bool, yes: bool) -> None:
+def preview(app: App, site: str, release: str, dry_run: bool, yes: bool, confirm: str | None) -> None:
     """`gasp sites preview SITE RELEASE`."""
     facts = {"site": site, "release": release}
     _act(
         app,
-        dry_run,
-        yes,
+        (dry_run, yes, confirm),
         t("Put release {release} of {site} on its preview address?", **facts),
         t("Release {release} of {site} would go to its preview address.", **facts),
-        lambda on_event: app.client.preview_release(site, release, on_event=on_event),
+        lambda word, on_event: app.client.preview_release(site, release, confirm=word, on_event=on_event),
     )
 
 
@@ -160,19 +163,18 @@ def preview(app: App, site: str, release: str, dry_run: bool, yes: bool) -> None
 )
 @site_argument
 @release_argument
-@consent_options()
+@consent_options(word=True)
 @listing_options
 @click.pass_obj
-def activate(app: App, site: str, release: str, dry_run: bool, yes: bool) -> None:
+def activate(app: App, site: str, release: str, dry_run: bool, yes: bool, confirm: str | None) -> None:
     """`gasp sites activate SITE RELEASE`."""
     facts = {"site": site, "release": release}
     _act(
         app,
-        dry_run,
-        yes,
+        (dry_run, yes, confirm),
         t("Make release {release} of {site} live?", **facts),
         t("Release {release} of {site} would become live.", **facts),
-        lambda on_event: app.client.activate_release(site, release, on_event=on_event),
+        lambda word, on_event: app.client.activate_release(site, release, confirm=word, on_event=on_event),
     )
 
 
@@ -185,18 +187,17 @@ def activate(app: App, site: str, release: str, dry_run: bool, yes: bool) -> Non
     ),
 )
 @site_argument
-@consent_options()
+@consent_options(word=True)
 @listing_options
 @click.pass_obj
-def rollback(app: App, site: str, dry_run: bool, yes: bool) -> None:
+def rollback(app: App, site: str, dry_run: bool, yes: bool, confirm: str | None) -> None:
     """`gasp sites rollback SITE`."""
     _act(
         app,
-        dry_run,
-        yes,
+        (dry_run, yes, confirm),
         t("Bring {site} back to the release before?", site=site),
         t("{site} would go back to the release before.", site=site),
-        lambda on_event: app.client.rollback_release(site, on_event=on_event),
+        lambda word, on_event: app.client.rollback_release(site, confirm=word, on_event=on_event),
     )
 
 
@@ -210,14 +211,20 @@ def rollback(app: App, site: str, dry_run: bool, yes: bool) -> None:
 )
 @site_argument
 @argument("switch", help=t("on or off."), type=click.Choice(["on", "off"]))
-@consent_options()
+@consent_options(word=True)
 @listing_options
 @click.pass_obj
-def maintenance(app: App, site: str, switch: str, dry_run: bool, yes: bool) -> None:
+def maintenance(app: App, site: str, switch: str, dry_run: bool, yes: bool, confirm: str | None) -> None:
     """`gasp sites maintenance SITE on|off`."""
     on = switch == "on"
     question = t("Show the maintenance page on {site}?", site=site) if on else t("Show {site} again?", site=site)
     would = (
         t("{site} would show the maintenance page.", site=site) if on else t("{site} would be shown again.", site=site)
     )
-    _act(app, dry_run, yes, question, would, lambda on_event: app.client.maintenance(site, on, on_event=on_event))
+    _act(
+        app,
+        (dry_run, yes, confirm),
+        question,
+        would,
+        lambda word, on_event: app.client.maintenance(site, on, confirm=word, on_event=on_event),
+    )

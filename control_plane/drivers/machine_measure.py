@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -51,6 +52,8 @@ UPDATE = (
     "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=15",
 )  # fmt: skip
 UPDATE_SECONDS = 120
+#: Which build of its kernel runs, as Debian's kernels say it themselves: a new build may bear the name of the old one.
+_BUILT = re.compile(r"\bDebian (\S+)")
 #: What apt says, and the fault that it means.
 SAYS = (
     ("is expired (invalid since", "release-expired"),
@@ -60,6 +63,12 @@ SAYS = (
     ("Could not get lock", "dpkg-locked"),
     ("Unable to acquire", "dpkg-locked"),
 )
+
+
+def _is_kernel(package: str) -> bool:
+    """Whether a package is one kernel that can be booted: no collection, and no symbols for debugging."""
+    name = package[len("linux-image-") :] if package.startswith("linux-image-") else ""
+    return name[:1].isdigit() and not name.endswith("-dbg")
 
 
 def holder(path: Path) -> str | None:
@@ -251,7 +260,7 @@ class Measuring:
             current = package.current_ver
             if current is None:
                 continue
-            if package.name.startswith("linux-image-") and package.name[12:13].isdigit():
+            if _is_kernel(package.name):
                 kernels.append((current, package.name[12:]))
             offered = [v for v in package.version_list if any(f.site == site for f, _ in v.file_list)] if site else []
             if offered:
@@ -305,13 +314,15 @@ class Measuring:
         reasons = []
         if (self.machine.root / "run/reboot-required").exists():
             reasons.append("/run/reboot-required")
-        running = os.uname().release
+        running, built = os.uname().release, _BUILT.search(os.uname().version)
         newest = None
         for version, release in kernels:
             if newest is None or apt_pkg.version_compare(version.ver_str, newest[0]) > 0:
                 newest = (version.ver_str, release)
         if newest is not None and newest[1] != running:
             reasons.append(f"kernel {newest[1]} is installed, {running} runs")
+        elif newest is not None and built and apt_pkg.version_compare(newest[0], built[1]) > 0:
+            reasons.append(f"kernel {newest[1]} is installed as {newest[0]}, {built[1]} runs")
         return reasons
 
     # engine ---------------------------------------------------------------------------------------

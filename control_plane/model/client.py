@@ -120,8 +120,8 @@ class Client(Protocol):
         """Make the found state the desired one."""
         ...
 
-    def drift_revert(self, ids: Sequence[str], *, on_event: OnEvent | None = None) -> Json:
-        """Plan and apply these resources only; returns the run."""
+    def drift_revert(self, ids: Sequence[str], *, confirm: str | None = None, on_event: OnEvent | None = None) -> Json:
+        """Plan and apply these resources only; returns the run. Raises UnsafePlan when a guard wants `confirm`."""
         ...
 
     # looking --------------------------------------------------------------------------------------
@@ -215,19 +215,24 @@ class Client(Protocol):
         """Releases of a site, newest first: [{release, at, actor, note, files, bytes, state: live|preview|stored}]."""
         ...
 
-    def preview_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
-        """Put a release on its preview address: {url, run}."""
+    def preview_release(
+        self, site: str, release: str, *, confirm: str | None = None, on_event: OnEvent | None = None
+    ) -> Json:
+        """Put a release on its preview address: {url, run}. Like all acts on sites it raises UnsafePlan when a guard
+        wants `confirm`."""
         ...
 
-    def activate_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
+    def activate_release(
+        self, site: str, release: str, *, confirm: str | None = None, on_event: OnEvent | None = None
+    ) -> Json:
         """Make a release live; returns {run, previous, release, url}."""
         ...
 
-    def rollback_release(self, site: str, *, on_event: OnEvent | None = None) -> Json:
+    def rollback_release(self, site: str, *, confirm: str | None = None, on_event: OnEvent | None = None) -> Json:
         """Make the release that was live before live again."""
         ...
 
-    def maintenance(self, site: str, on: bool, *, on_event: OnEvent | None = None) -> Json:
+    def maintenance(self, site: str, on: bool, *, confirm: str | None = None, on_event: OnEvent | None = None) -> Json:
         """Answer with a maintenance page (503), or stop doing so."""
         ...
 

@@ -53,8 +53,14 @@ class InternetClient(Protocol):
         Raises Rejected for what is no web address, TemporaryError when the machine does not answer."""
         ...
 
-    def change(self, tenant: str, wish: Wish, *, on_event: OnEvent | None = None) -> Json:
-        """Make another wish real: {tenant, enabled, rules, notes, run}. Raises Invalid with every bad entry."""
+    def preview(self, tenant: str, wish: Wish) -> Json:
+        """What `change` would do now, as `Client.plan`, with the words that it would ask for; nothing is kept. Raises
+        as `change` does."""
+        ...
+
+    def change(self, tenant: str, wish: Wish, *, confirm: str | None = None, on_event: OnEvent | None = None) -> Json:
+        """Make another wish real: {tenant, enabled, rules, notes, run}. Raises Invalid with every bad entry, UnsafePlan
+        when a guard of the plan wants `confirm`."""
         ...
 
 

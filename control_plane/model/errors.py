@@ -102,10 +102,14 @@ class NoConsent(Rejected):
 
 
 class UnsafePlan(ControlPlaneError):
-    """The plan destroys data or touches more than the limit; it needs a yes bound to its digest."""
+    """The plan destroys data or touches more than the limit; it needs a yes bound to its digest: the typed `word`."""
 
     exit_code = 5
     code = "unsafe-plan"
+
+    def __init__(self, text: Text, hint: Text | None = None, word: str = "") -> None:
+        super().__init__(text, hint)
+        self.word = word
 
 
 class TemporaryError(ControlPlaneError):

@@ -29,6 +29,8 @@ LOOK_VALID = timedelta(hours=26)
 BLINDING: frozenset[Fault] = frozenset({"lists-stale", "release-expired", "source-missing", "clock-wrong"})
 #: Faults under which packages are neither old nor new: an installation broke off.
 BROKEN: frozenset[Fault] = frozenset({"dpkg-interrupted"})
+#: Under the name another machine answers: whatever it says, it is not of the one that is enrolled.
+STRANGER: frozenset[Fault] = frozenset({"not-enrolled-here"})
 ENGINE: frozenset[Fault] = frozenset({"engine-dead", "signatures-missing", "signatures-not-loaded"})
 
 
@@ -105,7 +107,11 @@ def patch_state(look: MachineLook | None, now: datetime) -> PatchState:
     """One word for a machine. Nothing seen, seen too long ago, or seen through old lists: unknown."""
     if not isinstance(look, MachineState) or now - look.at > LOOK_VALID:
         return "unknown"
-    if look.lists_at is None or now - look.lists_at > LISTS_FRESH or look.faults.keys() & (BLINDING | BROKEN):
+    if (
+        look.lists_at is None
+        or now - look.lists_at > LISTS_FRESH
+        or look.faults.keys() & (BLINDING | BROKEN | STRANGER)
+    ):
         return "unknown"
     if any(not item.held and not deferred(item) for item in look.pending):
         return "pending"
@@ -119,7 +125,7 @@ def patch_state(look: MachineLook | None, now: datetime) -> PatchState:
 def protection(look: MachineLook | None, now: datetime, findings: int = 0) -> Protection:
     """One word for a machine's antivirus: silent when nothing is known, unprotected when no engine works with the
     centre's signatures, old when these are older than three days, found while a finding is not settled."""
-    if not isinstance(look, MachineState) or now - look.at > LOOK_VALID:
+    if not isinstance(look, MachineState) or now - look.at > LOOK_VALID or look.faults.keys() & STRANGER:
         return "silent"
     if not look.engine_running or look.signature_at is None or look.faults.keys() & ENGINE:
         return "old" if "signatures-not-loaded" in look.faults and look.engine_running else "unprotected"

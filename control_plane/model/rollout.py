@@ -310,49 +310,69 @@ def _number(value: Decimal) -> str:
 
 
 def sentence(
-    state: RolloutState, *, wave: int = 0, waves: int = 0, why: Text | None = None, until: str = "", left: int = 0
+    state: RolloutState,
+    *,
+    wave: int = 0,
+    waves: int = 0,
+    why: Text | None = None,
+    until: str = "",
+    past: bool = False,
+    left: int = 0,
 ) -> Text:
     """What goes on, what it waits for, and until when: one sentence a state.
 
-    `wave` of `waves` is the present one, `why` the verdict or person's reason, `until` a time for people, `left` the
-    number of machines that are not there yet.
+    `wave` of `waves` is the present one (0: none was begun), `why` the verdict, a person's reason, or what is in the
+    way, `until` a time for people (`past`: it has come) or when it ended, `left` the number of machines or services
+    that are not there yet.
     """
-    reason = why if why is not None else t("no reason was given")
+    at, reason = {"wave": wave, "waves": waves}, why if why is not None else t("no reason was given")
     match state:
         case RolloutState.DRAFT:
-            return t("Nothing goes on; it waits for a person to release it.")
-        case RolloutState.SCHEDULED if until:
-            return t("It waits for its time and begins at {until}.", until=until)
+            return t("Nothing goes on yet; it waits for a person to release it, with no time set.")
+        case RolloutState.SCHEDULED if until and not past:
+            return t("Nothing goes on yet; it waits for its time and begins at {until}.", until=until)
         case RolloutState.SCHEDULED:
-            return t("It waits for the worker, which begins it within seconds.")
+            return t("Nothing goes on yet; it waits for the worker, which begins it within seconds.")
         case RolloutState.RUNNING if why is not None:
-            return t("Wave {wave} of {waves} goes on: {why}", wave=wave, waves=waves, why=why)
+            return t("Wave {wave} of {waves} is held up with {left} still open and goes on by itself when this is over:"
+                     " {why}", **at, left=left, why=why)  # fmt: skip
         case RolloutState.RUNNING if until:
+            return t("Wave {wave} of {waves} goes on; {left} still open wait for their window, which opens at {until}.",
+                     **at, left=left, until=until)  # fmt: skip
+        case RolloutState.RUNNING if left:
             return t(
-                "Wave {wave} of {waves}: {left} machines wait for their window, which opens at {until}.",
-                wave=wave, waves=waves, left=left, until=until,
-            )  # fmt: skip
+                "Wave {wave} of {waves} goes on; it ends when the {left} still open are measured.", **at, left=left
+            )
         case RolloutState.RUNNING:
-            return t("Wave {wave} of {waves} goes on; it ends when its {left} open machines are measured.",
-                     wave=wave, waves=waves, left=left)  # fmt: skip
+            return t("Wave {wave} of {waves} goes on; all of it is measured, and it is judged within seconds.", **at)
+        case RolloutState.SOAKING if past:
+            return t("Wave {wave} of {waves} was watched until {until} and waits to be measured once more: {why}",
+                     **at, until=until, why=reason)  # fmt: skip
         case RolloutState.SOAKING:
-            return t("Wave {wave} of {waves} is installed and is watched until {until}: {why}",
-                     wave=wave, waves=waves, until=until, why=reason)  # fmt: skip
+            return t("Wave {wave} of {waves} is installed and watched; it is measured once more at {until}: {why}",
+                     **at, until=until, why=reason)  # fmt: skip
+        case RolloutState.PAUSED if not wave:
+            return t("Paused before its first wave; it waits for a person to resume it, with no time set: {why}",
+                     why=reason)  # fmt: skip
         case RolloutState.PAUSED:
-            return t("Paused by a person, until it is resumed: {why}", why=reason)
+            return t("Paused in wave {wave} of {waves} with {left} still open; it waits for a person to resume it, with"
+                     " no time set: {why}", **at, left=left, why=reason)  # fmt: skip
         case RolloutState.WAITING:
-            return t("It waits for a person to release, abort or roll back: {why}", why=reason)
+            return t("Wave {wave} of {waves} stands still; it waits for a person to release, abort or roll back, with"
+                     " no time set: {why}", **at, why=reason)  # fmt: skip
         case RolloutState.STOPPED:
-            return t("Stopped by itself in wave {wave} of {waves}, until a person decides: {why}",
-                     wave=wave, waves=waves, why=reason)  # fmt: skip
+            return t("Stopped by itself in wave {wave} of {waves}; it waits for a person to release, abort or roll"
+                     " back, with no time set: {why}", **at, why=reason)  # fmt: skip
         case RolloutState.ABORTED:
-            return t("Ended by a person; what is installed stays: {why}", why=reason)
+            return t("Ended by a person at {until}; what is installed stays: {why}", until=until, why=reason)
         case RolloutState.ROLLING_BACK:
-            return t("It goes back to what was before, until the last {left} machines have it: {why}",
+            return t("It goes back to what was before; it ends when the {left} still open have that: {why}",
                      left=left, why=reason)  # fmt: skip
         case RolloutState.ROLLED_BACK:
-            return t("Everything that was touched has again what it had before: {why}", why=reason)
+            return t("Ended at {until}; everything that was touched has again what it had before: {why}",
+                     until=until, why=reason)  # fmt: skip
         case RolloutState.CATCHING_UP:
-            return t("All waves are done; {left} machines that are off catch up when they are back.", left=left)
+            return t("All waves are done; {left} that were off or not measured are waited for, with no time set, and"
+                     " catch up when they are back.", left=left)  # fmt: skip
         case RolloutState.DONE:
-            return t("All waves are done.")
+            return t("Ended at {until}; all waves are done.", until=until)

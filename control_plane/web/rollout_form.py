@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -10,13 +9,12 @@ from flask import Blueprint, render_template, request
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected, TemporaryError
 from control_plane.model.people import Act
-from control_plane.model.text import Text, t
+from control_plane.model.text import t
 from control_plane.web import door, jobs
 from control_plane.web.door import needs
 from control_plane.web.rollouts import KINDS, RINGS
 from control_plane.web.services import services
-from control_plane.workflow.import_yaml import read_yaml
-from control_plane.workflow.request_forms import storable
+from control_plane.workflow.yaml_form import read_form
 
 pages = Blueprint("rollout_form", __name__)
 THRESHOLDS = ("success", "errors", "error_count", "reached", "soak")
@@ -57,7 +55,7 @@ def _order() -> Json:
         "reason": form.get("reason", ""),
         "snapshot": None if configuration else form.get("snapshot", ""),
         "offering": form.get("offering") or None if configuration else None,
-        "patch": _patch(form.get("patch", "")) if configuration else None,
+        "patch": read_form(form["patch"], field="patch") if configuration and form.get("patch") else None,
         "tier": form.get("tier") or None if configuration else None,
         "tenants": form.get("tenants", "").replace(",", " ").split() if configuration else [],
         "groups": [line.replace(",", " ").split() for line in form.get("groups", "").splitlines() if line.strip()]
@@ -67,28 +65,6 @@ def _order() -> Json:
         "ignore_windows": form.get("ignore_windows") or None,
         "not_before": form.get("not_before") or None,
     }
-
-
-def _patch(text: str) -> Json | None:
-    """Fields and values as JSON keeps them: what it has no word for would come to mean “take the field away”."""
-    if not text:
-        return None
-    tree, problems = read_yaml(text, "")
-    if tree is None:
-        raise _bad_patch(t("This is no mapping of fields to values."))
-    if problems:
-        raise _bad_patch(problems[0].text)
-    try:
-        json.dumps(tree.data, allow_nan=False, default=str)
-        return storable(tree.data)
-    except Invalid as error:
-        raise _bad_patch(error.problems[0].text) from None
-    except ValueError:
-        raise _bad_patch(t("A number is infinite, or none at all.")) from None
-
-
-def _bad_patch(text: Text) -> Invalid:
-    return Invalid([Problem("bad-patch", text, t("Write field: value."), field="patch")])
 
 
 def _page(error: Any = None, preview: Json | None = None) -> Any:

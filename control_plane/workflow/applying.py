@@ -69,6 +69,10 @@ class Order:
     accept: Callable[[Plan], None] | None = None
 
 
+class _OnlyLooking(Exception):
+    """Ends the transaction of a rehearsal."""
+
+
 class Applier:
     """Executes orders, one at a time an estate."""
 
@@ -161,16 +165,7 @@ class Applier:
             reads=plan.reads,
             unmeasured=[{"part": u.part, "reason": u.reason.as_json()} for u in plan.unmeasured],
         )
-        if order.commit and plan.broken:
-            raise Rejected(t("{subscription}: {reason}", subscription=plan.broken[0][0], reason=plan.broken[0][1]))
-        steps = [c for c in plan.steps if order.only is None or c.id in order.only]
-        if order.wishes is not None:
-            steps = [c for c in steps if c.reason == "drift" or f"{c.tenant}/{c.offering}" in order.wishes]
-        if order.spare != "nothing":
-            steps = _without_hand_made(steps, order)
-        self._check(order, picture, steps)
-        if len(steps) != len(plan.steps):  # what was agreed on is less than the plan, and has a digest of its own
-            plan = replace(plan, changes=tuple(steps), digest=digest_of(order.scope, steps))
+        plan, steps = self._chosen(order, picture)
         if order.accept is not None:
             order.accept(plan)
         elif order.expected is None:
@@ -181,6 +176,33 @@ class Applier:
         self.store.runs.set_plan(journal.run_id, plan.digest, len(steps), journal.lease.token)
         self.store.runs.set_state(journal.run_id, RunState.RUNNING)
         return picture, steps
+
+    def _chosen(self, order: Order, picture: Picture) -> tuple[Plan, list[Change]]:
+        """What of a plan the order carries out. Raises when it is refused."""
+        plan = picture.plan
+        if order.commit and plan.broken:
+            raise Rejected(t("{subscription}: {reason}", subscription=plan.broken[0][0], reason=plan.broken[0][1]))
+        steps = [c for c in plan.steps if order.only is None or c.id in order.only]
+        if order.wishes is not None:
+            steps = [c for c in steps if c.reason == "drift" or f"{c.tenant}/{c.offering}" in order.wishes]
+        if order.spare != "nothing":
+            steps = _without_hand_made(steps, order)
+        self._check(order, picture, steps)
+        if len(steps) != len(plan.steps):  # what was agreed on is less than the plan, and has a digest of its own
+            plan = replace(plan, changes=tuple(steps), digest=digest_of(order.scope, steps))
+        return plan, steps
+
+    def rehearse(self, order: Order) -> Plan:
+        """The plan that an order would carry out now. What it wishes is desired for that moment only; nothing is
+        written. Raises as `apply` does, but asks for no word."""
+        try:
+            with self.store.transaction():
+                if order.commit:
+                    order.commit()
+                plan, _ = self._chosen(order, self.planner.picture(parse_scope(order.scope)))
+                raise _OnlyLooking
+        except _OnlyLooking:
+            return plan
 
     def _check(self, order: Order, picture: Picture, steps: Sequence[Change]) -> None:
         """Refuse when nothing was seen, or when the world is not the one that was agreed on."""

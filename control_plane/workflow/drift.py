@@ -85,8 +85,8 @@ class Drift:
             self.store.drift.accept(change.id, change.before, base, reason, actor, service)
         return [_row(c, None) for c in changes]
 
-    def revert(self, ids: Sequence[str], actor: Actor, on_event: OnEvent | None) -> int:
-        """Bring the desired state back for these resources only."""
+    def revert(self, ids: Sequence[str], actor: Actor, on_event: OnEvent | None, confirm: str | None = None) -> int:
+        """Bring the desired state back for these resources only. Raises UnsafePlan when a guard wants `confirm`."""
         changes = self._named(ids)
         wished = [c for c in changes if c.reason not in ("drift", "removed")]
         if wished:
@@ -106,7 +106,8 @@ class Drift:
         for change in changes:
             self.store.drift.unkeep(change.id)
         tenants = ",".join(sorted({f"tenant:{c.tenant}" for c in changes}))
-        return self.applier.apply(Order(tenants, kind="revert", only=frozenset(c.id for c in changes)), actor, on_event)
+        order = Order(tenants, kind="revert", only=frozenset(c.id for c in changes), confirm=confirm)
+        return self.applier.apply(order, actor, on_event)
 
     def _named(self, ids: Sequence[str]) -> list[Change]:
         plan = self.planner.picture(Scope(), kept=False).plan

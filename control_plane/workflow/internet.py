@@ -24,7 +24,7 @@ from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.repository import Store
-from control_plane.workflow.applying import Applier
+from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.audit import outside
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.wishes import wish_order
@@ -194,8 +194,12 @@ class Internet:
         return host or (tenant if tenant in own else own[0])
 
     # a change -------------------------------------------------------------------------------------------------
-    def change(self, tenant: str, wish: Wish, *, on_event: Any = None) -> Json:
-        """See `InternetClient.change`."""
+    def preview(self, tenant: str, wish: Wish) -> Json:
+        """See `InternetClient.preview`."""
+        plan, planner = self.applier.rehearse(self._order(tenant, wish)), self.applier.planner
+        return {**plan.as_json(), "guards": [guard.as_json() for guard in planner.guards(plan)]}
+
+    def _order(self, tenant: str, wish: Wish) -> Order:
         self._find(tenant)
         rows = self.store.estate.subscriptions()
         row = next(r for r in rows if (r.code, r.offering) == (tenant, OFFERING))
@@ -205,7 +209,11 @@ class Internet:
         # Who is connected with this tenant has rules about it of its own.
         others = {f"{code}/{OFFERING}" for code in spec.get("peers", ())} & {r.id for r in rows}
         scope = ",".join(sorted({*order.scope.split(","), *(f"subscription:{name}" for name in others)}))
-        order = replace(order, scope=str(parse_scope(scope)))
+        return replace(order, scope=str(parse_scope(scope)))
+
+    def change(self, tenant: str, wish: Wish, *, confirm: str | None = None, on_event: Any = None) -> Json:
+        """See `InternetClient.change`."""
+        order = replace(self._order(tenant, wish), confirm=confirm)
 
         def told(event: Event) -> None:
             on_event(event.as_json())

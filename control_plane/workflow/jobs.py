@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected
+from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected, UnsafePlan
 from control_plane.model.jobs import KINDS, Job, JobState, refusal_of
 from control_plane.model.run import FINAL, Actor, EventType, RunState
 from control_plane.model.text import Text, in_language, t
@@ -219,7 +219,11 @@ def _drift_accept(client: Client, given: Given, hear: Hear) -> Json:
 
 
 def _drift_revert(client: Client, given: Given, hear: Hear) -> Json:
-    return _run(client.drift_revert(given["ids"], on_event=hear))
+    try:
+        return _run(client.drift_revert(given["ids"], on_event=hear))
+    except UnsafePlan as error:  # a form of chosen lines has no field for a word; a plan's page has
+        hint = t("Revert fewer at once, or plan these departments and carry that plan out with its word.")
+        raise UnsafePlan(error.text, hint) from None
 
 
 def _freeze(client: Client, given: Given, hear: Hear) -> Json:

@@ -222,9 +222,9 @@ class LocalClient:
         """See `Client.drift_accept`."""
         return self.drift_.accept(ids, reason, self.actor)
 
-    def drift_revert(self, ids: Sequence[str], *, on_event: OnEvent | None = None) -> Json:
+    def drift_revert(self, ids: Sequence[str], *, confirm: str | None = None, on_event: OnEvent | None = None) -> Json:
         """See `Client.drift_revert`."""
-        return self.run(self.drift_.revert(ids, self.actor, _plain(on_event)))
+        return self.run(self.drift_.revert(ids, self.actor, _plain(on_event), confirm))
 
     # looking --------------------------------------------------------------------------------------
     def explain(self, subject: str) -> Json:
@@ -374,21 +374,25 @@ class LocalClient:
         """See `Client.releases`."""
         return self.sites_.releases_of(site)
 
-    def preview_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
+    def preview_release(
+        self, site: str, release: str, *, confirm: str | None = None, on_event: OnEvent | None = None
+    ) -> Json:
         """See `Client.preview_release`."""
-        return self.sites_.preview(site, release, self.actor, _plain(on_event))
+        return self.sites_.preview(site, release, self.actor, _plain(on_event), confirm)
 
-    def activate_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
+    def activate_release(
+        self, site: str, release: str, *, confirm: str | None = None, on_event: OnEvent | None = None
+    ) -> Json:
         """See `Client.activate_release`."""
-        return self.sites_.activate(site, release, self.actor, _plain(on_event))
+        return self.sites_.activate(site, release, self.actor, _plain(on_event), confirm)
 
-    def rollback_release(self, site: str, *, on_event: OnEvent | None = None) -> Json:
+    def rollback_release(self, site: str, *, confirm: str | None = None, on_event: OnEvent | None = None) -> Json:
         """See `Client.rollback_release`."""
-        return self.sites_.rollback(site, self.actor, _plain(on_event))
+        return self.sites_.rollback(site, self.actor, _plain(on_event), confirm)
 
-    def maintenance(self, site: str, on: bool, *, on_event: OnEvent | None = None) -> Json:
+    def maintenance(self, site: str, on: bool, *, confirm: str | None = None, on_event: OnEvent | None = None) -> Json:
         """See `Client.maintenance`."""
-        return self.sites_.maintenance(site, on, self.actor, _plain(on_event))
+        return self.sites_.maintenance(site, on, self.actor, _plain(on_event), confirm)
 
     def config(self) -> Mapping[str, Any]:
         """See `Client.config`."""

@@ -162,6 +162,7 @@ class Planner:
             raise UnsafePlan(
                 t("{reasons}", reasons=" ".join(str(g.text) for g in missing)),
                 t("Read the plan, then pass --confirm={word}.", word=missing[-1].confirm),
+                missing[-1].confirm,
             )
 
     def _check_scope(self, scope: Scope) -> None:

@@ -227,11 +227,20 @@ class Requests:
 
     def submit(self, request: int | str, *, digest: str | None = None) -> Json:
         """See `RequestsClient.submit`."""
+        if (there := self._handed_in(request, digest)) is not None:
+            return self._shown(there)
+        try:
+            return self._hand_in(self._may("submit", request), RequestEvent.SUBMITTED, digest, "")
+        except (StalePlan, Rejected):  # perhaps the same form came twice in one moment, and the other one was faster
+            if (there := self._handed_in(request, digest)) is None:
+                raise
+            return self._shown(there)
+
+    def _handed_in(self, request: int | str, digest: str | None) -> Request | None:
+        """The request, when this person has handed in just this already."""
         found = self._find(request)
         again = found.state in OPEN | {RequestState.LIVE} and found.asker.key == self.actor().key
-        if again and digest in (None, found.digest):
-            return self._shown(found)
-        return self._hand_in(self._may("submit", request), RequestEvent.SUBMITTED, digest, "")
+        return found if again and digest in (None, found.digest) else None
 
     def answer(self, request: int | str, *, text: str, digest: str | None = None) -> Json:
         """See `RequestsClient.answer`."""

@@ -20,7 +20,7 @@ from control_plane.model.machine import (
     Proceed,
     Repository,
 )
-from control_plane.model.machine_rules import BLINDING, deferred, outcome_for_wave
+from control_plane.model.machine_rules import BLINDING, STRANGER, deferred, outcome_for_wave
 from control_plane.model.ports import ProbeResult
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.rollout import ItemState
@@ -38,8 +38,6 @@ BLIND: Mapping[Depot, frozenset[Fault]] = {
     "patches": BLINDING - FATAL["patches"] | {"dpkg-locked"},
     "signatures": frozenset(),
 }
-#: What was seen is another machine's, whatever else it says.
-STRANGER = frozenset[Fault]({"not-enrolled-here"})
 
 
 class Carrier(Protocol):

@@ -45,7 +45,9 @@ ROLLING = frozenset({RolloutState.ROLLING_BACK})
 
 
 class Ticker:
-    """Moves rollouts on. `carriers` by kind of rollout; `fault` ends the process at an event, for tests."""
+    """Moves rollouts on. `carriers` by kind of rollout; `fault` ends the process at an event, for tests. `way` raises
+    TemporaryError while what lies on the way of all (the gateway) does not answer: what fails then says nothing about
+    the change that is carried."""
 
     def __init__(
         self,
@@ -54,12 +56,14 @@ class Ticker:
         calendar: Calendar,
         clock: Callable[[], datetime],
         fault: str | None = None,
+        way: Callable[[], object] = lambda: None,
     ) -> None:
         self.store = store
         self.carriers = carriers
         self.calendar = calendar
         self.clock = clock
         self.fault = fault
+        self.way = way
         self._seen: Counter[str] = Counter()
 
     def tick(self) -> list[int]:
@@ -96,8 +100,7 @@ class Ticker:
 
     @staticmethod
     def _release_hint(row: RolloutRow, error: UnsafePlan) -> Text:
-        word = error.hint.params.get("word", "") if error.hint else ""
-        return t("Then: gasp rollouts release {id} --confirm {word}", id=row.id, word=word)
+        return t("Then: gasp rollouts release {id} --confirm {word} --reason WHY", id=row.id, word=error.word)
 
     def event(self, row: RolloutRow, type_: RolloutEvent, token: int, **data: Any) -> None:
         """Record an event; afterwards is where fault tests kill the process."""
@@ -116,6 +119,7 @@ class Step:
         self.carrier = ticker.carriers[row.kind]
         self.token = lease.token
         self.frozen: Frozen | None = None
+        self.cut: TemporaryError | None = None
 
     def run(self) -> None:
         """Everything that can be done now."""
@@ -145,6 +149,8 @@ class Step:
             self._event(RolloutEvent.STARTED, wave=wave.number, title=wave.title)
         if wave.published_at is None:
             self._publish(wave)
+        if any(i.state in (ItemState.TOUCHING, ItemState.INSTALLED) for i in self._items(wave.number)):
+            self._check_way()  # left over by a step that something ended
         todo = [i for i in self._items(wave.number) if i.state in OPEN and self._window_open(i)]
         if todo:
             self._carry(wave, todo)
@@ -299,16 +305,18 @@ class Step:
                 "unreachable": ItemState.OFF,
                 "untouched": None,
             }[result.state]
-            if state is None:
+            if state is None or (state is ItemState.FAILED and self._way_is_cut()):
                 continue
             text = t("{said}", said=result.text) if result.text else None
             self.rollouts.set_item(self.row.id, result.machine, state, text, result.fault, token=self.token)
             name = by_id[result.machine].name
             facts = {"wave": wave.number, "item": result.machine, "name": name, "state": result.state}
             self._event(RolloutEvent.RETURNED if back else RolloutEvent.ITEM, **facts, text=result.text)
+        if self.cut is not None:
+            raise self.cut
 
     def _may_touch(self, wave: WaveRow, item: ItemRow, states: Iterable[RolloutState], back: bool) -> bool:
-        if self.rollouts.state(self.row.id) not in states:
+        if self.cut is not None or self.rollouts.state(self.row.id) not in states:
             return False
         try:
             self.ticker.store.freezes.check(item.tenant, item.ring, self._system())
@@ -324,6 +332,8 @@ class Step:
         if not items:
             return
         found = self.carrier.measure(self.row, items, back)
+        if any(seen.state in (ItemState.FAILED, ItemState.UNMEASURED) for seen in found.values()):
+            self._check_way()
         for item in items:
             if item.item not in found:
                 continue
@@ -351,6 +361,20 @@ class Step:
         self._event(RolloutEvent.WAITING, text=why.as_json())
         back = RolloutState.ROLLING_BACK if self.row.state is RolloutState.ROLLING_BACK else RolloutState.RUNNING
         self._move(RolloutState.WAITING, why=why, paused_from=back.value)
+
+    def _check_way(self) -> None:
+        """Raise TemporaryError while the way of all is cut: nothing is judged then."""
+        if self._way_is_cut() and self.cut is not None:
+            raise self.cut
+
+    def _way_is_cut(self) -> bool:
+        try:
+            self.ticker.way()
+        except TemporaryError as error:
+            self.cut = TemporaryError(
+                t("The way over the gateway is cut, so nothing is judged. {text}", text=error.text)
+            )
+        return self.cut is not None
 
     def _check_freeze(self, wave: WaveRow) -> None:
         self.ticker.store.freezes.check(ring=wave.ring, system=self._system())

@@ -54,7 +54,7 @@ class Rollouts:
         rows = self.store.rollouts.list()
         counts = self.store.rollouts.counts([row.id for row in rows])
         freezes = self.store.freezes.list()
-        return [_summary(row, counts[row.id], freezes) for row in rows]
+        return [_summary(row, counts[row.id], freezes, self.clock()) for row in rows]
 
     def show(self, rollout_id: int) -> Json:
         """See `RolloutsClient.show`."""
@@ -62,7 +62,7 @@ class Rollouts:
         items = self.store.rollouts.items(rollout_id)
         counts = self.store.rollouts.counts([rollout_id])[rollout_id]
         return {
-            **_summary(row, counts, self.store.freezes.list()),
+            **_summary(row, counts, self.store.freezes.list(), self.clock()),
             "reason": row.reason,
             "ignore_windows": row.ignore_windows,
             "not_before": _iso(row.not_before),
@@ -199,7 +199,8 @@ class Rollouts:
 
     def _move(self, row: RolloutRow, state: RolloutState, event: RolloutEvent, reason: str, **values: Any) -> None:
         keep = {k: v for k, v in values.items() if k != "go_on"}
-        why = Text(reason.strip()) if reason.strip() else None
+        # a wave that goes on tells what is in its way, nobody's reason
+        why = Text(reason.strip()) if reason.strip() and state is not RolloutState.RUNNING else None
         with self.store.transaction():
             if not self.store.rollouts.move(row.id, [row.state], state, why=why, **keep):
                 raise Rejected(
@@ -217,7 +218,9 @@ class Rollouts:
                 self.store.runs.request_stop(wave.run_id, self.actor())
 
 
-def _summary(row: RolloutRow, by_wave: Mapping[int, Mapping[str, int]], freezes: Sequence[Freeze]) -> Json:
+def _summary(
+    row: RolloutRow, by_wave: Mapping[int, Mapping[str, int]], freezes: Sequence[Freeze], now: datetime
+) -> Json:
     counts: dict[str, int] = {}
     for states in by_wave.values():
         for state, number in states.items():
@@ -225,10 +228,12 @@ def _summary(row: RolloutRow, by_wave: Mapping[int, Mapping[str, int]], freezes:
     part = by_wave.get(row.wave, {}) if row.state in (RolloutState.RUNNING, RolloutState.SOAKING) else counts
     names = OPEN if row.state is RolloutState.RUNNING else LATE if row.state is RolloutState.CATCHING_UP else LEFT
     left = sum(part.get(state, 0) for state in names)
-    until = row.until or (row.not_before if row.state is RolloutState.SCHEDULED else None)
+    until = row.until or (row.not_before if row.state is RolloutState.SCHEDULED else row.finished_at)
     frozen = _freeze(row, freezes)
     why = frozen.text if frozen else row.why
-    said = sentence(row.state, wave=row.wave, waves=len(row.waves), why=why, until=_local(until), left=left)
+    past = until is not None and until <= now
+    where = {"wave": row.wave, "waves": len(row.waves), "left": left}
+    said = sentence(row.state, **where, why=why, until=_local(until), past=past)
     return {
         "id": row.id,
         "kind": row.kind,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,18 +110,22 @@ class Sites:
             for row in self.store.releases.list(to_ascii(site["names"]["main"]))
         ]
 
-    def preview(self, name: str, release: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
+    def preview(
+        self, name: str, release: str, actor: Actor, on_event: OnEvent | None, confirm: str | None = None
+    ) -> dict[str, Any]:
         """Show a release on the site's preview address, inside only."""
         subscription, index = self._find(name)
         main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
         wanted = self.store.releases.get(release, main).id
-        run = self._change(subscription, index, {"preview": wanted}, f"preview {wanted[:8]}", actor, on_event)
+        run = self._change(subscription, index, {"preview": wanted}, f"preview {wanted[:8]}", actor, on_event, confirm)
         domain = self.catalogue.estate().domain
         intra = f"intra.{domain}"
         zone = intra if main.endswith(f".{intra}") else domain
         return {"site": main, "release": wanted, "run": run, "url": f"https://{preview_name(main, zone, intra)}/"}
 
-    def activate(self, name: str, release: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
+    def activate(
+        self, name: str, release: str, actor: Actor, on_event: OnEvent | None, confirm: str | None = None
+    ) -> dict[str, Any]:
         """Make a release live; the preview of it ends."""
         subscription, index = self._find(name)
         site = subscription.spec["sites"][index]
@@ -134,7 +138,7 @@ class Sites:
         preview = None if site.get("preview") == source.get("release") else site.get("preview")
         label = (source.get("release") or "starter")[:8]
         change = {"source": source, "preview": preview}
-        run = self._change(subscription, index, change, f"activate {label} {main}", actor, on_event)
+        run = self._change(subscription, index, change, f"activate {label} {main}", actor, on_event, confirm)
         return {
             "site": main,
             "release": source.get("release", "starter"),
@@ -143,7 +147,7 @@ class Sites:
             "url": f"https://{main}/",
         }
 
-    def rollback(self, name: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
+    def rollback(self, name: str, actor: Actor, on_event: OnEvent | None, confirm: str | None = None) -> dict[str, Any]:
         """Make the release live that was live before the present one."""
         subscription, index = self._find(name)
         site = subscription.spec["sites"][index]
@@ -153,17 +157,21 @@ class Sites:
             for old in (revision.spec or {}).get("sites", ()):
                 source = old.get("source") or {"kind": "starter"}
                 if to_ascii(old["names"]["main"]) == main and source != now:
-                    return self.activate(name, source.get("release", "starter"), actor, on_event)
+                    return self.activate(name, source.get("release", "starter"), actor, on_event, confirm)
         raise Rejected(
             t("The site {site} has had one release only.", site=main),
             t("See gasp sites list; publish another release first."),
         )
 
-    def maintenance(self, name: str, on: bool, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
+    def maintenance(
+        self, name: str, on: bool, actor: Actor, on_event: OnEvent | None, confirm: str | None = None
+    ) -> dict[str, Any]:
         """Answer with a maintenance page, or stop doing so."""
         subscription, index = self._find(name)
         word = "on" if on else "off"
-        run = self._change(subscription, index, {"maintenance": on}, f"maintenance {word} {name}", actor, on_event)
+        run = self._change(
+            subscription, index, {"maintenance": on}, f"maintenance {word} {name}", actor, on_event, confirm
+        )
         return {"site": name, "maintenance": on, "run": run}
 
     def _change(
@@ -174,6 +182,7 @@ class Sites:
         cause: str,
         actor: Actor,
         on_event: OnEvent | None,
+        confirm: str | None,
     ) -> int:
         spec: Spec = copy.deepcopy(subscription.spec)
         site = spec["sites"][index]
@@ -185,7 +194,7 @@ class Sites:
         change = SubscriptionChange(
             subscription.code, subscription.offering, subscription.tier, spec, subscription.generation
         )
-        order = wish_order(self.catalogue, [change], actor, cause, "site")
+        order = replace(wish_order(self.catalogue, [change], actor, cause, "site"), confirm=confirm)
         return self.applier.apply(order, actor, on_event)
 
     def _subscriptions(self) -> list[SubscriptionRow]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class Bench:
         rules.write_text(firewall(SHAPES["small"], root / "var/lib/gasp/gateway"))
         self.inside("nft", "-f", str(rules))
         log = root / "var/log/squid/cache.log"
-        options = {
+        self.options: dict[str, Any] = {
             "root": str(root),
             "program": ["env", f"GASP_GATEWAY_ROOT={root}", "/usr/bin/python3", "-I", str(PROGRAM)],
             "parse": ["true"],
@@ -74,12 +75,18 @@ class Bench:
             "reload": ["sh", "-c", f"echo Accepting HTTP Socket connections >> {log}"],
         }
         self.runner = Inside(process=process)
-        self.driver = GatewayDriver(self.runner, ["gateway"], options=options)
+        self.driver = GatewayDriver(self.runner, ["gateway"], options=self.options)
 
     def inside(self, *argv: str, text: str = "") -> str:
         """Run a command in the gateway's network."""
         command = ["nsenter", "-t", str(self.process), "-n", "--", *argv]
         return subprocess.run(command, input=text, text=True, check=True, capture_output=True).stdout
+
+    def state(self) -> tuple[str, dict[str, bytes]]:
+        """Every rule in force, and the content of every file of ours."""
+        folders = (self.root / "etc/gasp", self.root / "etc/squid", self.root / "var/lib/gasp")
+        files = {str(f): f.read_bytes() for folder in folders for f in folder.rglob("*") if f.is_file()}
+        return self.inside("nft", "list", "table", "inet", "gw"), files
 
     def lan(self, code: str) -> dict[str, str]:
         """Networks of a tenant."""
@@ -190,3 +197,35 @@ def test_one_fault_among_many_is_named_with_its_line_and_stops_no_other(bench: B
     assert {o.state for o in outcomes.values()} == {"applied"}
     assert bad.state in ("failed", "refused")
     assert "t0007" in bench.inside("nft", "list", "chain", "inet", "gw", "t/t0007/direct")
+
+
+def test_a_load_that_fails_after_a_good_check_leaves_the_old_rules_whole(bench: Bench) -> None:  # open-22
+    from control_plane.drivers.gateway_render import NetworkRules
+
+    wishes = {r.id: r for code in bench.codes for r in bench.wish(code)}
+    bench.carry_out(bench.plan(list(wishes.values())))
+    assert not bench.plan(list(wishes.values())).changes
+    network, proxy = bench.wish(
+        "t0009", direct=[{"source": "10.128.9.1", "to": "b.test", "protocol": "tcp", "ports": "1"}]
+    )
+    proxy = replace(proxy, attributes={**proxy.attributes, "otherwise": "block"})
+    other = bench.wish("t0010", up_kbit=5000)[0]
+    changed = [*(wishes | {r.id: r for r in (network, proxy, other)}).values()]
+    # somebody else is faster: between the check of the rules and their load a set of another type takes the name
+    name = min(NetworkRules(network.attributes, network.id, "x", 2).sets)
+    meddle = ["nft", "add", "set", "inet", "gw", name, "{ type mark; }"]
+    late = GatewayDriver(
+        bench.runner, ["gateway"], options={**bench.options, "parse": ["sh", "-c", f"{shlex.join(meddle)} #"]}
+    )
+    plan = bench.plan(changed)
+    before, kept = bench.state()
+    outcomes = {o.change_id: o for o in late.apply(PART, plan.steps, lambda: None) if isinstance(o, Outcome)}
+    assert {i: o.state for i, o in outcomes.items()} == dict.fromkeys([network.id, proxy.id, other.id], "failed")
+    assert name in str(outcomes[other.id].text), "the reason of all is told"
+    bench.inside("nft", "delete", "set", "inet", "gw", name)
+    assert bench.state() == (before, kept), "rules, files and manifest are the old ones, and nothing is left to finish"
+    again = bench.plan(changed)
+    assert again.digest == plan.digest
+    outcomes, _ = bench.carry_out(again)
+    assert {o.state for o in outcomes.values()} == {"applied"}
+    assert not bench.plan(changed).changes

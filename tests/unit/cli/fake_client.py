@@ -440,6 +440,7 @@ ANSWERS: dict[str, Any] = {
     },
     "internet.pac": "function FindProxyForURL(url, host) { return 'DIRECT'; }\n",
     "internet.sheet": b"sheet\n",
+    "internet.preview": plan(change("update", 2), guards=[{"code": "x", "detail": "Cut.", "confirm": "7f3a9c1e"}]),
     "internet.change": {"tenant": "fgw", "enabled": True, "rules": 1, "notes": [], "run": 482},
     "maintenance": {"site": "fgw.qingdao.test", "maintenance": True, "run": 482},
     "config": {

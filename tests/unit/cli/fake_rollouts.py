@@ -36,7 +36,10 @@ SUMMARY = {
     "title": "p20261128-174819",
     "snapshot": "p20261128-174819",
     "state": "stopped",
-    "sentence": "Stopped by itself in wave 1 of 3, until a person decides: 1 of 2 machines failed: 50 % is over 2 %.",
+    "sentence": (
+        "Stopped by itself in wave 1 of 3; it waits for a person to release, abort or roll back, with no time set:"
+        " 1 of 2 machines failed: 50 % is over 2 %."
+    ),
     "wave": 1,
     "waves_total": 3,
     "counts": {"failed": 1, "untouched": 1},

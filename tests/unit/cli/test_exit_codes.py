@@ -20,7 +20,7 @@ from control_plane.model.run import RunState
 from control_plane.model.text import t
 
 from .conftest import Gasp
-from .fake_client import GUARD, UNSEEN_DRIFT, change, guarded_apply, plan, run
+from .fake_client import ANSWERS, GUARD, UNSEEN_DRIFT, change, guarded_apply, plan, run
 
 EMPTY = plan()
 UNSEEN = plan(unmeasured=[{"part": "dns:qingdao.test", "reason": "SERVFAIL"}])
@@ -242,6 +242,17 @@ def test_probes_and_doctor_say_what_is_wrong_by_their_code(gasp: Gasp) -> None:
     assert gasp("probes", "run", run_probes=[result("unmeasured"), result("failed")]).code == 1
     assert gasp("doctor").code == 0
     assert gasp("doctor", doctor=[{"check": "x", "state": "failed", "detail": "", "remedy": None}]).code == 1
+
+
+@pytest.mark.parametrize(("measured", "silent", "code"), [(2, 0, 0), (1, 1, 6), (0, 2, 6), (0, 0, 0)])
+def test_machines_that_were_not_measured_are_seen_in_the_code(
+    gasp: Gasp, measured: int, silent: int, code: int
+) -> None:
+    answer = {**ANSWERS["machines.measure"], "measured": measured, "silent": silent}
+    for form in ([], ["-o", "json"], ["-o", "name"]):
+        listed = gasp("hosts", "measure", *form, **{"machines.measure": answer})
+        assert listed.code == code
+        assert "fgw" in listed.out, "what was seen is shown all the same"
 
 
 def test_what_was_not_seen_is_not_called_nothing(gasp: Gasp, tmp_path: object) -> None:

@@ -63,3 +63,14 @@ def test_a_wish_is_handed_on_as_it_was_typed(gasp: Gasp) -> None:
     assert (args[1].block, args[1].remove, args[1].reason_zh, args[1].enabled) == (
         (".games.test",), ("a.test.test",), "无关", None,
     )  # fmt: skip
+
+
+def test_a_dry_run_shows_the_plan_and_the_word_it_would_want(gasp: Gasp) -> None:
+    answer = gasp("internet", "set", "fgw", "--off", "--dry-run")
+    assert answer.code == 0
+    assert "Needs --confirm=7f3a9c1e" in answer.out
+    assert "gasp apply" not in answer.out, "this plan is kept nowhere"
+    ((tenant, wish), _), *_ = answer.client.called("internet.preview")
+    assert (tenant, wish.enabled) == ("fgw", False)
+    assert not answer.client.acted
+    assert gasp("internet", "set", "fgw", "--off", "--dry-run", "-o", "json").json["changes"]

@@ -45,7 +45,7 @@ def test_a_patch_that_cannot_be_read_is_refused(gasp: Gasp, tmp_path: Path) -> N
 
 def test_show_names_the_machine_the_fault_and_what_to_do(gasp: Gasp) -> None:
     answer = gasp("rollouts", "show", "4")
-    assert "until a person decides" in answer.out
+    assert "waits for a person to release" in answer.out
     assert "post-installation script returned 1" in answer.out
     assert "gasp rollouts rollback 4 --reason WHY" in answer.out
 

@@ -67,7 +67,7 @@ INJECTIONS = [
 
 
 @pytest.mark.parametrize("entry", INJECTIONS)
-def test_no_host_becomes_a_line_of_its_own(entry: str) -> None:
+def test_no_host_becomes_a_line_of_its_own(entry: str) -> None:  # open-21
     with pytest.raises(AgentError, match="bad-attribute"):
         proxy(rule(hosts=[entry]))
     with pytest.raises(AgentError, match="bad-attribute"):
@@ -118,7 +118,7 @@ def test_nothing_of_a_network_does_either(changes: dict[str, Any]) -> None:
         network(**changes)
 
 
-def test_reasons_are_character_references_on_one_line() -> None:
+def test_reasons_are_character_references_on_one_line() -> None:  # open-21
     made = proxy(rule(reason_zh='统计局 ü\nhttp_access allow all # "', reason_en="<script>alert(1)</script>"))
     assert "http_access&#32;" not in made.text.replace("&#95;", "_").split("annotate", 1)[0]
     assert [line for line in made.text.splitlines() if line.startswith("http_access")] == [
@@ -131,7 +131,7 @@ def test_reasons_are_character_references_on_one_line() -> None:
     assert max(map(len, proxy(rule(reason_zh="中" * 5000)).text.splitlines())) < 4000
 
 
-def test_covered_and_equal_entries_are_folded_in_one_way() -> None:
+def test_covered_and_equal_entries_are_folded_in_one_way() -> None:  # open-22
     domains = ["edu.example.test", ".edu.example.test", "lib.edu.example.test", "other.test", "other.test"]
     assert fold_names(domains) == fold_names(reversed(domains)) == [".edu.example.test", "other.test"]
     addresses = ["10.20.0.0/16", "10.20.5.7", "10.20.5.7/32", "192.0.2.0/25", "192.0.2.128/25", "2001:db8::1"]

@@ -36,7 +36,7 @@ WELL = MachineState(
 LACKS = Pending("gasp-demo", "1.0", "1.1", since=NOW - timedelta(days=2))
 SILENT = CouldNotMeasure("m", NOW, t("No route."))
 
-#: Name, what was found, the word for patches, and what a wave makes of it.
+#: open-26. Name, what was found, the word for patches, and what a wave makes of it.
 HOSTS: list[tuple[str, MachineLook | None, str, str]] = [
     ("h1: nothing to upgrade, fresh lists", WELL, "patched", "success"),
     ("h2: on hold by the department", replace(WELL, pending=(replace(LACKS, held=True),)), "held", "failure"),
@@ -63,6 +63,7 @@ HOSTS: list[tuple[str, MachineLook | None, str, str]] = [
     ("its clock is wrong", replace(WELL, faults={"clock-wrong": "+7200 s"}), "unknown", "unknown"),
     ("its list is past its date", replace(WELL, faults={"release-expired": "x"}), "unknown", "unknown"),
     ("its source is gone", replace(WELL, faults={"source-missing": "x"}), "unknown", "unknown"),
+    ("another machine answers", replace(WELL, faults={"not-enrolled-here": "id key"}), "unknown", "unknown"),
     ("a lock is held, lists are fresh", replace(WELL, faults={"dpkg-locked": "1 apt"}), "patched", "success"),
     ("lacks one, one on hold", replace(WELL, pending=(LACKS, replace(LACKS, held=True))), "pending", "failure"),
 ]
@@ -74,7 +75,7 @@ def test_one_word_for_each_machine(look: MachineLook | None, word: str, wave: st
     assert outcome_for_wave(look, NOW) == wave
 
 
-def test_the_sentence_of_six_hosts() -> None:
+def test_the_sentence_of_six_hosts() -> None:  # open-26
     six = [next(h for h in HOSTS if h[0].startswith(f"h{n}:")) for n in range(1, 7)]
     counted = summary([patch_state(look, NOW) for _, look, _, _ in six])
     assert str(counted.text) == "1 of 6 patched, 2 unknown"
@@ -93,6 +94,7 @@ def test_the_sentence_of_six_hosts() -> None:
         ({"faults": {"signatures-missing": "city.ndb"}}, "unprotected"),
         ({"faults": {"signatures-not-loaded": "s1 is loaded, s2 is on the disk"}}, "old"),
         ({"at": NOW - timedelta(days=3)}, "silent"),
+        ({"faults": {"not-enrolled-here": "id key"}}, "silent"),
     ],
 )
 def test_one_word_for_antivirus(changes: dict[str, Any], word: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from control_plane.model.rollout import (
     read_thresholds,
     sentence,
 )
-from control_plane.model.text import in_language, t
+from control_plane.model.text import Text, in_language
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 AT_ONCE = {"soak": 0}
@@ -30,7 +32,7 @@ def facts(settled: datetime | None = NOW, **states: int) -> WaveFacts:
 
 @pytest.mark.parametrize("text", ["abc", "", "250", "-1", "5,5", "nan", "1e2", "5 % 5", "100.5", "%", "0x5"])
 @pytest.mark.parametrize("name", ["errors", "success", "reached"])
-def test_open_27_what_is_no_share_is_refused_when_the_rollout_is_made(name: str, text: str):
+def test_open_27_what_is_no_share_is_refused_when_the_rollout_is_made(name: str, text: str):  # open-27
     with pytest.raises(Invalid) as refused:
         read_thresholds({name: text})
     (problem,) = refused.value.problems
@@ -45,7 +47,7 @@ def test_all_faults_are_said_at_once():
 
 
 @pytest.mark.parametrize("text", ["5", "5 %", "5%", " 5 ", "5.0", "５％", "005"])
-def test_open_27_five_is_five_per_cent(text: str):
+def test_open_27_five_is_five_per_cent(text: str):  # open-27
     assert read_thresholds({"errors": text}).errors == Decimal(5)
 
 
@@ -103,12 +105,12 @@ def test_judge(states: dict[str, int], limits: dict[str, int], act: str):
     assert str(verdict.text)
 
 
-def test_open_27_going_on_at_the_limit_says_so():
+def test_open_27_going_on_at_the_limit_says_so():  # open-27
     verdict = judge(facts(ok=19, failed=1), read_thresholds({"errors": "5 %", "soak": "0"}), NOW)
     assert str(verdict.text) == "19 of 20 machines are good; 1 failed: 5 % is not over 5 %."
 
 
-def test_open_27_a_threshold_that_cannot_be_read_later_stops():
+def test_open_27_a_threshold_that_cannot_be_read_later_stops():  # open-27
     assert judge(facts(ok=4), None, NOW).act == "stop"
 
 
@@ -121,13 +123,52 @@ def test_soak():
     assert judge(facts(None, ok=4), thresholds, NOW).act == "work"
 
 
-@pytest.mark.parametrize("state", RolloutState)
-def test_every_state_has_one_sentence_in_one_line(state: RolloutState):
-    with in_language("en"):
-        said = str(sentence(state, wave=1, waves=4, why=t("because"), until="2026-11-24 20:00", left=3))
-    assert said.endswith((".", "because"))
+#: How a rollout may stand, and what its sentence must tell: what goes on, what it waits for, until when.
+STANDS: list[tuple[RolloutState, dict[str, Any], list[str]]] = [
+    (RolloutState.DRAFT, {}, ["Nothing goes on", "waits for a person", "no time set"]),
+    (RolloutState.SCHEDULED, {}, ["Nothing goes on", "waits for the worker", "within seconds"]),
+    (RolloutState.SCHEDULED, {"until": "20:00"}, ["Nothing goes on", "waits for its time", "20:00"]),
+    (RolloutState.SCHEDULED, {"until": "20:00", "past": True}, ["Nothing goes on", "waits for the worker", "seconds"]),
+    (RolloutState.RUNNING, {"left": 3}, ["Wave 1 of 4 goes on", "3 still open", "ends when"]),
+    (RolloutState.RUNNING, {}, ["Wave 1 of 4 goes on", "is judged", "within seconds"]),
+    (RolloutState.RUNNING, {"left": 3, "until": "20:00"}, ["Wave 1 of 4 goes on", "their window", "20:00"]),
+    (RolloutState.RUNNING, {"left": 3, "why": "frost"}, ["Wave 1 of 4 is held up", "3 still open", "is over: frost"]),
+    (RolloutState.SOAKING, {"until": "20:00", "why": "good"}, ["Wave 1 of 4", "measured once more", "20:00", "good"]),
+    (RolloutState.SOAKING, {"until": "20:00", "past": True}, ["was watched until 20:00", "waits to be measured"]),
+    (RolloutState.PAUSED, {"wave": 0, "why": "calls"}, ["before its first wave", "waits for a person", "calls"]),
+    (RolloutState.PAUSED, {"left": 3, "why": "calls"}, ["wave 1 of 4", "3 still open", "waits for a person", "calls"]),
+    (RolloutState.WAITING, {"why": "silence"}, ["Wave 1 of 4 stands still", "for a person", "no time", "silence"]),
+    (RolloutState.STOPPED, {"why": "faults"}, ["by itself in wave 1", "waits for a person", "no time", "faults"]),
+    (RolloutState.ABORTED, {"until": "20:00", "why": "enough"}, ["Ended by a person", "20:00", "enough"]),
+    (RolloutState.ROLLING_BACK, {"left": 3, "why": "faults"}, ["goes back", "ends when the 3 still open", "faults"]),
+    (RolloutState.ROLLED_BACK, {"until": "20:00", "why": "faults"}, ["Ended at 20:00", "had before", "faults"]),
+    (RolloutState.CATCHING_UP, {"left": 3}, ["All waves are done", "3 that were off", "waited for", "are back"]),
+    (RolloutState.DONE, {"until": "20:00"}, ["Ended at 20:00", "all waves are done"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("state", "facts", "told"), STANDS, ids=[f"{s}-{'-'.join(f)}" for s, f, _ in STANDS])
+def test_every_state_tells_what_goes_on_what_it_waits_for_and_until_when(
+    state: RolloutState, facts: dict[str, Any], told: list[str], language: str
+):
+    given = {"wave": 1, "waves": 4, **facts}
+    if "why" in given:
+        given["why"] = Text(given["why"])
+    with in_language(language):
+        said = str(sentence(state, **given))
     assert "\n" not in said
     assert "{" not in said
+    if language == "en":
+        assert all(part in said for part in told), said
+    else:
+        assert re.search("[\u4e00-\u9fff]", said), said
+        for value in map(str, facts.values()):
+            assert value in said or not any(value in part for part in told)
+
+
+def test_no_state_is_without_a_sentence():
+    assert {state for state, _, _ in STANDS} == set(RolloutState)
 
 
 def test_what_people_may_do():

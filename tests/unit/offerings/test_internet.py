@@ -89,7 +89,7 @@ def refusal(entry: str) -> Problem:
         ("x" * 500, "entry-too-long"),
     ],
 )
-def test_an_entry_that_could_mean_something_else_is_refused(entry: str, code: str) -> None:
+def test_an_entry_that_could_mean_something_else_is_refused(entry: str, code: str) -> None:  # open-21, open-22
     problem = refusal(entry)
     assert problem.code == code
     assert problem.remedy is not None
@@ -115,7 +115,7 @@ def test_what_is_harmless_is_folded(entry: str, meaning: list[str]) -> None:
     assert list(parse(entry).texts) == meaning
 
 
-def test_covered_and_equal_entries_are_folded_and_named() -> None:
+def test_covered_and_equal_entries_are_folded_and_named() -> None:  # open-22
     kept, folded = fold(["10.20.0.0/16", "10.20.5.7", "10.20.5.7/32", "10.20.0.0-10.20.255.255"])
     assert kept == ["10.20.0.0/16"]
     assert {(f.entry, f.into) for f in folded} >= {("10.20.5.7", "10.20.0.0/16"), ("10.20.5.7/32", "10.20.0.0/16")}
@@ -128,7 +128,7 @@ def test_covered_and_equal_entries_are_folded_and_named() -> None:
     assert fold(["10.0.0.0/25", "10.0.0.128/25"])[0] == ["10.0.0.0/24"]
 
 
-def test_a_pasted_list_keeps_the_good_and_numbers_the_bad() -> None:
+def test_a_pasted_list_keeps_the_good_and_numbers_the_bad() -> None:  # open-21
     text = "# 统计局 ü list\nnews.example.test\n\na.example.test # weekly\n-n\n新闻.example.test\n010.020.005.007\n"
     good, problems = read_list(text)
     assert good == ["news.example.test", "新闻.example.test"]
@@ -139,7 +139,7 @@ def test_a_pasted_list_keeps_the_good_and_numbers_the_bad() -> None:
     ]
 
 
-def test_all_bad_entries_of_a_form_are_reported_together() -> None:
+def test_all_bad_entries_of_a_form_are_reported_together() -> None:  # open-21
     bad = ["good.example.test", "a\nhttp_access allow all", "b # c", "-n", "010.020.005.007"]
     with pytest.raises(ValidationError) as caught:
         InternetAccess.model_validate({"rules": [rule(hosts=bad)]})

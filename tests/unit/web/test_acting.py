@@ -388,7 +388,7 @@ def test_a_rollout_with_faults_says_all_of_them_and_keeps_what_was_typed(world: 
     assert "There is no snapshot" in found.text and 'value="&lt;none&gt;"' in found.text
     assert found.text.count('aria-invalid="true"') == 2
     bad = who.post("/console/rollouts/new", base_url=BASE, data={**form, "kind": "configuration", "patch": "[1"})
-    assert "This is no mapping" in bad.text
+    assert "no valid YAML" in bad.text
     assert world.client.jobs.list() == [] or all(job["state"] != "done" for job in world.client.jobs.list())
 
 

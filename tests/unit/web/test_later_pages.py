@@ -142,7 +142,9 @@ def test_a_rollout_with_its_sentence_waves_and_machines(world: World) -> None:
     filtered = get(world, "/console/rollouts/1?f.state=failed")
     assert "no space left" in filtered
     assert "It was not touched yet." not in filtered
-    assert "Nothing goes on; it waits for a person to release it." in get(world, "/console/rollouts/2")
+    assert "Nothing goes on yet; it waits for a person to release it, with no time set." in get(
+        world, "/console/rollouts/2"
+    )
 
 
 def test_freezes_in_force_and_lifted(world: World) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from control_plane.model.errors import CouldNotMeasureError, NotFound
+from control_plane.model.errors import CouldNotMeasureError, NotFound, TemporaryError
 from control_plane.model.machine import Installed, Machine, MachineLook, MachineState, Pending, Proceed, Ring
 from control_plane.model.ports import Probe, ProbeResult, ProbeState
 from control_plane.model.resource import CouldNotMeasure
@@ -44,7 +44,8 @@ def machine(name: str, ring: Ring, tenant: str | None = None) -> Machine:
 class World:
     """`has` is what each machine has; `bad` machines refuse a snapshot; `off` do not answer; `blind` install and then
     cannot be measured. `seen` is what a look finds besides, `promised` how a tenant's site does, `asked` whose promises
-    were measured. `touched` counts in order. `before_touch` lets a test act in the middle."""
+    were measured. `cut`: the gateway does not answer. `touched` counts in order. `before_touch` lets a test act in the
+    middle."""
 
     store: Store
     clock: Clock
@@ -57,6 +58,7 @@ class World:
     touched: list[str] = field(default_factory=list)
     published: list[tuple[Ring, str]] = field(default_factory=list)
     unseen: bool = False
+    cut: bool = False
     seen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     promised: Mapping[str, ProbeState] = field(default_factory=dict)
     asked: list[frozenset[str]] = field(default_factory=list)
@@ -77,6 +79,12 @@ class World:
 
     def snapshots(self, what: str) -> Sequence[Mapping[str, Any]]:
         return [{"id": name} for name in ("1.2", "1.1", "1.0")]
+
+    # the way of all
+
+    def way(self) -> None:
+        if self.cut:
+            raise TemporaryError(t("No route to gateway."))
 
     # Installer
 
@@ -135,7 +143,7 @@ class Office:
         self.world = world
         repository = _Repository(world)
         carrier = MachineCarrier("patches", lambda: world.machines, repository, world, world.measure, world.promises)
-        self.ticker = Ticker(world.store, {"patches": carrier}, chinese_calendar(), world.clock, fault)
+        self.ticker = Ticker(world.store, {"patches": carrier}, chinese_calendar(), world.clock, fault, world.way)
         self.actor = world.store.actors.get("local:test")
         maker = RolloutMaker(world.store, None, lambda: world.machines, lambda: repository)  # type: ignore[arg-type]
         self.rollouts = Rollouts(world.store, lambda: maker, lambda: self.actor, world.clock)

@@ -70,7 +70,7 @@ def test_a_plan_is_carried_out_by_the_worker_for_who_asked(world: World) -> None
     assert world.client.jobs.work(("at_once", "runs")) is None
 
 
-def test_a_form_sent_twice_is_one_act(world: World) -> None:
+def test_a_form_sent_twice_is_one_act(world: World) -> None:  # open-18
     digest, client = changed(world), operator(world)
     first = place(client, "apply", "o" * 20, digest=digest, confirm="")
     assert place(client, "apply", "o" * 20, digest=digest, confirm="")["id"] == first["id"]
@@ -161,7 +161,7 @@ def test_who_was_killed_before_anything_was_done_is_replaced(world: World, lane:
     assert world.client.jobs.work(("at_once", "runs")) is None
 
 
-def test_a_living_process_keeps_its_job(world: World) -> None:
+def test_a_living_process_keeps_its_job(world: World) -> None:  # open-16
     parent = Holder(os.getppid(), start_time(os.getppid()) or 0, boot_id())
     world.store.jobs.place(KINDS["freeze"], "it", {}, operator(world).actor, "k" * 20, myself())
     world.store.jobs.place(KINDS["measure"], "it", {"scope": "estate"}, operator(world).actor, "m" * 20, parent)
@@ -178,7 +178,9 @@ class Killed(BaseException):
     """As if the process had died here."""
 
 
-def test_wherever_it_is_killed_the_run_is_done_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wherever_it_is_killed_the_run_is_done_once(  # open-16
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At every boundary of an apply: what was begun is finished by whoever comes next, and nothing is done twice."""
     usual = Journal.event
     reached = []
@@ -212,7 +214,7 @@ def test_wherever_it_is_killed_the_run_is_done_once(world: World, monkeypatch: p
     assert len(world.client.jobs.list()) == len(EventType)
 
 
-def test_a_job_that_kills_its_process_is_not_begun_for_ever(world: World) -> None:
+def test_a_job_that_kills_its_process_is_not_begun_for_ever(world: World) -> None:  # open-16
     world.store.jobs.place(KINDS["measure"], "it", {"scope": "estate"}, operator(world).actor, "k" * 20, DEAD)
     taken = 0
     while world.store.jobs.take(("machines",), DEAD, lambda holder: False).attempts < ATTEMPTS:  # type: ignore[union-attr]

@@ -143,6 +143,36 @@ def test_a_clone_is_refused_and_one_that_appears_later_is_shown(world: World, co
     assert [world.row(c)["notes"] for c in codes] == [["clone"], ["clone"]]
 
 
+def test_an_identity_of_its_own_ends_a_clone(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    one, two = codes
+    world.hands.who[two] = world.hands.who[one]
+    world.machines.measure()
+    assert world.row(two)["notes"] == ["clone"]
+    world.hands.who[two] = Fingerprint("id-new", "key-new")
+    world.machines.measure()
+    assert (world.row(one)["notes"], world.row(two)["notes"]) == ([], [])
+
+
+def test_another_machine_under_the_name_is_exchanged_and_nothing_good_is_said_of_it(
+    world: World, codes: list[str]
+) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    one, two = codes
+    world.machines.measure()
+    assert world.row(one)["patch_state"] == "patched"
+    world.hands.who[one] = Fingerprint("id-other", "key-other")
+    world.hands.faults[one] = {"not-enrolled-here": "id-other key-other"}
+    answer = world.machines.measure()
+    row = world.row(one)
+    assert (row["notes"], row["patch_state"], row["protection"]) == (["exchanged"], "unknown", "silent")
+    assert answer["patches"] == "1 of 2 patched, 1 unknown"
+    assert [(r["clean"], r["silent"]) for r in world.machines.security()] == [(0, 1), (1, 0)]
+    (detail,) = world.machines.show(one)["fault_details"]
+    assert f"gasp hosts enrol {one} --tenant {one}" in detail["remedy"]
+    assert world.row(two)["notes"] == []
+
+
 def test_what_cannot_be_enrolled_has_all_its_reasons(world: World, codes: list[str]) -> None:
     with pytest.raises(Invalid) as caught:
         world.machines.enrol("x", "nobody", 9)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.model.audit import AuditAct, AuditQuery
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Rejected, StalePlan
 from control_plane.model.request import RequestEvent
 from control_plane.model.text import in_language, t
@@ -280,7 +281,28 @@ def test_of_decisions_at_once_each_role_has_one(office: Office) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_a_message_that_comes_three_times_counts_once(office: Office) -> None:
+def test_a_form_handed_in_three_times_at_once_is_one_request(office: Office) -> None:  # open-18
+    row = office.of("clerk").draft("fgw", "toy", "new")
+    office.of("clerk").save(row["id"], spec={"names": ["a"]}, note="for a test")
+    digest = office.of("clerk").preview(row["id"])["digest"]
+    gate = threading.Barrier(3)
+
+    def press(_: int) -> Any:
+        gate.wait()
+        return office.of("clerk").submit(row["id"], digest=digest)
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(press, range(3)))
+    again = office.of("clerk").submit(row["id"], digest=digest)
+    assert {a["reference"] for a in [*answers, again]} == {row["reference"]}
+    assert {a["state"] for a in [*answers, again]} == {"submitted"}
+    types = [e["type"] for e in office.of("clerk").events(row["id"])]
+    assert types.count(RequestEvent.SUBMITTED.value) == 1
+    assert len(office.centre.store.audit.find(AuditQuery(act=AuditAct.REQUEST_SUBMITTED.value))) == 1
+    assert len(office.of("clerk").list()) == 1, "one number is used"
+
+
+def test_a_message_that_comes_three_times_counts_once(office: Office) -> None:  # open-16
     asked = office.signed("clerk", "fgw", BOTH, names=["a"])
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: office.ticker.tick(), range(3)))

@@ -171,6 +171,21 @@ def test_a_subscription_without_measured_promises_is_no_success_unless_it_has_no
     assert all("promises nothing" in item["sentence"] for item in done["items"])
 
 
+def test_a_wave_over_the_limit_waits_for_its_word_and_takes_it(desk: Desk):
+    desk.centre.planner.touch_limit = 0
+    rollout = desk.begin(patch={"names": ["x"]}, groups=[["fgw"]])
+    waiting = desk.run(rollout)
+    assert waiting["state"] == "waiting"
+    assert f"gasp rollouts release {rollout} --confirm " in waiting["sentence"]
+    word = waiting["sentence"].partition("--confirm ")[2].split()[0]
+    desk.rollouts.release(rollout, reason="read", confirm="00000000")
+    assert desk.run(rollout)["state"] == "waiting", "another word is none"
+    assert desk.states(rollout) == {"fgw": "touching"}
+    desk.rollouts.release(rollout, reason="read", confirm=word)
+    done = desk.run(rollout)
+    assert done["state"] == "done", done["sentence"]
+
+
 def test_wrong_orders(desk: Desk):
     with pytest.raises(Invalid) as refused:
         desk.begin(offering="nothing", patch=None, tenants=["nobody"], groups=[])

@@ -74,12 +74,65 @@ def test_a_bad_one_stops_in_the_pilot_ring_and_rolls_back(world: World, office: 
     assert set(world.touched) == {"p1"}
 
 
+def test_a_failure_while_the_gateway_is_down_is_nobodys_and_it_goes_on_by_itself(world: World, office: Office):
+    world.cut, world.bad = True, {"p1": "1.1"}
+    rollout = office.begin()
+    for _ in range(2):
+        held = office.run(rollout)
+        assert held["state"] == "running"
+        assert "Wave 1 of 4 is held up with 2 still open" in held["sentence"]
+        assert "No route to gateway." in held["sentence"]
+        assert held["counts"] == {"touching": 1, "untouched": 5}, "nothing failed, nothing succeeded"
+        assert world.touched == ["p1"], "nobody else is touched, and nobody again"
+    world.cut, world.bad = False, {}
+    done = office.run(rollout)
+    assert done["state"] == "done", done["sentence"]
+    assert (done["counts"], set(world.has.values())) == ({"ok": 6}, {"1.1"})
+    assert world.touched == ["p1", *NAMES]
+
+
+@pytest.mark.parametrize("broken", ["failed", "unmeasured"])
+def test_a_measurement_while_the_gateway_is_down_judges_nobody(world: World, office: Office, broken: ProbeState):
+    world.cut, world.promised = True, {"p1": broken}
+    rollout = office.begin(soak="60")
+    held = office.run(rollout)
+    assert (held["state"], held["counts"]) == ("running", {"installed": 2, "untouched": 4})
+    world.cut, world.promised = False, {}
+    assert office.run(rollout)["state"] == "soaking"
+    assert "is measured once more at 2026-11-24 10:01" in office.rollouts.show(rollout)["sentence"]
+    world.clock.advance(61)
+    world.cut, world.promised = True, {"p1": broken}
+    watched = office.run(rollout)
+    assert (watched["state"], watched["counts"]) == ("soaking", {"ok": 2, "untouched": 4})
+    assert "waits to be measured once more: The way over the gateway is cut" in watched["sentence"]
+    assert set(world.touched) == {"p1", "p2"}
+    world.cut, world.promised = False, {}
+    for _ in range(4):
+        office.run(rollout)
+        world.clock.advance(61)
+    assert office.run(rollout)["state"] == "done"
+
+
+def test_a_way_back_while_the_gateway_is_down_goes_on_later(world: World, office: Office):
+    world.bad = {"p1": "1.1"}
+    rollout = office.begin()
+    assert office.run(rollout)["state"] == "stopped"
+    world.cut, world.bad = True, {"p1": "1.0"}
+    office.rollouts.rollback(rollout, reason="broken")
+    held = office.run(rollout)
+    assert held["state"] == "rolling_back"
+    assert "No route to gateway." in held["sentence"]
+    world.cut, world.bad = False, {}
+    assert office.run(rollout)["state"] == "rolled_back"
+    assert world.has == {"p1": "1.0"}
+
+
 def test_a_machine_that_is_off_catches_up_after_the_end(world: World, office: Office):
     world.off = {"b1"}
     rollout = office.begin()
     end = office.run(rollout)
     assert end["state"] == "catching_up"
-    assert "1 machines that are off" in end["sentence"]
+    assert "1 that were off or not measured are waited for" in end["sentence"]
     assert "b1" not in world.touched
     world.off = set()
     office.ticker.tick()
@@ -244,7 +297,7 @@ def test_a_repository_that_does_not_answer_is_waited_for(world: World, office: O
     assert office.run(rollout)["state"] == "done"
 
 
-def test_open_27_thresholds_that_cannot_be_read_later_stop(world: World, office: Office):
+def test_open_27_thresholds_that_cannot_be_read_later_stop(world: World, office: Office):  # open-27
     rollout = office.begin()
     world.store.rollouts.note(rollout, thresholds='{"errors": "abc"}')
     assert office.run(rollout)["state"] == "stopped"

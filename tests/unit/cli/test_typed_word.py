@@ -1,0 +1,56 @@
+"""Commands that plan and apply in one go take the typed word that their plan may ask for, all in one way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from control_plane.model.errors import UnsafePlan
+from control_plane.model.text import t
+
+from .conftest import Gasp
+from .fake_client import ANSWERS
+
+#: Command line → the client's method.
+COMMANDS = {
+    "internet set fgw --off": "internet.change",
+    "drift revert dns:fgw.qingdao.test/A": "drift_revert",
+    "sites preview fgw.qingdao.test 3f9a12": "preview_release",
+    "sites activate fgw.qingdao.test 3f9a12": "activate_release",
+    "sites rollback fgw.qingdao.test": "rollback_release",
+    "sites maintenance fgw.qingdao.test on": "maintenance",
+}
+
+
+def guarded(method: str) -> Callable[..., Any]:
+    def act(*args: Any, confirm: str | None = None, **more: Any) -> Any:
+        if confirm != "7f3a9c1e":
+            hint = t("Read the plan, then pass --confirm={word}.", word="7f3a9c1e")
+            raise UnsafePlan(t("It takes network access from 6 tenants."), hint, "7f3a9c1e")
+        return ANSWERS[method]
+
+    return act
+
+
+@pytest.mark.parametrize(("line", "method"), COMMANDS.items(), ids=COMMANDS.values())
+def test_what_the_refusal_names_is_taken(gasp: Gasp, line: str, method: str) -> None:
+    answers = {method: guarded(method)}
+    refused = gasp(*line.split(), "--yes", **answers)
+    assert refused.code == 5
+    assert "6 tenants" in refused.err
+    option = next(word for word in refused.err.split() if word.startswith("--confirm=")).rstrip(".")
+    done = gasp(*line.split(), option, **answers)
+    assert done.code == 0, done.err
+    assert gasp(*line.split(), "--confirm=wrong", **answers).code == 5
+
+
+@pytest.mark.parametrize(("line", "method"), COMMANDS.items(), ids=COMMANDS.values())
+def test_at_a_terminal_the_word_is_asked_for(gasp: Gasp, line: str, method: str) -> None:
+    answers = {method: guarded(method)}
+    done = gasp(*line.split(), tty=True, typed="y\n7f3a9c1e\n", **answers)
+    assert done.code == 0, done.err
+    assert "6 tenants" in done.err
+    assert [how["confirm"] for _, how in done.client.called(method)] == [None, "7f3a9c1e"]
+    assert gasp(*line.split(), tty=True, typed="y\nyes\n", **answers).code == 5
