@@ -291,7 +291,7 @@ class LocalClient:
 
     def tenant(self, code: str) -> Json:
         """See `Client.tenant`."""
-        row = next((r for r in self.store.estate.tenants() if r.code == code), None)
+        row = self.store.estate.tenant(code)
         if row is None:
             raise NotFound(t("There is no tenant “{code}”.", code=code), t("See gasp tenants list."))
         return {
@@ -305,15 +305,14 @@ class LocalClient:
                     "observed_generation": s.observed_generation,
                     "state": "in_sync" if s.generation == s.observed_generation else "pending",
                 }
-                for s in self.store.estate.subscriptions()
-                if s.code == code
+                for s in self.store.estate.subscriptions(tenant=code)
             ],
         }
 
     def subscription(self, name: str) -> Json:
         """See `Client.subscription`."""
-        row = next((s for s in self.store.estate.subscriptions() if s.id == name), None)
-        if row is None:
+        row = self.store.estate.subscription(name)
+        if row is None or row.state != "active":
             raise NotFound(t("There is no service “{name}”.", name=name), t("See gasp tenants show CODE."))
         return {
             "id": row.id,
