@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -42,13 +43,16 @@ class Kept:
     """Lists that take long to make, kept in memory as long as the control plane's stamp stays the same."""
 
     _rows: dict[str, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    _locks: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
     def rows(self, name: str, stamp: str, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        """The list called `name` as of `stamp`. Must not be changed by who reads it."""
-        known = self._rows.get(name)
-        if known is None or known[0] != stamp:
-            known = self._rows[name] = (stamp, make())
-        return known[1]
+        """The list called `name` as of `stamp`, made once however many ask at the same time. Must not be changed by who
+        reads it."""
+        with self._locks[name]:
+            known = self._rows.get(name)
+            if known is None or known[0] != stamp:
+                known = self._rows[name] = (stamp, make())
+            return known[1]
 
 
 @dataclass
