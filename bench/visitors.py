@@ -70,7 +70,9 @@ def visit(order: Order) -> list[Seen]:
                 time.sleep(order.pause * chance.uniform(0.5, 1.5))
                 seen.append(_get(connection, visitor.pages[turn % len(visitor.pages)], visitor.cookie, order.headers))
                 turn += 1
-        except (OSError, HTTPException, RuntimeError, threading.BrokenBarrierError) as error:
+        except threading.BrokenBarrierError:  # somebody else says why
+            pass
+        except (OSError, HTTPException, RuntimeError) as error:
             wrong.append(str(error))
             ready.abort()
         finally:

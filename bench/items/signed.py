@@ -1,4 +1,4 @@
-"""From the last signature to the answer on the wire, by the worker as it runs in every centre; tenants as in W, but 100.
+"""From the last signature to the answer on the wire, by the worker as it runs in a centre; tenants as in W, but 100.
 
 Each request asks for one more name of a department's internal website; it is live when every promise of the site was
 measured. The name is asked of the primary name server, where it is published last.
