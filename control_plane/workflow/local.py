@@ -17,6 +17,7 @@ from control_plane.model.ports import Prober, ProbeResult, ReleaseStore
 from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
+from control_plane.store.estate import SubscriptionRow
 from control_plane.store.repository import Store
 from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier, Order
@@ -272,19 +273,21 @@ class LocalClient:
     # tenants --------------------------------------------------------------------------------------
     def tenants(self) -> list[Json]:
         """See `Client.tenants`."""
-        offerings: dict[str, list[str]] = {}
+        services: dict[str, list[SubscriptionRow]] = {}
         for s in self.store.estate.subscriptions():
-            offerings.setdefault(s.code, []).append(s.offering)
+            services.setdefault(s.code, []).append(s)
         return [
             {
                 "code": row.code,
                 "id": row.id,
                 "name_zh": row.names.zh,
                 "name_en": row.names.en,
+                "short_zh": row.names.short_zh,
                 "kind": row.document.kind,
                 "status": row.status.value,
                 "network_index": row.network_index,
-                "subscriptions": offerings.get(row.code, []),
+                "subscriptions": [s.offering for s in services.get(row.code, ())],
+                "pending": [s.offering for s in services.get(row.code, ()) if s.generation != s.observed_generation],
             }
             for row in self.store.estate.tenants()
         ]

@@ -71,6 +71,7 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/rollouts": ESTATE_ROLES,
     "GET /console/rollouts/<int:number>": ESTATE_ROLES,
     "GET /console/freezes": ESTATE_ROLES,
+    "GET /console/director": ESTATE_ROLES,
     "GET /portal/": tuple(ROLES),
     "GET /portal/catalogue": tuple(ROLES),
     "GET /portal/catalogue/<offering>": tuple(ROLES),
