@@ -12,7 +12,7 @@ from flask import Blueprint, render_template, url_for
 from control_plane.model.client import Json
 from control_plane.model.people import Act
 from control_plane.model.text import Text, language, t
-from control_plane.web import door
+from control_plane.web import door, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 
@@ -128,7 +128,12 @@ def _machines() -> list[Risk]:
 
 
 def _freezes() -> list[Risk]:
-    return [("held", t("{sentence}", sentence=row["sentence"]), url_for("freezes.freezes")) for row in door.freezes()]
+    rows = door.freezes()
+    if not rows:
+        return []
+    oldest = show.moment(min(row["at"] for row in rows)).striptags()
+    text = t("Frozen: {scopes}; the oldest since {when}.", scopes=_codes(row["scope"] for row in rows), when=oldest)
+    return [("held", text, url_for("freezes.freezes"))]
 
 
 def _unseen() -> list[Risk]:
