@@ -176,7 +176,24 @@ def _surroundings() -> dict[str, Any]:
         "once": door.once,
         "done": _done() if inside else None,
         "frozen": _frozen() if inside else (),
+        "at_work": _at_work() if inside and access.allows(session.person, Act.SEE_ESTATE) else (),
     }
+
+
+WORK: Mapping[str, tuple[Text, str]] = {
+    "run": (t("Run"), "runs.run"),
+    "rollout": (t("Rollout"), "rollouts.rollout"),
+    "job": (t("Act"), "jobs.job"),
+}
+
+
+def _at_work() -> list[tuple[Text, int, str]]:
+    """What goes on just now, on every page of those who see the estate: (kind, number, address)."""
+    return [
+        (title, row["id"], url_for(endpoint, number=row["id"]))
+        for row in door.client().at_work()
+        for title, endpoint in [WORK[row["kind"]]]
+    ]
 
 
 def _done() -> Json | None:

@@ -232,6 +232,11 @@ class LocalClient:
         """See `Client.explain`."""
         return self.explainer.explain(subject)
 
+    def at_work(self) -> list[Json]:
+        """See `Client.at_work`."""
+        found = self.store.at_work()
+        return [{"kind": row.kind, "id": row.id} for row in found if row.holder is None or process_alive(row.holder)]
+
     def stamp(self) -> str:
         """See `Client.stamp`."""
         return self.store.stamp()

@@ -17,7 +17,18 @@ from tests.web.world import BASE, CITY, World, make_world
 
 CONSOLE = (
     *("", "tenants", "tenants/fgw", "tenants/fgw/services/directory", "sites", "accounts", "probes", "hosts"),
-    *("security", "internet", "internet/fgw", "hosts/fgw", "snapshots", "rollouts", "freezes", "audit", "requests"),
+    *(
+        "security",
+        "internet",
+        "internet/fgw",
+        "hosts/fgw",
+        "snapshots",
+        "rollouts",
+        "freezes",
+        "audit",
+        "requests",
+        "director",
+    ),
     *("runs", "jobs", "plans", "drift", "people", "sign-ins", "search?q=fgw", "search?q=a", "me"),
 )
 PORTAL = (
@@ -28,7 +39,10 @@ STATEMENTS = 12
 #: Pages that read more: the overview gathers from every part of the centre; those of requests say who decides, and what
 #: is desired now.
 MORE = {
-    "console/": 21,
+    "console/": 22,
+    "console/director": 22,
+    "console/plans": 13,
+    "console/tenants/fgw": 13,
     "portal/": 15,
     "portal/services/fgw/public_site": 13,
     "portal/requests/{request}": 14,
