@@ -15,6 +15,7 @@ from control_plane.model.client import Client
 from control_plane.model.offering import Offering
 from control_plane.model.text import Text
 from control_plane.workflow.sign_in import SignIn
+from control_plane.workflow.trial import Trial
 
 #: How long what was seen is shown again without another look.
 FRESH = timedelta(seconds=30)
@@ -73,7 +74,7 @@ class Recent:
 @dataclass(frozen=True)
 class Services:
     """`client` gives the control plane with somebody as its actor; `offerings`: names for people by id; `catalogue`:
-    the offerings themselves, for their forms."""
+    the offerings themselves, for their forms; `trial`: accounts to try with, in a lab only."""
 
     client: Callable[[str], Client]
     sign_in: SignIn
@@ -81,6 +82,7 @@ class Services:
     version: str
     offerings: Mapping[str, Text] = field(default_factory=dict)
     catalogue: Mapping[str, Offering] = field(default_factory=dict)
+    trial: Trial | None = None
     looks: Looks = field(default_factory=Looks)
     kept: Kept = field(default_factory=Kept)
     recent: Recent = field(default_factory=Recent)

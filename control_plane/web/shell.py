@@ -107,6 +107,8 @@ NAVIGATION: Sequence[Group] = (
         ),
     ),
 )
+#: In a lab only.
+TRIAL = Entry("trial.trial", t("Try it as"), Act.APPLY)
 STATUS: Sequence[tuple[type[ControlPlaneError], int]] = (
     (NotFound, 404),
     (access.Forbidden, 403),
@@ -160,6 +162,8 @@ def _surroundings() -> dict[str, Any]:
         entries = list(seen.values())
         if entries:
             groups.append((group.title, entries))
+    if inside and services().trial is not None and access.allows(session.person, TRIAL.act):
+        groups.append((t("Lab"), [TRIAL]))
     return {
         "navigation": groups,
         "me": session.person if inside else None,
