@@ -15,6 +15,7 @@ from bench.centre import Centre
 from bench.items import (
     access_record,
     change,
+    console,
     digest,
     gateway,
     large,
@@ -22,6 +23,7 @@ from bench.items import (
     make_up,
     people,
     records,
+    signed,
     start,
     wave,
     workload,
@@ -35,6 +37,8 @@ ORDER = (
     "make_up_small",
     "workload",
     "change",
+    "signed",
+    "console",
     "people",
     "records",
     "large",
@@ -81,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "make_up_small": make_up.measure_small,
         "workload": workload_item,
         "change": change.measure,
+        "signed": signed.measure,
         "people": people.measure,
         "records": records.measure,
         "large": lambda centre: large.measure(centre, reads_of_w=reads[0] if reads else None),
@@ -105,7 +110,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
-    for name, work in (("start", start.measure), ("digest", digest.measure), ("access_record", access_record.measure)):
+    for name, work in (
+        ("start", start.measure),
+        ("digest", digest.measure),
+        ("access_record", access_record.measure),
+        ("console", console.measure),
+    ):
         if name in wanted:
             run(name, work)
     if any(item in wanted for item in in_lab):

@@ -17,7 +17,7 @@ from control_plane.web.services import Services
 PAGES = (
     *("sign_in", "me", "overview", "tenants", "runs", "plans", "drift", "hosts", "probes", "sites", "accounts"),
     *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes", "audit"),
-    *("portal", "asking", "requests", "own_sites", "jobs", "live", "rollout_form"),
+    *("portal", "asking", "requests", "own_sites", "jobs", "live", "rollout_form", "director", "trial"),
 )
 LARGEST_REQUEST = 1 << 20
 
@@ -48,5 +48,7 @@ def _wired() -> tuple[Services, Sequence[str]]:
     control_plane = wiring.local_client()
     catalogue = control_plane.planner.catalogue.offerings
     titles = {name: offering.title for name, offering in catalogue.items()}
-    made = Services(control_plane.acting_as, wiring.sign_in(), wiring.now, __version__, titles, catalogue)
+    made = Services(
+        control_plane.acting_as, wiring.sign_in(), wiring.now, __version__, titles, catalogue, wiring.trial()
+    )
     return made, wiring.console_names()

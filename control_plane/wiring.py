@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from control_plane.workflow.sign_in import SignIn
     from control_plane.workflow.signals import Signals
     from control_plane.workflow.status import Check
+    from control_plane.workflow.trial import Trial
     from control_plane.workflow.worker import Chore
     from lab.lab import Lab, Progress
     from lab.topology import Topology
@@ -566,6 +567,16 @@ def sign_in() -> SignIn:
     from control_plane.workflow.sign_in import SignIn
 
     return SignIn(store(), directory_accounts, vault(), now)
+
+
+def trial() -> Trial | None:
+    """Accounts to try everything with; None unless the inventory is the lab's own."""
+    from control_plane.workflow.trial import Trial, is_lab
+
+    domain = (store().estate.document() or estate_document()).domain
+    if not is_lab(hosts_of_centre(), address_plan(), domain):
+        return None
+    return Trial(store(), settings().secrets)
 
 
 def console_names() -> list[str]:

@@ -130,6 +130,10 @@ class Client(Protocol):
         last_change: {run, at, actor, action} | None, next}]} for a tenant code, host, address, DN, URL, uid."""
         ...
 
+    def at_work(self) -> list[Json]:
+        """What goes on just now, oldest first within its kind: {kind: run|rollout|job, id}."""
+        ...
+
     def stamp(self) -> str:
         """Another word whenever tenants, accounts, probes or sites may have changed: what was read before may be
         shown again as long as it is the same."""

@@ -6,13 +6,14 @@ Must not judge a spec: `workflow` has done so before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, NotFound, StalePlan
@@ -62,13 +63,14 @@ class TenantRow:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRow:
-    """A tenant's instance of an offering. `observed_generation` is the last one verified on real systems."""
+    """A tenant's instance of an offering. `observed_generation` is the last one verified on real systems, `text` its
+    spec as it is stored."""
 
     tenant_id: str
     code: str
     offering: str
     tier: Tier
-    spec: dict[str, Any]
+    text: str
     generation: int
     observed_generation: int
     state: Literal["active", "ended"]
@@ -77,6 +79,12 @@ class SubscriptionRow:
     def id(self) -> str:
         """`fgw/public_site`."""
         return f"{self.code}/{self.offering}"
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The spec, read from its text each time: most who read the rows of all tenants never ask for it."""
+        found: dict[str, Any] = orjson.loads(self.text)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,29 +144,42 @@ class EstateRepository:
         if not ended:
             query = query.where(tenants.c.ended_at.is_(None))
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [
-            TenantRow(
-                row.id,
-                TenantDocument.model_validate_json(row.document),
-                row.generation,
-                row.created_at,
-                row.ended_at,
-            )
-            for row in rows
-        ]
+            return [_tenant(row) for row in connection.execute(query).all()]
 
-    def subscriptions(self, ended: bool = False) -> list[SubscriptionRow]:
-        """All subscriptions by tenant code and offering; with `ended` also those that are gone."""
+    def tenant(self, code: str) -> TenantRow | None:
+        """A living tenant; None when there is none of that code."""
+        query = select(tenants).where(tenants.c.code == code, tenants.c.ended_at.is_(None))
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return _tenant(row) if row is not None else None
+
+    def subscriptions(
+        self, ended: bool = False, *, tenant: str | None = None, offering: str | None = None
+    ) -> list[SubscriptionRow]:
+        """All subscriptions by tenant code and offering, or those of one living tenant, or of one offering; with
+        `ended` also those that are gone."""
         columns = subscriptions.c
         query = (
             select(subscriptions, tenants.c.code).join(tenants).order_by(tenants.c.code, tenants.c.id, columns.offering)
         )
         if not ended:
             query = query.where(columns.state == "active")
+        if tenant is not None:
+            query = query.where(tenants.c.code == tenant, tenants.c.ended_at.is_(None))
+        if offering is not None:
+            query = query.where(columns.offering == offering)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return [_subscription(row) for row in rows]
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Active subscriptions by offering: all, and those whose newest generation was not verified yet."""
+        columns = subscriptions.c
+        waiting = func.count().filter(columns.generation != columns.observed_generation)
+        query = select(columns.offering, func.count(), waiting).where(columns.state == "active")
+        with self._database.read() as connection:
+            rows = connection.execute(query.group_by(columns.offering).order_by(columns.offering)).all()
+        return {name: (every, pending) for name, every, pending in rows}
 
     def subscription(self, subscription_id: str) -> SubscriptionRow | None:
         """One of a living tenant, active or ended; None when there never was one."""
@@ -211,7 +232,7 @@ class EstateRepository:
                 row = known.get(document.code)
                 alone = document.model_copy(update={"subscriptions": ()})
                 ids[document.code] = row.id if row else opaque("t_")
-                if row is not None and TenantDocument.model_validate_json(row.document) == alone:
+                if row is not None and _document(row.document) == alone:
                     continue
                 values = {
                     "id": ids[document.code],
@@ -297,7 +318,7 @@ class EstateRepository:
         """End a tenant with all its subscriptions. Its code is free again; its id, numbers and history stay its own."""
         now, cause = at or self._clock(), cause or f"offboard {code}"
         with self._database.write() as connection:
-            active = [row for row in self.subscriptions() if row.code == code]
+            active = self.subscriptions(tenant=code)
             self.change(
                 actor, cause, [SubscriptionChange(code, row.offering, row.tier, None) for row in active], claims={}
             )
@@ -325,10 +346,10 @@ class EstateRepository:
             self._audit.record(AuditAct.TENANTS_IMPORTED, actor, digest=digest, detail={"import": number, **summary})
             return number
 
-    def allocations(self) -> dict[tuple[str, str], str]:
-        """Every value in force: (pool, subject) → value."""
+    def allocations(self, codes: Collection[str] | None = None) -> dict[tuple[str, str], str]:
+        """Every value in force: (pool, subject) → value; with `codes` those of these living tenants."""
         with self._database.read() as connection:
-            return pools_of.current(connection)
+            return pools_of.current(connection, codes)
 
     def set_observed(self, generations: Mapping[str, int]) -> None:
         """Record that these generations (by subscription id) were verified on the real systems."""
@@ -345,13 +366,23 @@ class EstateRepository:
                     )
 
 
+@lru_cache(maxsize=4096)
+def _document(text: str) -> TenantDocument:
+    """A tenant's document; the same text is the same document, and documents do not change."""
+    return TenantDocument.model_validate_json(text)
+
+
+def _tenant(row: Any) -> TenantRow:
+    return TenantRow(row.id, _document(row.document), row.generation, row.created_at, row.ended_at)
+
+
 def _subscription(row: Any) -> SubscriptionRow:
     return SubscriptionRow(
         row.tenant_id,
         row.code,
         row.offering,
         row.tier,
-        orjson.loads(row.spec),
+        row.spec,
         row.generation,
         row.observed_generation,
         row.state,

@@ -94,8 +94,10 @@ class MachineRepository:
         """Machines that we manage, and retired ones on which our things may still be. Lost ones are not among them,
         unless the same machine came back and was enrolled again."""
         with self._database.read() as connection:
-            written, lost = set(connection.scalars(_WRITTEN)), set(connection.scalars(_LOST))
             known = [m for m in self.all(retired=True) if m.managed and m.host]
+            if all(m.retired_at is None for m in known):
+                return known
+            written, lost = set(connection.scalars(_WRITTEN)), set(connection.scalars(_LOST))
         back = {(m.host, m.fingerprint) for m in known if m.retired_at is None}
         return [
             m

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from control_plane.model.plan import Memory
 from control_plane.store.access import AccessRepository
 from control_plane.store.allocations import Pools
+from control_plane.store.at_work import AtWork, at_work
 from control_plane.store.audit import AuditRepository
 from control_plane.store.chores import ChoreRepository
 from control_plane.store.database import Database
@@ -124,6 +125,11 @@ class Store:
         """Everything read in the block is of one moment."""
         with self.database.read():
             yield
+
+    def at_work(self) -> list[AtWork]:
+        """What goes on just now."""
+        with self.database.read() as connection:
+            return at_work(connection)
 
     def stamp(self) -> str:
         """Another one whenever tenants, subscriptions, what is verified of them, numbers or releases have changed."""

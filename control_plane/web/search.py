@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
@@ -24,6 +25,26 @@ FIELDS = {
     "hosts": ("name", "ipv4", "ipv6", "role"),
 }
 Hit = tuple[str, str, str]
+#: How a hit is shown: what it is called, what it is, its address.
+HITS: Mapping[str, Callable[[Json], Hit]] = {
+    "tenants": lambda row: (
+        row["code"],
+        f"{row['name_zh']} · {row['name_en'] or ''}",
+        url_for("tenants.tenant", code=row["code"]),
+    ),
+    "sites": lambda row: (row["site"], row["title"], url_for("sites.sites", q=row["site"])),
+    "accounts": lambda row: (
+        row["uid"],
+        f"{row['name']} · {row['tenant']}",
+        url_for("accounts.accounts", q=row["uid"]),
+    ),
+    "hosts": lambda row: (
+        row["name"],
+        f"{row['role'] or '–'} · {row['ipv4'] or '–'}",
+        url_for("hosts.host", name=row["name"]),
+    ),
+    "runs": lambda run: (str(run["id"]), run["sentence"], url_for("runs.run", number=run["id"])),
+}
 
 
 @pages.get("/console/search")
@@ -31,37 +52,30 @@ Hit = tuple[str, str, str]
 def search() -> Any:
     """Tenants, sites, people, hosts and runs that contain the very text."""
     text = request.args.get("q", "").strip()[:200]
-    groups = [(title, hits[:LIMIT], len(hits)) for title, hits in _find(text) if hits] if text else []
+    groups = []
+    for title, found, shown in _find(text) if text else ():
+        if found:
+            groups.append((title, [shown(row) for row in found[:LIMIT]], len(found)))
     return render_template("search.html", text=text, groups=groups)
 
 
-def _find(text: str) -> list[tuple[Text, list[Hit]]]:
-    client, person = door.client(), door.person()
-    tenants = [
-        (row["code"], f"{row['name_zh']} · {row['name_en'] or ''}", url_for("tenants.tenant", code=row["code"]))
-        for row in _matching(door.rows("tenants"), "tenants", text)
-    ]
-    sites = [
-        (row["site"], row["title"], url_for("sites.sites", q=row["site"]))
-        for row in _matching(door.rows("sites"), "sites", text)
-    ]
-    people = [
-        (row["uid"], f"{row['name']} · {row['tenant']}", url_for("accounts.accounts", q=row["uid"]))
-        for row in _matching(door.rows("accounts"), "accounts", text)
-    ]
-    hosts = [
-        (row["name"], f"{row['role'] or '–'} · {row['ipv4'] or '–'}", url_for("hosts.host", name=row["name"]))
-        for row in _matching(door.in_sight(client.hosts()), "hosts", text)
-    ]
-    found = [(t("Tenants"), tenants), (t("Websites"), sites), (t("Accounts"), people), (t("Hosts and machines"), hosts)]
-    if access.allows(person, Act.SEE_ESTATE) and (text.isdecimal() or len(text) >= 6):
+def _find(text: str) -> Iterator[tuple[Text, list[Json], Callable[[Json], Hit]]]:
+    """Each group with its rows and how one of them is shown."""
+    client = door.client()
+    for title, kind, rows in (
+        (t("Tenants"), "tenants", door.rows("tenants")),
+        (t("Websites"), "sites", door.rows("sites")),
+        (t("Accounts"), "accounts", door.rows("accounts")),
+        (t("Hosts and machines"), "hosts", door.in_sight(client.hosts())),
+    ):
+        yield title, _matching(rows, kind, text), HITS[kind]
+    if access.allows(door.person(), Act.SEE_ESTATE) and (text.isdecimal() or len(text) >= 6):
         runs = [
-            (str(run["id"]), run["sentence"], url_for("runs.run", number=run["id"]))
+            run
             for run in client.runs(limit=200)
             if text == str(run["id"]) or (len(text) >= 6 and (run["digest"] or "").startswith(text.lower()))
         ]
-        found.append((t("Runs"), runs))
-    return found
+        yield t("Runs"), runs, HITS["runs"]
 
 
 def _matching(rows: list[Json], kind: str, text: str) -> list[Json]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from control_plane.model.client import Client
 from control_plane.model.offering import Offering
 from control_plane.model.text import Text
 from control_plane.workflow.sign_in import SignIn
+from control_plane.workflow.trial import Trial
 
 #: How long what was seen is shown again without another look.
 FRESH = timedelta(seconds=30)
@@ -42,13 +44,16 @@ class Kept:
     """Lists that take long to make, kept in memory as long as the control plane's stamp stays the same."""
 
     _rows: dict[str, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    _locks: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
     def rows(self, name: str, stamp: str, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        """The list called `name` as of `stamp`. Must not be changed by who reads it."""
-        known = self._rows.get(name)
-        if known is None or known[0] != stamp:
-            known = self._rows[name] = (stamp, make())
-        return known[1]
+        """The list called `name` as of `stamp`, made once however many ask at the same time. Must not be changed by who
+        reads it."""
+        with self._locks[name]:
+            known = self._rows.get(name)
+            if known is None or known[0] != stamp:
+                known = self._rows[name] = (stamp, make())
+            return known[1]
 
 
 @dataclass
@@ -69,7 +74,7 @@ class Recent:
 @dataclass(frozen=True)
 class Services:
     """`client` gives the control plane with somebody as its actor; `offerings`: names for people by id; `catalogue`:
-    the offerings themselves, for their forms."""
+    the offerings themselves, for their forms; `trial`: accounts to try with, in a lab only."""
 
     client: Callable[[str], Client]
     sign_in: SignIn
@@ -77,6 +82,7 @@ class Services:
     version: str
     offerings: Mapping[str, Text] = field(default_factory=dict)
     catalogue: Mapping[str, Offering] = field(default_factory=dict)
+    trial: Trial | None = None
     looks: Looks = field(default_factory=Looks)
     kept: Kept = field(default_factory=Kept)
     recent: Recent = field(default_factory=Recent)

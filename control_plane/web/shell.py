@@ -100,12 +100,15 @@ NAVIGATION: Sequence[Group] = (
     Group(
         t("Records"),
         (
+            Entry("director.director", t("Page for the director"), Act.SEE_ESTATE),
             Entry("audit.audit", t("Audit trail"), Act.SEE_AUDIT),
             Entry("people.people", t("People and roles"), Act.SEE_PEOPLE),
             Entry("people.sign_ins", t("Sign-ins"), Act.SEE_PEOPLE),
         ),
     ),
 )
+#: In a lab only.
+TRIAL = Entry("trial.trial", t("Try it as"), Act.APPLY)
 STATUS: Sequence[tuple[type[ControlPlaneError], int]] = (
     (NotFound, 404),
     (access.Forbidden, 403),
@@ -159,6 +162,8 @@ def _surroundings() -> dict[str, Any]:
         entries = list(seen.values())
         if entries:
             groups.append((group.title, entries))
+    if inside and services().trial is not None and access.allows(session.person, TRIAL.act):
+        groups.append((t("Lab"), [TRIAL]))
     return {
         "navigation": groups,
         "me": session.person if inside else None,
@@ -175,7 +180,24 @@ def _surroundings() -> dict[str, Any]:
         "once": door.once,
         "done": _done() if inside else None,
         "frozen": _frozen() if inside else (),
+        "at_work": _at_work() if inside and access.allows(session.person, Act.SEE_ESTATE) else (),
     }
+
+
+WORK: Mapping[str, tuple[Text, str]] = {
+    "run": (t("Run"), "runs.run"),
+    "rollout": (t("Rollout"), "rollouts.rollout"),
+    "job": (t("Act"), "jobs.job"),
+}
+
+
+def _at_work() -> list[tuple[Text, int, str]]:
+    """What goes on just now, on every page of those who see the estate: (kind, number, address)."""
+    return [
+        (title, row["id"], url_for(endpoint, number=row["id"]))
+        for row in door.client().at_work()
+        for title, endpoint in [WORK[row["kind"]]]
+    ]
 
 
 def _done() -> Json | None:

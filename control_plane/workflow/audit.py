@@ -90,9 +90,10 @@ class Audit:
         self, tenant: str, filters: Filters | None = None, *, limit: int | None = 200, before: int | None = None
     ) -> builtins.list[Json]:
         """See `AuditClient.trail`."""
-        own = next((row.id for row in self.store.estate.tenants() if row.code == tenant), None)
-        if own is None:
+        row = self.store.estate.tenant(tenant)
+        if row is None:
             raise NotFound(t("There is no tenant “{code}”.", code=tenant))
+        own = row.id
         asked = replace(self._asked(**(filters or {})), tenants=frozenset({own}), limit=limit, before=before)
         people = {p.key: p.name for p in self.store.people.all() if p.tenant == tenant}
         entries = self.store.audit.find(asked)

@@ -6,7 +6,7 @@ stops nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,29 @@ from control_plane.store.repository import Store
 
 Replacements = Mapping[str, Mapping[str, Any] | None]
 """Subscription id → spec to use instead of the stored one (None: as if it had ended)."""
+
+
+class Specs(Mapping[str, Mapping[str, Any]]):
+    """Specs by subscription id, read when one is asked for; `instead` stands before what is stored."""
+
+    def __init__(self, stored: Mapping[str, SubscriptionRow], instead: Replacements | None = None) -> None:
+        self._stored = stored
+        self._instead = dict(instead or {})
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        found = self._instead[name] if name in self._instead else self._stored[name].spec
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return self._instead[name] is not None if name in self._instead else name in self._stored
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in dict.fromkeys([*self._stored, *self._instead]) if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True)
@@ -69,9 +92,15 @@ class Catalogue:
         self._ttl = ttl
         self._network_probes = network_probes
 
-    def estate(self, subscriptions: Sequence[SubscriptionRow] | None = None) -> EstateView:
-        """The centre as offerings see it; who has read the subscriptions hands them on. Raises NotFound before the
-        first import."""
+    def estate(
+        self,
+        subscriptions: Sequence[SubscriptionRow] | None = None,
+        tenants: Collection[str] | None = None,
+        instead: Replacements | None = None,
+    ) -> EstateView:
+        """The centre as offerings see it; who has read the subscriptions hands them on. `tenants`: whose numbers and
+        keys are wanted (None: everybody's), `instead`: other specs for some. Raises NotFound before the first import.
+        """
         document = self.store.estate.document()
         if document is None:
             raise NotFound(
@@ -80,7 +109,7 @@ class Catalogue:
         by_role: dict[str, list[HostView]] = {}
         for host in self._hosts():
             by_role.setdefault(host.role, []).append(host)
-        tenants = {
+        views = {
             row.code: TenantView(row.id, row.code, row.names, row.status, row.network_index, row.document.contacts)
             for row in self.store.estate.tenants()
         }
@@ -91,21 +120,18 @@ class Catalogue:
             base_dn=document.base_dn,
             plan=self._plan,
             hosts=by_role,
-            tenants=tenants,
-            allocations=self.store.estate.allocations(),
+            tenants=views,
+            allocations=self.store.estate.allocations(tenants),
             ttl=self._ttl,
             machines=self.store.machines.all(),
-            specs={row.id: row.spec for row in subscriptions or self.store.estate.subscriptions()},
+            specs=Specs({row.id: row for row in subscriptions or self.store.estate.subscriptions()}, instead),
         )
 
     def world(self, replacements: Replacements | None = None, tenants: frozenset[str] | None = None) -> World:
         """Compute the desired world, optionally with other specs for some subscriptions, or of these tenants only."""
         rows = self.store.estate.subscriptions()
-        estate = self.estate(rows)
         changed = replacements or {}
-        if changed:
-            specs = {**estate.specs, **changed}
-            estate = replace(estate, specs={name: spec for name, spec in specs.items() if spec is not None})
+        estate = self.estate(rows, tenants, changed)
         views: dict[str, SubscriptionView] = {}
         desired: dict[str, Resource] = {}
         broken: dict[str, Text] = {}
@@ -113,16 +139,12 @@ class Catalogue:
         for row in rows:
             generations[row.id] = (row.generation, row.observed_generation)
             offering = self.offerings.get(row.offering)
-            spec = changed.get(row.id, row.spec) if row.id in changed else row.spec
             tenant = estate.tenants[row.code]
-            if (
-                spec is None
-                or tenant.status is TenantStatus.LISTED
-                or (tenants is not None and row.code not in tenants)
-            ):
+            if tenant.status is TenantStatus.LISTED or (tenants is not None and row.code not in tenants):
                 continue
-            if offering is None or offering.status != "operated":
+            if offering is None or offering.status != "operated" or row.id not in estate.specs:
                 continue
+            spec = estate.specs[row.id]
             try:
                 view, resources = self._compute(offering, tenant, row.tier, spec, estate)
             except ValidationError as error:

@@ -66,7 +66,7 @@ class Explainer:
         return {"subject": subject, "matches": matches, "more": max(0, len(resources) - LIMIT)}
 
     def _tenant(self, tenant: TenantView, world: World) -> dict[str, Any]:
-        subscriptions = [s for s in self.store.estate.subscriptions() if s.code == tenant.code]
+        subscriptions = self.store.estate.subscriptions(tenant=tenant.code)
         return {
             "type": "tenant",
             "id": tenant.code,

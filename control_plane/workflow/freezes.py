@@ -30,7 +30,7 @@ class Freezes:
         _need(reason, "reason")
         checked = check_scope(scope)
         kind, _, code = checked.partition(":")
-        if kind == "tenant" and code not in {row.code for row in self.store.estate.tenants()}:
+        if kind == "tenant" and self.store.estate.tenant(code) is None:
             raise NotFound(t("There is no tenant “{code}”.", code=code), t("See gasp tenants list."))
         return freeze_json(self.store.freezes.set(checked, reason.strip(), self.actor()))
 

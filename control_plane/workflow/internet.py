@@ -201,13 +201,13 @@ class Internet:
 
     def _order(self, tenant: str, wish: Wish) -> Order:
         self._find(tenant)
-        rows = self.store.estate.subscriptions()
-        row = next(r for r in rows if (r.code, r.offering) == (tenant, OFFERING))
+        rows = {row.code: row for row in self.store.estate.subscriptions(offering=OFFERING)}
+        row = rows[tenant]
         spec = self.rules.changed(row.spec, wish, self._today())
         change = SubscriptionChange(tenant, OFFERING, row.tier, spec, row.generation)
         order = wish_order(self.catalogue, [change], self.actor(), f"internet {tenant}", "internet")
         # Who is connected with this tenant has rules about it of its own.
-        others = {f"{code}/{OFFERING}" for code in spec.get("peers", ())} & {r.id for r in rows}
+        others = {f"{code}/{OFFERING}" for code in spec.get("peers", ()) if code in rows}
         scope = ",".join(sorted({*order.scope.split(","), *(f"subscription:{name}" for name in others)}))
         return replace(order, scope=str(parse_scope(scope)))
 

@@ -17,6 +17,7 @@ from control_plane.model.ports import Prober, ProbeResult, ReleaseStore
 from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
+from control_plane.store.estate import SubscriptionRow
 from control_plane.store.repository import Store
 from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier, Order
@@ -231,6 +232,11 @@ class LocalClient:
         """See `Client.explain`."""
         return self.explainer.explain(subject)
 
+    def at_work(self) -> list[Json]:
+        """See `Client.at_work`."""
+        found = self.store.at_work()
+        return [{"kind": row.kind, "id": row.id} for row in found if row.holder is None or process_alive(row.holder)]
+
     def stamp(self) -> str:
         """See `Client.stamp`."""
         return self.store.stamp()
@@ -272,26 +278,28 @@ class LocalClient:
     # tenants --------------------------------------------------------------------------------------
     def tenants(self) -> list[Json]:
         """See `Client.tenants`."""
-        offerings: dict[str, list[str]] = {}
+        services: dict[str, list[SubscriptionRow]] = {}
         for s in self.store.estate.subscriptions():
-            offerings.setdefault(s.code, []).append(s.offering)
+            services.setdefault(s.code, []).append(s)
         return [
             {
                 "code": row.code,
                 "id": row.id,
                 "name_zh": row.names.zh,
                 "name_en": row.names.en,
+                "short_zh": row.names.short_zh,
                 "kind": row.document.kind,
                 "status": row.status.value,
                 "network_index": row.network_index,
-                "subscriptions": offerings.get(row.code, []),
+                "subscriptions": [s.offering for s in services.get(row.code, ())],
+                "pending": [s.offering for s in services.get(row.code, ()) if s.generation != s.observed_generation],
             }
             for row in self.store.estate.tenants()
         ]
 
     def tenant(self, code: str) -> Json:
         """See `Client.tenant`."""
-        row = next((r for r in self.store.estate.tenants() if r.code == code), None)
+        row = self.store.estate.tenant(code)
         if row is None:
             raise NotFound(t("There is no tenant “{code}”.", code=code), t("See gasp tenants list."))
         return {
@@ -305,15 +313,14 @@ class LocalClient:
                     "observed_generation": s.observed_generation,
                     "state": "in_sync" if s.generation == s.observed_generation else "pending",
                 }
-                for s in self.store.estate.subscriptions()
-                if s.code == code
+                for s in self.store.estate.subscriptions(tenant=code)
             ],
         }
 
     def subscription(self, name: str) -> Json:
         """See `Client.subscription`."""
-        row = next((s for s in self.store.estate.subscriptions() if s.id == name), None)
-        if row is None:
+        row = self.store.estate.subscription(name)
+        if row is None or row.state != "active":
             raise NotFound(t("There is no service “{name}”.", name=name), t("See gasp tenants show CODE."))
         return {
             "id": row.id,

@@ -50,7 +50,10 @@ class Rows:
             self.contacts = {i: c for i, c in store.machines.contacts().items() if i in living}
             self.open = Counter(f.machine for f in store.machines.findings(only_open=True))
             self.leaving = [m for m in store.machines.touched() if m.retired_at is not None]
-            self.subscribed = {s.code for s in store.estate.subscriptions() if s.offering == "security"}
+            self.subscribed = {s.code for s in store.estate.subscriptions(offering="security")}
+        looks = (c.look for c in self.contacts.values())
+        self.answered = Counter(_who(look) for look in looks if isinstance(look, MachineState))
+        self.enrolled = Counter(m.fingerprint for m in self.machines)
 
     def all(self) -> list[dict[str, Any]]:
         """The centre's hosts as the lab lists them, then machines by name."""
@@ -115,10 +118,8 @@ class Rows:
         notes = []
         if not machine.managed:
             return ["observed"]
-        twins = [m for m in self.machines if m.fingerprint and m.fingerprint == machine.fingerprint]
-        seen = [c.look for c in self.contacts.values() if isinstance(c.look, MachineState)]
-        mine = _who(state)
-        if len(twins) > 1 or (mine and sum(1 for look in seen if _who(look) == mine) > 1):
+        known, seen = machine.fingerprint, _who(state)
+        if (known and self.enrolled[known] > 1) or (seen and self.answered[seen] > 1):
             notes.append("clone")
         if state is not None and "not-enrolled-here" in state.faults:
             notes.append("exchanged")

@@ -85,7 +85,7 @@ class Machines:
 
     def subscribed(self) -> set[str]:
         """Codes of tenants that have the service."""
-        return {s.code for s in self.store.estate.subscriptions() if s.offering == OFFERING}
+        return {s.code for s in self.store.estate.subscriptions(offering=OFFERING)}
 
     def enrol(self, name: str, tenant: str, ring: int, *, host: str | None = None) -> Json:
         """See `MachinesClient.enrol`."""
@@ -101,7 +101,7 @@ class Machines:
 
     def _may_enrol(self, name: str, tenant: str, ring: int, host: str) -> None:
         problems = []
-        if tenant not in {row.code for row in self.store.estate.tenants()}:
+        if self.store.estate.tenant(tenant) is None:
             text, remedy = t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list.")
             problems.append(Problem("no-tenant", text, remedy, field="tenant"))
         elif tenant not in self.subscribed():
@@ -135,12 +135,11 @@ class Machines:
         known = {m.name for m in self.store.machines.all() if m.managed}
         retired = {m.name for m in self.store.machines.all(retired=True) if m.retired_at is not None}
         wanted: dict[str, tuple[str, Ring]] = {}
-        for row in self.store.estate.subscriptions():
-            if row.offering == OFFERING:
-                listed = row.spec.get("machines") or [{"name": workstation(row.code)}]
-                for item in listed:
-                    if item["name"] and item["name"] not in known | retired:
-                        wanted[item["name"]] = (row.code, Ring(item.get("ring", Ring.ALL)))
+        for row in self.store.estate.subscriptions(offering=OFFERING):
+            listed = row.spec.get("machines") or [{"name": workstation(row.code)}]
+            for item in listed:
+                if item["name"] and item["name"] not in known | retired:
+                    wanted[item["name"]] = (row.code, Ring(item.get("ring", Ring.ALL)))
         complaints, hosts = [], self._hosts()
         for name, (tenant, _) in sorted(wanted.items()):
             for problem in _misplaced(name, tenant, name, hosts):
@@ -367,7 +366,7 @@ class Machines:
     # antivirus ------------------------------------------------------------------------------------
     def security(self, tenant: str | None = None) -> list[Json]:
         """See `MachinesClient.security`."""
-        if tenant is not None and tenant not in {row.code for row in self.store.estate.tenants()}:
+        if tenant is not None and self.store.estate.tenant(tenant) is None:
             raise NotFound(t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list."))
         rows = self._rows()
         return rows.tenants({tenant} if tenant else rows.subscribed)

@@ -265,7 +265,7 @@ class _Book:
         if self._entries is None:
             self._entries = {
                 entry["uid"]: entry
-                for subscription in self._store.estate.subscriptions()
+                for subscription in self._store.estate.subscriptions(offering="directory")
                 for entry in subscription.spec.get("people", ())
             }
         entry = self._entries.get(uid, {})
@@ -275,7 +275,7 @@ class _Book:
 
     def contacts(self, code: str) -> builtins.list[Address]:
         """Contacts of a tenant that have an address; liaisons alone, if there are any."""
-        row = next((r for r in self._store.estate.tenants() if r.code == code), None)
+        row = self._store.estate.tenant(code)
         found = [c for c in (row.document.contacts if row is not None else ()) if c.email]
         chosen: Iterable[Any] = [c for c in found if c.role == "liaison"] or found
         return [one for c in chosen if (one := _sound(Address(c.email, c.name, LANGUAGE))) is not None]

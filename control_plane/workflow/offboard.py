@@ -124,7 +124,7 @@ class Offboarding:
 
     def _subscriptions(self, code: str) -> list[SubscriptionRow]:
         self.planner.picture(parse_scope(f"tenant:{code}"))  # raises NotFound for an unknown code
-        return [s for s in self.store.estate.subscriptions() if s.code == code]
+        return self.store.estate.subscriptions(tenant=code)
 
     def _naming(self, code: str) -> list[SubscriptionRow]:
         """Subscriptions of others that share a site with the tenant, or list it as a peer."""

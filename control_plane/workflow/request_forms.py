@@ -30,6 +30,9 @@ Json = dict[str, Any]
 Base = Mapping[str, Any] | None
 """`{tier, spec}` of a service, or None where there is none."""
 
+#: Requests whose problems are kept for the next page.
+MOST_TOLD = 500
+
 
 class OnlyLooking(Exception):
     """Ends the transaction of something that is only tried."""
@@ -51,6 +54,7 @@ class RequestForms:
     def __init__(self, store: Store, catalogue: Catalogue) -> None:
         self.store = store
         self.catalogue = catalogue
+        self._told: dict[int, tuple[tuple[int, str], list[Problem]]] = {}
 
     # what is desired --------------------------------------------------------------------------------------------
     def current(self, content: Content) -> tuple[int, Base]:
@@ -130,7 +134,7 @@ class RequestForms:
         """Every problem and warning of a request, as an import would name them."""
         content = request.content
         offering = self.offering(content.offering)
-        tenant = self.catalogue.estate().tenants.get(content.tenant)
+        tenant = self.store.estate.tenant(content.tenant)
         _, now = self.current(content)
         found: list[Problem] = []
         if tenant is None:
@@ -167,6 +171,17 @@ class RequestForms:
         if wish.change is None or wish.change.spec is None:
             return [] if content.action == "new" else [_nothing()]
         return self.trial([wish.change])[1]
+
+    def told(self, request: Request) -> list[Problem]:
+        """The same for a page that shows the request: tried again only when it, or what is desired, has changed since.
+        Never what a step is judged by."""
+        moment = (request.version, self.store.stamp())
+        known = self._told.get(request.id)
+        if known is None or known[0] != moment:
+            if len(self._told) >= MOST_TOLD:
+                self._told.clear()
+            known = self._told[request.id] = (moment, self.problems(request))
+        return known[1]
 
     def trial(self, changes: Sequence[SubscriptionChange]) -> tuple[Claimed, list[Problem]]:
         """Claims and all problems of changes, those of uniqueness too; they are written, looked at and taken back."""

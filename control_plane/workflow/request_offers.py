@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 def offered(store: Store, offerings: Mapping[str, Offering], tenant: str) -> list[Json]:
     """See `RequestsClient.catalogue`."""
-    rows = {s.offering: s for s in store.estate.subscriptions() if s.code == tenant}
+    rows = {s.offering: s for s in store.estate.subscriptions(tenant=tenant)}
     going = {r.content.offering: r for r in store.requests.list(tenants_=frozenset({tenant}), states=OPEN)}
     found = []
     for offering in offerings.values():

@@ -98,7 +98,8 @@ class Requests:
 
     def show(self, request: int | str) -> Json:
         """See `RequestsClient.show`."""
-        return self._shown(self._find(request))
+        duties = self._duties()
+        return self._shown(self._find(request, duties), duties)
 
     def events(self, request: int | str, after: int = 0) -> builtins.list[Json]:
         """See `RequestsClient.events`."""
@@ -404,7 +405,7 @@ class Requests:
             raise Invalid(problems)
         return problems
 
-    def _find(self, request: int | str) -> Request:
+    def _find(self, request: int | str, duties: Duties | None = None) -> Request:
         number = request if isinstance(request, int) else parse_reference(request)
         if number is None:
             raise no_such_request(str(request))
@@ -412,12 +413,13 @@ class Requests:
             found = self.store.requests.get(number)
         except NotFound:
             raise no_such_request(str(request)) from None
-        if not self._duties().sees(found):
+        if not (duties or self._duties()).sees(found):
             raise no_such_request(str(request))
         return found
 
     def _may(self, act: RequestAct, request: int | str) -> Request:
-        found, duties = self._find(request), self._duties()
+        duties = self._duties()
+        found = self._find(request, duties)
         if act not in duties.acts(found):
             acts = ", ".join(duties.acts(found)) or "–"
             raise Rejected(
@@ -427,8 +429,8 @@ class Requests:
         return found
 
     def _in_sight(self, duties: Duties, tenant: str) -> None:
-        known = tenant in {row.code for row in self.store.estate.tenants()}
-        if not known or not (duties.sight is None or tenant in duties.sight):
+        known = self.store.estate.tenant(tenant)
+        if known is None or not (duties.sight is None or tenant in duties.sight):
             no_such_tenant(tenant)
 
     def _duties(self) -> Duties:
@@ -441,10 +443,10 @@ class Requests:
             duties or self._duties(), tenants, self.planner.catalogue.offerings, self.calendar(), self.planner.clock()
         )
 
-    def _shown(self, found: Request) -> Json:
-        problems = self.forms.problems(found) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
+    def _shown(self, found: Request, duties: Duties | None = None) -> Json:
+        problems = self.forms.told(found) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
         records = self.store.requests.events(found.id)
-        return self.view().full(found, records, problems)
+        return self.view(duties).full(found, records, problems)
 
 
 def _state(name: str) -> RequestState:

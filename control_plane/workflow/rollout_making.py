@@ -125,7 +125,7 @@ class RolloutMaker:
             problems.append(Problem("no-offering", text, remedy, field="offering"))
         if not order.patch and order.tier is None:
             problems.append(_lacks("patch", t("Say what changes: --patch FILE or --tier.")))
-        rows = {s.code: s for s in self.store.estate.subscriptions() if s.offering == order.offering}
+        rows = {s.code: s for s in self.store.estate.subscriptions(offering=order.offering)}
         listed = [code for group in order.groups for code in group]
         for code in {*order.tenants, *listed} - rows.keys():
             text = t("{code} has no subscription of {offering}.", code=code, offering=order.offering or "–")

@@ -42,7 +42,7 @@ class Status:
         """Reads the database and the lab's own files only."""
         document = self.store.estate.document()
         tenants = self.store.estate.tenants()
-        subscriptions = self.store.estate.subscriptions()
+        services = self.store.estate.counts()
         runs = self.store.runs.list(1)
         newest = self.store.plans.newest()
         holder = self.store.leases.holder(LEASE)
@@ -53,11 +53,9 @@ class Status:
             "estate": document.name if document else None,
             "tenants": dict(Counter(row.status.value for row in tenants)),
             "subscriptions": {
-                "total": len(subscriptions),
-                "pending": sum(
-                    1 for s in subscriptions if s.generation != s.observed_generation and self._operated(s.offering)
-                ),
-                "by_offering": dict(Counter(s.offering for s in subscriptions)),
+                "total": sum(every for every, _ in services.values()),
+                "pending": sum(pending for name, (_, pending) in services.items() if self._operated(name)),
+                "by_offering": {name: every for name, (every, _) in services.items()},
             },
             "hosts": dict(Counter(h["state"] for h in hosts)),
             "last_run": run_json(runs[0]) if runs else None,
@@ -91,9 +89,7 @@ class Status:
                 t("Did you mean {near}?", near=near[0]) if near else t("See gasp tenants list."),
             )
         rows = []
-        for subscription in self.store.estate.subscriptions():
-            if tenant is not None and subscription.code != tenant:
-                continue
+        for subscription in self.store.estate.subscriptions(tenant=tenant):
             for person in subscription.spec.get("people", ()):
                 rows.append(
                     {

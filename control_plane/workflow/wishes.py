@@ -32,9 +32,8 @@ def claims_of(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> Cl
 
 def examined(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> tuple[Claimed, list[Problem]]:
     """The claims, and all problems and warnings of forms and rules; `where` names the subscription."""
-    estate = catalogue.estate()
     wanted = {f"{c.tenant_code}/{c.offering}": c.spec for c in changes if c.spec is not None}
-    estate = replace(estate, specs={**estate.specs, **wanted})
+    estate = catalogue.estate(tenants={c.tenant_code for c in changes}, instead=wanted)
     problems: list[Problem] = []
     claims: dict[tuple[str, str], list[Claim]] = {}
     for change in changes:

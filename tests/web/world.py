@@ -50,6 +50,7 @@ from control_plane.workflow.requests import Requests
 from control_plane.workflow.sign_in import Directory, SignIn
 from control_plane.workflow.snapshots import Snapshots
 from control_plane.workflow.status import Status
+from control_plane.workflow.trial import Trial
 from tests.web.rooms import WORKSTATIONS, Hands, Rooms, furnish, workstation
 
 REPO = Path(__file__).parents[2]
@@ -317,6 +318,6 @@ def make_world(
     sign_in = SignIn(store, lambda: used, vault, clock, getattr(clock, "monotonic", lambda: 0.0))
     offered = discover()
     titles = {name: offering.title for name, offering in offered.items()}
-    services = Services(client.acting_as, sign_in, clock, "0.0", titles, offered)
+    services = Services(client.acting_as, sign_in, clock, "0.0", titles, offered, Trial(store, folder / "secrets"))
     app = make_app(services, ["localhost", "127.0.0.1"])
     return World(folder, store, clock, drivers, client, used, services, app, rooms)

@@ -70,6 +70,9 @@ document.querySelectorAll("[data-live]").forEach((part) => (part.dataset.stream 
 document.querySelectorAll("[data-submit]").forEach((choice) =>
   choice.addEventListener("change", () => choice.form.requestSubmit()));
 
+// Print, where a page is made for it.
+document.querySelectorAll("[data-print]").forEach((button) => { button.hidden = false; button.addEventListener("click", () => print()); });
+
 // Everything that is wrong is read first.
 document.querySelector("[data-focus]")?.focus();
 

@@ -268,6 +268,8 @@ ANSWERS: dict[str, Any] = {
             "status": "served",
             "network_index": 17,
             "subscriptions": ["directory", "public_site"],
+            "short_zh": "市发展改革委",
+            "pending": [],
         },
         {
             "code": "sjj",
@@ -278,6 +280,8 @@ ANSWERS: dict[str, Any] = {
             "status": "listed",
             "network_index": None,
             "subscriptions": [],
+            "short_zh": None,
+            "pending": [],
         },
     ],
     "tenant": {

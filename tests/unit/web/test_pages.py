@@ -243,7 +243,23 @@ def test_one_word_for_one_state_here_and_on_the_command_line() -> None:
 
 def test_templates_hold_no_sentence_of_their_own() -> None:
     """Words between tags come from `t()`; what is left are marks, names of formats and our own name."""
-    allowed = {"GASP", "Ctrl K", "English", "中文", "·", "/", "–", "()", "+", "(", ")", ":", "inside", "outside"}
+    allowed = {
+        "GASP",
+        "Ctrl K",
+        "English",
+        "中文",
+        "·",
+        "/",
+        "–",
+        "()",
+        "+",
+        "(",
+        ")",
+        ":",
+        "inside",
+        "outside",
+        "inside director",
+    }
     for path in sorted(Path(REPO / "control_plane" / "web" / "templates").glob("*.html")):
         text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", path.read_text("utf-8"), flags=re.S)
         text = re.sub(r"<!doctype html>|<(\w+)[^<>]*?>|</\w+>", "\n", text, flags=re.S)
@@ -265,3 +281,17 @@ def test_values_for_people() -> None:
         assert "–" in plain([])
         assert plain("<b>") == "&lt;b&gt;"
         assert plain({"a": ["<i>"]}) == "a=&lt;i&gt;"
+
+
+def test_what_goes_on_is_marked_on_every_page(world: World) -> None:
+    from control_plane.model.run import RunState
+    from control_plane.workflow.process import myself
+
+    watcher, clerk = world.enter(world.person("auditor")), world.enter(world.person("clerk"))
+    number = world.store.runs.create("apply", "estate", None, world.client.actor, myself())
+    for page in ("/console/", "/console/tenants", "/console/me"):
+        text = watcher.get(page, base_url=BASE).text
+        assert f'<a href="/console/runs/{number}">Run {number}</a>' in text
+    assert "What goes on just now" not in clerk.get("/console/tenants", base_url=BASE).text
+    world.store.runs.set_state(number, RunState.DONE, t("Done and verified."), world.clock())
+    assert f"Run {number}<" not in watcher.get("/console/tenants", base_url=BASE).text
