@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from control_plane.drivers.machine_link import Link
     from control_plane.drivers.ssh import SshRunner
     from control_plane.model.client import Client
+    from control_plane.model.internet import Refusal
     from control_plane.model.machine import Depot, Hands, Repository, Ring
     from control_plane.model.offering import HostView
     from control_plane.model.ports import Driver
@@ -392,7 +393,7 @@ def internet(catalogue: Catalogue, applier: Applier) -> Internet:
     from control_plane.workflow.internet import Internet
 
     return Internet(
-        catalogue, applier, store(), described, volumes, SshPathTester(runner()), host_rows, now,
+        catalogue, applier, store(), described, volumes, refused, SshPathTester(runner()), host_rows, now,
         actor,
     )  # fmt: skip
 
@@ -407,6 +408,20 @@ def volumes() -> Mapping[str, Mapping[str, Any]]:
             for part in driver.parts():
                 found |= driver.usage(part.partition(":")[2])
     return found
+
+
+def refused(tenant: str) -> Sequence[Refusal]:
+    """What the gateways' proxies refused to a tenant's network lately."""
+    from control_plane.drivers.gateway import GatewayDriver
+
+    found = [
+        row
+        for driver in drivers()
+        if isinstance(driver, GatewayDriver)
+        for part in driver.parts()
+        for row in driver.refusals(part.partition(":")[2], tenant)
+    ]
+    return sorted(found, key=lambda row: row["at"], reverse=True)
 
 
 def ticker() -> Ticker:

@@ -143,6 +143,16 @@ class Gateway:
             "czj": {"up": 10**9, "down": 10**12, "warned": "2026-11-20", "throttled": "2026-11-21"},
         }
 
+    def refused(self, tenant: str) -> Sequence[Any]:
+        if self.away:
+            raise CouldNotMeasureError(t("No route to host"))
+        rows = {"fgw": [("www.casino.test", "centre-gambling"), ("film.test", "centre-video"), ("<b>x", "otherwise")]}
+        common = {"encrypted": True, "count": 2, "owner": "x", "since": "2026-11-01", "reason_zh": "禁止"}
+        return [
+            {"at": "2026-11-24T01:00:00+00:00", "host": host, "rule": rule, "reason_en": "Not <i>allowed</i>", **common}
+            for host, rule in rows.get(tenant, [(f"{tenant}.elsewhere.test", "otherwise")])
+        ]
+
 
 @dataclass
 class Rooms:

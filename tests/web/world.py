@@ -299,7 +299,8 @@ def make_world(
                 *(clock, lambda: store.actors.get("local:test")),
             ),
             internet=Internet(
-                *(catalogue, applier, store, described, rooms.gateway, nothing, lambda: hosts, clock),
+                *(catalogue, applier, store, described, rooms.gateway, rooms.gateway.refused, nothing),
+                *(lambda: hosts, clock),
                 lambda: store.actors.get("local:test"),
             ),
             repository=lambda: rooms.repository,

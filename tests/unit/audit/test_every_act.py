@@ -39,7 +39,7 @@ LOOKS = {
     "record": "collect status searches register preview_register preview_purge verify holds",
     "people": "list show sign_ins",
     "snapshots": "all show estimate",
-    "internet": "list show pac sheet",
+    "internet": "list show pac sheet refusals excepted",
     "rollouts": "preview list show events",
     "freezes": "list",
     "worker": "status",

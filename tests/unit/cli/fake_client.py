@@ -438,6 +438,20 @@ ANSWERS: dict[str, Any] = {
         "sees": "The page that explains the refusal.",
         "needs": "A change of the rule.",
     },
+    "internet.refusals": [
+        {
+            "at": AT,
+            "host": "www.games.test",
+            "encrypted": False,
+            "count": 3,
+            "rule": "fgw-10",
+            "owner": "Development and Reform Commission",
+            "since": "2026-11-20",
+            "reason_zh": "与工作无关",
+            "reason_en": "Not for work",
+            "opens": True,
+        }
+    ],
     "internet.pac": "function FindProxyForURL(url, host) { return 'DIRECT'; }\n",
     "internet.sheet": b"sheet\n",
     "internet.change": {"tenant": "fgw", "enabled": True, "rules": 1, "notes": [], "run": 482},

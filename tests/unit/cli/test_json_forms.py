@@ -79,6 +79,7 @@ VERBS = {
     "snapshots prune --kind patches --dry-run": "pruned",
     "internet list": "internet_list",
     "internet show fgw": "internet",
+    "internet refused fgw": "internet_refused",
     "internet test fgw http://www.games.test/": "internet_path",
     "internet set fgw --off --yes": "internet_act",
     "rollouts list": "rollouts",

@@ -44,6 +44,7 @@ LISTING = {
     "snapshots estimate": "snapshots.estimate",
     "internet list": "internet.list",
     "internet show fgw": "internet.show",
+    "internet refused fgw": "internet.refusals",
     "rollouts list": "rollouts.list",
     "rollouts show 4": "rollouts.show",
     "freezes list": "freezes.list",

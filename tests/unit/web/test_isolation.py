@@ -77,6 +77,8 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /portal/services/<code>/<offering>": tuple(ROLES),
     "GET /portal/sites/<code>/<site>": tuple(ROLES),
     "POST /portal/sites/<code>/<site>": TENANT_ROLES,
+    "GET /portal/internet/<code>": tuple(ROLES),
+    "POST /portal/internet/<code>": TENANT_ROLES,
     "GET /portal/requests": tuple(ROLES),
     "POST /portal/requests": TENANT_ROLES,
     "GET /portal/requests/<reference>": tuple(ROLES),
@@ -233,7 +235,9 @@ def test_no_word_of_others_in_any_list(world: World, browsers: dict[str, FlaskCl
 
 
 @pytest.mark.parametrize("role", TENANT_ROLES)
-@pytest.mark.parametrize("page", ["", "catalogue", "requests", "services/fgw/public_site", "requests/{reference}"])
+@pytest.mark.parametrize(
+    "page", ["", "catalogue", "requests", "services/fgw/public_site", "internet/fgw", "requests/{reference}"]
+)
 def test_no_word_of_others_in_the_portal(world: World, browsers: dict[str, FlaskClient], role: str, page: str) -> None:
     text = browsers[role].get(f"/portal/{page.format(reference=REFERENCES[OWN])}", base_url=BASE).text
     assert REFERENCES[OTHER] not in text
