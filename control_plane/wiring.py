@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from control_plane.model.internet import Refusal
     from control_plane.model.machine import Depot, Hands, Repository, Ring
     from control_plane.model.offering import HostView
-    from control_plane.model.ports import Driver
+    from control_plane.model.ports import Driver, FileStore
     from control_plane.model.run import Actor
     from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
@@ -55,7 +55,7 @@ GASP = (sys.executable, "-c", "from control_plane.cli.main import run; run()")
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
     *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json", "web.*", "worker.*", "log"),
-    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access", "files"),
 )
 
 
@@ -314,6 +314,14 @@ def releases() -> Any:
 
 
 @cache
+def files() -> FileStore:
+    """Files that departments bring in."""
+    from control_plane.drivers.file_folder import FileFolder
+
+    return FileFolder(settings().state / "files")
+
+
+@cache
 def local_client() -> LocalClient:
     """The control plane in this process."""
     from control_plane.drivers.probes import SshProber
@@ -348,6 +356,7 @@ def local_client() -> LocalClient:
         settings().state,
         people(),
         lambda actor: Requests(store(), planner, chinese_calendar, actor, settings().fault),
+        files(),
     )
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from control_plane.drivers.archive_check import Checked, Limits, check_archive
+from control_plane.drivers.archive_check import Checked, Limits, check_archive, content_hash
 from control_plane.drivers.archives import MIB, Content, Damaged, TooLarge, members
 from control_plane.model.errors import Invalid, NotFound, Problem
 from control_plane.model.text import t
@@ -45,6 +45,19 @@ class ReleaseFolder:
         except (Damaged, TooLarge):
             raise _changed(archive) from None
         return checked
+
+    def take_files(self, files: Mapping[str, bytes], max_bytes: int | None = None) -> Checked:
+        """Check files that were made here and keep them, as an upload would be."""
+        with tempfile.TemporaryDirectory(prefix="gasp-made-") as folder:
+            path = Path(folder) / "made.tar"
+            path.write_bytes(pack(files))
+            return self.take(path, max_bytes)
+
+    @staticmethod
+    def id_of(files: Mapping[str, bytes], known: Mapping[str, tuple[int, str]]) -> str:
+        """See `ReleaseStore.id_of`."""
+        found = {path: (len(content), hashlib.sha256(content).hexdigest()) for path, content in files.items()}
+        return content_hash({**found, **known})[:32]
 
     def _keep(self, archive: Path, checked: Checked, limits: Limits, target: Path) -> None:
         with _new_file(target) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from control_plane.model.client_internet import InternetClient
     from control_plane.model.client_jobs import JobsClient
     from control_plane.model.client_mail import MailClient
+    from control_plane.model.client_posts import PostsClient
     from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
 
@@ -229,6 +230,11 @@ class Client(Protocol):
 
     def maintenance(self, site: str, on: bool, *, on_event: OnEvent | None = None) -> Json:
         """Answer with a maintenance page (503), or stop doing so."""
+        ...
+
+    @property
+    def posts(self) -> PostsClient:
+        """Notices on departments' first home pages."""
         ...
 
     # patches and signatures -----------------------------------------------------------------------

@@ -35,6 +35,7 @@ from control_plane.store.machines import Contact, Finding, MachineRepository
 from control_plane.store.mail import MailRepository
 from control_plane.store.people import PeopleRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
+from control_plane.store.posts import PostRepository
 from control_plane.store.requests import RequestRepository
 from control_plane.store.rollouts import RolloutRepository
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
@@ -100,6 +101,7 @@ class Store:
         self.people = PeopleRepository(self.database, self.actors, clock, self.audit)
         self.requests = RequestRepository(self.database, self.actors, clock, self.audit)
         self.jobs = JobRepository(self.database, clock)
+        self.posts = PostRepository(self.database, clock, self.audit)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""

@@ -13,7 +13,7 @@ from control_plane.model.client_people import PeopleClient
 from control_plane.model.client_snapshots import SnapshotsClient
 from control_plane.model.errors import NotFound
 from control_plane.model.machine import Hands, Repository
-from control_plane.model.ports import Prober, ProbeResult, ReleaseStore
+from control_plane.model.ports import FileStore, Prober, ProbeResult, ReleaseStore
 from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
@@ -32,6 +32,7 @@ from control_plane.workflow.machines import Machines
 from control_plane.workflow.mail import Mails
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
+from control_plane.workflow.posts import Posts
 from control_plane.workflow.process import process_alive
 from control_plane.workflow.requests import Requests
 from control_plane.workflow.rollout_making import RolloutMaker
@@ -66,6 +67,7 @@ class LocalClient:
         state: Path,
         people: PeopleClient,
         requests: Callable[[Callable[[], Actor]], Requests],
+        files: FileStore,
     ) -> None:
         self.snapshots = snapshots
         self.rollouts = Rollouts(
@@ -81,6 +83,7 @@ class LocalClient:
         self.store = store
         self.importer = Importer(store, planner.catalogue.offerings, planner.catalogue.estate)
         self.sites_ = Sites(planner.catalogue, applier, store, releases)
+        self.posts = Posts(store, planner.catalogue, self.sites_, releases, files, planner.clock, lambda: self.actor)
         self.drift_ = Drift(planner, applier, store)
         self.explainer = Explainer(planner, store)
         self.prober = prober
@@ -118,6 +121,7 @@ class LocalClient:
             "requests",
             "mail",
             "jobs",
+            "posts",
         ):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)

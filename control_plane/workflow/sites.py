@@ -65,7 +65,7 @@ class Sites:
 
     def publish(self, name: str, archive: Path, note: str, actor: Actor) -> dict[str, Any]:
         """Check an archive and keep it as a release; nothing on any host changes."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
         offering = self.catalogue.offerings[subscription.offering]
         limits = (offering.tiers or {}).get(subscription.tier, {})
@@ -94,7 +94,7 @@ class Sites:
 
     def releases_of(self, name: str) -> list[dict[str, Any]]:
         """What is stored for a site, newest first, with what is live and what is in preview."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         site = subscription.spec["sites"][index]
         live, preview = (site.get("source") or {}).get("release"), site.get("preview")
         return [
@@ -112,7 +112,7 @@ class Sites:
 
     def preview(self, name: str, release: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
         """Show a release on the site's preview address, inside only."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
         wanted = self.store.releases.get(release, main).id
         run = self._change(subscription, index, {"preview": wanted}, f"preview {wanted[:8]}", actor, on_event)
@@ -123,7 +123,7 @@ class Sites:
 
     def activate(self, name: str, release: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
         """Make a release live; the preview of it ends."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         site = subscription.spec["sites"][index]
         main = to_ascii(site["names"]["main"])
         previous = dict(site.get("source") or {"kind": "starter"})
@@ -145,7 +145,7 @@ class Sites:
 
     def rollback(self, name: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
         """Make the release live that was live before the present one."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         site = subscription.spec["sites"][index]
         main = to_ascii(site["names"]["main"])
         now = site.get("source") or {"kind": "starter"}
@@ -161,7 +161,7 @@ class Sites:
 
     def maintenance(self, name: str, on: bool, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
         """Answer with a maintenance page, or stop doing so."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         word = "on" if on else "off"
         run = self._change(subscription, index, {"maintenance": on}, f"maintenance {word} {name}", actor, on_event)
         return {"site": name, "maintenance": on, "run": run}
@@ -192,7 +192,7 @@ class Sites:
         """Those that have sites; one whose stored form is broken is named by every plan, and skipped here."""
         return [s for s in self.store.estate.subscriptions() if isinstance(s.spec.get("sites"), list)]
 
-    def _find(self, name: str) -> tuple[SubscriptionRow, int]:
+    def find(self, name: str) -> tuple[SubscriptionRow, int]:
         """The subscription and place of a site by its main name or any alias. Raises NotFound."""
         try:
             wanted = to_ascii(name.removeprefix("https://").removeprefix("http://").strip("/"))

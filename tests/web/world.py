@@ -21,6 +21,7 @@ from control_plane.app import make_app
 from control_plane.drivers.directory_entries import KINDS as DIRECTORY_KINDS
 from control_plane.drivers.dns import DnsDriver
 from control_plane.drivers.fake import FakeDriver
+from control_plane.drivers.file_folder import FileFolder
 from control_plane.drivers.gateway import GatewayDriver
 from control_plane.drivers.host_files import HostFilesDriver
 from control_plane.drivers.machines import MachinesDriver
@@ -307,6 +308,7 @@ def make_world(
             state=folder,
             people=people,
             requests=lambda actor: Requests(store, planner, chinese_calendar, actor),
+            files=FileFolder(folder / "files"),
         )
     )
     client = clients[0]

@@ -46,6 +46,7 @@ LOOKS = {
     "audit": "list trail export verify",
     "requests": "catalogue list show events check validate preview",
     "mail": "list",
+    "posts": "list file",
     "jobs": "show list of_run",
 }
 #: Whose exercise needs a real archive of lines: they are in `tests/unit/record`, and end with `audited`.
@@ -219,12 +220,23 @@ EXERCISES: dict[str, Callable[[Any, World], Any]] = {
         f"rollouts.{act}": lambda c, w, act=act: act_on_rollout(c, w, act)  # type: ignore[misc]
         for act in ("release", "pause", "resume", "abort", "rollback")
     },
+    "posts.save": lambda c, w: posted(c),
+    "posts.withdraw": lambda c, w: c.posts.withdraw(SITE, posted(w.client)),
+    "posts.build": lambda c, w: (posted(w.client), c.posts.build(SITE)),
     "mail.retry": lambda c, w: c.mail.retry(mailed(w)),
     "freezes.set": lambda c, w: c.freezes.set("tenant:sjj", reason="audit"),
     "freezes.lift": lambda c, w: c.freezes.lift(
         w.client.freezes.set("tenant:sjj", reason="x")["id"], second="li", reason="y"
     ),
 }
+
+
+SITE = "czj.qingdao.test"
+
+
+def posted(client: Any) -> int:
+    given = {"column": "notices/", "title": f"notice {next(_names)}", "day": "2026-11-24", "text": "x"}
+    return int(client.posts.save(SITE, **given)["id"])
 
 
 class Machine:

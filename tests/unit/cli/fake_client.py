@@ -639,6 +639,24 @@ MAIL: Json = {
 }
 ANSWERS |= {"mail.list": [MAIL], "mail.retry": {**MAIL, "state": "waiting"}}
 SECRET_FILE = "/var/lib/gasp/secrets/sign-in-night"
+POST: Json = {
+    **{"id": 12, "site": "fgw.qingdao.test", "column": "notices/", "title": "放假通知", "day": "2026-11-24"},
+    **{"text": "国庆节", "file": {"name": "安排.pdf", "kind": "pdf", "octets": 9}, "withdrawn": False, "version": 0},
+    **{"changed_at": AT, "changed_by": "directory:lina", "page": "https://fgw.qingdao.test/notices/12.html"},
+}
+ANSWERS |= {
+    "posts.list": {
+        **{"site": "fgw.qingdao.test", "tenant": "fgw", "offering": "public_site", "takes": True, "why": None},
+        **{"columns": [{"id": "notices/", "zh": "通知公告", "en": "Notices"}], "shown": None, "unpublished": True},
+        "posts": [POST],
+    },
+    "posts.save": POST,
+    "posts.withdraw": {**POST, "withdrawn": True},
+    "posts.build": {
+        **{"release": "3f9a12" + "0" * 26, "site": "fgw.qingdao.test", "posts": 1, "new": True},
+        "next": "gasp sites preview fgw.qingdao.test 3f9a1200",
+    },
+}
 ANSWERS |= {
     "people.list": [USER],
     "people.show": PERSON,
@@ -711,6 +729,9 @@ class FakeClient:
             "people.add",
             "people.reset",
             "mail.retry",
+            "posts.save",
+            "posts.withdraw",
+            "posts.build",
             "preview_release",
             "activate_release",
             "rollback_release",

@@ -77,6 +77,12 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /portal/services/<code>/<offering>": tuple(ROLES),
     "GET /portal/sites/<code>/<site>": tuple(ROLES),
     "POST /portal/sites/<code>/<site>": TENANT_ROLES,
+    "GET /portal/sites/<code>/<site>/notices": tuple(ROLES),
+    "POST /portal/sites/<code>/<site>/notices": TENANT_ROLES,
+    "GET /portal/sites/<code>/<site>/notices/new": TENANT_ROLES,
+    "GET /portal/sites/<code>/<site>/notices/<int:number>": tuple(ROLES),
+    "POST /portal/sites/<code>/<site>/notices/<int:number>": TENANT_ROLES,
+    "GET /portal/sites/<code>/<site>/notices/<int:number>/file": tuple(ROLES),
     "GET /portal/internet/<code>": tuple(ROLES),
     "POST /portal/internet/<code>": TENANT_ROLES,
     "GET /portal/requests": tuple(ROLES),
@@ -111,6 +117,8 @@ PASSES = (200, 302, 303, 422, 429)
 FORMS: dict[str, dict[str, str]] = {
     "POST /portal/requests": {"tenant": OWN, "offering": "public_site", "action": "change"},
 }
+#: Numbers of notices by tenant; the absent one has that of the other.
+POSTS = {OWN: 1, OTHER: 2, ABSENT: 2}
 #: Requests by tenant; that of the own one was sent back to the clerk.
 REFERENCES = {ABSENT: "R-2026-9999"}
 
@@ -128,6 +136,12 @@ def browsers(world: World) -> dict[str, FlaskClient]:
     REFERENCES[OWN], REFERENCES[OTHER] = world.ask("clerk1", OWN, "isolated"), world.ask("clerk9", OTHER, "isolated")
     for reference in (REFERENCES[OWN], REFERENCES[OTHER]):
         world.client.acting_as("directory:security1").requests.send_back(reference, reason="Which one?")
+    paper = world.folder / "paper"
+    paper.write_bytes(b"%PDF-1.4 isolated %%EOF")
+    for number, (tenant, who) in enumerate(((OWN, "clerk1"), (OTHER, "clerk9")), 1):
+        posts = world.client.acting_as(f"directory:{who}").posts
+        given = {"column": "notices/", "title": "isolated", "day": "2026-11-24", "text": "x", "file": paper}
+        assert posts.save(f"{tenant}.qingdao.test", **given)["id"] == number
     operator = world.client.acting_as("directory:operator1")
     operator.jobs.place("measure", {"scope": "estate"}, subject="estate", once="x" * 20)
     return {**found, "nobody": world.enter("nobody1")}
@@ -135,6 +149,8 @@ def browsers(world: World) -> dict[str, FlaskClient]:
 
 def address(world: World, rule: str, tenant: str) -> str:
     digest = world.client.status()["last_plan"]
+    if "/notices/" in rule:
+        rule = rule.replace("<int:number>", str(POSTS[tenant]))
     filled = rule.replace("<code>", tenant).replace("<offering>", "public_site").replace("<int:number>", "1")
     filled = filled.replace("<reference>", REFERENCES.get(tenant, "")).replace("<step>", "sites-1-names")
     filled = filled.replace("<site>", f"{tenant}.qingdao.test")
