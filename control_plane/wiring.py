@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from control_plane.drivers.directory_accounts import DirectoryAccounts
     from control_plane.drivers.machine_link import Link
     from control_plane.drivers.ssh import SshRunner
+    from control_plane.model.attachment import FileScanner
     from control_plane.model.client import Client
     from control_plane.model.internet import Refusal
     from control_plane.model.machine import Depot, Hands, Repository, Ring
@@ -321,6 +322,13 @@ def files() -> FileStore:
     return FileFolder(settings().state / "files")
 
 
+def file_scanner() -> FileScanner:
+    """The centre's antivirus engine for files that people send."""
+    from control_plane.drivers.file_scan import HostScanner
+
+    return HostScanner(runner(), topology().role_hosts("repository")[0].name)
+
+
 @cache
 def local_client() -> LocalClient:
     """The control plane in this process."""
@@ -357,6 +365,8 @@ def local_client() -> LocalClient:
         people(),
         lambda actor: Requests(store(), planner, chinese_calendar, actor, settings().fault),
         files(),
+        file_scanner,
+        settings().attachment_mib << 20,
     )
 
 
@@ -509,6 +519,12 @@ def chores() -> Sequence[Chore]:
     def send_mail() -> str | None:
         return mail_ticker().tick()
 
+    def check_files() -> str | None:
+        if not store().attachments.waiting(1):
+            return None
+        found = local_client().attachments.scan()
+        return f"{found['clean']} clean, {found['infected']} infected, {found['error'] or 'none waits'}"
+
     def close_runs() -> str | None:
         ended = store().runs.mark_interrupted(process_alive)
         return f"interrupted runs: {', '.join(map(str, ended))}" if ended else None
@@ -523,6 +539,7 @@ def chores() -> Sequence[Chore]:
         Chore("errands", 1, lambda: do_jobs(("machines",))),
         Chore("rollouts", 3, move_rollouts),
         Chore("mail", 2, send_mail),
+        Chore("files", 2, check_files),
         Chore("runs", 30, close_runs),
         Chore("record", 60, collect_record),
         Chore("machines", 3600, measure_machines),

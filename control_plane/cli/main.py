@@ -69,6 +69,10 @@ COMMANDS = {
     "posts": ("posts", t("Notices on departments' first home pages.")),
     "internet": ("internet", t("Internet access of tenants: use, rules, the real path of an address, hand-over.")),
     "requests": ("requests", t("Requests of departments: ask, sign, ask back, refuse, try again.")),
+    "attachments": (
+        "attachments",
+        t("Files that go with requests: checked for malware before anybody opens them."),
+    ),
     "accounts": ("looking", t("People in the directory.")),
     "drift": ("drift", t("Hand-made changes: keep, accept or revert.")),
     "snapshots": ("snapshots", t("Patches and signatures of the repository: fetch, look, give to a ring.")),

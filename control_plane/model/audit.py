@@ -33,6 +33,9 @@ class AuditAct(StrEnum):
     DRIFT_KEPT = "drift.kept"
     DRIFT_ACCEPTED = "drift.accepted"
     RELEASE_ADDED = "release.added"
+    ATTACHMENT_ADDED = "attachment.added"
+    ATTACHMENT_REMOVED = "attachment.removed"
+    ATTACHMENT_CHECKED = "attachment.checked"
     POST_SAVED = "post.saved"
     POST_WITHDRAWN = "post.withdrawn"
     MACHINE_ENROLLED = "machine.enrolled"
@@ -107,6 +110,9 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.DRIFT_KEPT: t("kept a hand-made change until a date"),
     AuditAct.DRIFT_ACCEPTED: t("accepted a hand-made change"),
     AuditAct.RELEASE_ADDED: t("uploaded a release of a site"),
+    AuditAct.ATTACHMENT_ADDED: t("added a file to a request"),
+    AuditAct.ATTACHMENT_REMOVED: t("took a file out of a request"),
+    AuditAct.ATTACHMENT_CHECKED: t("a file of a request was checked for malware"),
     AuditAct.POST_SAVED: t("wrote a notice for a site"),
     AuditAct.POST_WITHDRAWN: t("took a notice off a site"),
     AuditAct.MACHINE_ENROLLED: t("enrolled a machine"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from control_plane.model.client_attachments import AttachmentsClient
     from control_plane.model.client_audit import AuditClient
     from control_plane.model.client_internet import InternetClient
     from control_plane.model.client_jobs import JobsClient
@@ -253,6 +254,11 @@ class Client(Protocol):
     @property
     def requests(self) -> RequestsClient:
         """What departments ask for."""
+        ...
+
+    @property
+    def attachments(self) -> AttachmentsClient:
+        """Files that go with requests."""
         ...
 
     # rollouts, freezes, the worker -----------------------------------------------------------------

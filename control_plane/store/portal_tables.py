@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, String, Table, Text, text
 
 from control_plane.store.tables import Instant, metadata
 
@@ -37,4 +37,35 @@ site_post_releases = Table(
     Column("tenant_id", ForeignKey("tenants.id"), primary_key=True),
     Column("site", String(260), primary_key=True),
     Column("release_id", String(80), primary_key=True),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("state", String(10), nullable=False),
+    Column("found", Text),
+    Column("signatures", String(80)),
+    Column("error", Text),
+    Column("checked_at", Instant),
+    Column("actor_key", ForeignKey("actors.key"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("removed_at", Instant),
+    sqlite_autoincrement=True,
+)
+_THERE = text("removed_at IS NULL")
+#: The same content is attached to one request once.
+Index(
+    "uq_attachments_content",
+    attachments.c.request_id,
+    attachments.c.sha256,
+    unique=True,
+    sqlite_where=_THERE,
+    postgresql_where=_THERE,
 )

@@ -6,7 +6,7 @@ import builtins
 from datetime import date
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound, StalePlan
@@ -97,6 +97,11 @@ class PostRepository:
         where = (columns.tenant_id == tenant_id, columns.site == site, columns.release_id == release)
         with self._database.read() as connection:
             return connection.execute(select(columns.site).where(*where)).first() is not None
+
+    def forget(self, tenant_id: str) -> None:
+        """Delete those of an ended tenant; that they were is in the audit trail."""
+        with self._database.write() as connection:
+            connection.execute(delete(site_posts).where(site_posts.c.tenant_id == tenant_id))
 
     def _record(self, act: AuditAct, post: Post, actor: Actor) -> None:
         about = [Subject("tenant", post.tenant_id), Subject("site", post.site), Subject("post", str(post.id))]

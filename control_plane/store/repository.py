@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from control_plane.model.plan import Memory
 from control_plane.store.access import AccessRepository
 from control_plane.store.allocations import Pools
+from control_plane.store.attachments import AttachmentRepository
 from control_plane.store.audit import AuditRepository
 from control_plane.store.chores import ChoreRepository
 from control_plane.store.database import Database
@@ -102,6 +103,7 @@ class Store:
         self.requests = RequestRepository(self.database, self.actors, clock, self.audit)
         self.jobs = JobRepository(self.database, clock)
         self.posts = PostRepository(self.database, clock, self.audit)
+        self.attachments = AttachmentRepository(self.database, clock, self.audit)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from control_plane.model.attachment import FileScanner
 from control_plane.model.client import Json, OnEvent
 from control_plane.model.client_people import PeopleClient
 from control_plane.model.client_snapshots import SnapshotsClient
@@ -20,7 +21,9 @@ from control_plane.model.text import t
 from control_plane.store.repository import Store
 from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier, Order
+from control_plane.workflow.attachments import Attachments
 from control_plane.workflow.audit import Audit
+from control_plane.workflow.brought import Brought
 from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
@@ -68,6 +71,8 @@ class LocalClient:
         people: PeopleClient,
         requests: Callable[[Callable[[], Actor]], Requests],
         files: FileStore,
+        scanner: Callable[[], FileScanner],
+        file_quota: int,
     ) -> None:
         self.snapshots = snapshots
         self.rollouts = Rollouts(
@@ -92,12 +97,15 @@ class LocalClient:
         self._config = config
         self.machines = Machines(store, hands, applier, status.hosts, lambda: self.actor, planner.clock)
         self.record = record
-        self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
+        self.offboarding = Offboarding(
+            planner, applier, store, releases, self.export_tenants, self.machines.retire_all, Brought(store, files)
+        )
         self.internet = internet
         self.people = people
         self.audit = Audit(store)
         self.mail = Mails(store, lambda: self.actor, planner.clock)
         self.requests = requests(lambda: self.actor)
+        self.attachments = Attachments(store, self.requests, files, scanner, file_quota, lambda: self.actor)
         self.jobs = Jobs(store, self.acting_as, lambda: self.actor, planner.clock)
         store.runs.mark_interrupted(process_alive)
 
@@ -124,6 +132,7 @@ class LocalClient:
             "posts",
         ):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
+        made.attachments = replace(self.attachments, requests=made.requests, actor=lambda: made.actor)
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)
         return made
 

@@ -309,6 +309,8 @@ def make_world(
             people=people,
             requests=lambda actor: Requests(store, planner, chinese_calendar, actor),
             files=FileFolder(folder / "files"),
+            scanner=lambda: rooms.scanner,
+            file_quota=40 << 20,
         )
     )
     client = clients[0]

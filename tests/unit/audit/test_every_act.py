@@ -47,6 +47,7 @@ LOOKS = {
     "requests": "catalogue list show events check validate preview",
     "mail": "list",
     "posts": "list file",
+    "attachments": "list fetch",
     "jobs": "show list of_run",
 }
 #: Whose exercise needs a real archive of lines: they are in `tests/unit/record`, and end with `audited`.
@@ -220,6 +221,9 @@ EXERCISES: dict[str, Callable[[Any, World], Any]] = {
         f"rollouts.{act}": lambda c, w, act=act: act_on_rollout(c, w, act)  # type: ignore[misc]
         for act in ("release", "pause", "resume", "abort", "rollback")
     },
+    "attachments.add": lambda c, w: attached(w, c),
+    "attachments.remove": lambda c, w: c.attachments.remove(*attached(w, w.client.acting_as(WHO))),
+    "attachments.scan": lambda c, w: (attached(w, c), c.attachments.scan()),
     "posts.save": lambda c, w: posted(c),
     "posts.withdraw": lambda c, w: c.posts.withdraw(SITE, posted(w.client)),
     "posts.build": lambda c, w: (posted(w.client), c.posts.build(SITE)),
@@ -229,6 +233,17 @@ EXERCISES: dict[str, Callable[[Any, World], Any]] = {
         w.client.freezes.set("tenant:sjj", reason="x")["id"], second="li", reason="y"
     ),
 }
+
+
+def attached(world: World, client: Any) -> tuple[int, int]:
+    """A draft of `WHO` and the number of its new file."""
+    person = world.store.people.ensure(WHO, "九", "gaj", "directory:person/auditor9")
+    if not person.grants:
+        world.client.people.grant(WHO.partition(":")[2], "clerk", tenant="gaj", reason="test")
+    draft = client.requests.draft("gaj", "internet", "change")["id"]
+    path = world.folder / "note.txt"
+    path.write_text(f"note {next(_names)}", "utf-8")
+    return int(draft), int(client.attachments.add(draft, path)["id"])
 
 
 SITE = "czj.qingdao.test"

@@ -639,6 +639,18 @@ MAIL: Json = {
 }
 ANSWERS |= {"mail.list": [MAIL], "mail.retry": {**MAIL, "state": "waiting"}}
 SECRET_FILE = "/var/lib/gasp/secrets/sign-in-night"
+ATTACHMENT: Json = {
+    **{"id": 12, "request": "R-2026-0147", "name": "会议.pdf", "kind": "pdf", "type_title": "PDF", "octets": 9},
+    **{"sha256": "a" * 64, "state": "clean", "sentence": "It was checked.", "found": None, "why": None},
+    **{"checked_at": AT, "by": "directory:lina", "at": AT, "mine": True},
+}
+ANSWERS |= {
+    "attachments.list": [ATTACHMENT],
+    "attachments.add": ATTACHMENT,
+    "attachments.remove": [ATTACHMENT],
+    "attachments.fetch": ("会议.pdf", "application/pdf", b"%PDF-"),
+    "attachments.scan": {"clean": 1, "infected": 0, "waiting": 0, "error": None},
+}
 POST: Json = {
     **{"id": 12, "site": "fgw.qingdao.test", "column": "notices/", "title": "放假通知", "day": "2026-11-24"},
     **{"text": "国庆节", "file": {"name": "安排.pdf", "kind": "pdf", "octets": 9}, "withdrawn": False, "version": 0},
@@ -729,6 +741,9 @@ class FakeClient:
             "people.add",
             "people.reset",
             "mail.retry",
+            "attachments.add",
+            "attachments.remove",
+            "attachments.scan",
             "posts.save",
             "posts.withdraw",
             "posts.build",

@@ -93,6 +93,8 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "POST /portal/requests/<reference>/form/<step>": TENANT_ROLES,
     "GET /portal/requests/<reference>/check": TENANT_ROLES,
     "POST /portal/requests/<reference>/check": TENANT_ROLES,
+    "POST /portal/requests/<reference>/files": TENANT_ROLES,
+    "GET /portal/requests/<reference>/files/<int:number>": tuple(ROLES),
     "GET /console/requests": tuple(ROLES),
     "GET /console/requests/<reference>": tuple(ROLES),
     "POST /console/requests/<reference>": ("approver", *PLANNERS),
@@ -117,7 +119,7 @@ PASSES = (200, 302, 303, 422, 429)
 FORMS: dict[str, dict[str, str]] = {
     "POST /portal/requests": {"tenant": OWN, "offering": "public_site", "action": "change"},
 }
-#: Numbers of notices by tenant; the absent one has that of the other.
+#: Numbers of notices and files by tenant; the absent one has that of the other.
 POSTS = {OWN: 1, OTHER: 2, ABSENT: 2}
 #: Requests by tenant; that of the own one was sent back to the clerk.
 REFERENCES = {ABSENT: "R-2026-9999"}
@@ -140,8 +142,11 @@ def browsers(world: World) -> dict[str, FlaskClient]:
     paper.write_bytes(b"%PDF-1.4 isolated %%EOF")
     for number, (tenant, who) in enumerate(((OWN, "clerk1"), (OTHER, "clerk9")), 1):
         posts = world.client.acting_as(f"directory:{who}").posts
+        files = world.client.acting_as(f"directory:{who}").attachments
+        assert files.add(REFERENCES[tenant], paper, name="paper.pdf")["id"] == number
         given = {"column": "notices/", "title": "isolated", "day": "2026-11-24", "text": "x", "file": paper}
         assert posts.save(f"{tenant}.qingdao.test", **given)["id"] == number
+    assert world.client.attachments.scan()["clean"] == 2
     operator = world.client.acting_as("directory:operator1")
     operator.jobs.place("measure", {"scope": "estate"}, subject="estate", once="x" * 20)
     return {**found, "nobody": world.enter("nobody1")}
@@ -149,7 +154,7 @@ def browsers(world: World) -> dict[str, FlaskClient]:
 
 def address(world: World, rule: str, tenant: str) -> str:
     digest = world.client.status()["last_plan"]
-    if "/notices/" in rule:
+    if "/notices/" in rule or "/files/" in rule:
         rule = rule.replace("<int:number>", str(POSTS[tenant]))
     filled = rule.replace("<code>", tenant).replace("<offering>", "public_site").replace("<int:number>", "1")
     filled = filled.replace("<reference>", REFERENCES.get(tenant, "")).replace("<step>", "sites-1-names")
