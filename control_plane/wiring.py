@@ -367,6 +367,7 @@ def local_client() -> LocalClient:
         files(),
         file_scanner,
         settings().attachment_mib << 20,
+        (settings().upload_mib << 20, settings().keep_releases),
     )
 
 

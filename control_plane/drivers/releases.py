@@ -84,6 +84,10 @@ class ReleaseFolder:
         except FileNotFoundError:
             raise _unknown(source["release"]) from None
 
+    def drop(self, release_id: str) -> None:
+        """See `ReleaseStore.drop`."""
+        self.path(release_id).unlink(missing_ok=True)
+
     def path(self, release_id: str) -> Path:
         """Where an uploaded release lies. Raises NotFound for an id that is none."""
         if not re.fullmatch(r"[0-9a-f]{32}", release_id):

@@ -33,6 +33,7 @@ class AuditAct(StrEnum):
     DRIFT_KEPT = "drift.kept"
     DRIFT_ACCEPTED = "drift.accepted"
     RELEASE_ADDED = "release.added"
+    RELEASE_DELETED = "release.deleted"
     ATTACHMENT_ADDED = "attachment.added"
     ATTACHMENT_REMOVED = "attachment.removed"
     ATTACHMENT_CHECKED = "attachment.checked"
@@ -110,6 +111,7 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.DRIFT_KEPT: t("kept a hand-made change until a date"),
     AuditAct.DRIFT_ACCEPTED: t("accepted a hand-made change"),
     AuditAct.RELEASE_ADDED: t("uploaded a release of a site"),
+    AuditAct.RELEASE_DELETED: t("deleted an old release of a site"),
     AuditAct.ATTACHMENT_ADDED: t("added a file to a request"),
     AuditAct.ATTACHMENT_REMOVED: t("took a file out of a request"),
     AuditAct.ATTACHMENT_CHECKED: t("a file of a request was checked for malware"),

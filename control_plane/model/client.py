@@ -210,11 +210,22 @@ class Client(Protocol):
         ...
 
     def publish_release(self, site: str, archive: Path, *, note: str = "") -> Json:
-        """Check and store an archive as a release of a site, not yet live: {release, site, files, bytes, warnings}."""
+        """Check and store an archive as a release of a site, not yet live: {release, site, files, bytes, warnings,
+        deleted: [release]}; old ones make room for it. Raises Invalid with figures when there is none."""
         ...
 
     def releases(self, site: str) -> list[Json]:
         """Releases of a site, newest first: [{release, at, actor, note, files, bytes, state: live|preview|stored}]."""
+        ...
+
+    def room(self, site: str) -> Json:
+        """Room for releases of the site's department: {site, tenant, used, limit (octets), keep, rule: sentence,
+        prunable: [release]}; `prunable`: what the rule deletes of this site."""
+        ...
+
+    def prune_releases(self, site: str, *, release: str | None = None) -> Json:
+        """Delete what the rule of `room` says, or one release that nothing needs: {site, removed: [release], octets}.
+        Raises Rejected when it is needed, NotFound."""
         ...
 
     def preview_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:

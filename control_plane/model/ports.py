@@ -177,6 +177,10 @@ class ReleaseStore(Protocol):
         not be read."""
         ...
 
+    def drop(self, release_id: str) -> None:
+        """Delete the content of a release; one that is not there stays so."""
+        ...
+
     def open_archive(self, source: Mapping[str, Any]) -> bytes:
         """The normalised tar of a release; `source` is `Resource.payload['source']`."""
         ...

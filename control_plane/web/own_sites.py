@@ -55,6 +55,9 @@ def change(code: str, site: str) -> Any:
     try:
         if act == "upload":
             return _upload(row)
+        if act == "delete":
+            door.client().prune_releases(row["site"], release=release)
+            return redirect(url_for("own_sites.site", code=code, site=row["site"], deleted=release[:8]), 303)
         reference = asked(row, act, release)
     except ControlPlaneError as error:
         return _page(row, error), 422
@@ -77,6 +80,8 @@ def _page(row: Json, error: ControlPlaneError | None = None) -> str:
         "own-site.html",
         site=row,
         releases=door.client().releases(row["site"]),
+        room=door.client().room(row["site"]),
+        deleted=request.args.get("deleted", "")[:8],
         error=error,
         stored=new if re.fullmatch("[0-9a-f]{32}", new) else None,
         may_ask=access.allows(door.person(), Act.ASK, row["tenant"]),

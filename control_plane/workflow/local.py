@@ -41,6 +41,7 @@ from control_plane.workflow.requests import Requests
 from control_plane.workflow.rollout_making import RolloutMaker
 from control_plane.workflow.rollouts import Rollouts
 from control_plane.workflow.runs import resume, run_details, run_json, undo_changes, undo_plan, undo_targets
+from control_plane.workflow.site_space import SiteSpace
 from control_plane.workflow.sites import Sites
 from control_plane.workflow.status import Status
 from control_plane.workflow.wishes import wish_order
@@ -73,6 +74,7 @@ class LocalClient:
         files: FileStore,
         scanner: Callable[[], FileScanner],
         file_quota: int,
+        site_space: tuple[int, int],
     ) -> None:
         self.snapshots = snapshots
         self.rollouts = Rollouts(
@@ -87,7 +89,7 @@ class LocalClient:
         self.applier = applier
         self.store = store
         self.importer = Importer(store, planner.catalogue.offerings, planner.catalogue.estate)
-        self.sites_ = Sites(planner.catalogue, applier, store, releases)
+        self.sites_ = Sites(planner.catalogue, applier, store, releases, SiteSpace(store, releases, *site_space))
         self.posts = Posts(store, planner.catalogue, self.sites_, releases, files, planner.clock, lambda: self.actor)
         self.drift_ = Drift(planner, applier, store)
         self.explainer = Explainer(planner, store)
@@ -386,6 +388,14 @@ class LocalClient:
     def releases(self, site: str) -> list[Json]:
         """See `Client.releases`."""
         return self.sites_.releases_of(site)
+
+    def room(self, site: str) -> Json:
+        """See `Client.room`."""
+        return self.sites_.room(site)
+
+    def prune_releases(self, site: str, *, release: str | None = None) -> Json:
+        """See `Client.prune_releases`."""
+        return self.sites_.prune(site, release, self.actor)
 
     def preview_release(self, site: str, release: str, *, on_event: OnEvent | None = None) -> Json:
         """See `Client.preview_release`."""

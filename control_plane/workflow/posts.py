@@ -125,21 +125,15 @@ class Posts:
         posts = [post for post in self.store.posts.list(row.tenant_id, main) if not post.withdrawn]
         limits = (self.catalogue.offerings[row.offering].tiers or {}).get(row.tier, {})
         checked = self.releases.take_files(self._render(row, main, self.files.get), limits.get("storage_bytes"))
-        known = {release.id for release in self.store.releases.list(main, row.tenant_id)}
         newest = posts[0].title if posts else None
         note = str(t("{count} notices, the newest: {title}", count=len(posts), title=newest)) if newest else ""
-        with self.store.transaction():
-            if checked.release_id not in known:
-                self.store.releases.add(
-                    checked.release_id, main, row.tenant_id, checked.sha256, checked.bytes, checked.files, note,
-                    self.actor(),
-                )  # fmt: skip
-            self.store.posts.made(row.tenant_id, main, checked.release_id)
+        self.store.posts.made(row.tenant_id, main, checked.release_id)
+        new, _ = self.sites.space.store_checked(row, main, checked, note, self.actor())
         return {
             "release": checked.release_id,
             "site": main,
             "posts": len(posts),
-            "new": checked.release_id not in known,
+            "new": new,
             "next": f"gasp sites preview {main} {checked.release_id[:8]}",
         }
 

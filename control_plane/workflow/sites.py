@@ -23,6 +23,7 @@ from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.journal import OnEvent
+from control_plane.workflow.site_space import SiteSpace
 from control_plane.workflow.wishes import wish_order
 
 Spec = dict[str, Any]
@@ -36,6 +37,7 @@ class Sites:
     applier: Applier
     store: Store
     releases: ReleaseStore
+    space: SiteSpace
 
     def rows(self) -> list[dict[str, Any]]:
         """All sites of operated offerings."""
@@ -70,24 +72,14 @@ class Sites:
         offering = self.catalogue.offerings[subscription.offering]
         limits = (offering.tiers or {}).get(subscription.tier, {})
         checked = self.releases.take(archive, limits.get("storage_bytes"))
-        known = {r.id for r in self.store.releases.list(main)}
-        if checked.release_id not in known:
-            self.store.releases.add(
-                checked.release_id,
-                main,
-                subscription.tenant_id,
-                checked.sha256,
-                checked.bytes,
-                checked.files,
-                note,
-                actor,
-            )
+        new, deleted = self.space.store_checked(subscription, main, checked, note, actor)
         return {
             "release": checked.release_id,
             "site": main,
             "files": checked.files,
             "bytes": checked.bytes,
-            "new": checked.release_id not in known,
+            "new": new,
+            "deleted": deleted,
             "warnings": [str(w) for w in checked.warnings],
             "next": f"gasp sites preview {main} {checked.release_id[:8]}",
         }
@@ -109,6 +101,27 @@ class Sites:
             }
             for row in self.store.releases.list(to_ascii(site["names"]["main"]))
         ]
+
+    def room(self, name: str) -> dict[str, Any]:
+        """What a site's department stores and may store, with the rule of what stays and what of it would go now."""
+        subscription, index = self.find(name)
+        main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
+        return {
+            "site": main,
+            "tenant": subscription.code,
+            **self.space.facts(subscription),
+            "prunable": [row.id for row in self.space.prunable(subscription, main)],
+        }
+
+    def prune(self, name: str, release: str | None, actor: Actor) -> dict[str, Any]:
+        """Delete what the rule says, or one release that nothing needs."""
+        subscription, index = self.find(name)
+        main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
+        if release is None:
+            gone = self.space.prune(subscription, main, actor)
+        else:
+            gone = [self.space.drop(subscription, main, release, actor)]
+        return {"site": main, "removed": [row.id for row in gone], "octets": sum(row.bytes for row in gone)}
 
     def preview(self, name: str, release: str, actor: Actor, on_event: OnEvent | None) -> dict[str, Any]:
         """Show a release on the site's preview address, inside only."""

@@ -311,6 +311,7 @@ def make_world(
             files=FileFolder(folder / "files"),
             scanner=lambda: rooms.scanner,
             file_quota=40 << 20,
+            site_space=(64 << 20, 3),
         )
     )
     client = clients[0]

@@ -34,7 +34,8 @@ _names = itertools.count(1)
 #: Methods that change nothing but what was looked at, by area.
 LOOKS = {
     "": "plan get_plan runs run run_events undo_run drift explain stamp status doctor hosts accounts probes run_probes "
-    "tenants tenant subscription preview_import export_tenants diff_tenants preview_offboard sites releases config",
+    "room tenants tenant subscription preview_import export_tenants diff_tenants preview_offboard sites releases "
+    "config",
     "machines": "rows show preview_import preview_mend security findings",
     "record": "collect status searches register preview_register preview_purge verify holds",
     "people": "list show sign_ins",
@@ -187,6 +188,7 @@ EXERCISES: dict[str, Callable[[Any, World], Any]] = {
     "import_tenants": lambda c, w: c.import_tenants(changed_estate(w)),
     "offboard": lambda c, w: c.offboard("shinan", confirm="shinan", archive=w.folder / "shinan.tar.gz"),
     "publish_release": lambda c, w: publish(w, c),
+    "prune_releases": lambda c, w: c.prune_releases(*older(w, c)),
     "preview_release": lambda c, w: c.preview_release(*publish(w, c)),
     "activate_release": lambda c, w: c.activate_release(*publish(w, c)),
     "rollback_release": lambda c, w: c.rollback_release(c.activate_release(*publish(w, w.client))["site"]),
@@ -252,6 +254,15 @@ SITE = "czj.qingdao.test"
 def posted(client: Any) -> int:
     given = {"column": "notices/", "title": f"notice {next(_names)}", "day": "2026-11-24", "text": "x"}
     return int(client.posts.save(SITE, **given)["id"])
+
+
+def older(world: World, client: Any) -> tuple[str]:
+    """A site with more releases than stay."""
+    space = client.sites_.space
+    for _ in range(space.keep + 1):
+        site, _ = publish(world, world.client)
+    client.sites_ = replace(client.sites_, space=replace(space, keep=1))
+    return (site,)
 
 
 class Machine:

@@ -639,6 +639,13 @@ MAIL: Json = {
 }
 ANSWERS |= {"mail.list": [MAIL], "mail.retry": {**MAIL, "state": "waiting"}}
 SECRET_FILE = "/var/lib/gasp/secrets/sign-in-night"
+ANSWERS |= {
+    "room": {
+        **{"site": "fgw.qingdao.test", "tenant": "fgw", "used": 7, "limit": 9, "keep": 3, "rule": "Newest 3 stay."},
+        "prunable": ["3f9a12" + "0" * 26],
+    },
+    "prune_releases": {"site": "fgw.qingdao.test", "removed": ["3f9a12" + "0" * 26], "octets": 7},
+}
 ATTACHMENT: Json = {
     **{"id": 12, "request": "R-2026-0147", "name": "会议.pdf", "kind": "pdf", "type_title": "PDF", "octets": 9},
     **{"sha256": "a" * 64, "state": "clean", "sentence": "It was checked.", "found": None, "why": None},
@@ -741,6 +748,7 @@ class FakeClient:
             "people.add",
             "people.reset",
             "mail.retry",
+            "prune_releases",
             "attachments.add",
             "attachments.remove",
             "attachments.scan",

@@ -66,6 +66,8 @@ VERBS = {
     "sites list": "sites",
     "posts list fgw.qingdao.test": "posts",
     "attachments list 147": "attachments",
+    "sites room s": "site_room",
+    "sites prune s --yes": "sites_pruned",
     "attachments add 147 {folder}/site.zip --yes": "attachment",
     "attachments remove 147 12 --yes": "attachments",
     "attachments scan": "attachments_scan",
