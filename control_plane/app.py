@@ -17,18 +17,8 @@ from control_plane.web.services import Services
 PAGES = (
     *("sign_in", "me", "overview", "tenants", "runs", "plans", "drift", "hosts", "probes", "sites", "accounts"),
     *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes", "audit"),
-    *(
-        "portal",
-        "asking",
-        "requests",
-        "own_sites",
-        "posts",
-        "own_internet",
-        "attachments",
-        "jobs",
-        "live",
-        "rollout_form",
-    ),
+    *("portal", "asking", "requests", "own_sites", "jobs", "live", "rollout_form"),
+    *("own_internet", "posts", "attachments", "many"),
 )
 LARGEST_REQUEST = 1 << 20
 

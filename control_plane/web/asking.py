@@ -24,6 +24,8 @@ from control_plane.web.portal import asked_for
 from control_plane.web.services import services
 
 pages = Blueprint("asking", __name__)
+#: What the address says that came from a file (`web/many.py`).
+TAKEN = ("added", "changed", "same")
 
 
 @pages.post("/portal/requests")
@@ -253,6 +255,7 @@ def _check(row: Json, error: ControlPlaneError | None = None, text: str = "") ->
         moved=request.args.get("moved"),
         before=form.stops[-1],
         files=client_files(row),
+        taken=[request.args.get(name, 0, type=int) for name in TAKEN] if TAKEN[0] in request.args else None,
         endings=" ".join(ENDINGS),
         most=LARGEST >> 20,
     )

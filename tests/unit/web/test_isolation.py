@@ -93,6 +93,9 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "POST /portal/requests/<reference>/form/<step>": TENANT_ROLES,
     "GET /portal/requests/<reference>/check": TENANT_ROLES,
     "POST /portal/requests/<reference>/check": TENANT_ROLES,
+    "GET /portal/requests/<reference>/many/<part>": TENANT_ROLES,
+    "POST /portal/requests/<reference>/many/<part>": TENANT_ROLES,
+    "GET /portal/requests/<reference>/many/<part>/table.csv": TENANT_ROLES,
     "POST /portal/requests/<reference>/files": TENANT_ROLES,
     "GET /portal/requests/<reference>/files/<int:number>": tuple(ROLES),
     "GET /console/requests": tuple(ROLES),
@@ -158,6 +161,7 @@ def address(world: World, rule: str, tenant: str) -> str:
         rule = rule.replace("<int:number>", str(POSTS[tenant]))
     filled = rule.replace("<code>", tenant).replace("<offering>", "public_site").replace("<int:number>", "1")
     filled = filled.replace("<reference>", REFERENCES.get(tenant, "")).replace("<step>", "sites-1-names")
+    filled = filled.replace("<part>", "sites")
     filled = filled.replace("<site>", f"{tenant}.qingdao.test")
     filled = filled.replace("<digest>", digest["digest"] if digest else "0" * 64).replace("<name>", tenant)
     return filled.replace("<path:filename>", "console.css").replace("<form>", "csv")
