@@ -18,6 +18,7 @@ PAGES = (
     *("sign_in", "me", "overview", "tenants", "runs", "plans", "drift", "hosts", "probes", "sites", "accounts"),
     *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes", "audit"),
     *("portal", "asking", "requests", "own_sites", "jobs", "live", "rollout_form", "director", "trial"),
+    *("own_internet", "posts", "attachments", "many"),
 )
 LARGEST_REQUEST = 1 << 20
 

@@ -41,6 +41,13 @@ class Settings(BaseModel):
     mail_operators: str | None = Field(
         None, description="Address that hears what concerns operators; default is operators@ the estate's domain."
     )
+    attachment_mib: int = Field(500, ge=1, description="MiB that files of one department's requests may have together.")
+    upload_mib: int = Field(
+        4096, ge=1, description="MiB that all stored releases of one department's websites may have together."
+    )
+    keep_releases: int = Field(
+        10, ge=1, description="Releases of each website that stay stored beside those in use; older ones are deleted."
+    )
     ttl: int = Field(300, ge=1, le=86400, description="Time to live of published names, in seconds.")
     web_port: int | None = Field(
         None, ge=0, le=65535, description="Port of the console on 127.0.0.1; 8443 and up by lab, 0 for no console."

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from control_plane.drivers.directory_accounts import DirectoryAccounts
     from control_plane.drivers.machine_link import Link
     from control_plane.drivers.ssh import SshRunner
+    from control_plane.model.attachment import FileScanner
     from control_plane.model.client import Client
+    from control_plane.model.internet import Refusal
     from control_plane.model.machine import Depot, Hands, Repository, Ring
     from control_plane.model.offering import HostView
-    from control_plane.model.ports import Driver
+    from control_plane.model.ports import Driver, FileStore
     from control_plane.model.run import Actor
     from control_plane.model.upstream import UpstreamDocument
     from control_plane.store.repository import Store
@@ -56,7 +58,7 @@ GASP = (sys.executable, "-c", "from control_plane.cli.main import run; run()")
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
     *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "bringup.json", "web.*", "worker.*", "log"),
-    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access"),
+    *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access", "files"),
 )
 
 
@@ -323,6 +325,21 @@ def releases() -> Any:
 
 
 @cache
+def files() -> FileStore:
+    """Files that departments bring in."""
+    from control_plane.drivers.file_folder import FileFolder
+
+    return FileFolder(settings().state / "files")
+
+
+def file_scanner() -> FileScanner:
+    """The centre's antivirus engine for files that people send."""
+    from control_plane.drivers.file_scan import HostScanner
+
+    return HostScanner(runner(), topology().role_hosts("repository")[0].name)
+
+
+@cache
 def local_client() -> LocalClient:
     """The control plane in this process."""
     from control_plane.drivers.probes import SshProber
@@ -357,6 +374,10 @@ def local_client() -> LocalClient:
         settings().state,
         people(),
         lambda actor: Requests(store(), planner, chinese_calendar, actor, settings().fault),
+        files(),
+        file_scanner,
+        settings().attachment_mib << 20,
+        (settings().upload_mib << 20, settings().keep_releases),
     )
 
 
@@ -402,7 +423,7 @@ def internet(catalogue: Catalogue, applier: Applier) -> Internet:
     from control_plane.workflow.internet import Internet
 
     return Internet(
-        catalogue, applier, store(), described, volumes, SshPathTester(runner()), host_rows, now,
+        catalogue, applier, store(), described, volumes, refused, SshPathTester(runner()), host_rows, now,
         actor,
     )  # fmt: skip
 
@@ -417,6 +438,20 @@ def volumes() -> Mapping[str, Mapping[str, Any]]:
             for part in driver.parts():
                 found |= driver.usage(part.partition(":")[2])
     return found
+
+
+def refused(tenant: str) -> Sequence[Refusal]:
+    """What the gateways' proxies refused to a tenant's network lately."""
+    from control_plane.drivers.gateway import GatewayDriver
+
+    found = [
+        row
+        for driver in drivers()
+        if isinstance(driver, GatewayDriver)
+        for part in driver.parts()
+        for row in driver.refusals(part.partition(":")[2], tenant)
+    ]
+    return sorted(found, key=lambda row: row["at"], reverse=True)
 
 
 def ticker() -> Ticker:
@@ -496,6 +531,12 @@ def chores() -> Sequence[Chore]:
     def send_mail() -> str | None:
         return mail_ticker().tick()
 
+    def check_files() -> str | None:
+        if not store().attachments.waiting(1):
+            return None
+        found = local_client().attachments.scan()
+        return f"{found['clean']} clean, {found['infected']} infected, {found['error'] or 'none waits'}"
+
     def close_runs() -> str | None:
         ended = store().runs.mark_interrupted(process_alive)
         return f"interrupted runs: {', '.join(map(str, ended))}" if ended else None
@@ -509,6 +550,7 @@ def chores() -> Sequence[Chore]:
         *(Chore(name, 1, partial(do_jobs, lanes)) for name, lanes in CHORES.items()),
         Chore("rollouts", 3, move_rollouts),
         Chore("mail", 2, send_mail),
+        Chore("files", 2, check_files),
         Chore("runs", 30, close_runs),
         Chore("record", 60, collect_record),
         Chore("machines", 3600, measure_machines),

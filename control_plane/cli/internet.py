@@ -38,6 +38,14 @@ RULE_COLUMNS = (
     Column("since", t("SINCE")),
     Column("reason", t("REASON")),
 )
+REFUSED_COLUMNS = (
+    Column("at", t("LAST"), show="time"),
+    Column("host", t("HOST")),
+    Column("count", t("TIMES")),
+    Column("rule", t("RULE")),
+    Column("opens", t("OWN RULE OPENS IT")),
+    Column("reason", t("REASON")),
+)
 DIRECT_COLUMNS = (
     Column("source", t("FROM")),
     Column("to", t("TO")),
@@ -172,6 +180,25 @@ def _draw_path(app: App, row: Json) -> None:
         (t("Would need"), clean(row["needs"]) if row["needs"] else None),
     ]
     app.out("\n".join(f"{name}: {clean(value)}" for name, value in pairs if value is not None))
+
+
+@internet.verb(
+    "refused",
+    sentence=t("What the proxy refused to a tenant's network lately, by host and rule, without who asked."),
+    examples=(
+        ("gasp internet refused fgw", t("what a department's people cannot open")),
+        ("gasp internet refused fgw --filter rule=centre-video", t("by one rule")),
+    ),
+)
+@tenant_argument
+@listing_options
+@click.pass_obj
+def refused(app: App, tenant: str) -> None:
+    """`gasp internet refused TENANT`."""
+    rows = [
+        {**row, "reason": f"{row['reason_zh']} · {row['reason_en']}"} for row in app.client.internet.refusals(tenant)
+    ]
+    show_list(rows, REFUSED_COLUMNS, empty=t("Nothing was refused lately."), name="host")
 
 
 @internet.verb(

@@ -66,8 +66,13 @@ COMMANDS = {
     "status": ("looking", t("Where this centre stands, at a glance.")),
     "tenants": ("tenants", t("Departments and districts: list, import, export, offboard.")),
     "sites": ("sites", t("Websites and their releases.")),
+    "posts": ("posts", t("Notices on departments' first home pages.")),
     "internet": ("internet", t("Internet access of tenants: use, rules, the real path of an address, hand-over.")),
     "requests": ("requests", t("Requests of departments: ask, sign, ask back, refuse, try again.")),
+    "attachments": (
+        "attachments",
+        t("Files that go with requests: checked for malware before anybody opens them."),
+    ),
     "accounts": ("looking", t("People in the directory.")),
     "drift": ("drift", t("Hand-made changes: keep, accept or revert.")),
     "snapshots": ("snapshots", t("Patches and signatures of the repository: fetch, look, give to a ring.")),

@@ -11,7 +11,7 @@ import click
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed, with_word
-from control_plane.cli.listing import Column, listing_options, plain, show_list, show_one
+from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.run_view import carry_out, end, run_lines
 from control_plane.cli.terminal import sentence
 from control_plane.model.client import Json, OnEvent
@@ -41,6 +41,13 @@ sites = Group(
 site_argument = argument("site", help=t("Main name of the site."))
 #: `--dry-run`, `--yes` and `--confirm`.
 Consent = tuple[bool, bool, str | None]
+ROOM_COLUMNS = (
+    Column("site", t("SITE")),
+    Column("tenant", t("TENANT")),
+    Column("used", t("USED OCTETS")),
+    Column("limit", t("LIMIT")),
+    Column("prunable", t("TOO OLD")),
+)
 release_argument = argument("release", help=t("Id of the release, as gasp sites publish prints it."))
 
 
@@ -126,6 +133,59 @@ def _show(app: App, answer: Json) -> None:
             app.out(sentence(t("Address: {url}", url=answer["url"])))
 
     show_one(answer, draw, name="url" if "previous" not in answer and answer.get("url") else "site")
+
+
+@sites.verb(
+    "room",
+    sentence=t("What the department of a site stores of releases and may store, and what is too old."),
+    examples=(
+        ("gasp sites room fgw.qingdao.test", t("in octets, with the rule of what stays")),
+        ("gasp sites room fgw.qingdao.test -o json", t("the same for a program")),
+    ),
+)
+@site_argument
+@listing_options
+@click.pass_obj
+def room(app: App, site: str) -> None:
+    """`gasp sites room SITE`."""
+    found = app.client.room(site)
+
+    def draw() -> None:
+        print_table(app, [found], ROOM_COLUMNS)
+        app.out(sentence(t("{rule}", rule=found["rule"])))
+
+    show_one(found, draw, name="site")
+
+
+@sites.verb(
+    "prune",
+    sentence=t("Delete releases of a site that are too old, or one that nothing needs."),
+    examples=(
+        ("gasp sites prune fgw.qingdao.test", t("those that the rule names")),
+        ("gasp sites prune fgw.qingdao.test --release 3f9a12", t("a certain one")),
+    ),
+)
+@site_argument
+@option("--release", help=t("Id of one release, or its beginning."))
+@consent_options()
+@listing_options
+@click.pass_obj
+def prune(app: App, site: str, release: str | None, dry_run: bool, yes: bool) -> None:
+    """`gasp sites prune SITE`."""
+    names = [release] if release else app.client.room(site)["prunable"]
+    shown = ", ".join(name[:8] for name in names) or "–"
+    if rehearsed(dry_run, t("These releases of {site} would be deleted: {names}.", site=site, names=shown)):
+        return
+    app.context()
+    ask(t("Delete these releases of {site}: {names}?", site=site, names=shown), yes)
+    answer = app.client.prune_releases(site, release=release)
+
+    def draw() -> None:
+        count, octets = len(answer["removed"]), plain(answer["octets"])
+        app.out(sentence(t("{count} releases of {site} deleted, {octets} octets.", count=count, octets=octets,
+                           site=answer["site"])))  # fmt: skip
+
+    show_one(answer, draw, name="site")
 
 
 @sites.verb(

@@ -96,8 +96,7 @@ class _Inspection:
                 self._problems,
                 t("The archive has {count} faults; nothing was unpacked.", count=len(self._problems)),
             )
-        listing = "".join(f"{p}\0{size}\0{digest}\n" for p, (size, digest) in sorted(self._files.items()))
-        sha256 = hashlib.sha256(listing.encode()).hexdigest()
+        sha256 = content_hash(self._files)
         if self._junk:
             self._warnings.append(t("{count} hidden or desktop files were left out.", count=self._junk))
         return Checked(
@@ -245,6 +244,12 @@ _KINDS: Mapping[str, Text] = {
     "encrypted": t("it is encrypted"),
     "other": t("it is neither a file nor a folder"),
 }
+
+
+def content_hash(files: Mapping[str, tuple[int, str]]) -> str:
+    """The hash of a site: of its paths with size and hash of each content."""
+    listing = "".join(f"{path}\0{size}\0{digest}\n" for path, (size, digest) in sorted(files.items()))
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def resolve(name: str) -> tuple[str, list[Text]]:

@@ -17,11 +17,11 @@ from control_plane.drivers.agents import ask_look, ask_outcomes, attributes_of, 
 from control_plane.drivers.gateway_words import sentence
 from control_plane.drivers.ssh import Runner
 from control_plane.model.errors import TemporaryError
-from control_plane.model.internet import NETWORK, PROXY, Usage
+from control_plane.model.internet import NETWORK, PROXY, PROXY_LOG, Refusal, Usage
 from control_plane.model.plan import Change
 from control_plane.model.ports import Fence, Notice, Outcome
 from control_plane.model.resource import Attributes, CouldNotMeasure, Foreign, Kind, Look, Measured, Observed
-from control_plane.model.text import t
+from control_plane.model.text import Text, t
 
 LOOK_MODULES = ("host_state", "host_serving", "gateway_render", "gateway_state", "gateway_look", "gateway_agent")
 MODULES = (
@@ -30,6 +30,7 @@ MODULES = (
 )
 """The agent, in the order of its imports; a look is sent the first few only."""
 PROGRAM = ("/usr/bin/python3", "-I", "/usr/local/lib/gasp/gateway.py")
+WHY = ("/usr/bin/python3", "-I", "/usr/local/lib/gasp/why.py", "--log", PROXY_LOG, "--rules", "/etc/squid/gasp")
 OBSERVE_SECONDS = 60.0
 APPLY_SECONDS = 300.0
 USAGE_SECONDS = 30.0
@@ -94,17 +95,28 @@ class GatewayDriver:
 
     def usage(self, host: str) -> Mapping[str, Usage]:
         """Each tenant's volume as the gateway counts it, by code. Raises TemporaryError when it cannot be read."""
-        done = self._runner.run(host, [*PROGRAM, "usage"], b"", USAGE_SECONDS)
+        words = t("The volume of tenants cannot be read on host {host}: {reason}")
+        found: dict[str, Usage] = self._tell(host, [*PROGRAM, "usage"], words)
+        return found
+
+    def refusals(self, host: str, tenant: str) -> Sequence[Refusal]:
+        """What the proxy refused to a tenant's network lately, newest first. Raises TemporaryError when it cannot be
+        read."""
+        words = t("What was refused cannot be read on host {host}: {reason}")
+        found: list[Refusal] = self._tell(host, [*WHY, "--tenant", tenant], words)["refusals"]
+        return found
+
+    def _tell(self, host: str, argv: Sequence[str], words: Text) -> Any:
+        """The JSON that a program of the gateway prints. `words`: of {host} and {reason}, when it does not."""
+        done = self._runner.run(host, argv, b"", USAGE_SECONDS)
         try:
             if done.rc:
                 raise ValueError(done.stderr.decode("utf-8", "replace").strip()[-300:])
-            found: dict[str, Usage] = orjson.loads(done.stdout)
+            return orjson.loads(done.stdout)
         except ValueError as error:
             raise TemporaryError(
-                t("The volume of tenants cannot be read on host {host}: {reason}", host=host, reason=error),
-                t("See whether it is up: gasp lab status."),
+                Text(words.msgid, {"host": host, "reason": error}), t("See whether it is up: gasp lab status.")
             ) from None
-        return found
 
 
 def _observed(row: Mapping[str, Any]) -> Observed:

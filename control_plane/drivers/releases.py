@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from control_plane.drivers.archive_check import Checked, Limits, check_archive
+from control_plane.drivers.archive_check import Checked, Limits, check_archive, content_hash
 from control_plane.drivers.archives import MIB, Content, Damaged, TooLarge, members
 from control_plane.model.errors import Invalid, NotFound, Problem
 from control_plane.model.text import t
@@ -46,6 +46,19 @@ class ReleaseFolder:
             raise _changed(archive) from None
         return checked
 
+    def take_files(self, files: Mapping[str, bytes], max_bytes: int | None = None) -> Checked:
+        """Check files that were made here and keep them, as an upload would be."""
+        with tempfile.TemporaryDirectory(prefix="gasp-made-") as folder:
+            path = Path(folder) / "made.tar"
+            path.write_bytes(pack(files))
+            return self.take(path, max_bytes)
+
+    @staticmethod
+    def id_of(files: Mapping[str, bytes], known: Mapping[str, tuple[int, str]]) -> str:
+        """See `ReleaseStore.id_of`."""
+        found = {path: (len(content), hashlib.sha256(content).hexdigest()) for path, content in files.items()}
+        return content_hash({**found, **known})[:32]
+
     def _keep(self, archive: Path, checked: Checked, limits: Limits, target: Path) -> None:
         with _new_file(target) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
             _add_folders(tar, checked.contents)
@@ -70,6 +83,10 @@ class ReleaseFolder:
             return self.path(source["release"]).read_bytes()
         except FileNotFoundError:
             raise _unknown(source["release"]) from None
+
+    def drop(self, release_id: str) -> None:
+        """See `ReleaseStore.drop`."""
+        self.path(release_id).unlink(missing_ok=True)
 
     def path(self, release_id: str) -> Path:
         """Where an uploaded release lies. Raises NotFound for an id that is none."""

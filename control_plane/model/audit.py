@@ -33,6 +33,12 @@ class AuditAct(StrEnum):
     DRIFT_KEPT = "drift.kept"
     DRIFT_ACCEPTED = "drift.accepted"
     RELEASE_ADDED = "release.added"
+    RELEASE_DELETED = "release.deleted"
+    ATTACHMENT_ADDED = "attachment.added"
+    ATTACHMENT_REMOVED = "attachment.removed"
+    ATTACHMENT_CHECKED = "attachment.checked"
+    POST_SAVED = "post.saved"
+    POST_WITHDRAWN = "post.withdrawn"
     MACHINE_ENROLLED = "machine.enrolled"
     MACHINE_OBSERVED = "machine.observed"
     MACHINE_RING = "machine.ring"
@@ -105,6 +111,12 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.DRIFT_KEPT: t("kept a hand-made change until a date"),
     AuditAct.DRIFT_ACCEPTED: t("accepted a hand-made change"),
     AuditAct.RELEASE_ADDED: t("uploaded a release of a site"),
+    AuditAct.RELEASE_DELETED: t("deleted an old release of a site"),
+    AuditAct.ATTACHMENT_ADDED: t("added a file to a request"),
+    AuditAct.ATTACHMENT_REMOVED: t("took a file out of a request"),
+    AuditAct.ATTACHMENT_CHECKED: t("a file of a request was checked for malware"),
+    AuditAct.POST_SAVED: t("wrote a notice for a site"),
+    AuditAct.POST_WITHDRAWN: t("took a notice off a site"),
     AuditAct.MACHINE_ENROLLED: t("enrolled a machine"),
     AuditAct.MACHINE_OBSERVED: t("entered a machine from another console's list"),
     AuditAct.MACHINE_RING: t("moved a machine to another ring"),
@@ -170,7 +182,8 @@ SENTENCES: Mapping[AuditAct, Text] = {
 @dataclass(frozen=True, slots=True, order=True)
 class Subject:
     """What an act was about. `kind`: tenant, service, resource, machine, site, person, run, rollout, freeze, request,
-    snapshot, finding, mail, entry. A tenant's `value` is its opaque id, a service's `ID/offering`, a person's a key."""
+    snapshot, finding, mail, entry, post. A tenant's `value` is its opaque id, a service's `ID/offering`, a person's a
+    key."""
 
     kind: str
     value: str

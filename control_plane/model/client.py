@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from control_plane.model.client_attachments import AttachmentsClient
     from control_plane.model.client_audit import AuditClient
     from control_plane.model.client_internet import InternetClient
     from control_plane.model.client_jobs import JobsClient
     from control_plane.model.client_mail import MailClient
+    from control_plane.model.client_posts import PostsClient
     from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
 
@@ -212,11 +214,22 @@ class Client(Protocol):
         ...
 
     def publish_release(self, site: str, archive: Path, *, note: str = "") -> Json:
-        """Check and store an archive as a release of a site, not yet live: {release, site, files, bytes, warnings}."""
+        """Check and store an archive as a release of a site, not yet live: {release, site, files, bytes, warnings,
+        deleted: [release]}; old ones make room for it. Raises Invalid with figures when there is none."""
         ...
 
     def releases(self, site: str) -> list[Json]:
         """Releases of a site, newest first: [{release, at, actor, note, files, bytes, state: live|preview|stored}]."""
+        ...
+
+    def room(self, site: str) -> Json:
+        """Room for releases of the site's department: {site, tenant, used, limit (octets), keep, rule: sentence,
+        prunable: [release]}; `prunable`: what the rule deletes of this site."""
+        ...
+
+    def prune_releases(self, site: str, *, release: str | None = None) -> Json:
+        """Delete what the rule of `room` says, or one release that nothing needs: {site, removed: [release], octets}.
+        Raises Rejected when it is needed, NotFound."""
         ...
 
     def preview_release(
@@ -240,6 +253,11 @@ class Client(Protocol):
         """Answer with a maintenance page (503), or stop doing so."""
         ...
 
+    @property
+    def posts(self) -> PostsClient:
+        """Notices on departments' first home pages."""
+        ...
+
     # patches and signatures -----------------------------------------------------------------------
     @property
     def snapshots(self) -> SnapshotsClient:
@@ -256,6 +274,11 @@ class Client(Protocol):
     @property
     def requests(self) -> RequestsClient:
         """What departments ask for."""
+        ...
+
+    @property
+    def attachments(self) -> AttachmentsClient:
+        """Files that go with requests."""
         ...
 
     # rollouts, freezes, the worker -----------------------------------------------------------------

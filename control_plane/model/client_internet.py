@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from control_plane.model.client import Json, OnEvent
 from control_plane.model.errors import Problem
-from control_plane.model.internet import NetworkPolicy, ProxyPolicy
+from control_plane.model.internet import NetworkPolicy, ProxyPolicy, Refusal
 from control_plane.model.offering import EstateView, SubscriptionView
 
 SheetFormat = Literal["html", "text", "pdf"]
@@ -53,6 +54,18 @@ class InternetClient(Protocol):
         Raises Rejected for what is no web address, TemporaryError when the machine does not answer."""
         ...
 
+    def refusals(self, tenant: str) -> builtins.list[Json]:
+        """What was refused to the tenant's own network lately, newest first, by host and rule, without who asked:
+        [{at, host, encrypted, count, rule, owner, since, reason_zh, reason_en, opens}]. `opens`: whether a rule of the
+        tenant's own can open it; else the centre decides. Raises CouldNotMeasureError, NotFound."""
+        ...
+
+    def excepted(self, tenant: str, host: str, rule: str, spec: Mapping[str, Any] | None = None) -> Json:
+        """The form `spec` (None: that in force) of this tenant with a rule in it that opens a host which `rule`
+        refused; its reason is left to who asks. Raises Invalid for what is no host, Rejected when no rule of the
+        tenant's own can open it."""
+        ...
+
     def preview(self, tenant: str, wish: Wish) -> Json:
         """What `change` would do now, as `Client.plan`, with the words that it would ask for; nothing is kept. Raises
         as `change` does."""
@@ -88,6 +101,10 @@ class InternetRules(Protocol):
     def changed(self, spec: Mapping[str, Any], wish: Wish, today: str) -> dict[str, Any]:
         """The form with the wish in it. Raises Invalid with every bad entry."""
 
+    def opening(self, spec: Mapping[str, Any], code: str, host: str, rule: str, today: str) -> dict[str, Any] | None:
+        """The form with a rule that allows a host before `rule` of the tenant `code` refuses it; None when that rule
+        is the centre's and comes before all of the tenant's. Raises Invalid for what is no host."""
+
     def sheet(self, subscription: SubscriptionView, estate: EstateView, as_of: str, form: SheetFormat) -> bytes:
         """The hand-over sheet."""
 
@@ -105,3 +122,10 @@ class UsageReader(Protocol):
 
     def __call__(self) -> Mapping[str, Mapping[str, Any]]:
         """Tenant → {up, down (octets), warned, throttled (since when, or None)}. Raises CouldNotMeasureError."""
+
+
+class RefusalReader(Protocol):
+    """What the proxy refused to a tenant's network lately, as the gateway's log says."""
+
+    def __call__(self, tenant: str) -> Sequence[Refusal]:
+        """Newest first. Raises TemporaryError when it cannot be read."""

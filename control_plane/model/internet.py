@@ -130,3 +130,18 @@ class Usage(Volume):
     throttled: str | None
     closed: dict[str, Volume]
     at: str
+
+
+class Refusal(TypedDict):
+    """Requests for one host that one rule refused to a tenant's network, `count` of the newest ones in the proxy's log,
+    the last one `at` (ISO 8601, UTC). Who asked is not in it. `since` is empty where no rule of a list decided."""
+
+    at: str
+    host: str
+    encrypted: bool
+    count: int
+    rule: str
+    owner: str
+    since: str
+    reason_zh: str
+    reason_en: str

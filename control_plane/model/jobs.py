@@ -39,7 +39,8 @@ OVER = frozenset({JobState.DONE, JobState.REFUSED, JobState.FAILED})
 @dataclass(frozen=True, slots=True)
 class JobKind:
     """One kind. `title` says what was asked for and `done` what came of it, both of {subject}; `whole`: the act and
-    its note are one transaction, so it is done once even when its process is killed."""
+    its note are one transaction, so it is done once even when its process is killed; `tenant`: the field of what is
+    given that names the department in which the person must be allowed it (None: anywhere)."""
 
     name: str
     act: Act
@@ -47,6 +48,7 @@ class JobKind:
     title: Text
     done: Text
     whole: bool = False
+    tenant: str | None = None
 
     @property
     def chore(self) -> str:
@@ -136,6 +138,14 @@ KINDS: Mapping[str, JobKind] = {
             t("{subject}: signatures were fetched."),
         ),
         JobKind("internet_test", Act.PLAN, "at_once", t("open {subject}"), t("{subject}: opened.")),
+        JobKind(
+            "own_internet_test",
+            Act.ASK,
+            "at_once",
+            t("open {subject}"),
+            t("{subject}: opened."),
+            tenant="tenant",
+        ),
     )
 }
 

@@ -18,6 +18,7 @@ from control_plane.model.network import AddressPlan
 from control_plane.model.ports import Probe
 from control_plane.model.questions import Questions
 from control_plane.model.resource import Owner, Resource
+from control_plane.model.site_post import Posting
 from control_plane.model.tenant import Contact, Document, TenantNames, TenantStatus, Tier
 from control_plane.model.text import Text
 
@@ -122,6 +123,7 @@ class Offering:
     `example` is a spec that validates, used by the contract test and by help. `systems` names every system that its
     resources can be in: a plan of one subscription looks at these only, and does not need the others to answer.
     `questions`: its form in words; `asking`: how requests for it are treated; both None when it cannot be asked for.
+    `posting`: where notices of a department can be shown on its first home page.
     """
 
     id: str
@@ -138,3 +140,4 @@ class Offering:
     example: Mapping[str, Any] | None = None
     questions: Questions | None = None
     asking: ChangeRules | None = None
+    posting: Posting | None = None

@@ -145,11 +145,40 @@ class CheckedArchive(Protocol):
     warnings: Sequence[Text]
 
 
+class FileStore(Protocol):
+    """Files that people bring in, by the hash (SHA-256, hex) of their content."""
+
+    def put(self, content: bytes) -> str:
+        """Keep a content (the same again: no effect); its hash."""
+        ...
+
+    def get(self, digest: str) -> bytes:
+        """The content. Raises NotFound when it is not there, or not what it was."""
+        ...
+
+    def drop(self, digest: str) -> None:
+        """Delete the content; one that is not there stays so."""
+        ...
+
+
 class ReleaseStore(Protocol):
     """Content of sites by release id: normalised tar archives kept by the centre."""
 
     def take(self, archive: Path, limit_bytes: int | None) -> CheckedArchive:
         """Check an uploaded archive whole and keep it. Raises Invalid with every bad entry; keeps nothing then."""
+        ...
+
+    def take_files(self, files: Mapping[str, bytes], limit_bytes: int | None) -> CheckedArchive:
+        """The same with files that were made here, path → content."""
+        ...
+
+    def id_of(self, files: Mapping[str, bytes], known: Mapping[str, tuple[int, str]]) -> str:
+        """The id that a release of these files would have; `known`: path → (octets, hash) of files whose content need
+        not be read."""
+        ...
+
+    def drop(self, release_id: str) -> None:
+        """Delete the content of a release; one that is not there stays so."""
         ...
 
     def open_archive(self, source: Mapping[str, Any]) -> bytes:

@@ -49,7 +49,9 @@ def _blank(items: Sequence[Item], today: date) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Several:
     """A list of things, each asked for on pages of its own. `label` is the path of what one of them is called by;
-    `fresh` makes the next one, from those that are there and today's date."""
+    `fresh` makes the next one, from those that are there and today's date. From a file: `key` is the field by which a
+    row is one that is there already; or rows that are equal but for the list `gather` (and for what is `counted` up for
+    each) become one."""
 
     path: str
     title: Text
@@ -59,11 +61,19 @@ class Several:
     label: str
     pages: Sequence[Page]
     fresh: Callable[[Sequence[Item], date], dict[str, Any]] = _blank
+    key: str | None = None
+    gather: str | None = None
+    counted: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Its place among the pages."""
         return self.path
+
+    @property
+    def from_file(self) -> bool:
+        """Whether many can come from a file."""
+        return self.key is not None or self.gather is not None
 
 
 @dataclass(frozen=True)

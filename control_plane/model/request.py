@@ -228,7 +228,7 @@ class Request:
     bound to; None before the first submission. `agreed`: the plan in short, as it was last shown to who signs.
     `needs`: roles that must sign. `clock_from`: since when the `clock_days` working days that are left run; None while
     the clock does not run. `tried_at`: when what waits was tried again. `tenant_ended`: the tenant is gone, and its
-    code may be somebody else's.
+    code may be somebody else's. `files`: hashes of the files that go with it, sorted.
     """
 
     id: int
@@ -258,6 +258,7 @@ class Request:
     tried_at: datetime | None = None
     signoffs: tuple[Signoff, ...] = ()
     tenant_ended: bool = False
+    files: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:

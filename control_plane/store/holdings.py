@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
@@ -156,6 +156,19 @@ class ReleaseRepository:
                 )
                 about = [Subject("tenant", tenant_id), Subject("site", site), Subject("release", release_id)]
                 self._audit.record(AuditAct.RELEASE_ADDED, actor, about, digest=sha256, reason=note)
+
+    def delete(self, release: ReleaseRow, actor: Actor, reason: str) -> bool:
+        """Forget a release (one that is gone: no effect). Returns whether no site of anybody has its content now."""
+        columns = releases.c
+        where = (
+            columns.tenant_id == release.tenant_id, columns.site == release.site, columns.release_id == release.id
+        )  # fmt: skip
+        with self._database.write() as connection:
+            if connection.execute(delete(releases).where(*where)).rowcount:
+                about = [Subject("tenant", release.tenant_id), Subject("site", release.site)]
+                about.append(Subject("release", release.id))
+                self._audit.record(AuditAct.RELEASE_DELETED, actor, about, digest=release.sha256, reason=reason)
+            return connection.execute(select(columns.site).where(columns.release_id == release.id)).first() is None
 
     def list(self, site: str | None = None, tenant_id: str | None = None) -> list[ReleaseRow]:
         """Releases of living tenants (or of `tenant_id`, living or not), newest first."""

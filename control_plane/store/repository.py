@@ -15,6 +15,7 @@ from control_plane.model.plan import Memory
 from control_plane.store.access import AccessRepository
 from control_plane.store.allocations import Pools
 from control_plane.store.at_work import AtWork, at_work
+from control_plane.store.attachments import AttachmentRepository
 from control_plane.store.audit import AuditRepository
 from control_plane.store.chores import ChoreRepository
 from control_plane.store.database import Database
@@ -36,6 +37,7 @@ from control_plane.store.machines import Contact, Finding, MachineRepository
 from control_plane.store.mail import MailRepository
 from control_plane.store.people import PeopleRepository
 from control_plane.store.plans import PlanRepository, StoredPlan
+from control_plane.store.posts import PostRepository
 from control_plane.store.requests import RequestRepository
 from control_plane.store.rollouts import RolloutRepository
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
@@ -109,6 +111,8 @@ class Store:
         self.people = PeopleRepository(self.database, self.actors, clock, self.audit)
         self.requests = RequestRepository(self.database, self.actors, clock, self.audit)
         self.jobs = JobRepository(self.database, clock)
+        self.posts = PostRepository(self.database, clock, self.audit)
+        self.attachments = AttachmentRepository(self.database, clock, self.audit)
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""

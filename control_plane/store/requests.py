@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ from control_plane.model.text import Text, t
 from control_plane.store.audit import AuditRepository, Behalf
 from control_plane.store.database import Database
 from control_plane.store.identity import ActorRepository, Clock
+from control_plane.store.portal_tables import attachments
 from control_plane.store.requests_tables import request_events, request_signoffs, requests
 from control_plane.store.tables import actors, tenants
 
@@ -114,7 +116,8 @@ class RequestRepository:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             signed = _signoffs(connection, [row.id for row in rows])
-        return [_request(row, signed.get(row.id, ())) for row in rows]
+            files = _files(connection, [row.id for row in rows])
+        return [replace(_request(row, signed.get(row.id, ())), files=files.get(row.id, ())) for row in rows]
 
     # writing ----------------------------------------------------------------------------------------------------
     def create(self, content: Content, asker: Actor, base_generation: int, base: Mapping[str, Any] | None) -> int:
@@ -285,6 +288,15 @@ def _signoffs(connection: Connection, ids: Sequence[int]) -> dict[int, list[Sign
                 _sentence(row.void_reason),
             )
         )  # fmt: skip
+    return found
+
+
+def _files(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    columns = attachments.c
+    query = select(columns.request_id, columns.sha256).where(columns.request_id.in_(ids), columns.removed_at.is_(None))
+    found: dict[int, tuple[str, ...]] = {}
+    for row in connection.execute(query.order_by(columns.sha256)) if ids else ():
+        found[row.request_id] = (*found.get(row.request_id, ()), row.sha256)
     return found
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 
+from control_plane.model.attachment import LARGEST
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem, StalePlan
+from control_plane.model.file_kind import ENDINGS
 from control_plane.model.people import Act
 from control_plane.model.questions import Page, Several
 from control_plane.model.text import t
@@ -22,6 +24,8 @@ from control_plane.web.portal import asked_for
 from control_plane.web.services import services
 
 pages = Blueprint("asking", __name__)
+#: What the address says that came from a file (`web/many.py`).
+TAKEN = ("added", "changed", "same")
 
 
 @pages.post("/portal/requests")
@@ -217,6 +221,14 @@ def _page(row: Json, form: Form, stop: Stop, error: Invalid | None = None, more:
     )
 
 
+def check_page(reference: str, error: ControlPlaneError) -> Any:
+    """The last look at a request with what went wrong; one that cannot be edited is looked at elsewhere."""
+    row = door.client().requests.show(reference)
+    if "save" not in row["acts"]:
+        return redirect(url_for("requests.request_page", reference=row["reference"], said="locked"), 303)
+    return _check(row, error), 422
+
+
 def _check(row: Json, error: ControlPlaneError | None = None, text: str = "") -> Any:
     client = door.client().requests
     form = form_of(row)
@@ -242,4 +254,13 @@ def _check(row: Json, error: ControlPlaneError | None = None, text: str = "") ->
         text=text,
         moved=request.args.get("moved"),
         before=form.stops[-1],
+        files=client_files(row),
+        taken=[request.args.get(name, 0, type=int) for name in TAKEN] if TAKEN[0] in request.args else None,
+        endings=" ".join(ENDINGS),
+        most=LARGEST >> 20,
     )
+
+
+def client_files(row: Json) -> list[Json]:
+    """Files that go with a request."""
+    return door.client().attachments.list(row["id"])

@@ -34,7 +34,8 @@ DAYS: dict[str, Text] = {
 }
 
 
-def _used(row: Row) -> Markup | str:
+def used(row: Row) -> Markup | str:
+    """Volume of this month beside its limit."""
     if row["used_octets"] is None:
         return show.mark("unmeasured") if row["enabled"] else show.NOTHING
     limit = show.octets(row["month_octets"]) if row["month_octets"] else str(t("no limit"))
@@ -46,7 +47,7 @@ COLUMNS = (
     Column("name", t("Name"), draw=lambda row: show.foreign(row["name"])),
     Column("state", t("State"), "state", filter=True),
     Column("tier", t("Tier"), filter=True),
-    Column("used_octets", t("This month"), "number", draw=_used),
+    Column("used_octets", t("This month"), "number", draw=used),
     Column("used_percent", t("Used %"), "number"),
     Column("rules", t("Rules"), "number"),
     Column("direct", t("Direct ways"), "number"),
@@ -86,9 +87,9 @@ def tenant(code: str) -> Any:
         "internet-tenant.html",
         access=found,
         seen=seen,
-        rules=[_rule(rule) for rule in found["rules"]],
+        rules=[worded(rule) for rule in found["rules"]],
         otherwise=ACTIONS[found["otherwise"]],
-        used=_used(found),
+        used=used(found),
     )
 
 
@@ -100,7 +101,7 @@ def test() -> Any:
     return jobs.follow(jobs.place("internet_test", f"{url} ({code})", tenant=code, url=url))
 
 
-def _rule(rule: Json) -> Json:
+def worded(rule: Json) -> Json:
     """A rule in words of the reader's language."""
     hours = rule["hours"]
     own, other = ("reason_zh", "reason_en") if language() == "zh_CN" else ("reason_en", "reason_zh")

@@ -43,25 +43,28 @@ WORDS: Mapping[str, Text] = {
 @needs(Act.SEE_TENANT, tenant="code")
 def site(code: str, site: str) -> Any:
     """One site: what is live, what is in preview, what else is stored."""
-    return _page(_found(code, site))
+    return _page(found(code, site))
 
 
 @pages.post("/portal/sites/<code>/<site>")
 @needs(Act.ASK, tenant="code", largest=LARGEST_ARCHIVE)
 def change(code: str, site: str) -> Any:
     """Upload, or ask for one of the changes that run by themselves."""
-    row = _found(code, site)
+    row = found(code, site)
     act, _, release = request.form.get("act", "").partition(":")
     try:
         if act == "upload":
             return _upload(row)
-        reference = _ask(row, act, release)
+        if act == "delete":
+            door.client().prune_releases(row["site"], release=release)
+            return redirect(url_for("own_sites.site", code=code, site=row["site"], deleted=release[:8]), 303)
+        reference = asked(row, act, release)
     except ControlPlaneError as error:
         return _page(row, error), 422
     return redirect(url_for("requests.request_page", reference=reference, said="agreed"), 303)
 
 
-def _found(code: str, site: str) -> Json:
+def found(code: str, site: str) -> Json:
     """The row of a site of this department. Raises NotFound, the same whether it is not there or somebody else's."""
     if code not in {row["code"] for row in door.rows("tenants")}:
         access.no_such_tenant(code)
@@ -77,6 +80,8 @@ def _page(row: Json, error: ControlPlaneError | None = None) -> str:
         "own-site.html",
         site=row,
         releases=door.client().releases(row["site"]),
+        room=door.client().room(row["site"]),
+        deleted=request.args.get("deleted", "")[:8],
         error=error,
         stored=new if re.fullmatch("[0-9a-f]{32}", new) else None,
         may_ask=access.allows(door.person(), Act.ASK, row["tenant"]),
@@ -102,7 +107,7 @@ def _upload(row: Json) -> Any:
     return redirect(url_for("own_sites.site", **where), 303)
 
 
-def _ask(row: Json, act: str, release: str) -> str:
+def asked(row: Json, act: str, release: str) -> str:
     """A request for one change of content, handed in; its reference."""
     if act not in WORDS:
         raise NotFound(t("There is no such act."))

@@ -13,7 +13,7 @@ from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Pro
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
 from control_plane.web import door, show
-from control_plane.web.asking import answers_of, form_of
+from control_plane.web.asking import answers_of, client_files, form_of
 from control_plane.web.door import needs
 from control_plane.web.plans import SIGNS, WORDS, difference
 from control_plane.web.services import services
@@ -125,6 +125,7 @@ def _request(row: Json, error: ControlPlaneError | None = None, text: str = "", 
         "request.html",
         row=row,
         answers=answers_of(row),
+        files=client_files(row),
         error=error,
         text=text,
         act=act,
@@ -189,6 +190,7 @@ def _review(row: Json, error: ControlPlaneError | None = None, text: str = "", a
         "review.html",
         row=row,
         answers=answers_of(row),
+        files=client_files(row),
         plan=plan,
         changes=changes[:SHOWN],
         hidden=max(0, len(changes) - SHOWN),

@@ -26,6 +26,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
         "signed_in": t("signed in"),
         "in_use": t("in use"),
         "release-live": t("live"),
+        "file-clean": t("checked"),
         "request-signed": t("signed"),
         "yes": t("yes"),
         "on": t("on"),
@@ -42,6 +43,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
         "aborted": t("aborted"),
         "request-void": t("no longer holds"),
         "request-gone": t("taken away"),
+        "file-infected": t("malware"),
     },
     "blind": {
         "unanswered": t("does not answer"),
@@ -49,6 +51,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
     "busy": {
         "scheduled": t("scheduled"),
         "release-preview": t("in preview"),
+        "file-waiting": t("not checked yet"),
         "request-unsigned": t("not signed yet"),
         "soaking": t("soaking"),
         "rolling_back": t("rolling back"),

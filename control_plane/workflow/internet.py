@@ -5,6 +5,7 @@ Knows the offering by `InternetRules` only. A volume that could not be measured 
 
 from __future__ import annotations
 
+import builtins
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,8 +16,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from control_plane.model.audit import AuditAct, Subject
-from control_plane.model.client_internet import InternetRules, PathTester, SheetFormat, UsageReader, Wish
-from control_plane.model.errors import NotFound, Problem, Rejected, TemporaryError
+from control_plane.model.client_internet import InternetRules, PathTester, RefusalReader, SheetFormat, UsageReader, Wish
+from control_plane.model.errors import CouldNotMeasureError, Invalid, NotFound, Problem, Rejected, TemporaryError
 from control_plane.model.names import to_ascii, to_unicode
 from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.model.run import Actor, Event
@@ -46,6 +47,7 @@ class Internet:
     store: Store
     rules: InternetRules
     usage: UsageReader
+    refused: RefusalReader
     tester: PathTester
     hosts: Callable[[], list[Json]]
     clock: Callable[[], datetime]
@@ -91,6 +93,37 @@ class Internet:
         """See `InternetClient.sheet`."""
         view, estate = self._find(tenant)
         return self.rules.sheet(view, estate, self._today(), form)
+
+    def refusals(self, tenant: str) -> builtins.list[Json]:
+        """See `InternetClient.refusals`."""
+        view, _ = self._find(tenant)
+        spec = self._spec(tenant)
+        try:
+            rows = self.refused(tenant)
+        except TemporaryError as error:
+            raise CouldNotMeasureError(error.text, error.hint) from error
+        return [{**row, "opens": self._opens(spec, view.tenant.code, row)} for row in rows]
+
+    def _opens(self, spec: Mapping[str, Any], code: str, row: Mapping[str, Any]) -> bool:
+        try:
+            return self.rules.opening(spec, code, row["host"], row["rule"], self._today()) is not None
+        except Invalid:
+            return False
+
+    def excepted(self, tenant: str, host: str, rule: str, spec: Mapping[str, Any] | None = None) -> Json:
+        """See `InternetClient.excepted`."""
+        self._find(tenant)
+        made = self.rules.opening(spec if spec is not None else self._spec(tenant), tenant, host, rule, self._today())
+        if made is None:
+            raise Rejected(
+                t("Rule {rule} is the centre's and comes before all of yours.", rule=rule),
+                t("If {host} is no such site, tell the centre; it corrects its list.", host=host),
+            )
+        return made
+
+    def _spec(self, tenant: str) -> Mapping[str, Any]:
+        row = self.store.estate.subscription(f"{tenant}/{OFFERING}")
+        return row.spec if row is not None else {}
 
     def _today(self) -> str:
         return self.clock().astimezone(ZONE).date().isoformat()

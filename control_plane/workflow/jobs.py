@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected, UnsafePlan
-from control_plane.model.jobs import KINDS, Job, JobState, refusal_of
+from control_plane.model.jobs import KINDS, Job, JobKind, JobState, refusal_of
 from control_plane.model.run import FINAL, Actor, EventType, RunState
 from control_plane.model.text import Text, in_language, t
 from control_plane.store.leases import Holder
@@ -56,7 +56,7 @@ class Jobs:
     def place(self, kind: str, given: Given, *, subject: str, once: str) -> Json:
         """See `JobsClient.place`."""
         asked, actor, given = KINDS[kind], self.actor(), storable(given)
-        self._person(actor, kind)
+        self._person(actor, asked, given)
         if not _ONCE.fullmatch(once):
             text, remedy = t("The form lacks its own word."), t("Go back, load the page again and try once more.")
             raise Invalid([Problem("no-once", text, remedy, field="once")])
@@ -96,7 +96,7 @@ class Jobs:
             text = t("Its process ended {count} times; it is not begun again.", count=ATTEMPTS)
             return self.store.jobs.finish(job.id, JobState.FAILED, None, refusal_of(Rejected(text)))
         try:
-            self._person(job.actor, job.kind.name)
+            self._person(job.actor, job.kind, job.given)
             with in_language(job.language), self.store.transaction() if job.kind.whole else nullcontext():
                 answer = self._do(job)
                 return self.store.jobs.finish(job.id, JobState.DONE, answer)
@@ -129,14 +129,14 @@ class Jobs:
             return _run(client.resume_run(run.id, on_event=hear))
         return DOERS[job.kind.name](client, job.given, hear)
 
-    def _person(self, actor: Actor, kind: str) -> None:
+    def _person(self, actor: Actor, kind: JobKind, given: Given) -> None:
         """Raises Forbidden unless who asks is somebody who can sign in, with a role that allows it now."""
         person = self.store.people.find(actor.name)
         if person is None:
             raise access.Forbidden(
                 t("{name} is nobody who signs in to the console.", name=actor.name), t("Use the command line instead.")
             )
-        access.require(person, KINDS[kind].act)
+        access.require(person, kind.act, str(given.get(kind.tenant, "")) if kind.tenant else None)
 
     def _json(self, job: Job) -> Json:
         waits = job.state is JobState.WAITING
@@ -312,6 +312,7 @@ DOERS: Mapping[str, Callable[[Client, Given, Hear], Json]] = {
     "scan": _scan,
     "refresh": _refresh,
     "internet_test": _internet_test,
+    "own_internet_test": _internet_test,
 }
 
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from control_plane.model.attachment import FileScanner
 from control_plane.model.client import Json, OnEvent
 from control_plane.model.client_people import PeopleClient
 from control_plane.model.client_snapshots import SnapshotsClient
 from control_plane.model.errors import NotFound
 from control_plane.model.machine import Hands, Repository
-from control_plane.model.ports import Prober, ProbeResult, ReleaseStore
+from control_plane.model.ports import FileStore, Prober, ProbeResult, ReleaseStore
 from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
@@ -21,7 +22,9 @@ from control_plane.store.estate import SubscriptionRow
 from control_plane.store.repository import Store
 from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier, Order
+from control_plane.workflow.attachments import Attachments
 from control_plane.workflow.audit import Audit
+from control_plane.workflow.brought import Brought
 from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
@@ -33,11 +36,13 @@ from control_plane.workflow.machines import Machines
 from control_plane.workflow.mail import Mails
 from control_plane.workflow.offboard import Offboarding
 from control_plane.workflow.planning import Planner
+from control_plane.workflow.posts import Posts
 from control_plane.workflow.process import process_alive
 from control_plane.workflow.requests import Requests
 from control_plane.workflow.rollout_making import RolloutMaker
 from control_plane.workflow.rollouts import Rollouts
 from control_plane.workflow.runs import resume, run_details, run_json, undo_changes, undo_plan, undo_targets
+from control_plane.workflow.site_space import SiteSpace
 from control_plane.workflow.sites import Sites
 from control_plane.workflow.status import Status
 from control_plane.workflow.wishes import wish_order
@@ -67,6 +72,10 @@ class LocalClient:
         state: Path,
         people: PeopleClient,
         requests: Callable[[Callable[[], Actor]], Requests],
+        files: FileStore,
+        scanner: Callable[[], FileScanner],
+        file_quota: int,
+        site_space: tuple[int, int],
     ) -> None:
         self.snapshots = snapshots
         self.rollouts = Rollouts(
@@ -81,7 +90,8 @@ class LocalClient:
         self.applier = applier
         self.store = store
         self.importer = Importer(store, planner.catalogue.offerings, planner.catalogue.estate)
-        self.sites_ = Sites(planner.catalogue, applier, store, releases)
+        self.sites_ = Sites(planner.catalogue, applier, store, releases, SiteSpace(store, releases, *site_space))
+        self.posts = Posts(store, planner.catalogue, self.sites_, releases, files, planner.clock, lambda: self.actor)
         self.drift_ = Drift(planner, applier, store)
         self.explainer = Explainer(planner, store)
         self.prober = prober
@@ -90,12 +100,15 @@ class LocalClient:
         self._config = config
         self.machines = Machines(store, hands, applier, status.hosts, lambda: self.actor, planner.clock)
         self.record = record
-        self.offboarding = Offboarding(planner, applier, store, releases, self.export_tenants, self.machines.retire_all)
+        self.offboarding = Offboarding(
+            planner, applier, store, releases, self.export_tenants, self.machines.retire_all, Brought(store, files)
+        )
         self.internet = internet
         self.people = people
         self.audit = Audit(store)
         self.mail = Mails(store, lambda: self.actor, planner.clock)
         self.requests = requests(lambda: self.actor)
+        self.attachments = Attachments(store, self.requests, files, scanner, file_quota, lambda: self.actor)
         self.jobs = Jobs(store, self.acting_as, lambda: self.actor, planner.clock)
         store.runs.mark_interrupted(process_alive)
 
@@ -119,8 +132,10 @@ class LocalClient:
             "requests",
             "mail",
             "jobs",
+            "posts",
         ):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
+        made.attachments = replace(self.attachments, requests=made.requests, actor=lambda: made.actor)
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)
         return made
 
@@ -380,6 +395,14 @@ class LocalClient:
     def releases(self, site: str) -> list[Json]:
         """See `Client.releases`."""
         return self.sites_.releases_of(site)
+
+    def room(self, site: str) -> Json:
+        """See `Client.room`."""
+        return self.sites_.room(site)
+
+    def prune_releases(self, site: str, *, release: str | None = None) -> Json:
+        """See `Client.prune_releases`."""
+        return self.sites_.prune(site, release, self.actor)
 
     def preview_release(
         self, site: str, release: str, *, confirm: str | None = None, on_event: OnEvent | None = None

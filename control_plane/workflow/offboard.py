@@ -28,6 +28,7 @@ from control_plane.model.text import t
 from control_plane.store.estate import SubscriptionChange, SubscriptionRow
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
+from control_plane.workflow.brought import Brought
 from control_plane.workflow.journal import OnEvent
 from control_plane.workflow.observe import observe, parts_of
 from control_plane.workflow.planning import Picture, Planner
@@ -38,7 +39,7 @@ Export = Callable[[Path, Sequence[str]], Mapping[str, Any]]
 @dataclass(frozen=True)
 class Offboarding:
     """Ends tenants. `export` writes documents of tenants into a folder, `retire` takes a tenant's machines out of the
-    inventory."""
+    inventory, `brought` knows what its people brought in."""
 
     planner: Planner
     applier: Applier
@@ -46,6 +47,7 @@ class Offboarding:
     releases: ReleaseStore
     export: Export
     retire: Callable[[str], None]
+    brought: Brought
 
     def preview(self, code: str) -> dict[str, Any]:
         """Everything that goes, as a plan and in numbers."""
@@ -100,6 +102,7 @@ class Offboarding:
         if not remaining:
             self.retire(code)
             self.store.estate.end_tenant(code, actor, self.planner.clock())
+            self.brought.forget(tenant_id)
         now = _others(after, tenant_id)
         # what runs did in the meantime, this one's own included, was planned and shown; only the rest is a surprise
         since = [run.id for run in self.store.runs.list(1000) if run.id > last]
@@ -225,6 +228,8 @@ class Offboarding:
                         f"{code}/history/{subscription.offering}.json",
                         json.dumps(history, ensure_ascii=False).encode(),
                     )
+                for name, content in self.brought.archived(tenant_id):
+                    _add(tar, f"{code}/{name}", content)
                 for release in self.store.releases.list(tenant_id=tenant_id):
                     content = self.releases.open_archive({"kind": "release", "release": release.id})
                     _add(tar, f"{code}/releases/{release.site}/{release.id}.tar", content)

@@ -240,7 +240,7 @@ def content_digest(request: Request) -> str:
     spec = content.spec or {}
     changed = {key: spec.get(key) for key in {*spec, *before} if spec.get(key) != before.get(key)}
     tier = content.tier if request.base is None or request.base["tier"] != content.tier else None
-    said = [content.tenant, content.offering, content.action, tier, changed, request.note]
+    said = [content.tenant, content.offering, content.action, tier, changed, request.note, *request.files]
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

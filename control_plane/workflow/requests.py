@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
+from control_plane.model.attachment import AttachmentState, infected_problems
 from control_plane.model.change_class import CLASSES
 from control_plane.model.due import due, used
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, StalePlan
@@ -334,6 +335,7 @@ class Requests:
     ) -> Json:
         """See `RequestsClient.sign`."""
         found, actor = self._find(request), self.actor()
+        self._readable(found)
         if found.asker.key == actor.key:
             raise Rejected(t("Whoever asked for it never signs it."))
         if any(s.actor.key == actor.key for s in found.holding):
@@ -400,7 +402,7 @@ class Requests:
 
     def _sound(self, found: Request) -> builtins.list[Problem]:
         """Warnings. Raises Invalid with every problem."""
-        problems = self.forms.problems(found)
+        problems = [*self.forms.problems(found), *infected_problems(self.store.attachments.of(found.id))]
         if any(problem.severity == "error" for problem in problems):
             raise Invalid(problems)
         return problems
@@ -427,6 +429,28 @@ class Requests:
                 t("What you can do with it now: {acts}", acts=acts),
             )
         return found
+
+    # files that go with requests (`workflow/attachments.py`) -----------------------------------------------------
+    def find(self, request: int | str) -> Request:
+        """A request in sight. Raises the NotFound of one that is not there."""
+        return self._find(request)
+
+    def may(self, act: RequestAct, request: int | str) -> Request:
+        """A request in sight with which who acts may do this now. Raises Rejected."""
+        return self._may(act, request)
+
+    def acts(self, found: Request) -> Sequence[str]:
+        """What who acts may do with it now."""
+        return self._duties().acts(found)
+
+    def _readable(self, found: Request) -> None:
+        """Nobody signs what cannot be opened. Raises Rejected."""
+        shut = [one.name for one in self.store.attachments.of(found.id) if one.state is not AttachmentState.CLEAN]
+        if shut:
+            raise Rejected(
+                t("Files of this request cannot be opened: {names}.", names=", ".join(shut)),
+                t("Wait until they are checked, or send the request back."),
+            )
 
     def _in_sight(self, duties: Duties, tenant: str) -> None:
         known = self.store.estate.tenant(tenant)

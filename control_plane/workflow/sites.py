@@ -23,6 +23,7 @@ from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.journal import OnEvent
+from control_plane.workflow.site_space import SiteSpace
 from control_plane.workflow.wishes import wish_order
 
 Spec = dict[str, Any]
@@ -36,6 +37,7 @@ class Sites:
     applier: Applier
     store: Store
     releases: ReleaseStore
+    space: SiteSpace
 
     def rows(self) -> list[dict[str, Any]]:
         """All sites of operated offerings."""
@@ -65,36 +67,26 @@ class Sites:
 
     def publish(self, name: str, archive: Path, note: str, actor: Actor) -> dict[str, Any]:
         """Check an archive and keep it as a release; nothing on any host changes."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
         offering = self.catalogue.offerings[subscription.offering]
         limits = (offering.tiers or {}).get(subscription.tier, {})
         checked = self.releases.take(archive, limits.get("storage_bytes"))
-        known = {r.id for r in self.store.releases.list(main)}
-        if checked.release_id not in known:
-            self.store.releases.add(
-                checked.release_id,
-                main,
-                subscription.tenant_id,
-                checked.sha256,
-                checked.bytes,
-                checked.files,
-                note,
-                actor,
-            )
+        new, deleted = self.space.store_checked(subscription, main, checked, note, actor)
         return {
             "release": checked.release_id,
             "site": main,
             "files": checked.files,
             "bytes": checked.bytes,
-            "new": checked.release_id not in known,
+            "new": new,
+            "deleted": deleted,
             "warnings": [str(w) for w in checked.warnings],
             "next": f"gasp sites preview {main} {checked.release_id[:8]}",
         }
 
     def releases_of(self, name: str) -> list[dict[str, Any]]:
         """What is stored for a site, newest first, with what is live and what is in preview."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         site = subscription.spec["sites"][index]
         live, preview = (site.get("source") or {}).get("release"), site.get("preview")
         return [
@@ -110,11 +102,32 @@ class Sites:
             for row in self.store.releases.list(to_ascii(site["names"]["main"]))
         ]
 
+    def room(self, name: str) -> dict[str, Any]:
+        """What a site's department stores and may store, with the rule of what stays and what of it would go now."""
+        subscription, index = self.find(name)
+        main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
+        return {
+            "site": main,
+            "tenant": subscription.code,
+            **self.space.facts(subscription),
+            "prunable": [row.id for row in self.space.prunable(subscription, main)],
+        }
+
+    def prune(self, name: str, release: str | None, actor: Actor) -> dict[str, Any]:
+        """Delete what the rule says, or one release that nothing needs."""
+        subscription, index = self.find(name)
+        main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
+        if release is None:
+            gone = self.space.prune(subscription, main, actor)
+        else:
+            gone = [self.space.drop(subscription, main, release, actor)]
+        return {"site": main, "removed": [row.id for row in gone], "octets": sum(row.bytes for row in gone)}
+
     def preview(
         self, name: str, release: str, actor: Actor, on_event: OnEvent | None, confirm: str | None = None
     ) -> dict[str, Any]:
         """Show a release on the site's preview address, inside only."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
         wanted = self.store.releases.get(release, main).id
         run = self._change(subscription, index, {"preview": wanted}, f"preview {wanted[:8]}", actor, on_event, confirm)
@@ -127,7 +140,7 @@ class Sites:
         self, name: str, release: str, actor: Actor, on_event: OnEvent | None, confirm: str | None = None
     ) -> dict[str, Any]:
         """Make a release live; the preview of it ends."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         site = subscription.spec["sites"][index]
         main = to_ascii(site["names"]["main"])
         previous = dict(site.get("source") or {"kind": "starter"})
@@ -149,7 +162,7 @@ class Sites:
 
     def rollback(self, name: str, actor: Actor, on_event: OnEvent | None, confirm: str | None = None) -> dict[str, Any]:
         """Make the release live that was live before the present one."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         site = subscription.spec["sites"][index]
         main = to_ascii(site["names"]["main"])
         now = site.get("source") or {"kind": "starter"}
@@ -167,7 +180,7 @@ class Sites:
         self, name: str, on: bool, actor: Actor, on_event: OnEvent | None, confirm: str | None = None
     ) -> dict[str, Any]:
         """Answer with a maintenance page, or stop doing so."""
-        subscription, index = self._find(name)
+        subscription, index = self.find(name)
         word = "on" if on else "off"
         run = self._change(
             subscription, index, {"maintenance": on}, f"maintenance {word} {name}", actor, on_event, confirm
@@ -201,7 +214,7 @@ class Sites:
         """Those that have sites; one whose stored form is broken is named by every plan, and skipped here."""
         return [s for s in self.store.estate.subscriptions() if isinstance(s.spec.get("sites"), list)]
 
-    def _find(self, name: str) -> tuple[SubscriptionRow, int]:
+    def find(self, name: str) -> tuple[SubscriptionRow, int]:
         """The subscription and place of a site by its main name or any alias. Raises NotFound."""
         try:
             wanted = to_ascii(name.removeprefix("https://").removeprefix("http://").strip("/"))

@@ -114,6 +114,21 @@ def test_a_machine_sees_its_own_refusals_newest_first(page: Page) -> None:
     assert [r["host"] for r in page.refused("127.0.0.2")] == ["secret.test"]
 
 
+def test_the_centre_is_told_of_a_whole_department_and_not_who_asked(page: Page) -> None:
+    argv = [sys.executable, "-I", str(PROGRAM), "--log", str(page.log), "--rules", str(page.rules), "--tenant"]
+    assert subprocess.run([*argv, "fgw"], capture_output=True).returncode == 1, "no log is not an empty one"
+    page.log.write_text(
+        line("127.0.0.1", "http://www.games.test/x", "fgw-10", at=1)
+        + line("127.3.0.2", "http://www.games.test/y", "fgw-10", at=2)
+        + line("127.200.0.2", "http://of.another.test/", "gaj-10", at=3),
+        "utf-8",
+    )
+    told = json.loads(subprocess.run([*argv, "fgw"], capture_output=True, check=True).stdout)
+    assert [(r["host"], r["count"], r["rule"]) for r in told["refusals"]] == [("www.games.test", 2, "fgw-10")]
+    assert "127." not in json.dumps(told)
+    assert subprocess.run([*argv, "zzz"], capture_output=True).returncode == 1
+
+
 def test_a_chinese_name_is_shown_as_it_is_typed(page: Page) -> None:
     page.log.write_text(line("127.0.0.1", "http://xn--unup4y.example.test/", "fgw-10"), "utf-8")
     assert "游戏.example.test (xn--unup4y.example.test)" in page.get()[1]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from control_plane.model.errors import CouldNotMeasureError
+from control_plane.model.attachment import Scan
+from control_plane.model.errors import CouldNotMeasureError, TemporaryError
 from control_plane.model.machine import Fingerprint, Found, Installed, Machine, MachineLook, MachineState, Pending, Ring
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import t
@@ -143,10 +144,34 @@ class Gateway:
             "czj": {"up": 10**9, "down": 10**12, "warned": "2026-11-20", "throttled": "2026-11-21"},
         }
 
+    def refused(self, tenant: str) -> Sequence[Any]:
+        if self.away:
+            raise CouldNotMeasureError(t("No route to host"))
+        rows = {"fgw": [("www.casino.test", "centre-gambling"), ("film.test", "centre-video"), ("<b>x", "otherwise")]}
+        common = {"encrypted": True, "count": 2, "owner": "x", "since": "2026-11-01", "reason_zh": "禁止"}
+        return [
+            {"at": "2026-11-24T01:00:00+00:00", "host": host, "rule": rule, "reason_en": "Not <i>allowed</i>", **common}
+            for host, rule in rows.get(tenant, [(f"{tenant}.elsewhere.test", "otherwise")])
+        ]
+
+
+@dataclass
+class Scanner:
+    """Finds the word EVIL; `away`: it does not answer."""
+
+    away: bool = False
+
+    def scan(self, contents: Mapping[str, bytes]) -> Mapping[str, Scan]:
+        if self.away:
+            raise TemporaryError(t("No route to host"))
+        found = {name: "Test.Evil" if b"EVIL" in content else None for name, content in contents.items()}
+        return {name: Scan(what, "s20261124-020000") for name, what in found.items()}
+
 
 @dataclass
 class Rooms:
     hands: Hands
+    scanner: Scanner = field(default_factory=Scanner)
     repository: Repository = field(default_factory=Repository)
     gateway: Gateway = field(default_factory=Gateway)
 

@@ -21,6 +21,7 @@ from control_plane.app import make_app
 from control_plane.drivers.directory_entries import KINDS as DIRECTORY_KINDS
 from control_plane.drivers.dns import DnsDriver
 from control_plane.drivers.fake import FakeDriver
+from control_plane.drivers.file_folder import FileFolder
 from control_plane.drivers.gateway import GatewayDriver
 from control_plane.drivers.host_files import HostFilesDriver
 from control_plane.drivers.machines import MachinesDriver
@@ -300,13 +301,18 @@ def make_world(
                 *(clock, lambda: store.actors.get("local:test")),
             ),
             internet=Internet(
-                *(catalogue, applier, store, described, rooms.gateway, nothing, lambda: hosts, clock),
+                *(catalogue, applier, store, described, rooms.gateway, rooms.gateway.refused, nothing),
+                *(lambda: hosts, clock),
                 lambda: store.actors.get("local:test"),
             ),
             repository=lambda: rooms.repository,
             state=folder,
             people=people,
             requests=lambda actor: Requests(store, planner, chinese_calendar, actor),
+            files=FileFolder(folder / "files"),
+            scanner=lambda: rooms.scanner,
+            file_quota=40 << 20,
+            site_space=(64 << 20, 3),
         )
     )
     client = clients[0]

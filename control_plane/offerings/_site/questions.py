@@ -56,4 +56,6 @@ def websites(title: Text, example: str, *own: Page) -> Several:
     main = Ask("names.main", t("Address"), NAME_HINT, example, code=True)
     names = Page("names", t("Which address shall it have?"), (main, ALIASES))
     pages = (TITLE, names, *own)
-    return Several("sites", title, t("website"), t("Add a website"), t("No website yet."), "names.main", pages)
+    return Several(
+        "sites", title, t("website"), t("Add a website"), t("No website yet."), "names.main", pages, key="names.main"
+    )

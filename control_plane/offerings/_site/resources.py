@@ -144,8 +144,18 @@ def _on_hosts(
 def _release(kind: SiteKind, site: Site, subscription: SubscriptionView, estate: EstateView) -> Mapping[str, Any]:
     if site.source.kind == "release" and site.source.release is not None:
         return {"kind": "release", "release": site.source.release}
+    inputs = starter_inputs(kind, site, subscription, estate)
+    return {
+        "kind": "starter",
+        "release": starter.release_id(inputs),
+        "render": partial(starter.render, inputs),  # called by who keeps releases, when the host wants the content
+    }
+
+
+def starter_inputs(kind: SiteKind, site: Site, subscription: SubscriptionView, estate: EstateView) -> Mapping[str, Any]:
+    """What the first home page of a site says."""
     names = subscription.tenant.names
-    inputs = {
+    return {
         "kind": kind.id,
         "main": site.main,
         "title_zh": site.title.zh,
@@ -155,11 +165,6 @@ def _release(kind: SiteKind, site: Site, subscription: SubscriptionView, estate:
         "portal_zh": estate.title.zh,
         "portal_en": estate.title.en,
         "marks": {"organiser": names.zh} | site.marks.model_dump(exclude_none=True),
-    }
-    return {
-        "kind": "starter",
-        "release": starter.release_id(inputs),
-        "render": partial(starter.render, inputs),  # called by who keeps releases, when the host wants the content
     }
 
 

@@ -6,7 +6,7 @@ At plan time only its id is computed (a hash of the templates and the inputs); p
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ COLOURS = (
     ("#7a4a12", "#e0ad6c"),
     ("#2f5563", "#8fc0d1"),
 )
+#: So many notices of a column stand on the home page.
+NEWEST = 5
 _PUBLIC = (
     ("", "首页", "Home", "", ""),
     ("news/", "新闻动态", "News", "工作动态与重要新闻。", "What has happened, and what matters."),
@@ -73,8 +75,15 @@ def release_id(inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 
 
-def render(inputs: Mapping[str, Any]) -> dict[str, bytes]:
-    """All files of the starter site, path → content. `inputs` is what `site_resources` puts in a payload."""
+def columns(public: bool) -> dict[str, tuple[str, str]]:
+    """Where notices can stand: path → names in Chinese and English."""
+    rows = _PUBLIC if public else _INTERNAL
+    return {path: (zh, en) for path, zh, en, *_ in rows if path}
+
+
+def render(inputs: Mapping[str, Any], posts: Sequence[Mapping[str, Any]] = ()) -> dict[str, bytes]:
+    """All pages of the starter site, path → content. `inputs` is what `starter_inputs` makes; `posts`, in the order in
+    which they are listed: {page, column, title, day, paragraphs, file: {path, name, title, size} | None}."""
     public = inputs["kind"] == "public_site"
     keys = ("path", "zh", "en", "text_zh", "text_en")
     sections = [dict(zip(keys, row, strict=True)) for row in (_PUBLIC if public else _INTERNAL)]
@@ -92,17 +101,22 @@ def render(inputs: Mapping[str, Any]) -> dict[str, bytes]:
     environment = _environment()
     files: dict[str, bytes] = {}
 
-    def page(template: str, path: str, section: str, lang: str, **more: Any) -> None:
+    def page(template: str, path: str, section: str, lang: str, /, **more: Any) -> None:
         words = {name: inputs[f"{name}_{lang}"] for name in ("title", "tenant", "portal")}
         prefix = "" if lang == "zh" else "en/"
         where = {"path": prefix + section, "path_zh": section, "path_en": "en/" + section, "section": section}
-        text = environment.get_template(template).render(common | words | where | {"lang": lang} | more)
+        text = environment.get_template(template).render(common | words | where | {"lang": lang, **more})
         files[prefix + path] = text.encode()
 
+    listed = {item["path"]: [post for post in posts if post["column"] == item["path"]] for item in sections}
     for lang in ("zh", "en"):
         for item in sections:
             template = "section.html.j2" if item["path"] else "home.html.j2"
-            page(template, f"{item['path']}index.html", item["path"], lang, here=item)
+            page(template, f"{item['path']}index.html", item["path"], lang, here=item, listed=listed, newest=NEWEST)
+            for post in listed[item["path"]]:
+                where = {"path_zh": post["page"], "path_en": f"en/{post['page']}"}
+                where["path"] = where[f"path_{lang}"]
+                page("post.html.j2", post["page"], item["path"], lang, here=item, post=post, **where)
     page("missing.html.j2", "404.html", "", "zh")
     for asset in ("icon.svg", "site.css"):
         files[f"assets/{asset}"] = environment.get_template(f"{asset}.j2").render(common).encode()

@@ -61,6 +61,7 @@ QUESTIONS = Questions(
                     ),
                 ),
             ),
+            key="uid",
         ),
         Several(
             "groups",
@@ -79,6 +80,7 @@ QUESTIONS = Questions(
                     ),
                 ),
             ),
+            key="name",
         ),
         Several(
             "services",
@@ -97,6 +99,7 @@ QUESTIONS = Questions(
                     ),
                 ),
             ),
+            key="name",
         ),
     ),
 )

@@ -9,14 +9,26 @@ from urllib.parse import urlsplit
 
 from control_plane.model.client_internet import SheetFormat, Wish
 from control_plane.model.errors import Invalid, Problem, ProblemError
+from control_plane.model.internet import RULE_OTHERWISE
 from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.model.text import t
+from control_plane.offerings.internet.centre import LAST
 from control_plane.offerings.internet.entries import parse
 from control_plane.offerings.internet.pac import goes_direct, pac_address, proxy_address
 from control_plane.offerings.internet.resources import agreed_peers, check, network_policy, proxy_policy
 from control_plane.offerings.internet.rules import verdict
 
-__all__ = ["addresses", "agreed_peers", "changed", "check", "expect", "network_policy", "proxy_policy", "sheet"]
+__all__ = [
+    "addresses",
+    "agreed_peers",
+    "changed",
+    "check",
+    "expect",
+    "network_policy",
+    "opening",
+    "proxy_policy",
+    "sheet",
+]
 STEP = 10
 
 
@@ -70,6 +82,29 @@ def changed(spec: Mapping[str, Any], wish: Wish, today: str) -> dict[str, Any]:
             rules.append({"number": number, "action": action, "hosts": list(entries), "since": today, "reason": reason})
     if rules or "rules" in made:
         made["rules"] = rules
+    return made
+
+
+def opening(spec: Mapping[str, Any], code: str, host: str, rule: str, today: str) -> dict[str, Any] | None:
+    """See `InternetRules`. The new rule has a number of its own, just before a rule of the tenant that refused it."""
+    mine = rule.removeprefix(f"{code}-")
+    own = mine != rule and mine.isdecimal()
+    if not own and rule not in {RULE_OTHERWISE, f"{code}/{RULE_OTHERWISE}", *(last["id"] for last in LAST)}:
+        return None
+    problem = _fault(host)
+    if problem is not None:
+        raise Invalid([Problem(problem.problem.code, problem.problem.text, problem.problem.remedy, field="host")])
+    made = copy.deepcopy(dict(spec))
+    rules = [dict(row) for row in made.get("rules") or ()]
+    if any(row.get("action") == "allow" and host in row.get("hosts", ()) for row in rules):
+        return made
+    used = {row.get("number") for row in rules}
+    after = max((n for n in used if isinstance(n, int)), default=0) // STEP * STEP + STEP
+    number = next((n for n in range(int(mine) - 1, 0, -1) if n not in used), None) if own else after
+    if number is None:
+        return None
+    fresh = {"number": number, "action": "allow", "hosts": [host], "since": today, "reason": {"zh": "", "en": ""}}
+    made["rules"] = [*rules, fresh]
     return made
 
 

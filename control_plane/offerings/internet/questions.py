@@ -106,6 +106,8 @@ QUESTIONS = Questions(
                 ),
             ),
             _next_rule,
+            gather="hosts",
+            counted=("number", "since"),
         ),
         Several(
             "direct",

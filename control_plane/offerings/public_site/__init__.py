@@ -8,6 +8,7 @@ from control_plane.model.offering import Offering
 from control_plane.model.text import t
 from control_plane.offerings._site.asking import rules_of
 from control_plane.offerings._site.kind import PUBLIC
+from control_plane.offerings._site.posts import posting_of
 from control_plane.offerings._site.rules import TIERS
 from control_plane.offerings.public_site.form import EXAMPLE, PublicSites
 from control_plane.offerings.public_site.probes import probes
@@ -29,4 +30,5 @@ OFFERING = Offering(
     example=EXAMPLE,
     questions=QUESTIONS,
     asking=rules_of(PUBLIC),
+    posting=posting_of(PUBLIC),
 )

@@ -34,18 +34,21 @@ _names = itertools.count(1)
 #: Methods that change nothing but what was looked at, by area.
 LOOKS = {
     "": "plan get_plan runs run run_events undo_run drift explain stamp status doctor hosts accounts probes run_probes "
-    "tenants tenant subscription preview_import export_tenants diff_tenants preview_offboard sites releases config",
+    "room tenants tenant subscription preview_import export_tenants diff_tenants preview_offboard sites releases "
+    "config",
     "machines": "rows show preview_import preview_mend security findings",
     "record": "collect status searches register preview_register preview_purge verify holds",
     "people": "list show sign_ins",
     "snapshots": "all show estimate",
-    "internet": "list show pac sheet preview",
+    "internet": "list show pac sheet preview refusals excepted",
     "rollouts": "preview list show events",
     "freezes": "list",
     "worker": "status",
     "audit": "list trail export verify",
     "requests": "catalogue list show events check validate preview",
     "mail": "list",
+    "posts": "list file",
+    "attachments": "list fetch",
     "jobs": "show list of_run",
 }
 #: Whose exercise needs a real archive of lines: they are in `tests/unit/record`, and end with `audited`.
@@ -185,6 +188,7 @@ EXERCISES: dict[str, Callable[[Any, World], Any]] = {
     "import_tenants": lambda c, w: c.import_tenants(changed_estate(w)),
     "offboard": lambda c, w: c.offboard("shinan", confirm="shinan", archive=w.folder / "shinan.tar.gz"),
     "publish_release": lambda c, w: publish(w, c),
+    "prune_releases": lambda c, w: c.prune_releases(*older(w, c)),
     "preview_release": lambda c, w: c.preview_release(*publish(w, c)),
     "activate_release": lambda c, w: c.activate_release(*publish(w, c)),
     "rollback_release": lambda c, w: c.rollback_release(c.activate_release(*publish(w, w.client))["site"]),
@@ -219,12 +223,46 @@ EXERCISES: dict[str, Callable[[Any, World], Any]] = {
         f"rollouts.{act}": lambda c, w, act=act: act_on_rollout(c, w, act)  # type: ignore[misc]
         for act in ("release", "pause", "resume", "abort", "rollback")
     },
+    "attachments.add": lambda c, w: attached(w, c),
+    "attachments.remove": lambda c, w: c.attachments.remove(*attached(w, w.client.acting_as(WHO))),
+    "attachments.scan": lambda c, w: (attached(w, c), c.attachments.scan()),
+    "posts.save": lambda c, w: posted(c),
+    "posts.withdraw": lambda c, w: c.posts.withdraw(SITE, posted(w.client)),
+    "posts.build": lambda c, w: (posted(w.client), c.posts.build(SITE)),
     "mail.retry": lambda c, w: c.mail.retry(mailed(w)),
     "freezes.set": lambda c, w: c.freezes.set("tenant:sjj", reason="audit"),
     "freezes.lift": lambda c, w: c.freezes.lift(
         w.client.freezes.set("tenant:sjj", reason="x")["id"], second="li", reason="y"
     ),
 }
+
+
+def attached(world: World, client: Any) -> tuple[int, int]:
+    """A draft of `WHO` and the number of its new file."""
+    person = world.store.people.ensure(WHO, "九", "gaj", "directory:person/auditor9")
+    if not person.grants:
+        world.client.people.grant(WHO.partition(":")[2], "clerk", tenant="gaj", reason="test")
+    draft = client.requests.draft("gaj", "internet", "change")["id"]
+    path = world.folder / "note.txt"
+    path.write_text(f"note {next(_names)}", "utf-8")
+    return int(draft), int(client.attachments.add(draft, path)["id"])
+
+
+SITE = "czj.qingdao.test"
+
+
+def posted(client: Any) -> int:
+    given = {"column": "notices/", "title": f"notice {next(_names)}", "day": "2026-11-24", "text": "x"}
+    return int(client.posts.save(SITE, **given)["id"])
+
+
+def older(world: World, client: Any) -> tuple[str]:
+    """A site with more releases than stay."""
+    space = client.sites_.space
+    for _ in range(space.keep + 1):
+        site, _ = publish(world, world.client)
+    client.sites_ = replace(client.sites_, space=replace(space, keep=1))
+    return (site,)
 
 
 class Machine:

@@ -442,6 +442,20 @@ ANSWERS: dict[str, Any] = {
         "sees": "The page that explains the refusal.",
         "needs": "A change of the rule.",
     },
+    "internet.refusals": [
+        {
+            "at": AT,
+            "host": "www.games.test",
+            "encrypted": False,
+            "count": 3,
+            "rule": "fgw-10",
+            "owner": "Development and Reform Commission",
+            "since": "2026-11-20",
+            "reason_zh": "与工作无关",
+            "reason_en": "Not for work",
+            "opens": True,
+        }
+    ],
     "internet.pac": "function FindProxyForURL(url, host) { return 'DIRECT'; }\n",
     "internet.sheet": b"sheet\n",
     "internet.preview": plan(change("update", 2), guards=[{"code": "x", "detail": "Cut.", "confirm": "7f3a9c1e"}]),
@@ -631,6 +645,43 @@ MAIL: Json = {
 ANSWERS |= {"mail.list": [MAIL], "mail.retry": {**MAIL, "state": "waiting"}}
 SECRET_FILE = "/var/lib/gasp/secrets/sign-in-night"
 ANSWERS |= {
+    "room": {
+        **{"site": "fgw.qingdao.test", "tenant": "fgw", "used": 7, "limit": 9, "keep": 3, "rule": "Newest 3 stay."},
+        "prunable": ["3f9a12" + "0" * 26],
+    },
+    "prune_releases": {"site": "fgw.qingdao.test", "removed": ["3f9a12" + "0" * 26], "octets": 7},
+}
+ATTACHMENT: Json = {
+    **{"id": 12, "request": "R-2026-0147", "name": "会议.pdf", "kind": "pdf", "type_title": "PDF", "octets": 9},
+    **{"sha256": "a" * 64, "state": "clean", "sentence": "It was checked.", "found": None, "why": None},
+    **{"checked_at": AT, "by": "directory:lina", "at": AT, "mine": True},
+}
+ANSWERS |= {
+    "attachments.list": [ATTACHMENT],
+    "attachments.add": ATTACHMENT,
+    "attachments.remove": [ATTACHMENT],
+    "attachments.fetch": ("会议.pdf", "application/pdf", b"%PDF-"),
+    "attachments.scan": {"clean": 1, "infected": 0, "waiting": 0, "error": None},
+}
+POST: Json = {
+    **{"id": 12, "site": "fgw.qingdao.test", "column": "notices/", "title": "放假通知", "day": "2026-11-24"},
+    **{"text": "国庆节", "file": {"name": "安排.pdf", "kind": "pdf", "octets": 9}, "withdrawn": False, "version": 0},
+    **{"changed_at": AT, "changed_by": "directory:lina", "page": "https://fgw.qingdao.test/notices/12.html"},
+}
+ANSWERS |= {
+    "posts.list": {
+        **{"site": "fgw.qingdao.test", "tenant": "fgw", "offering": "public_site", "takes": True, "why": None},
+        **{"columns": [{"id": "notices/", "zh": "通知公告", "en": "Notices"}], "shown": None, "unpublished": True},
+        "posts": [POST],
+    },
+    "posts.save": POST,
+    "posts.withdraw": {**POST, "withdrawn": True},
+    "posts.build": {
+        **{"release": "3f9a12" + "0" * 26, "site": "fgw.qingdao.test", "posts": 1, "new": True},
+        "next": "gasp sites preview fgw.qingdao.test 3f9a1200",
+    },
+}
+ANSWERS |= {
     "people.list": [USER],
     "people.show": PERSON,
     "people.grant": PERSON,
@@ -702,6 +753,13 @@ class FakeClient:
             "people.add",
             "people.reset",
             "mail.retry",
+            "prune_releases",
+            "attachments.add",
+            "attachments.remove",
+            "attachments.scan",
+            "posts.save",
+            "posts.withdraw",
+            "posts.build",
             "preview_release",
             "activate_release",
             "rollback_release",

@@ -80,6 +80,14 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /portal/services/<code>/<offering>": tuple(ROLES),
     "GET /portal/sites/<code>/<site>": tuple(ROLES),
     "POST /portal/sites/<code>/<site>": TENANT_ROLES,
+    "GET /portal/sites/<code>/<site>/notices": tuple(ROLES),
+    "POST /portal/sites/<code>/<site>/notices": TENANT_ROLES,
+    "GET /portal/sites/<code>/<site>/notices/new": TENANT_ROLES,
+    "GET /portal/sites/<code>/<site>/notices/<int:number>": tuple(ROLES),
+    "POST /portal/sites/<code>/<site>/notices/<int:number>": TENANT_ROLES,
+    "GET /portal/sites/<code>/<site>/notices/<int:number>/file": tuple(ROLES),
+    "GET /portal/internet/<code>": tuple(ROLES),
+    "POST /portal/internet/<code>": TENANT_ROLES,
     "GET /portal/requests": tuple(ROLES),
     "POST /portal/requests": TENANT_ROLES,
     "GET /portal/requests/<reference>": tuple(ROLES),
@@ -88,6 +96,11 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "POST /portal/requests/<reference>/form/<step>": TENANT_ROLES,
     "GET /portal/requests/<reference>/check": TENANT_ROLES,
     "POST /portal/requests/<reference>/check": TENANT_ROLES,
+    "GET /portal/requests/<reference>/many/<part>": TENANT_ROLES,
+    "POST /portal/requests/<reference>/many/<part>": TENANT_ROLES,
+    "GET /portal/requests/<reference>/many/<part>/table.csv": TENANT_ROLES,
+    "POST /portal/requests/<reference>/files": TENANT_ROLES,
+    "GET /portal/requests/<reference>/files/<int:number>": tuple(ROLES),
     "GET /console/requests": tuple(ROLES),
     "GET /console/requests/<reference>": tuple(ROLES),
     "POST /console/requests/<reference>": ("approver", *PLANNERS),
@@ -112,6 +125,8 @@ PASSES = (200, 302, 303, 422, 429)
 FORMS: dict[str, dict[str, str]] = {
     "POST /portal/requests": {"tenant": OWN, "offering": "public_site", "action": "change"},
 }
+#: Numbers of notices and files by tenant; the absent one has that of the other.
+POSTS = {OWN: 1, OTHER: 2, ABSENT: 2}
 #: Requests by tenant; that of the own one was sent back to the clerk.
 REFERENCES = {ABSENT: "R-2026-9999"}
 
@@ -129,6 +144,15 @@ def browsers(world: World) -> dict[str, FlaskClient]:
     REFERENCES[OWN], REFERENCES[OTHER] = world.ask("clerk1", OWN, "isolated"), world.ask("clerk9", OTHER, "isolated")
     for reference in (REFERENCES[OWN], REFERENCES[OTHER]):
         world.client.acting_as("directory:security1").requests.send_back(reference, reason="Which one?")
+    paper = world.folder / "paper"
+    paper.write_bytes(b"%PDF-1.4 isolated %%EOF")
+    for number, (tenant, who) in enumerate(((OWN, "clerk1"), (OTHER, "clerk9")), 1):
+        posts = world.client.acting_as(f"directory:{who}").posts
+        files = world.client.acting_as(f"directory:{who}").attachments
+        assert files.add(REFERENCES[tenant], paper, name="paper.pdf")["id"] == number
+        given = {"column": "notices/", "title": "isolated", "day": "2026-11-24", "text": "x", "file": paper}
+        assert posts.save(f"{tenant}.qingdao.test", **given)["id"] == number
+    assert world.client.attachments.scan()["clean"] == 2
     operator = world.client.acting_as("directory:operator1")
     operator.jobs.place("measure", {"scope": "estate"}, subject="estate", once="x" * 20)
     return {**found, "nobody": world.enter("nobody1")}
@@ -136,8 +160,11 @@ def browsers(world: World) -> dict[str, FlaskClient]:
 
 def address(world: World, rule: str, tenant: str) -> str:
     digest = world.client.status()["last_plan"]
+    if "/notices/" in rule or "/files/" in rule:
+        rule = rule.replace("<int:number>", str(POSTS[tenant]))
     filled = rule.replace("<code>", tenant).replace("<offering>", "public_site").replace("<int:number>", "1")
     filled = filled.replace("<reference>", REFERENCES.get(tenant, "")).replace("<step>", "sites-1-names")
+    filled = filled.replace("<part>", "sites")
     filled = filled.replace("<site>", f"{tenant}.qingdao.test")
     filled = filled.replace("<digest>", digest["digest"] if digest else "0" * 64).replace("<name>", tenant)
     return filled.replace("<path:filename>", "console.css").replace("<form>", "csv")
@@ -236,7 +263,9 @@ def test_no_word_of_others_in_any_list(world: World, browsers: dict[str, FlaskCl
 
 
 @pytest.mark.parametrize("role", TENANT_ROLES)
-@pytest.mark.parametrize("page", ["", "catalogue", "requests", "services/fgw/public_site", "requests/{reference}"])
+@pytest.mark.parametrize(
+    "page", ["", "catalogue", "requests", "services/fgw/public_site", "internet/fgw", "requests/{reference}"]
+)
 def test_no_word_of_others_in_the_portal(world: World, browsers: dict[str, FlaskClient], role: str, page: str) -> None:
     text = browsers[role].get(f"/portal/{page.format(reference=REFERENCES[OWN])}", base_url=BASE).text
     assert REFERENCES[OTHER] not in text

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from control_plane.drivers.fake import FakeDriver
+from control_plane.drivers.file_folder import FileFolder
 from control_plane.drivers.machines import MachinesDriver
 from control_plane.model.errors import CouldNotMeasureError, Invalid, NotFound, Rejected, TemporaryError
 from control_plane.model.internet import NETWORK, PROXY
@@ -22,6 +23,7 @@ from control_plane.model.text import t
 from control_plane.offerings import discover
 from control_plane.store.estate import SubscriptionChange
 from control_plane.workflow.applying import Applier, Order
+from control_plane.workflow.brought import Brought
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.machines import Machines
@@ -87,7 +89,8 @@ class City:
         self.archive = folder / "fgw.tar.gz"
         releases: Any = None
         self.offboarding = Offboarding(
-            self.planner, self.applier, self.store, releases, lambda folder, codes: {}, self.machines.retire_all
+            *(self.planner, self.applier, self.store, releases, lambda folder, codes: {}, self.machines.retire_all),
+            Brought(self.store, FileFolder(folder / "files")),
         )
         self.applier.apply(Order("estate"), self.actor)
 

@@ -1,4 +1,5 @@
 """Runs ON the gateway: tells the machine that asks why the proxy refused it something, and gives it its proxy file.
+With `--tenant` it tells the centre, once, what was refused to all machines of one department, without their addresses.
 
 Standard library of Python 3.11 only; imports nothing of ours. Reads the proxy's log and the rules that the control
 plane wrote; writes nothing, opens no connection, and answers each machine about itself alone. What comes out of the
@@ -18,7 +19,7 @@ import sys
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
@@ -110,13 +111,14 @@ def addresses_of(client: Address) -> frozenset[Address]:
     return frozenset([client, *(address for dev, card, address in rows if (dev, card) in cards)])
 
 
-def refusals(log: Path, machine: frozenset[Address]) -> list[Refusal]:
-    """The last refusals of one machine by host and rule, newest first; the log before its last rotation is read too."""
+def refusals(log: Path, mine: Callable[[Address], bool]) -> list[Refusal]:
+    """The last refusals of those addresses by host and rule, newest first; the log before its last rotation is read
+    too."""
     found: dict[tuple[str, str, bool], Refusal] = {}
     seen = 0
     for path in (log, log.with_name(log.name + ".1")):
         for line in lines_backwards(path):
-            one = _refusal(line.decode("utf-8", "replace").split("\t"), machine)
+            one = _refusal(line.decode("utf-8", "replace").split("\t"), mine)
             if one is None:
                 continue
             key = (one.host, one.rule, one.encrypted)
@@ -130,11 +132,11 @@ def refusals(log: Path, machine: frozenset[Address]) -> list[Refusal]:
     return list(found.values())
 
 
-def _refusal(row: list[str], machine: frozenset[Address]) -> Refusal | None:
+def _refusal(row: list[str], mine: Callable[[Address], bool]) -> Refusal | None:
     if len(row) < COLUMNS or not row[10].startswith("TCP_DENIED") or row[13] in ("", "-"):
         return None
     try:
-        if plain(row[1]) not in machine:
+        if not mine(plain(row[1])):
             return None
         at = datetime.fromtimestamp(float(row[0]), UTC)
     except ValueError:
@@ -358,7 +360,13 @@ def exception(policy: Policy | None) -> str:
 
 def as_json(client: Address, policy: Policy | None, found: list[Refusal]) -> bytes:
     """The same for programs."""
-    rows = [
+    who = {"client": str(client), "tenant": policy["tenant"] if policy else None}
+    return json.dumps({**who, "refusals": rows_of(policy, found)}, ensure_ascii=False).encode()
+
+
+def rows_of(policy: Policy | None, found: list[Refusal]) -> list[dict[str, Any]]:
+    """Refusals with what their rules say."""
+    return [
         {
             "at": r.at.isoformat(),
             "host": r.host,
@@ -373,8 +381,18 @@ def as_json(client: Address, policy: Policy | None, found: list[Refusal]) -> byt
         for r in found
         for said in [explain(r.rule, policy)]
     ]
-    who = {"client": str(client), "tenant": policy["tenant"] if policy else None}
-    return json.dumps({**who, "refusals": rows}, ensure_ascii=False).encode()
+
+
+def tell(tenant: str, rules: Rules, log: Path) -> int:
+    """Print what was refused to a department's network; 1 when that cannot be said."""
+    policy = next((p for p in rules.tenants() if p["tenant"] == tenant), None)
+    if policy is None or not log.exists():
+        print(f"{log} is not there" if policy else f"no rules of {tenant} are in force here", file=sys.stderr)
+        return 1
+    networks = [ip_network(policy[key]) for key in ("v4", "v6")]
+    found = refusals(log, lambda address: any(address in network for network in networks))
+    print(json.dumps({"tenant": tenant, "refusals": rows_of(policy, found)}, ensure_ascii=False))
+    return 0
 
 
 # the server ----------------------------------------------------------------------------------------------------
@@ -400,7 +418,7 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 self.answer(200, "application/x-ns-proxy-autoconfig", policy["pac"].encode())
         elif path in ("/", "/refusals.json"):
-            found = refusals(self.proxy_log, addresses_of(client))
+            found = refusals(self.proxy_log, addresses_of(client).__contains__)
             if path == "/":
                 self.answer(200, "text/html; charset=utf-8", page(client, policy, found))
             else:
@@ -467,13 +485,16 @@ class Server(ThreadingHTTPServer):
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until stopped."""
+    """Serve until stopped, or tell of one department."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--rules", type=Path, required=True)
     parser.add_argument("--port", type=int, default=80)
-    parser.add_argument("addresses", nargs="+")
+    parser.add_argument("--tenant", help="print its refusals as JSON and end")
+    parser.add_argument("addresses", nargs="*")
     given = parser.parse_args(arguments)
+    if given.tenant is not None:
+        return tell(given.tenant, Rules(given.rules), given.log)
     handler = partial(Handler, rules=Rules(given.rules), log=given.log)
     servers = [Server(address, given.port, handler) for address in given.addresses]
     threads = [threading.Thread(target=server.serve_forever) for server in servers]

@@ -1,0 +1,165 @@
+"""Tables that people send as CSV or as an Excel workbook: rows of texts, with the number that each row has in the file.
+
+Pure. Formulas are not calculated: a cell is what the file says it showed last. Nothing but texts leaves this module.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from control_plane.model.errors import Problem
+from control_plane.model.text import Text, t
+
+LARGEST, MOST_ROWS, MOST_COLUMNS, MOST_CELL = 2 << 20, 5000, 60, 2000
+_UNPACKED = 64 << 20
+_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_REL = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_PACKAGE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
+#: An apostrophe that our own files put before what a spreadsheet would run.
+_INERT = re.compile("^'+[=+\\-@\t\r\n＝＋－＠]")
+_WHOLE = re.compile(r"(-?\d+)\.0+\Z")
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """`head`: the first row that holds something; `rows`: (number in the file from 1, cells), empty ones left out;
+    `encoding`: how its text was written."""
+
+    head: list[str]
+    rows: list[tuple[int, list[str]]]
+    encoding: str
+
+
+def read_table(content: bytes, field: str) -> TableFile | Problem:
+    """The table in a file, or why there is none."""
+    if not content.strip():
+        return Problem("file-empty", t("The file is empty."), t("Choose another one."), field=field)
+    if content.startswith(b"PK\x03\x04"):
+        try:
+            return _table(_workbook(content), "XLSX", field)
+        except (
+            zipfile.BadZipFile,
+            KeyError,
+            ValueError,
+            OSError,
+            RuntimeError,
+            ElementTree.ParseError,
+            EOFError,
+            IndexError,
+        ):
+            return _bad(t("The workbook is damaged or no workbook."), field)
+    for encoding, name in (("utf-8-sig", "UTF-8"), ("gb18030", "GB18030")):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\x00" in text:
+            break
+        return _table(enumerate(_csv(text), 1), name, field)
+    return _bad(t("This is neither CSV nor an Excel workbook."), field)
+
+
+def _bad(text: Text, field: str) -> Problem:
+    remedy = t("Save it as CSV (UTF-8) or as an Excel workbook (.xlsx) and send that.")
+    return Problem("no-table", text, remedy, field=field)
+
+
+def _table(found: Iterator[tuple[int, list[str]]], encoding: str, field: str) -> TableFile | Problem:
+    head: list[str] = []
+    rows: list[tuple[int, list[str]]] = []
+    try:
+        for number, cells in found:
+            plain = [_plain(cell) for cell in cells]
+            if not any(plain):
+                continue
+            if not head:
+                head = plain
+                if len(head) > MOST_COLUMNS:
+                    return _bad(t("The table has more than {limit} columns.", limit=MOST_COLUMNS), field)
+            elif len(rows) == MOST_ROWS:
+                return _bad(t("The table has more than {limit} rows.", limit=MOST_ROWS), field)
+            else:
+                rows.append((number, plain))
+    except csv.Error as error:
+        return _bad(t("The table cannot be read: {reason}.", reason=error), field)
+    return TableFile(head, rows, encoding)
+
+
+def _plain(cell: str) -> str:
+    text = cell.strip()
+    return text[1:] if _INERT.match(text) else text
+
+
+def _csv(text: str) -> Iterator[list[str]]:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(",;\t", key=first.count)
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+
+
+def _workbook(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Rows of the first sheet."""
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        if sum(part.file_size for part in packed.infolist()) > _UNPACKED:
+            raise ValueError("too large")
+        texts = []
+        if "xl/sharedStrings.xml" in packed.namelist():
+            texts = [_text(item) for item in _xml(packed, "xl/sharedStrings.xml").iter(f"{_MAIN}si")]
+        sheet = _xml(packed, _first_sheet(packed))
+    for place, row in enumerate(sheet.iter(f"{_MAIN}row"), 1):
+        cells: list[str] = []
+        for cell in row.iter(f"{_MAIN}c"):
+            column = _column(cell.get("r", "")) or len(cells) + 1
+            if column > MOST_COLUMNS:
+                continue
+            cells += [""] * (column - len(cells))
+            cells[column - 1] = _value(cell, texts)
+        yield int(row.get("r", place)), cells
+
+
+def _first_sheet(packed: zipfile.ZipFile) -> str:
+    sheet = next(_xml(packed, "xl/workbook.xml").iter(f"{_MAIN}sheet"))
+    for relation in _xml(packed, "xl/_rels/workbook.xml.rels").iter(f"{_PACKAGE}Relationship"):
+        if relation.get("Id") == sheet.get(_REL):
+            target = relation.get("Target", "")
+            return target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+    raise ValueError("no sheet")
+
+
+def _xml(packed: zipfile.ZipFile, name: str) -> ElementTree.Element:
+    """A part that declares nothing of its own: a document type could make it grow without end."""
+    content = packed.read(name)
+    if b"<!" in content[:4096].replace(b"<!--", b"") or b"<!ENTITY" in content:
+        raise ValueError("declares entities")
+    return ElementTree.fromstring(content)
+
+
+def _value(cell: ElementTree.Element, texts: list[str]) -> str:
+    kind, value = cell.get("t", "n"), cell.findtext(f"{_MAIN}v") or ""
+    if kind == "s":
+        return texts[int(value)]
+    if kind == "inlineStr":
+        return _text(cell)
+    if kind == "b":
+        return "true" if value == "1" else "false"
+    return _WHOLE.sub(r"\1", value)
+
+
+def _text(item: ElementTree.Element) -> str:
+    """The text of an item without the readings of signs that may stand beside it."""
+    phonetic = {id(found) for reading in item.iter(f"{_MAIN}rPh") for found in reading.iter(f"{_MAIN}t")}
+    return "".join(found.text or "" for found in item.iter(f"{_MAIN}t") if id(found) not in phonetic)
+
+
+def _column(reference: str) -> int:
+    number = 0
+    for letter in reference:
+        if not "A" <= letter <= "Z":
+            break
+        number = number * 26 + ord(letter) - 64
+    return number
