@@ -485,6 +485,10 @@ def chores() -> Sequence[Chore]:
     def send_mail() -> str | None:
         return mail_ticker().tick()
 
+    def tidy_substitutes() -> str | None:
+        ended = local_client().substitutes.tidy()
+        return f"substitutions ended: {', '.join(map(str, ended))}" if ended else None
+
     def close_runs() -> str | None:
         ended = store().runs.mark_interrupted(process_alive)
         return f"interrupted runs: {', '.join(map(str, ended))}" if ended else None
@@ -500,6 +504,7 @@ def chores() -> Sequence[Chore]:
         Chore("rollouts", 3, move_rollouts),
         Chore("mail", 2, send_mail),
         Chore("runs", 30, close_runs),
+        Chore("substitutes", 30, tidy_substitutes),
         Chore("record", 60, collect_record),
         Chore("machines", 3600, measure_machines),
     )

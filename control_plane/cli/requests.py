@@ -16,7 +16,7 @@ from control_plane.cli.looking import facts
 from control_plane.cli.terminal import clean, moment, sentence, state_mark
 from control_plane.model.client_requests import Json
 from control_plane.model.errors import Invalid, Problem
-from control_plane.model.text import t
+from control_plane.model.text import Text, t
 
 COLUMNS = (
     Column("reference", t("REQUEST")),
@@ -93,8 +93,7 @@ def _show(app: App, row: Json) -> None:
         for word in row["words"]:
             app.out(f"  {clean(word)}")
         for need in row["needs"]:
-            signed = t("signed by {by}, {at}", by=need["by_name"], at=moment(need["at"])) if need["by"] else t("open")
-            app.out(sentence(t("Signoff {role}: {state}", role=need["title"], state=sentence(signed))))
+            app.out(sentence(t("Signoff {role}: {state}", role=need["title"], state=sentence(_signed(need)))))
         _problems(app, row["problems"])
         for line in row["conversation"]:
             who = line["by_name"] or str(t("the control plane"))
@@ -102,6 +101,15 @@ def _show(app: App, row: Json) -> None:
             app.out(sentence(t("{at}  {who} {what}", **said)) + (f": {clean(line['text'])}" if line["text"] else ""))
 
     show_one(row, draw, name="reference")
+
+
+def _signed(need: Json) -> Text:
+    if not need["by"]:
+        return t("open")
+    said = {"by": need["by_name"], "at": moment(need["at"])}
+    if need["for_name"]:
+        return t("signed by {by} for {person}, {at}", person=need["for_name"], **said)
+    return t("signed by {by}, {at}", **said)
 
 
 def _problems(app: App, problems: Sequence[Json]) -> None:

@@ -77,6 +77,8 @@ class AuditAct(StrEnum):
     FREEZE_LIFTED = "freeze.lifted"
     ROLE_GRANTED = "role.granted"
     ROLE_REVOKED = "role.revoked"
+    SUBSTITUTE_NAMED = "substitute.named"
+    SUBSTITUTE_ENDED = "substitute.ended"
     ACCOUNT_ADDED = "account.added"
     ACCOUNT_RESET = "account.reset"
     PASSWORD_CHANGED = "account.password"
@@ -149,6 +151,8 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.FREEZE_LIFTED: t("lifted a freeze"),
     AuditAct.ROLE_GRANTED: t("gave a role"),
     AuditAct.ROLE_REVOKED: t("took a role away"),
+    AuditAct.SUBSTITUTE_NAMED: t("named a substitute"),
+    AuditAct.SUBSTITUTE_ENDED: t("ended a substitution"),
     AuditAct.ACCOUNT_ADDED: t("added a local account"),
     AuditAct.ACCOUNT_RESET: t("reset somebody's sign-in"),
     AuditAct.PASSWORD_CHANGED: t("changed a password"),

@@ -77,6 +77,13 @@ CONDITIONS: Sequence[Condition] = (
     Condition("many", "wide", ("approver", "operator", "deputy_director")),
     Condition("otherwise", "ordinary", ("approver", "operator")),
 )
+#: What each line is about.
+CONDITION_TITLES: Mapping[str, Text] = {
+    "public": t("what everybody can see"),
+    "destroys": t("what deletes data for good"),
+    "many": t("what reaches many"),
+    "otherwise": t("an ordinary change"),
+}
 #: In which order roles are asked.
 SIGNING_ORDER = ("approver", "operator", "security_officer", "deputy_director")
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from control_plane.model.client_mail import MailClient
     from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
+    from control_plane.model.client_substitutes import SubstitutesClient
 
 from control_plane.model.client_machines import MachinesClient
 from control_plane.model.client_people import PeopleClient
@@ -247,6 +248,11 @@ class Client(Protocol):
     @property
     def requests(self) -> RequestsClient:
         """What departments ask for."""
+        ...
+
+    @property
+    def substitutes(self) -> SubstitutesClient:
+        """Who stands in for whom, and whether roles have enough people."""
         ...
 
     # rollouts, freezes, the worker -----------------------------------------------------------------

@@ -206,7 +206,8 @@ class Signoff:
     """One signature, bound to what it was given for: `digest` of content and plan (see `Request.digest`). It is void
     once the content changes, or the plan does so that more is lost or others must sign.
 
-    `stands_for`: why a local operator signed in place of somebody with the role; None otherwise.
+    `stands_for`: why a local operator signed in place of somebody with the role; None otherwise. `substitutes`: for
+    whom a substitute signed.
     """
 
     role: str
@@ -217,6 +218,13 @@ class Signoff:
     stands_for: str | None = None
     void_at: datetime | None = None
     void_reason: Text | None = None
+    substitutes: Actor | None = None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Everybody whose signature it is: who signed, and for whom. One person signs once, themselves or through a
+        substitute."""
+        return frozenset({self.actor.key} | ({self.substitutes.key} if self.substitutes else set()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,8 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
         "held": {
             "stopped": t("stopped"),
             "kept": t("kept"),
+            "coming": t("to come"),
+            "over": t("over"),
             "lifted": t("lifted"),
             "down": t("down"),
             "request-withdrawn": t("withdrawn"),

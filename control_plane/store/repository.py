@@ -38,6 +38,7 @@ from control_plane.store.plans import PlanRepository, StoredPlan
 from control_plane.store.requests import RequestRepository
 from control_plane.store.rollouts import RolloutRepository
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
+from control_plane.store.substitutes import SubstituteRepository
 from control_plane.store.tables import (
     allocations,
     drift_kept,
@@ -98,6 +99,7 @@ class Store:
         self.chores = ChoreRepository(self.database, clock)
         self.access = AccessRepository(self.database, clock, self.audit)
         self.people = PeopleRepository(self.database, self.actors, clock, self.audit)
+        self.substitutes = SubstituteRepository(self.database, clock, self.audit)
         self.requests = RequestRepository(self.database, self.actors, clock, self.audit)
         self.jobs = JobRepository(self.database, clock)
 

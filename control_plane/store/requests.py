@@ -24,6 +24,9 @@ from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.requests_tables import request_events, request_signoffs, requests
 from control_plane.store.tables import actors, tenants
 
+#: For whom a substitute signed.
+_PRINCIPAL = actors.alias("principal")
+
 
 class RequestRepository:
     """Reads and moves requests."""
@@ -182,6 +185,7 @@ class RequestRepository:
                     insert(request_signoffs).values(
                         request_id=request.id, role=signoff.role, actor_key=signoff.actor.key, at=now,
                         digest=signoff.digest, note=signoff.note, stands_for=signoff.stands_for,
+                        for_key=signoff.substitutes.key if signoff.substitutes else None,
                     )
                 )  # fmt: skip
             connection.execute(
@@ -198,6 +202,7 @@ class RequestRepository:
                     detail={
                         "state": moved.state.value, "action": moved.content.action, "class": moved.change_class,
                         "asker": moved.asker.key, "missing": list(moved.missing), "why": data.get("why"),
+                        **({"for": data["for"]} if data.get("for") else {}),
                     }, behalf=behalf_of(moved),
                 )  # fmt: skip
             return moved
@@ -270,8 +275,9 @@ def _sentence(stored: str | None) -> Text | None:
 def _signoffs(connection: Connection, ids: Sequence[int]) -> dict[int, list[Signoff]]:
     columns = request_signoffs.c
     query = (
-        select(request_signoffs, actors.c.name)
+        select(request_signoffs, actors.c.name, _PRINCIPAL.c.name.label("for_name"))
         .join(actors, actors.c.key == columns.actor_key)
+        .outerjoin(_PRINCIPAL, _PRINCIPAL.c.key == columns.for_key)
         .where(columns.request_id.in_(ids))
         .order_by(columns.id)
     )
@@ -280,7 +286,7 @@ def _signoffs(connection: Connection, ids: Sequence[int]) -> dict[int, list[Sign
         found.setdefault(row.request_id, []).append(
             Signoff(
                 row.role, Actor(row.actor_key, row.name), row.at, row.digest, row.note, row.stands_for, row.void_at,
-                _sentence(row.void_reason),
+                _sentence(row.void_reason), Actor(row.for_key, row.for_name) if row.for_key else None,
             )
         )  # fmt: skip
     return found

@@ -39,6 +39,7 @@ from control_plane.workflow.rollouts import Rollouts
 from control_plane.workflow.runs import resume, run_details, run_json, undo_changes, undo_plan, undo_targets
 from control_plane.workflow.sites import Sites
 from control_plane.workflow.status import Status
+from control_plane.workflow.substitutes import Substitutes
 from control_plane.workflow.wishes import wish_order
 from control_plane.workflow.worker import WorkerStatus
 
@@ -95,6 +96,7 @@ class LocalClient:
         self.audit = Audit(store)
         self.mail = Mails(store, lambda: self.actor, planner.clock)
         self.requests = requests(lambda: self.actor)
+        self.substitutes = Substitutes(store, planner.clock, lambda: status.accounts(None), lambda: self.actor)
         self.jobs = Jobs(store, self.acting_as, lambda: self.actor, planner.clock)
         store.runs.mark_interrupted(process_alive)
 
@@ -118,6 +120,7 @@ class LocalClient:
             "requests",
             "mail",
             "jobs",
+            "substitutes",
         ):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)
@@ -237,7 +240,7 @@ class LocalClient:
 
     def status(self) -> Json:
         """See `Client.status`."""
-        return self.status_.summary()
+        return {**self.status_.summary(), "staffing": self.substitutes.staffing()}
 
     def doctor(self) -> list[Json]:
         """See `Client.doctor`."""

@@ -120,6 +120,8 @@ class RequestView:
                     "digest": s.digest,
                     "note": s.note,
                     "stands_for": s.stands_for,
+                    "for": s.substitutes.name if s.substitutes else None,
+                    "for_name": self.display(s.substitutes.name) if s.substitutes else None,
                     "holds": s.void_at is None,
                     "void_at": _iso(s.void_at),
                     "void_reason": str(s.void_reason) if s.void_reason else None,
@@ -144,7 +146,7 @@ class RequestView:
         """Roles and people whose turn it is, and the sentence that says so."""
         tenant, asker = request.content.tenant, frozenset({request.asker.key})
         if request.state in DECIDING:
-            used = asker | {s.actor.key for s in request.holding}
+            used = asker.union(*(s.keys for s in request.holding))
             by_role = [(role, self.duties.holders(role, tenant, without=used)) for role in request.missing]
             found = [person for _, people in by_role for person in people]
             said = "; ".join(f"{ROLES[role].title}: {_names(people)}" for role, people in by_role)
@@ -198,6 +200,7 @@ class RequestView:
             "by_name": self.display(signed.actor.name) if signed else None,
             "at": signed.at.isoformat() if signed else None,
             "note": signed.note if signed else None,
+            "for_name": self.display(signed.substitutes.name) if signed and signed.substitutes else None,
         }
 
     def _said(self, record: RequestRecord) -> Json:

@@ -326,7 +326,7 @@ class Requests:
         found, actor = self._find(request), self.actor()
         if found.asker.key == actor.key:
             raise Rejected(t("Whoever asked for it never signs it."))
-        if any(s.actor.key == actor.key for s in found.holding):
+        if any(actor.key in s.keys for s in found.holding):
             raise Rejected(t("You have signed it already; one person signs once."))
         found, duties = self._may("sign", request), self._duties()
         mine = duties.signs_as(found)
@@ -345,8 +345,11 @@ class Requests:
                 t("Look at it again, then sign."),
             )
         stands_for = _line(reason) if duties.local else None
-        signoff = Signoff(chosen, actor, self.planner.clock(), found.digest, _line(note), stands_for)
+        other = duties.signs_for(found, chosen)
+        signoff = Signoff(chosen, actor, self.planner.clock(), found.digest, _line(note), stands_for, substitutes=other)
         data = {"role": chosen, "digest": found.digest, "text": signoff.note, "stands_for": stands_for}
+        if other is not None:
+            data["for"] = other.key
         with self.store.transaction():
             moved = self.journal.step(
                 found, RequestEvent.SIGNED, actor, data, signoff=signoff, values={"state": RequestState.REVIEW}

@@ -14,6 +14,7 @@ NEED: Json = {
     "by_name": "王伟",
     "at": AT,
     "note": "",
+    "for_name": None,
 }
 ROW: Json = {
     "id": 147,
@@ -85,6 +86,7 @@ REQUEST: Json = {
             **NEED,
             "digest": DIGEST,
             "stands_for": None,
+            "for": None,
             "holds": True,
             "void_at": None,
             "void_reason": None,

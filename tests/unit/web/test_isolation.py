@@ -102,6 +102,9 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/audit/export.<form>": WATCHERS,
     "GET /console/tenants/<code>/audit": tuple(ROLES),
     "GET /console/sign-ins": WATCHERS,
+    "GET /console/substitutes": tuple(ROLES),
+    "POST /console/substitutes": tuple(ROLES),
+    "POST /console/substitutes/<int:number>/end": tuple(ROLES),
 }
 #: Steps of a sign-in send somebody who is in already on; a form without content is told what is wrong.
 PASSES = (200, 302, 303, 422, 429)
