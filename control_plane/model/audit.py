@@ -59,6 +59,7 @@ class AuditAct(StrEnum):
     REQUEST_SUBMITTED = "request.submitted"
     REQUEST_COMMENTED = "request.commented"
     REQUEST_SIGNED = "request.signed"
+    REQUEST_LETTER = "request.letter"
     REQUEST_RETURNED = "request.returned"
     REQUEST_ANSWERED = "request.answered"
     REQUEST_REFUSED = "request.refused"
@@ -133,6 +134,7 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.REQUEST_SUBMITTED: t("submitted a request"),
     AuditAct.REQUEST_COMMENTED: t("wrote about a request"),
     AuditAct.REQUEST_SIGNED: t("signed a request"),
+    AuditAct.REQUEST_LETTER: t("recorded a department's stamped letter as its signature"),
     AuditAct.REQUEST_RETURNED: t("asked back about a request"),
     AuditAct.REQUEST_ANSWERED: t("answered about a request"),
     AuditAct.REQUEST_REFUSED: t("did not approve a request"),

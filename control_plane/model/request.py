@@ -81,6 +81,7 @@ class RequestEvent(StrEnum):
     SUBMITTED = "request.submitted"
     COMMENTED = "request.commented"
     SIGNED = "request.signed"
+    LETTER = "request.letter"
     RETURNED = "request.returned"
     ANSWERED = "request.answered"
     REFUSED = "request.refused"
@@ -101,6 +102,7 @@ SPOKEN = frozenset(
     {
         RequestEvent.COMMENTED,
         RequestEvent.SIGNED,
+        RequestEvent.LETTER,
         RequestEvent.RETURNED,
         RequestEvent.ANSWERED,
         RequestEvent.REFUSED,
@@ -113,6 +115,7 @@ EVENT_TITLES: Mapping[RequestEvent, Text] = {
     RequestEvent.SUBMITTED: t("submitted it"),
     RequestEvent.COMMENTED: t("wrote"),
     RequestEvent.SIGNED: t("signed"),
+    RequestEvent.LETTER: t("recorded the department's stamped letter"),
     RequestEvent.RETURNED: t("asked back"),
     RequestEvent.ANSWERED: t("answered"),
     RequestEvent.REFUSED: t("did not approve it"),
@@ -129,7 +132,7 @@ EVENT_TITLES: Mapping[RequestEvent, Text] = {
 }
 
 RequestAct = Literal[
-    "save", "submit", "withdraw", "answer", "comment", "sign", "return", "refuse", "retry"
+    "save", "submit", "withdraw", "answer", "comment", "sign", "letter", "return", "refuse", "retry"
 ]  # fmt: skip
 #: What may be done in which state, whoever does it; `workflow/request_duties.py` adds who.
 ACTS: Mapping[RequestAct, frozenset[RequestState]] = {
@@ -139,6 +142,7 @@ ACTS: Mapping[RequestAct, frozenset[RequestState]] = {
     "withdraw": EDITABLE | DECIDING,
     "comment": OPEN,
     "sign": DECIDING,
+    "letter": DECIDING,
     "return": DECIDING | {RequestState.FAILED},
     "refuse": DECIDING | {RequestState.RETURNED},
     "retry": frozenset({RequestState.FAILED}),
@@ -202,12 +206,29 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Letter:
+    """A department's stamped letter that stands for its approver: its number, its date (ISO) and who brought it."""
+
+    number: str
+    date: str
+    brought_by: str
+
+    @property
+    def text(self) -> Text:
+        """For people."""
+        return t(
+            "Stamped letter {number} of {date}, brought by {who}.",
+            number=self.number, date=self.date, who=self.brought_by,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Signoff:
     """One signature, bound to what it was given for: `digest` of content and plan (see `Request.digest`). It is void
     once the content changes, or the plan does so that more is lost or others must sign.
 
     `stands_for`: why a local operator signed in place of somebody with the role; None otherwise. `substitutes`: for
-    whom a substitute signed.
+    whom a substitute signed. `letter`: what stands for the department's approver; the actor then only recorded it.
     """
 
     role: str
@@ -219,6 +240,7 @@ class Signoff:
     void_at: datetime | None = None
     void_reason: Text | None = None
     substitutes: Actor | None = None
+    letter: Letter | None = None
 
     @property
     def keys(self) -> frozenset[str]:

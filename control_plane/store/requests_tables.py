@@ -77,6 +77,7 @@ request_signoffs = Table(
     Column("note", Text, nullable=False),
     Column("stands_for", Text),
     Column("for_key", String(32)),
+    Column("letter", Text),
     Column("void_at", Instant),
     Column("void_reason", Text),
     sqlite_autoincrement=True,

@@ -85,10 +85,18 @@ class Duties:
         right = None if self.local else self.right(role, request.content.tenant, _taken(request))
         return right.stands_for if right is not None else None
 
+    def may_record(self, request: Request) -> bool:
+        """Whether they may record the department's stamped letter: an operator who neither asked for it nor signed it.
+        It counts as one signoff of theirs, so that they do not sign for the centre as well."""
+        tends = self.local or self.right("operator", request.content.tenant, _taken(request)) is not None
+        return "approver" in request.missing and tends and self.actor.key not in _taken(request)
+
     def still(self, signoff: Signoff, tenant: str) -> bool:
         """Whether the right to a signature of theirs is still there. What a substitute signed in their days holds when
-        the days are over, unless somebody ended it or the role is not held any more."""
+        the days are over, unless somebody ended it or the role is not held any more; a letter is the department's."""
         other = signoff.substitutes
+        if signoff.letter is not None:
+            return True
         if other is None:
             return self.holds(signoff.role, tenant)
         return self._store.substitutes.stood_in(self.actor.key, signoff.role, other.key, signoff.at)
@@ -114,6 +122,7 @@ class Duties:
             "withdraw": mine,
             "comment": mine or self.may_ask(request.content.tenant) or self.judges(request) or tends,
             "sign": bool(self.signs_as(request)),
+            "letter": self.may_record(request),
             "return": tends if request.state is RequestState.FAILED else self.judges(request),
             "refuse": self.judges(request),
             "retry": tends,

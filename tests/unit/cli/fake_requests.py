@@ -15,6 +15,7 @@ NEED: Json = {
     "at": AT,
     "note": "",
     "for_name": None,
+    "letter": None,
 }
 ROW: Json = {
     "id": 147,
@@ -55,7 +56,7 @@ ROW: Json = {
     "run": None,
     "why": None,
     "mine": False,
-    "acts": ["comment", "sign", "return", "refuse"],
+    "acts": ["comment", "sign", "letter", "return", "refuse"],
 }
 PROBLEM: Json = {
     "code": "taken",
@@ -121,7 +122,7 @@ PREVIEW: Json = {
     "lead_days": 5,
     "warnings": [],
 }
-WRITING = ("draft", "save", "submit", "withdraw", "answer", "comment", "sign", "send_back", "refuse", "retry")
+WRITING = ("draft", "save", "submit", "withdraw", "answer", "comment", "sign", "letter", "send_back", "refuse", "retry")
 ANSWERS: Json = {
     "requests.list": [ROW],
     "requests.show": REQUEST,

@@ -102,6 +102,7 @@ VERBS = {
     "requests submit 147 --dry-run": "request_preview",
     "requests new fgw public_site --dry-run": "request_problems",
     "requests sign 147 --reason x --yes": "request",
+    "requests letter 147 --number 14 --date 2026-11-24 --brought-by x --yes": "request",
     "requests return 147 --reason x --yes": "request",
     "requests refuse 147 --reason x --yes": "request",
     "requests withdraw 147 --yes": "request",

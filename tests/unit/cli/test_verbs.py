@@ -107,6 +107,7 @@ ACTING = {
     "requests new fgw public_site --note x": "requests.draft",
     "requests submit 147 --yes": "requests.submit",
     "requests sign 147 --reason x --yes": "requests.sign",
+    "requests letter 147 --number 14 --date 2026-11-24 --brought-by x --yes": "requests.letter",
     "requests return 147 --reason x --yes": "requests.send_back",
     "requests refuse 147 --reason x --yes": "requests.refuse",
     "requests withdraw 147 --yes": "requests.withdraw",

@@ -88,6 +88,7 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/requests": tuple(ROLES),
     "GET /console/requests/<reference>": tuple(ROLES),
     "POST /console/requests/<reference>": ("approver", *PLANNERS),
+    "POST /console/requests/<reference>/letter": ("approver", *PLANNERS),
     "GET /console/rollouts/new": APPLIERS,
     "POST /console/rollouts/new": APPLIERS,
     "POST /console/rollouts/<int:number>": APPLIERS,
