@@ -17,7 +17,7 @@ from control_plane.web.services import Services
 PAGES = (
     *("sign_in", "me", "overview", "tenants", "runs", "plans", "drift", "hosts", "probes", "sites", "accounts"),
     *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes", "audit"),
-    *("portal", "asking", "requests", "own_sites", "jobs", "live", "rollout_form", "substitutes"),
+    *("portal", "asking", "requests", "own_sites", "jobs", "live", "rollout_form", "substitutes", "classes"),
 )
 LARGEST_REQUEST = 1 << 20
 

@@ -151,7 +151,7 @@ def new(
 ) -> None:  # fmt: skip
     """`gasp requests new CODE OFFERING`."""
     # A draft changes nothing for anybody, so nobody is asked.
-    spec = _form(file) if file is not None else None
+    spec = read_form(file) if file is not None else None
     if dry_run:
         problems = app.client.requests.check(tenant, offering, action, spec, tier)
         show_one({"problems": problems}, lambda: _problems(app, problems), rows="problems", name="code")
@@ -163,7 +163,8 @@ def new(
     app.note(t("Next: gasp requests submit {request}", request=made["reference"]))
 
 
-def _form(file: Path) -> Any:
+def read_form(file: Path) -> Any:
+    """A form from a YAML file. Raises Invalid."""
     import yaml
 
     try:
@@ -364,7 +365,7 @@ def answer(app: App, request: str, text: str, file: Path | None, dry_run: bool, 
     app.context()
     ask(t("Answer and hand {request} in again?", request=request), yes)
     if file is not None:
-        app.client.requests.save(request, spec=_form(file))
+        app.client.requests.save(request, spec=read_form(file))
     _show(app, app.client.requests.answer(request, text=text))
 
 

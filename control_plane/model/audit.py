@@ -67,6 +67,7 @@ class AuditAct(StrEnum):
     REQUEST_APPROVED = "request.approved"
     REQUEST_REPLANNED = "request.replanned"
     REQUEST_VOIDED = "request.voided"
+    REQUEST_RECLASSIFIED = "request.reclassified"
     REQUEST_WAITING = "request.waiting"
     REQUEST_STARTED = "request.started"
     REQUEST_APPLIED = "request.applied"
@@ -78,6 +79,9 @@ class AuditAct(StrEnum):
     FREEZE_LIFTED = "freeze.lifted"
     ROLE_GRANTED = "role.granted"
     ROLE_REVOKED = "role.revoked"
+    CLASSES_PROPOSED = "classes.proposed"
+    CLASSES_SIGNED = "classes.signed"
+    CLASSES_REFUSED = "classes.refused"
     SUBSTITUTE_NAMED = "substitute.named"
     SUBSTITUTE_ENDED = "substitute.ended"
     ACCOUNT_ADDED = "account.added"
@@ -142,6 +146,7 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.REQUEST_APPROVED: t("a request is approved"),
     AuditAct.REQUEST_REPLANNED: t("a request was planned again, because the world moved"),
     AuditAct.REQUEST_VOIDED: t("signoffs of a request hold no longer"),
+    AuditAct.REQUEST_RECLASSIFIED: t("the table of classes was changed, so others sign a request"),
     AuditAct.REQUEST_WAITING: t("a request waits"),
     AuditAct.REQUEST_STARTED: t("a request is being made real"),
     AuditAct.REQUEST_APPLIED: t("the systems were changed for a request"),
@@ -153,6 +158,9 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.FREEZE_LIFTED: t("lifted a freeze"),
     AuditAct.ROLE_GRANTED: t("gave a role"),
     AuditAct.ROLE_REVOKED: t("took a role away"),
+    AuditAct.CLASSES_PROPOSED: t("proposed another table of classes"),
+    AuditAct.CLASSES_SIGNED: t("signed another table of classes; it is in force"),
+    AuditAct.CLASSES_REFUSED: t("refused or withdrew a proposed table of classes"),
     AuditAct.SUBSTITUTE_NAMED: t("named a substitute"),
     AuditAct.SUBSTITUTE_ENDED: t("ended a substitution"),
     AuditAct.ACCOUNT_ADDED: t("added a local account"),
@@ -176,7 +184,8 @@ SENTENCES: Mapping[AuditAct, Text] = {
 @dataclass(frozen=True, slots=True, order=True)
 class Subject:
     """What an act was about. `kind`: tenant, service, resource, machine, site, person, run, rollout, freeze, request,
-    snapshot, finding, mail, entry. A tenant's `value` is its opaque id, a service's `ID/offering`, a person's a key."""
+    snapshot, finding, mail, entry, classes. A tenant's `value` is its opaque id, a service's `ID/offering`, a person's
+    a key."""
 
     kind: str
     value: str

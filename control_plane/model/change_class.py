@@ -1,5 +1,7 @@
 """Classes of changes: what must be signed by whom before it is made real, and how long it may take. Data.
 
+`SHIPPED` is the table that a new centre has; two people change it (`model/class_table.py`, `workflow/classes.py`).
+
 An offering says in its `ChangeRules` what about it is quick, what everybody can see, and how many working days its
 requests may take; `classify` decides with that and with the plan. A new class or condition is a line here.
 """
@@ -89,15 +91,30 @@ SIGNING_ORDER = ("approver", "operator", "security_officer", "deputy_director")
 
 
 @dataclass(frozen=True, slots=True)
+class ClassTable:
+    """The whole table. A change that reaches more than so many departments or hosts reaches `many`; of the services in
+    `not_standard` nothing is agreed on beforehand, whatever their offering says."""
+
+    most_tenants: int = MOST_TENANTS
+    most_hosts: int = MOST_HOSTS
+    lines: tuple[Condition, ...] = tuple(CONDITIONS)
+    not_standard: frozenset[str] = frozenset()
+
+
+SHIPPED = ClassTable()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What the decision depends on. `standard` and `public`: the offering's own reasons; `tenants` and `hosts`: how
-    many are touched; `lost`: labels of what is deleted together with its data."""
+    many are touched; `lost`: labels of what is deleted together with its data; `offering`: the service."""
 
     standard: Text | None
     public: Text | None
     lost: Sequence[str]
     tenants: int
     hosts: int
+    offering: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +126,22 @@ class Classified:
     reasons: tuple[Text, ...]
 
 
-def classify(facts: Facts) -> Classified:
+def classify(facts: Facts, table: ClassTable = SHIPPED) -> Classified:
     """Put a change into its class. What is lost or reaches many is never standard, whatever its offering says."""
     found: dict[str, Text] = {}
     if facts.lost:
         names = ", ".join(facts.lost[:5])
         found["destroys"] = t("It deletes data for good: {names}.", names=names)
-    if facts.tenants > MOST_TENANTS or facts.hosts > MOST_HOSTS:
+    if facts.tenants > table.most_tenants or facts.hosts > table.most_hosts:
         found["many"] = t(
             "It reaches {tenants} departments and {hosts} hosts.", tenants=facts.tenants, hosts=facts.hosts
         )
-    if facts.standard is not None and not found:
+    if facts.standard is not None and not found and facts.offering not in table.not_standard:
         return Classified("standard", (), (facts.standard,))
     if facts.public is not None:
         found["public"] = facts.public
-    lines = [line for line in CONDITIONS if line.name in found] or [
-        line for line in CONDITIONS if line.name == "otherwise"
+    lines = [line for line in table.lines if line.name in found] or [
+        line for line in table.lines if line.name == "otherwise"
     ]
     signs = {role for line in lines for role in line.signs}
     wide = any(line.change_class == "wide" for line in lines)

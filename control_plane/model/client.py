@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from control_plane.model.client_audit import AuditClient
+    from control_plane.model.client_classes import ClassesClient
     from control_plane.model.client_internet import InternetClient
     from control_plane.model.client_jobs import JobsClient
     from control_plane.model.client_mail import MailClient
@@ -248,6 +249,11 @@ class Client(Protocol):
     @property
     def requests(self) -> RequestsClient:
         """What departments ask for."""
+        ...
+
+    @property
+    def classes(self) -> ClassesClient:
+        """The table of classes: who must sign which change."""
         ...
 
     @property

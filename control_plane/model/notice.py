@@ -34,6 +34,8 @@ class NoticeKind(StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     DUE_SOON = "due_soon"
+    CLASSES_PROPOSED = "classes_proposed"
+    CLASSES_CHANGED = "classes_changed"
     SUBSTITUTE = "substitute"
     SUBSTITUTE_ENDED = "substitute_ended"
     RUN_FAILED = "run_failed"
@@ -70,7 +72,12 @@ _SUBSTITUTES = {
     AuditAct.SUBSTITUTE_ENDED: NoticeKind.SUBSTITUTE_ENDED,
 }
 #: After these others have to sign.
-_TO_SIGN = (AuditAct.REQUEST_SUBMITTED, AuditAct.REQUEST_ANSWERED, AuditAct.REQUEST_VOIDED)
+_TO_SIGN = (
+    AuditAct.REQUEST_SUBMITTED,
+    AuditAct.REQUEST_ANSWERED,
+    AuditAct.REQUEST_VOIDED,
+    AuditAct.REQUEST_RECLASSIFIED,
+)
 _HALTED = (AuditAct.ROLLOUT_WAITING, AuditAct.ROLLOUT_STOPPED)
 #: Runs that end so are told to operators; those of a request are told with the request.
 _BAD = frozenset({"failed", "partly", "interrupted", "could_not_measure"})
@@ -93,6 +100,12 @@ def told_by(entry: AuditEntry) -> list[Notice]:
             without = [asker, *(s.key for s in entry.signoffs)]
             found.append(Notice(f"{key}/sign", NoticeKind.TO_SIGN, (), detail["missing"], without, tenant, params))
         return found
+    if act in (AuditAct.CLASSES_PROPOSED, AuditAct.CLASSES_SIGNED):
+        proposed = act is AuditAct.CLASSES_PROPOSED
+        kind = NoticeKind.CLASSES_PROPOSED if proposed else NoticeKind.CLASSES_CHANGED
+        roles = ("security_officer", "deputy_director", *(() if proposed else ("operator",)))
+        about: dict[str, str | Text] = {"subject": str(detail["number"]), "why": entry.reason}
+        return [Notice(key, kind, (), roles, [entry.actor], None, {**about, "person/who": entry.actor})]
     if act in _SUBSTITUTES:
         tenant = next((s.value for s in entry.subjects if s.kind == "tenant"), None)
         both = [str(detail["substitute"]), str(detail["stands_for"])]

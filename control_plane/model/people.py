@@ -33,6 +33,8 @@ class Act(StrEnum):
     SEE_AUDIT = "see_audit"
     ASK = "ask"
     SIGN = "sign"
+    PROPOSE_CLASSES = "propose_classes"
+    SIGN_CLASSES = "sign_classes"
 
 
 Reach = Literal["tenant", "estate"]
@@ -54,6 +56,8 @@ class Role:
 _LOOK = frozenset({Act.SEE_TENANT, Act.SEE_ESTATE})
 #: To stop is quick and undoes nothing: a freeze, a run's stop, a rollout's pause. To lift is a second person's.
 _STOP = frozenset({Act.FREEZE, Act.LIFT})
+#: Who changes what must be signed by whom: never operators alone, whom it binds.
+_TABLE = frozenset({Act.PROPOSE_CLASSES, Act.SIGN_CLASSES})
 _CARRY_OUT = frozenset({Act.APPLY, Act.DRIFT, Act.ROLLOUTS, Act.HOSTS, Act.SECURITY})
 ROLES: Mapping[str, Role] = {
     role.name: role
@@ -64,7 +68,7 @@ ROLES: Mapping[str, Role] = {
             "operator",
             t("operator"),
             "estate",
-            _LOOK | _STOP | _CARRY_OUT | {Act.PLAN, Act.SIGN},
+            _LOOK | _STOP | _CARRY_OUT | {Act.PLAN, Act.SIGN, Act.PROPOSE_CLASSES},
             second_factor=True,
             least=2,
         ),
@@ -72,7 +76,7 @@ ROLES: Mapping[str, Role] = {
             "security_officer",
             t("security officer"),
             "estate",
-            _LOOK | _STOP | {Act.PLAN, Act.SECURITY, Act.SEE_PEOPLE, Act.SEE_AUDIT, Act.SIGN},
+            _LOOK | _STOP | _TABLE | {Act.PLAN, Act.SECURITY, Act.SEE_PEOPLE, Act.SEE_AUDIT, Act.SIGN},
             second_factor=True,
             least=1,
         ),
@@ -82,7 +86,7 @@ ROLES: Mapping[str, Role] = {
             "deputy_director",
             t("deputy director"),
             "estate",
-            _LOOK | _STOP | {Act.PLAN, Act.SIGN},
+            _LOOK | _STOP | _TABLE | {Act.PLAN, Act.SIGN},
             second_factor=True,
             least=1,
         ),

@@ -89,6 +89,7 @@ class RequestEvent(StrEnum):
     APPROVED = "request.approved"
     REPLANNED = "request.replanned"
     VOIDED = "request.voided"
+    RECLASSIFIED = "request.reclassified"
     WAITING = "request.waiting"
     STARTED = "request.started"
     APPLIED = "request.applied"
@@ -123,6 +124,7 @@ EVENT_TITLES: Mapping[RequestEvent, Text] = {
     RequestEvent.APPROVED: t("it is approved"),
     RequestEvent.REPLANNED: t("the world moved; it was planned again"),
     RequestEvent.VOIDED: t("signoffs no longer hold"),
+    RequestEvent.RECLASSIFIED: t("other people sign it now"),
     RequestEvent.WAITING: t("it waits"),
     RequestEvent.STARTED: t("it is being made real"),
     RequestEvent.APPLIED: t("the systems were changed"),

@@ -16,6 +16,7 @@ from control_plane.store.access import AccessRepository
 from control_plane.store.allocations import Pools
 from control_plane.store.audit import AuditRepository
 from control_plane.store.chores import ChoreRepository
+from control_plane.store.classes import ClassRepository
 from control_plane.store.database import Database
 from control_plane.store.drift import DriftRepository, Kept, Override
 from control_plane.store.estate import (
@@ -99,6 +100,7 @@ class Store:
         self.chores = ChoreRepository(self.database, clock)
         self.access = AccessRepository(self.database, clock, self.audit)
         self.people = PeopleRepository(self.database, self.actors, clock, self.audit)
+        self.classes = ClassRepository(self.database, clock, self.audit)
         self.substitutes = SubstituteRepository(self.database, clock, self.audit)
         self.requests = RequestRepository(self.database, self.actors, clock, self.audit)
         self.jobs = JobRepository(self.database, clock)

@@ -84,6 +84,7 @@ NAVIGATION: Sequence[Group] = (
             Entry("drift.drift", t("Hand-made changes"), Act.SEE_ESTATE),
             Entry("rollouts.rollouts", t("Rollouts"), Act.SEE_ESTATE),
             Entry("freezes.freezes", t("Freezes"), Act.SEE_ESTATE),
+            Entry("classes.classes", t("Classes of changes"), Act.SEE_ESTATE),
             Entry("substitutes.substitutes", t("Substitutes"), Act.SEE_TENANT),
         ),
     ),

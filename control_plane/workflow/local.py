@@ -21,6 +21,7 @@ from control_plane.store.repository import Store
 from control_plane.workflow.access_record import AccessRecord
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.audit import Audit
+from control_plane.workflow.classes import Classes
 from control_plane.workflow.drift import Drift
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
@@ -96,6 +97,7 @@ class LocalClient:
         self.audit = Audit(store)
         self.mail = Mails(store, lambda: self.actor, planner.clock)
         self.requests = requests(lambda: self.actor)
+        self.classes = Classes(store, self.requests, lambda: self.actor)
         self.substitutes = Substitutes(store, planner.clock, lambda: status.accounts(None), lambda: self.actor)
         self.jobs = Jobs(store, self.acting_as, lambda: self.actor, planner.clock)
         store.runs.mark_interrupted(process_alive)
@@ -121,6 +123,7 @@ class LocalClient:
             "mail",
             "jobs",
             "substitutes",
+            "classes",
         ):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)

@@ -288,7 +288,7 @@ class Requests:
             data = {"text": text, "digest": made.digest, "plan": made.plan.digest}
             moved = self.journal.step(found, event, self.actor(), data, void=void, values=values)
             if not set(needs) - signed:
-                moved = self._approved(moved)
+                moved = self.approved(moved)
         return self._shown(moved)
 
     @staticmethod
@@ -309,7 +309,8 @@ class Requests:
         rules = self.forms.offering(found.content.offering).asking
         return rules.lead[found.content.action] if rules and made.classified.change_class != "standard" else 0
 
-    def _approved(self, found: Request) -> Request:
+    def approved(self, found: Request) -> Request:
+        """Everybody has signed: the worker makes it real."""
         signed = [{"role": s.role, "by": s.actor.name, "digest": s.digest} for s in found.holding]
         values = {"state": RequestState.APPROVED, "why": None}
         return self.journal.step(found, RequestEvent.APPROVED, None, {"signoffs": signed}, values=values)
@@ -382,7 +383,7 @@ class Requests:
                 found, event, self.actor(), data, signoff=signoff, values={"state": RequestState.REVIEW}
             )
             if not moved.missing:
-                moved = self._approved(moved)
+                moved = self.approved(moved)
         return self._shown(moved)
 
     def send_back(self, request: int | str, *, reason: str) -> Json:

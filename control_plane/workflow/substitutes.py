@@ -12,7 +12,7 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from control_plane.model.change_class import CONDITION_TITLES, CONDITIONS
+from control_plane.model.change_class import CONDITION_TITLES
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.people import EXCLUSIVE, LEFT, ROLES, Act, Grant, Person
 from control_plane.model.run import Actor
@@ -62,7 +62,7 @@ class Substitutes:
     def staffing(self) -> builtins.list[Json]:
         """See `SubstitutesClient.staffing`."""
         served = [row.code for row in self.store.estate.tenants() if row.status is TenantStatus.SERVED]
-        found = shortages(self.store.people.all(), served, CONDITIONS, CONDITION_TITLES)
+        found = shortages(self.store.people.all(), served, self.store.classes.current().lines, CONDITION_TITLES)
         return [
             {
                 "role": one.role,

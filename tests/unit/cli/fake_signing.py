@@ -1,4 +1,4 @@
-"""Canned answers about who signs: substitutes, roles that lack people."""
+"""Canned answers about who signs: substitutes, roles that lack people, the table of classes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,39 @@ SHORT: Json = {
     **{"role": "operator", "title": "operator", "tenants": [], "have": 1, "need": 2, "state": "warning"},
     "sentence": "1 of 2 people hold the role operator.",
 }
+TABLE: Json = {
+    **{"most_tenants": 20, "most_hosts": 50, "not_standard": []},
+    "lines": {
+        name: {"class": "wide", "signs": ["approver", "operator"]}
+        for name in ("public", "destroys", "many", "otherwise")
+    },
+}
+PROPOSED: Json = {
+    **{"number": 3, "state": "proposed", "at": AT, "by": "directory:wangwei", "reason": "two more departments"},
+    **{"signed_at": None, "signed_by": None, "stands_for": None, "ended_at": None, "ended_by": None},
+    **{"ended_reason": None, "digest": "d" * 64},
+    "differences": [{"field": "most_tenants", "title": "many departments", "before": "20", "after": "22"}],
+}
+PROPOSAL: Json = {**PROPOSED, "table": TABLE, "acts": ["sign", "refuse"]}
+SHOWN: Json = {
+    **{"number": 0, "table": TABLE, "since": None, "by": None, "signed_by": None, "reason": None, "proposal": PROPOSAL},
+    "lines": [
+        {
+            **{"name": "public", "title": "what everybody can see", "class": "wide", "class_title": "wide change"},
+            **{"signs": ["approver", "operator"], "sign_titles": ["department approver", "operator"]},
+        }
+    ],
+}
+SIGNED: Json = {**PROPOSAL, "state": "in_force", "signed_at": AT, "signed_by": "directory:li", "acts": []}
 ANSWERS: dict[str, Any] = {
     "substitutes.list": [SUBSTITUTION],
     "substitutes.name": SUBSTITUTION,
     "substitutes.end": ENDED,
     "substitutes.staffing": [SHORT],
+    "classes.show": SHOWN,
+    "classes.history": [PROPOSED],
+    "classes.propose": PROPOSAL,
+    "classes.sign": {**SIGNED, "requests": 2},
+    "classes.refuse": {**PROPOSAL, "state": "refused", "acts": []},
 }
-ACTS = ("substitutes.name", "substitutes.end")
+ACTS = ("substitutes.name", "substitutes.end", "classes.propose", "classes.sign", "classes.refuse")

@@ -117,6 +117,11 @@ VERBS = {
     "substitutes name lina approver --tenant fgw --until 2026-12-31 --reason x --yes": "substitution",
     "substitutes end 12 --reason x --yes": "substitution",
     "substitutes staffing": "staffing",
+    "classes show": "classes",
+    "classes history": "class_tables",
+    "classes propose {folder}/table.yaml --reason x --yes": "class_table",
+    "classes sign 3 --yes": "class_table",
+    "classes refuse 3 --reason x --yes": "class_table",
     "users add night": "one_time_password",
     "users reset account:night --yes": "one_time_password",
     "probes run": "results",
@@ -167,6 +172,7 @@ def test_forms_are_sound(form: str) -> None:
 @pytest.mark.parametrize(("line", "form"), VERBS.items())
 def test_answers_fit_their_form(gasp: Gasp, tmp_path: Path, line: str, form: str) -> None:
     (tmp_path / "site.zip").write_bytes(b"PK")
+    (tmp_path / "table.yaml").write_text("most_tenants: 22\n")
     answer = gasp(*line.format(folder=tmp_path).split(), "-o", "json")
     assert answer.code == 0, answer.err
     hold(form, answer.json)

@@ -52,6 +52,8 @@ LISTING = {
     "users list": "people.list",
     "substitutes list": "substitutes.list",
     "substitutes staffing": "substitutes.staffing",
+    "classes show": "classes.show",
+    "classes history": "classes.history",
     "requests list": "requests.list",
     "requests show R-2026-0147": "requests.show",
     "users show wangwei": "people.show",
@@ -117,6 +119,9 @@ ACTING = {
     "users grant wangwei operator --reason x --yes": "people.grant",
     "users revoke wangwei operator --reason x --yes": "people.revoke",
     "users add night": "people.add",
+    "classes propose {folder}/table.yaml --reason x --yes": "classes.propose",
+    "classes sign 3 --yes": "classes.sign",
+    "classes refuse 3 --reason x --yes": "classes.refuse",
     "substitutes name lina approver --tenant fgw --until 2026-12-31 --reason x --yes": "substitutes.name",
     "substitutes end 12 --reason x --yes": "substitutes.end",
     "users reset account:night --yes": "people.reset",
@@ -134,6 +139,7 @@ ACTING = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "site.zip").write_bytes(b"PK")
+    (tmp_path / "table.yaml").write_text("most_tenants: 22\n")
     return tmp_path
 
 
@@ -250,6 +256,7 @@ def test_every_example_is_a_command_line_that_parses() -> None:
                     .replace("tenants/qingdao", "/")
                     .replace("fgw.yaml", "/")
                     .replace("form.yaml", __file__)
+                    .replace("table.yaml", __file__)
                     for w in argv
                 ]
                 if "xargs" in part:

@@ -103,6 +103,9 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/audit/export.<form>": WATCHERS,
     "GET /console/tenants/<code>/audit": tuple(ROLES),
     "GET /console/sign-ins": WATCHERS,
+    "GET /console/classes": ESTATE_ROLES,
+    "POST /console/classes": PLANNERS,
+    "POST /console/classes/<int:number>": PLANNERS,
     "GET /console/substitutes": tuple(ROLES),
     "POST /console/substitutes": tuple(ROLES),
     "POST /console/substitutes/<int:number>/end": tuple(ROLES),
@@ -131,6 +134,9 @@ def browsers(world: World) -> dict[str, FlaskClient]:
     for reference in (REFERENCES[OWN], REFERENCES[OTHER]):
         world.client.acting_as("directory:security1").requests.send_back(reference, reason="Which one?")
     operator = world.client.acting_as("directory:operator1")
+    operator.classes.propose(
+        {**world.client.classes.show()["table"], "most_tenants": 7}, reason="so that there is a proposal"
+    )
     operator.jobs.place("measure", {"scope": "estate"}, subject="estate", once="x" * 20)
     return {**found, "nobody": world.enter("nobody1")}
 

@@ -1,4 +1,4 @@
-"""Who signs: substitutes of role holders, stamped letters of departments."""
+"""Who signs: substitutes of role holders, stamped letters of departments; versions of the table of classes."""
 
 from __future__ import annotations
 
@@ -14,3 +14,31 @@ def upgrade() -> None:
     op.create_index("ix_grants_for_grant", "grants", ["for_grant"])
     op.add_column("request_signoffs", sa.Column("letter", sa.Text(), nullable=True))
     op.add_column("request_signoffs", sa.Column("for_key", sa.String(32), nullable=True))
+    op.create_table(
+        "class_tables",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("former", sa.Text(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("by_key", sa.String(length=20), nullable=False),
+        sa.Column("signed_at", sa.DateTime(), nullable=True),
+        sa.Column("signed_by", sa.String(length=20), nullable=True),
+        sa.Column("stands_for", sa.Text(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(), nullable=True),
+        sa.Column("ended_by", sa.String(length=20), nullable=True),
+        sa.Column("ended_reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["by_key"], ["actors.key"], name=op.f("fk_class_tables_by_key")),
+        sa.ForeignKeyConstraint(["signed_by"], ["actors.key"], name=op.f("fk_class_tables_signed_by")),
+        sa.ForeignKeyConstraint(["ended_by"], ["actors.key"], name=op.f("fk_class_tables_ended_by")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_class_tables")),
+        sqlite_autoincrement=True,
+    )
+    for state in ("proposed", "in_force"):
+        where = sa.text(f"state = '{state}'")
+        op.create_index(
+            f"uq_class_tables_{state}", "class_tables", ["state"], unique=True, sqlite_where=where,
+            postgresql_where=where,
+        )  # fmt: skip
