@@ -17,7 +17,18 @@ from control_plane.web.services import Services
 PAGES = (
     *("sign_in", "me", "overview", "tenants", "runs", "plans", "drift", "hosts", "probes", "sites", "accounts"),
     *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes", "audit"),
-    *("portal", "asking", "requests", "own_sites", "jobs", "live", "rollout_form", "substitutes", "classes"),
+    *(
+        "portal",
+        "asking",
+        "requests",
+        "own_sites",
+        "jobs",
+        "live",
+        "rollout_form",
+        "substitutes",
+        "classes",
+        "emergencies",
+    ),
 )
 LARGEST_REQUEST = 1 << 20
 

@@ -485,6 +485,10 @@ def chores() -> Sequence[Chore]:
     def send_mail() -> str | None:
         return mail_ticker().tick()
 
+    def move_emergencies() -> str | None:
+        moved = local_client().emergencies.tick()
+        return f"emergencies {', '.join(map(str, moved))}" if moved else None
+
     def tidy_substitutes() -> str | None:
         ended = local_client().substitutes.tidy()
         return f"substitutions ended: {', '.join(map(str, ended))}" if ended else None
@@ -504,6 +508,7 @@ def chores() -> Sequence[Chore]:
         Chore("rollouts", 3, move_rollouts),
         Chore("mail", 2, send_mail),
         Chore("runs", 30, close_runs),
+        Chore("emergencies", 5, move_emergencies),
         Chore("substitutes", 30, tidy_substitutes),
         Chore("record", 60, collect_record),
         Chore("machines", 3600, measure_machines),

@@ -88,6 +88,7 @@ COMMANDS = {
         "substitutes",
         t("Substitutes of people who hold a role: list, name, end; roles that lack people."),
     ),
+    "emergencies": ("emergencies", t("Changes made real ahead of their signatures: make one, list, review.")),
     "classes": ("classes", t("The table of classes: who must sign which change. Two people change it.")),
     "web": ("web", t("Serve the console, in the foreground or in the background.")),
     "doctor": ("looking", t("Check this installation.")),

@@ -67,6 +67,10 @@ class AuditAct(StrEnum):
     REQUEST_APPROVED = "request.approved"
     REQUEST_REPLANNED = "request.replanned"
     REQUEST_VOIDED = "request.voided"
+    REQUEST_EMERGENCY = "request.emergency"
+    REQUEST_GOES_BACK = "request.goes_back"
+    REQUEST_WENT_BACK = "request.went_back"
+    REQUEST_REVIEWED = "request.reviewed"
     REQUEST_RECLASSIFIED = "request.reclassified"
     REQUEST_WAITING = "request.waiting"
     REQUEST_STARTED = "request.started"
@@ -146,6 +150,10 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.REQUEST_APPROVED: t("a request is approved"),
     AuditAct.REQUEST_REPLANNED: t("a request was planned again, because the world moved"),
     AuditAct.REQUEST_VOIDED: t("signoffs of a request hold no longer"),
+    AuditAct.REQUEST_EMERGENCY: t("made a request real as an emergency, ahead of its signatures"),
+    AuditAct.REQUEST_GOES_BACK: t("an emergency is being taken back"),
+    AuditAct.REQUEST_WENT_BACK: t("an emergency has ended"),
+    AuditAct.REQUEST_REVIEWED: t("reviewed an emergency"),
     AuditAct.REQUEST_RECLASSIFIED: t("the table of classes was changed, so others sign a request"),
     AuditAct.REQUEST_WAITING: t("a request waits"),
     AuditAct.REQUEST_STARTED: t("a request is being made real"),

@@ -22,7 +22,7 @@ MOST_TENANTS, MOST_HOSTS = 20, 50
 class ChangeClass:
     """One class: its name for people and what it means."""
 
-    name: Literal["standard", "ordinary", "wide"]
+    name: Literal["standard", "ordinary", "wide", "emergency"]
     title: Text
     sentence: Text
 
@@ -44,6 +44,11 @@ CLASSES: Mapping[str, ChangeClass] = {
             "wide",
             t("wide change"),
             t("It is public, takes something away for good, or reaches many; further people sign."),
+        ),
+        ChangeClass(
+            "emergency",
+            t("emergency"),
+            t("One operator makes it real at once; without its signatures it goes back after 24 hours."),
         ),
     )
 }

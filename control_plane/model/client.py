@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from control_plane.model.client_audit import AuditClient
     from control_plane.model.client_classes import ClassesClient
+    from control_plane.model.client_emergencies import EmergenciesClient
     from control_plane.model.client_internet import InternetClient
     from control_plane.model.client_jobs import JobsClient
     from control_plane.model.client_mail import MailClient
@@ -254,6 +255,11 @@ class Client(Protocol):
     @property
     def classes(self) -> ClassesClient:
         """The table of classes: who must sign which change."""
+        ...
+
+    @property
+    def emergencies(self) -> EmergenciesClient:
+        """What was made real ahead of its signatures."""
         ...
 
     @property

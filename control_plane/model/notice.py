@@ -34,6 +34,8 @@ class NoticeKind(StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     DUE_SOON = "due_soon"
+    EMERGENCY = "emergency"
+    EMERGENCY_ENDED = "emergency_ended"
     CLASSES_PROPOSED = "classes_proposed"
     CLASSES_CHANGED = "classes_changed"
     SUBSTITUTE = "substitute"
@@ -67,6 +69,12 @@ _TO_ASKER = {
     AuditAct.REQUEST_FAILED: NoticeKind.FAILED,
     AuditAct.REQUEST_REFUSED: NoticeKind.REFUSED,
 }
+#: What is made real ahead of its signatures, and what became of it, is told to everybody who signs.
+_EMERGENCIES = {
+    AuditAct.REQUEST_EMERGENCY: NoticeKind.EMERGENCY,
+    AuditAct.REQUEST_WENT_BACK: NoticeKind.EMERGENCY_ENDED,
+}
+_SIGNING = ("operator", "security_officer", "deputy_director", "approver")
 _SUBSTITUTES = {
     AuditAct.SUBSTITUTE_NAMED: NoticeKind.SUBSTITUTE,
     AuditAct.SUBSTITUTE_ENDED: NoticeKind.SUBSTITUTE_ENDED,
@@ -99,6 +107,8 @@ def told_by(entry: AuditEntry) -> list[Notice]:
         if act in _TO_SIGN and detail["missing"]:
             without = [asker, *(s.key for s in entry.signoffs)]
             found.append(Notice(f"{key}/sign", NoticeKind.TO_SIGN, (), detail["missing"], without, tenant, params))
+        if act in _EMERGENCIES:
+            found.append(Notice(f"{key}/all", _EMERGENCIES[act], [asker], _SIGNING, [entry.actor], tenant, params))
         return found
     if act in (AuditAct.CLASSES_PROPOSED, AuditAct.CLASSES_SIGNED):
         proposed = act is AuditAct.CLASSES_PROPOSED

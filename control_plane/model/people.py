@@ -33,6 +33,8 @@ class Act(StrEnum):
     SEE_AUDIT = "see_audit"
     ASK = "ask"
     SIGN = "sign"
+    EMERGENCY = "emergency"
+    REVIEW = "review"
     PROPOSE_CLASSES = "propose_classes"
     SIGN_CLASSES = "sign_classes"
 
@@ -57,7 +59,7 @@ _LOOK = frozenset({Act.SEE_TENANT, Act.SEE_ESTATE})
 #: To stop is quick and undoes nothing: a freeze, a run's stop, a rollout's pause. To lift is a second person's.
 _STOP = frozenset({Act.FREEZE, Act.LIFT})
 #: Who changes what must be signed by whom: never operators alone, whom it binds.
-_TABLE = frozenset({Act.PROPOSE_CLASSES, Act.SIGN_CLASSES})
+_TABLE = frozenset({Act.PROPOSE_CLASSES, Act.SIGN_CLASSES, Act.REVIEW})
 _CARRY_OUT = frozenset({Act.APPLY, Act.DRIFT, Act.ROLLOUTS, Act.HOSTS, Act.SECURITY})
 ROLES: Mapping[str, Role] = {
     role.name: role
@@ -68,7 +70,7 @@ ROLES: Mapping[str, Role] = {
             "operator",
             t("operator"),
             "estate",
-            _LOOK | _STOP | _CARRY_OUT | {Act.PLAN, Act.SIGN, Act.PROPOSE_CLASSES},
+            _LOOK | _STOP | _CARRY_OUT | {Act.PLAN, Act.SIGN, Act.PROPOSE_CLASSES, Act.EMERGENCY, Act.REVIEW},
             second_factor=True,
             least=2,
         ),

@@ -89,6 +89,10 @@ class RequestEvent(StrEnum):
     APPROVED = "request.approved"
     REPLANNED = "request.replanned"
     VOIDED = "request.voided"
+    EMERGENCY = "request.emergency"
+    GOES_BACK = "request.goes_back"
+    WENT_BACK = "request.went_back"
+    REVIEWED = "request.reviewed"
     RECLASSIFIED = "request.reclassified"
     WAITING = "request.waiting"
     STARTED = "request.started"
@@ -124,6 +128,10 @@ EVENT_TITLES: Mapping[RequestEvent, Text] = {
     RequestEvent.APPROVED: t("it is approved"),
     RequestEvent.REPLANNED: t("the world moved; it was planned again"),
     RequestEvent.VOIDED: t("signoffs no longer hold"),
+    RequestEvent.EMERGENCY: t("made it real as an emergency, ahead of its signatures"),
+    RequestEvent.GOES_BACK: t("the emergency is being taken back"),
+    RequestEvent.WENT_BACK: t("the emergency has ended"),
+    RequestEvent.REVIEWED: t("reviewed the emergency"),
     RequestEvent.RECLASSIFIED: t("other people sign it now"),
     RequestEvent.WAITING: t("it waits"),
     RequestEvent.STARTED: t("it is being made real"),

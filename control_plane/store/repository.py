@@ -19,6 +19,7 @@ from control_plane.store.chores import ChoreRepository
 from control_plane.store.classes import ClassRepository
 from control_plane.store.database import Database
 from control_plane.store.drift import DriftRepository, Kept, Override
+from control_plane.store.emergencies import EmergencyRepository
 from control_plane.store.estate import (
     EstateRepository,
     Revision,
@@ -100,6 +101,7 @@ class Store:
         self.chores = ChoreRepository(self.database, clock)
         self.access = AccessRepository(self.database, clock, self.audit)
         self.people = PeopleRepository(self.database, self.actors, clock, self.audit)
+        self.emergencies = EmergencyRepository(self.database, clock)
         self.classes = ClassRepository(self.database, clock, self.audit)
         self.substitutes = SubstituteRepository(self.database, clock, self.audit)
         self.requests = RequestRepository(self.database, self.actors, clock, self.audit)

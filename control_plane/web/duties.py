@@ -1,4 +1,4 @@
-"""What the first page says of signatures: roles that lack people, a proposal that waits. One list, so that the page has one place for it."""
+"""What the first page says of signatures, in one list: roles that lack people, a proposal that waits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from control_plane.web import door
 from control_plane.workflow import access
 
 Need = tuple[str, Text, str]
+
+
+def emergencies() -> list[Json]:
+    """Open emergencies that this person may see: they stand on every start page."""
+    return door.client().emergencies.list()
 
 
 def needs_of(status: Json) -> list[Need]:

@@ -22,6 +22,7 @@ CHORES: dict[str, Text] = {
     "errands": t("errands to machines"),
     "rollouts": t("moving rollouts on"),
     "runs": t("closing runs whose process ended"),
+    "emergencies": t("taking back emergencies that nobody signed"),
     "substitutes": t("ending substitutions of people who left"),
     "record": t("collecting the access record"),
     "machines": t("measuring machines"),

@@ -23,6 +23,7 @@ from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.audit import Audit
 from control_plane.workflow.classes import Classes
 from control_plane.workflow.drift import Drift
+from control_plane.workflow.emergencies import Emergencies
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
 from control_plane.workflow.freezes import Freezes
@@ -98,6 +99,7 @@ class LocalClient:
         self.mail = Mails(store, lambda: self.actor, planner.clock)
         self.requests = requests(lambda: self.actor)
         self.classes = Classes(store, self.requests, lambda: self.actor)
+        self.emergencies = Emergencies(store, self.requests, applier, planner.clock, lambda: self.actor)
         self.substitutes = Substitutes(store, planner.clock, lambda: status.accounts(None), lambda: self.actor)
         self.jobs = Jobs(store, self.acting_as, lambda: self.actor, planner.clock)
         store.runs.mark_interrupted(process_alive)
@@ -124,6 +126,7 @@ class LocalClient:
             "jobs",
             "substitutes",
             "classes",
+            "emergencies",
         ):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
         made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)

@@ -46,6 +46,11 @@ class Duties:
         """Actor's name → name for people."""
         return {person.name: person.display for person in self.people}
 
+    @cached_property
+    def emergencies(self) -> Mapping[int, frozenset[str]]:
+        """Request → who made it real as an emergency."""
+        return self._store.emergencies.actors()
+
     # sight ------------------------------------------------------------------------------------------------------
     @property
     def sight(self) -> frozenset[str] | None:
@@ -68,7 +73,7 @@ class Duties:
     # signing ----------------------------------------------------------------------------------------------------
     def signs_as(self, request: Request) -> tuple[str, ...]:
         """Missing roles that they could sign as now."""
-        taken = _taken(request)
+        taken = self._taken(request)
         if self.actor.key in taken:
             return ()
         tenant = request.content.tenant
@@ -82,14 +87,14 @@ class Duties:
 
     def signs_for(self, request: Request, role: str) -> Actor | None:
         """For whom they sign as a substitute; None when it is their own role, or a stand-in on the machine."""
-        right = None if self.local else self.right(role, request.content.tenant, _taken(request))
+        right = None if self.local else self.right(role, request.content.tenant, self._taken(request))
         return right.stands_for if right is not None else None
 
     def may_record(self, request: Request) -> bool:
         """Whether they may record the department's stamped letter: an operator who neither asked for it nor signed it.
         It counts as one signoff of theirs, so that they do not sign for the centre as well."""
-        tends = self.local or self.right("operator", request.content.tenant, _taken(request)) is not None
-        return "approver" in request.missing and tends and self.actor.key not in _taken(request)
+        tends = self.local or self.right("operator", request.content.tenant, self._taken(request)) is not None
+        return "approver" in request.missing and tends and self.actor.key not in self._taken(request)
 
     def still(self, signoff: Signoff, tenant: str) -> bool:
         """Whether the right to a signature of theirs is still there. What a substitute signed in their days holds when
@@ -129,6 +134,12 @@ class Duties:
         }
         return [act for act, states in ACTS.items() if request.state in states and may[act]]
 
+    def _taken(self, request: Request) -> frozenset[str]:
+        """Who may not sign it any more: who asked, who made it real ahead of its signatures, who signed, and for whom
+        somebody signed."""
+        early = self.emergencies.get(request.id, frozenset())
+        return early.union({request.asker.key}, *(signoff.keys for signoff in request.holding))
+
     # whom it waits for ------------------------------------------------------------------------------------------
     def holders(self, role: str, tenant: str, *, without: frozenset[str] = frozenset()) -> list[Person]:
         """Who holds a role there, without these actors (keys)."""
@@ -138,8 +149,3 @@ class Duties:
             if person.key not in without
             and any(g.stands_for is None or g.stands_for.key not in without for g in held(person, role, tenant))
         ]
-
-
-def _taken(request: Request) -> frozenset[str]:
-    """Who may not sign it any more: who asked, who signed, and for whom somebody signed."""
-    return frozenset({request.asker.key}).union(*(signoff.keys for signoff in request.holding))

@@ -41,15 +41,40 @@ SHOWN: Json = {
     ],
 }
 SIGNED: Json = {**PROPOSAL, "state": "in_force", "signed_at": AT, "signed_by": "directory:li", "acts": []}
+EMERGENCY: Json = {
+    **{"id": 3, "request": "R-2026-0147", "tenant": "fgw", "tenant_name": "发改委", "offering": "internet"},
+    **{"title": "internet access", "class_title": "emergency", "state": "stands", "sentence": "It is real."},
+    **{
+        "by": "local:root",
+        "by_name": "local:root",
+        "at": AT,
+        "reason": "the line is cut",
+        "expires_at": AT,
+        "run": 482,
+    },
+    **{"back_run": None, "why": None, "request_state": "submitted", "review_due": AT, "overdue": False},
+    **{"reviewed_at": None, "reviewed_by": None, "review": None, "acts": ["review"]},
+}
 ANSWERS: dict[str, Any] = {
     "substitutes.list": [SUBSTITUTION],
     "substitutes.name": SUBSTITUTION,
     "substitutes.end": ENDED,
     "substitutes.staffing": [SHORT],
+    "emergencies.list": [EMERGENCY],
+    "emergencies.apply": EMERGENCY,
+    "emergencies.review": {**EMERGENCY, "reviewed_at": AT, "reviewed_by": "local:li", "review": "yes", "acts": []},
     "classes.show": SHOWN,
     "classes.history": [PROPOSED],
     "classes.propose": PROPOSAL,
     "classes.sign": {**SIGNED, "requests": 2},
     "classes.refuse": {**PROPOSAL, "state": "refused", "acts": []},
 }
-ACTS = ("substitutes.name", "substitutes.end", "classes.propose", "classes.sign", "classes.refuse")
+ACTS = (
+    "substitutes.name",
+    "substitutes.end",
+    "classes.propose",
+    "classes.sign",
+    "classes.refuse",
+    "emergencies.apply",
+    "emergencies.review",
+)

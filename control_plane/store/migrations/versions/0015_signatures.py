@@ -1,4 +1,5 @@
-"""Who signs: substitutes of role holders, stamped letters of departments; versions of the table of classes."""
+"""Who signs: substitutes of role holders, stamped letters of departments; versions of the table of classes;
+emergencies."""
 
 from __future__ import annotations
 
@@ -42,3 +43,29 @@ def upgrade() -> None:
             f"uq_class_tables_{state}", "class_tables", ["state"], unique=True, sqlite_where=where,
             postgresql_where=where,
         )  # fmt: skip
+    op.create_table(
+        "emergencies",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("request_id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("actor_key", sa.String(length=20), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=True),
+        sa.Column("generation", sa.Integer(), nullable=True),
+        sa.Column("run_id", sa.Integer(), nullable=True),
+        sa.Column("back_run", sa.Integer(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=True),
+        sa.Column("tried_at", sa.DateTime(), nullable=True),
+        sa.Column("reviewed_at", sa.DateTime(), nullable=True),
+        sa.Column("reviewed_by", sa.String(length=20), nullable=True),
+        sa.Column("review", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_emergencies_request_id")),
+        sa.ForeignKeyConstraint(["actor_key"], ["actors.key"], name=op.f("fk_emergencies_actor_key")),
+        sa.ForeignKeyConstraint(["reviewed_by"], ["actors.key"], name=op.f("fk_emergencies_reviewed_by")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_emergencies")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_emergencies_request_id", "emergencies", ["request_id"])
+    op.create_index("ix_emergencies_state", "emergencies", ["state"])
