@@ -19,6 +19,7 @@ PAGES = (
     *("search", "people", "internet", "security", "snapshots", "rollouts", "freezes", "audit"),
     *("portal", "asking", "requests", "own_sites", "jobs", "live", "rollout_form", "director", "trial"),
     *("own_internet", "posts", "attachments", "many"),
+    *("substitutes", "classes", "emergencies"),
 )
 LARGEST_REQUEST = 1 << 20
 

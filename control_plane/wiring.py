@@ -537,6 +537,14 @@ def chores() -> Sequence[Chore]:
         found = local_client().attachments.scan()
         return f"{found['clean']} clean, {found['infected']} infected, {found['error'] or 'none waits'}"
 
+    def move_emergencies() -> str | None:
+        moved = local_client().emergencies.tick()
+        return f"emergencies {', '.join(map(str, moved))}" if moved else None
+
+    def tidy_substitutes() -> str | None:
+        ended = local_client().substitutes.tidy()
+        return f"substitutions ended: {', '.join(map(str, ended))}" if ended else None
+
     def close_runs() -> str | None:
         ended = store().runs.mark_interrupted(process_alive)
         return f"interrupted runs: {', '.join(map(str, ended))}" if ended else None
@@ -552,6 +560,8 @@ def chores() -> Sequence[Chore]:
         Chore("mail", 2, send_mail),
         Chore("files", 2, check_files),
         Chore("runs", 30, close_runs),
+        Chore("emergencies", 5, move_emergencies),
+        Chore("substitutes", 30, tidy_substitutes),
         Chore("record", 60, collect_record),
         Chore("machines", 3600, measure_machines),
     )

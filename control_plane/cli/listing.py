@@ -47,6 +47,8 @@ class Column:
             return state_mark("up" if value == "running" else str(value))
         if self.show == "patches" and value is not None:
             return state_mark(f"machine-{value}")
+        if self.show == "emergency" and value is not None:
+            return state_mark(f"emergency-{value}")
         if self.show == "time":
             return moment(value), ""
         if self.show == "id" and isinstance(value, int) and not isinstance(value, bool):

@@ -82,6 +82,7 @@ def _status_lines(app: App, answer: Json) -> Iterator[str]:
         (t("hand-made changes kept"), plain(answer.get("drift_kept"))),
         (t("version"), plain(answer.get("version"))),
     ]
+    rows += [(t("lacks people"), one["sentence"]) for one in answer.get("staffing") or ()]
     width = 26
     for name, text in rows:
         yield f"{pad(str(name), width)}{text}"

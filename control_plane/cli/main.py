@@ -89,6 +89,12 @@ COMMANDS = {
     "lab": ("lab", t("The lab of real hosts: up, down, run, stop, cut.")),
     "bringup": ("bringup", t("Boot the lab, set up its servers, import the estate, apply and verify.")),
     "users": ("users", t("People of the centre: who may sign in, with which role.")),
+    "substitutes": (
+        "substitutes",
+        t("Substitutes of people who hold a role: list, name, end; roles that lack people."),
+    ),
+    "emergencies": ("emergencies", t("Changes made real ahead of their signatures: make one, list, review.")),
+    "classes": ("classes", t("The table of classes: who must sign which change. Two people change it.")),
     "web": ("web", t("Serve the console, in the foreground or in the background.")),
     "doctor": ("looking", t("Check this installation.")),
     "config": ("looking", t("Settings in force and where they come from.")),

@@ -14,7 +14,7 @@ from control_plane.cli.listing import Column, listing_options, show_list, show_o
 from control_plane.cli.looking import facts
 from control_plane.cli.terminal import clean, moment, sentence, state_mark
 from control_plane.model.client_requests import Json
-from control_plane.model.text import t
+from control_plane.model.text import Text, t
 
 COLUMNS = (
     Column("reference", t("REQUEST")),
@@ -31,6 +31,7 @@ COLUMNS = (
     Column("run", t("RUN"), wide=True, show="id"),
     Column("note", t("NOTE"), wide=True),
 )
+LETTER = "--number 青发改〔2026〕14号 --date 2026-11-24 --brought-by 'Li Na'"
 MARKS = {"done": "●", "now": "◌", "next": "○", "stopped": "✖"}
 
 requests = Group(
@@ -91,8 +92,7 @@ def _show(app: App, row: Json) -> None:
         for word in row["words"]:
             app.out(f"  {clean(word)}")
         for need in row["needs"]:
-            signed = t("signed by {by}, {at}", by=need["by_name"], at=moment(need["at"])) if need["by"] else t("open")
-            app.out(sentence(t("Signoff {role}: {state}", role=need["title"], state=sentence(signed))))
+            app.out(sentence(t("Signoff {role}: {state}", role=need["title"], state=sentence(_signed(need)))))
         _problems(app, row["problems"])
         for line in row["conversation"]:
             who = line["by_name"] or str(t("the control plane"))
@@ -100,6 +100,17 @@ def _show(app: App, row: Json) -> None:
             app.out(sentence(t("{at}  {who} {what}", **said)) + (f": {clean(line['text'])}" if line["text"] else ""))
 
     show_one(row, draw, name="reference")
+
+
+def _signed(need: Json) -> Text:
+    if not need["by"]:
+        return t("open")
+    said = {"by": need["by_name"], "at": moment(need["at"])}
+    if need["letter"]:
+        return t("{letter} Recorded by {by}, {at}", letter=need["letter"], **said)
+    if need["for_name"]:
+        return t("signed by {by} for {person}, {at}", person=need["for_name"], **said)
+    return t("signed by {by}, {at}", **said)
 
 
 def _problems(app: App, problems: Sequence[Json]) -> None:
@@ -222,6 +233,38 @@ def sign(app: App, request: str, role: str | None, note: str, reason: str, dry_r
     _show(app, signed)
     if signed["state"] == "approved" and not app.client.worker.status()["running"]:
         app.note(t("The worker does not run, so nothing becomes real: gasp worker start"), "bold yellow")
+
+
+@requests.verb(
+    "letter",
+    sentence=t(
+        "Record a department's stamped letter: it counts as its approver's signature, and is shown as a letter.\n"
+        "Who records it signs nothing else of this request."
+    ),
+    examples=(
+        (f"gasp requests letter R-2026-0147 {LETTER}", t("look at it, then say yes")),
+        (f"gasp requests letter 147 {LETTER} --yes", t("without a question")),
+    ),
+)
+@request_argument
+@option("--number", help=t("Number of the letter."), required=True)
+@option("--date", "day", help=t("Date of the letter, such as 2026-11-24."), required=True, metavar="DATE")
+@option("--brought-by", help=t("Who brought it."), required=True, metavar="NAME")
+@option("--note", help=t("A word to the others."), default="")
+@consent_options()
+@listing_options
+@click.pass_obj
+def letter(app: App, request: str, number: str, day: str, brought_by: str, note: str, dry_run: bool, yes: bool) -> None:
+    """`gasp requests letter REQUEST`."""
+    row = app.client.requests.show(request)
+    if rehearsed(dry_run, t("The letter would count as the signature of {tenant}.", tenant=row["tenant"])):
+        return
+    app.context()
+    for word in row["words"]:
+        app.note(clean(word))
+    ask(t("Let letter {number} stand for the approver of {tenant}?", number=number, tenant=row["tenant"]), yes)
+    given = {"number": number, "date": day, "brought_by": brought_by, "note": note}
+    _show(app, app.client.requests.letter(request, digest=row["digest"] or "", **given))
 
 
 @requests.verb(

@@ -65,6 +65,7 @@ class AuditAct(StrEnum):
     REQUEST_SUBMITTED = "request.submitted"
     REQUEST_COMMENTED = "request.commented"
     REQUEST_SIGNED = "request.signed"
+    REQUEST_LETTER = "request.letter"
     REQUEST_RETURNED = "request.returned"
     REQUEST_ANSWERED = "request.answered"
     REQUEST_REFUSED = "request.refused"
@@ -72,6 +73,11 @@ class AuditAct(StrEnum):
     REQUEST_APPROVED = "request.approved"
     REQUEST_REPLANNED = "request.replanned"
     REQUEST_VOIDED = "request.voided"
+    REQUEST_EMERGENCY = "request.emergency"
+    REQUEST_GOES_BACK = "request.goes_back"
+    REQUEST_WENT_BACK = "request.went_back"
+    REQUEST_REVIEWED = "request.reviewed"
+    REQUEST_RECLASSIFIED = "request.reclassified"
     REQUEST_WAITING = "request.waiting"
     REQUEST_STARTED = "request.started"
     REQUEST_APPLIED = "request.applied"
@@ -83,6 +89,11 @@ class AuditAct(StrEnum):
     FREEZE_LIFTED = "freeze.lifted"
     ROLE_GRANTED = "role.granted"
     ROLE_REVOKED = "role.revoked"
+    CLASSES_PROPOSED = "classes.proposed"
+    CLASSES_SIGNED = "classes.signed"
+    CLASSES_REFUSED = "classes.refused"
+    SUBSTITUTE_NAMED = "substitute.named"
+    SUBSTITUTE_ENDED = "substitute.ended"
     ACCOUNT_ADDED = "account.added"
     ACCOUNT_RESET = "account.reset"
     PASSWORD_CHANGED = "account.password"
@@ -143,6 +154,7 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.REQUEST_SUBMITTED: t("submitted a request"),
     AuditAct.REQUEST_COMMENTED: t("wrote about a request"),
     AuditAct.REQUEST_SIGNED: t("signed a request"),
+    AuditAct.REQUEST_LETTER: t("recorded a department's stamped letter as its signature"),
     AuditAct.REQUEST_RETURNED: t("asked back about a request"),
     AuditAct.REQUEST_ANSWERED: t("answered about a request"),
     AuditAct.REQUEST_REFUSED: t("did not approve a request"),
@@ -150,6 +162,11 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.REQUEST_APPROVED: t("a request is approved"),
     AuditAct.REQUEST_REPLANNED: t("a request was planned again, because the world moved"),
     AuditAct.REQUEST_VOIDED: t("signoffs of a request hold no longer"),
+    AuditAct.REQUEST_EMERGENCY: t("made a request real as an emergency, ahead of its signatures"),
+    AuditAct.REQUEST_GOES_BACK: t("an emergency is being taken back"),
+    AuditAct.REQUEST_WENT_BACK: t("an emergency has ended"),
+    AuditAct.REQUEST_REVIEWED: t("reviewed an emergency"),
+    AuditAct.REQUEST_RECLASSIFIED: t("the table of classes was changed, so others sign a request"),
     AuditAct.REQUEST_WAITING: t("a request waits"),
     AuditAct.REQUEST_STARTED: t("a request is being made real"),
     AuditAct.REQUEST_APPLIED: t("the systems were changed for a request"),
@@ -161,6 +178,11 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.FREEZE_LIFTED: t("lifted a freeze"),
     AuditAct.ROLE_GRANTED: t("gave a role"),
     AuditAct.ROLE_REVOKED: t("took a role away"),
+    AuditAct.CLASSES_PROPOSED: t("proposed another table of classes"),
+    AuditAct.CLASSES_SIGNED: t("signed another table of classes; it is in force"),
+    AuditAct.CLASSES_REFUSED: t("refused or withdrew a proposed table of classes"),
+    AuditAct.SUBSTITUTE_NAMED: t("named a substitute"),
+    AuditAct.SUBSTITUTE_ENDED: t("ended a substitution"),
     AuditAct.ACCOUNT_ADDED: t("added a local account"),
     AuditAct.ACCOUNT_RESET: t("reset somebody's sign-in"),
     AuditAct.PASSWORD_CHANGED: t("changed a password"),
@@ -182,8 +204,8 @@ SENTENCES: Mapping[AuditAct, Text] = {
 @dataclass(frozen=True, slots=True, order=True)
 class Subject:
     """What an act was about. `kind`: tenant, service, resource, machine, site, person, run, rollout, freeze, request,
-    snapshot, finding, mail, entry, post. A tenant's `value` is its opaque id, a service's `ID/offering`, a person's a
-    key."""
+    snapshot, finding, mail, entry, post, classes. A tenant's `value` is its opaque id, a service's `ID/offering`, a
+    person's a key."""
 
     kind: str
     value: str

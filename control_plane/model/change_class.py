@@ -1,5 +1,7 @@
 """Classes of changes: what must be signed by whom before it is made real, and how long it may take. Data.
 
+`SHIPPED` is the table that a new centre has; two people change it (`model/class_table.py`, `workflow/classes.py`).
+
 An offering says in its `ChangeRules` what about it is quick, what everybody can see, and how many working days its
 requests may take; `classify` decides with that and with the plan. A new class or condition is a line here.
 """
@@ -20,7 +22,7 @@ MOST_TENANTS, MOST_HOSTS = 20, 50
 class ChangeClass:
     """One class: its name for people and what it means."""
 
-    name: Literal["standard", "ordinary", "wide"]
+    name: Literal["standard", "ordinary", "wide", "emergency"]
     title: Text
     sentence: Text
 
@@ -42,6 +44,11 @@ CLASSES: Mapping[str, ChangeClass] = {
             "wide",
             t("wide change"),
             t("It is public, takes something away for good, or reaches many; further people sign."),
+        ),
+        ChangeClass(
+            "emergency",
+            t("emergency"),
+            t("One operator makes it real at once; without its signatures it goes back after 24 hours."),
         ),
     )
 }
@@ -77,20 +84,42 @@ CONDITIONS: Sequence[Condition] = (
     Condition("many", "wide", ("approver", "operator", "deputy_director")),
     Condition("otherwise", "ordinary", ("approver", "operator")),
 )
+#: What each line is about.
+CONDITION_TITLES: Mapping[str, Text] = {
+    "public": t("what everybody can see"),
+    "destroys": t("what deletes data for good"),
+    "many": t("what reaches many"),
+    "otherwise": t("an ordinary change"),
+}
 #: In which order roles are asked.
 SIGNING_ORDER = ("approver", "operator", "security_officer", "deputy_director")
 
 
 @dataclass(frozen=True, slots=True)
+class ClassTable:
+    """The whole table. A change that reaches more than so many departments or hosts reaches `many`; of the services in
+    `not_standard` nothing is agreed on beforehand, whatever their offering says."""
+
+    most_tenants: int = MOST_TENANTS
+    most_hosts: int = MOST_HOSTS
+    lines: tuple[Condition, ...] = tuple(CONDITIONS)
+    not_standard: frozenset[str] = frozenset()
+
+
+SHIPPED = ClassTable()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What the decision depends on. `standard` and `public`: the offering's own reasons; `tenants` and `hosts`: how
-    many are touched; `lost`: labels of what is deleted together with its data."""
+    many are touched; `lost`: labels of what is deleted together with its data; `offering`: the service."""
 
     standard: Text | None
     public: Text | None
     lost: Sequence[str]
     tenants: int
     hosts: int
+    offering: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +131,22 @@ class Classified:
     reasons: tuple[Text, ...]
 
 
-def classify(facts: Facts) -> Classified:
+def classify(facts: Facts, table: ClassTable = SHIPPED) -> Classified:
     """Put a change into its class. What is lost or reaches many is never standard, whatever its offering says."""
     found: dict[str, Text] = {}
     if facts.lost:
         names = ", ".join(facts.lost[:5])
         found["destroys"] = t("It deletes data for good: {names}.", names=names)
-    if facts.tenants > MOST_TENANTS or facts.hosts > MOST_HOSTS:
+    if facts.tenants > table.most_tenants or facts.hosts > table.most_hosts:
         found["many"] = t(
             "It reaches {tenants} departments and {hosts} hosts.", tenants=facts.tenants, hosts=facts.hosts
         )
-    if facts.standard is not None and not found:
+    if facts.standard is not None and not found and facts.offering not in table.not_standard:
         return Classified("standard", (), (facts.standard,))
     if facts.public is not None:
         found["public"] = facts.public
-    lines = [line for line in CONDITIONS if line.name in found] or [
-        line for line in CONDITIONS if line.name == "otherwise"
+    lines = [line for line in table.lines if line.name in found] or [
+        line for line in table.lines if line.name == "otherwise"
     ]
     signs = {role for line in lines for role in line.signs}
     wide = any(line.change_class == "wide" for line in lines)

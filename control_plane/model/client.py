@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from control_plane.model.client_attachments import AttachmentsClient
     from control_plane.model.client_audit import AuditClient
+    from control_plane.model.client_classes import ClassesClient
+    from control_plane.model.client_emergencies import EmergenciesClient
     from control_plane.model.client_internet import InternetClient
     from control_plane.model.client_jobs import JobsClient
     from control_plane.model.client_mail import MailClient
     from control_plane.model.client_posts import PostsClient
     from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
+    from control_plane.model.client_substitutes import SubstitutesClient
 
 from control_plane.model.client_machines import MachinesClient
 from control_plane.model.client_people import PeopleClient
@@ -279,6 +282,21 @@ class Client(Protocol):
     @property
     def attachments(self) -> AttachmentsClient:
         """Files that go with requests."""
+        ...
+
+    @property
+    def classes(self) -> ClassesClient:
+        """The table of classes: who must sign which change."""
+        ...
+
+    @property
+    def emergencies(self) -> EmergenciesClient:
+        """What was made real ahead of its signatures."""
+        ...
+
+    @property
+    def substitutes(self) -> SubstitutesClient:
+        """Who stands in for whom, and whether roles have enough people."""
         ...
 
     # rollouts, freezes, the worker -----------------------------------------------------------------

@@ -32,14 +32,16 @@ class RequestsClient(Protocol):
         {id, reference, tenant, tenant_name, offering, title, action, action_title, tier, note, state, state_title,
         sentence, steps: [{title, state: done|now|next|stopped}], has_it: {names: [...], roles: [...], text}, next,
         due, due_provisional, due_paused, overdue, lead_days, class, class_title, needs: [{role, title, by, by_name,
-        at, note}], asker, asker_name, created_at, submitted_at, changed_at, finished_at, run, why, mine, acts: [...]}.
+        at, note, for_name, letter}], asker, asker_name, created_at, submitted_at, changed_at,
+        finished_at, run, why, mine, acts: [...]}.
         `has_it.text`, `next` and `sentence` are for people; `acts` is what the person who acts may do now."""
         ...
 
     def show(self, request: int | str) -> Json:
         """As in `list`, with {spec, base: {tier, spec} | None, version, problems: [...], digest, plan_digest, words:
         [sentence], summary: {create, update, delete}, affected: [tenant], lost: [label], reasons: [sentence],
-        signoffs: [{role, title, by, by_name, at, digest, note, stands_for, holds, void_at, void_reason}],
+        signoffs: [{role, title, by, by_name, at, digest, note, stands_for, for, for_name, letter:
+        {number, date, brought_by} | None, holds, void_at, void_reason}],
         conversation: [{number, at, type, title, by, by_name, text, system: bool}]}."""
         ...
 
@@ -107,6 +109,13 @@ class RequestsClient(Protocol):
         """Sign for what `digest` says (the request's, as it was shown). `role`: which of the missing ones, where the
         person could sign as several. A local operator may stand in for a role with a `reason`. Raises Rejected (asked
         for it, signed before, no such role, decided already), StalePlan (the content is another now)."""
+        ...
+
+    def letter(
+        self, request: int | str, *, digest: str, number: str, date: str, brought_by: str, note: str = ""
+    ) -> Json:
+        """Record the department's stamped letter as its signature (an operator who did not ask and has not signed;
+        they sign nothing else of it). `date`: the letter's, ISO. Raises Invalid, Rejected, StalePlan as `sign`."""
         ...
 
     def send_back(self, request: int | str, *, reason: str) -> Json:

@@ -124,6 +124,13 @@ KINDS: Mapping[str, JobKind] = {
             t("Rollout {subject} is being rolled back."),
             True,
         ),
+        JobKind(
+            "emergency",
+            Act.EMERGENCY,
+            "runs",
+            t("make {subject} real as an emergency"),
+            t("{subject}: made real ahead of its signatures."),
+        ),
         JobKind("measure", Act.HOSTS, "machines", t("measure {subject}"), t("{subject}: measured.")),
         JobKind("mend", Act.HOSTS, "machines", t("mend {subject}"), t("{subject}: mended as far as it can be.")),
         JobKind("enrol", Act.HOSTS, "machines", t("enrol {subject}"), t("{subject} is enrolled.")),

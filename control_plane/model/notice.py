@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import yaml
 
 from control_plane.model.audit import AuditAct, AuditEntry
+from control_plane.model.people import ROLES
 from control_plane.model.states import STATES
 from control_plane.model.text import LANGUAGES, Text
 
@@ -33,6 +34,12 @@ class NoticeKind(StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     DUE_SOON = "due_soon"
+    EMERGENCY = "emergency"
+    EMERGENCY_ENDED = "emergency_ended"
+    CLASSES_PROPOSED = "classes_proposed"
+    CLASSES_CHANGED = "classes_changed"
+    SUBSTITUTE = "substitute"
+    SUBSTITUTE_ENDED = "substitute_ended"
     RUN_FAILED = "run_failed"
     ROLLOUT_HALTED = "rollout_halted"
 
@@ -41,8 +48,8 @@ class NoticeKind(StrEnum):
 class Notice:
     """One thing to be told. `key` names the event: a notice with a known key is not kept again. `people`: opaque keys;
     `roles`: everybody who holds one of them in `tenant` or in the estate, but those in `without`. `tenant` is an opaque
-    id: its contacts are told when nobody of `people` has an address. `params`: words of the text; a `Text` is said in
-    the reader's language."""
+    id: its contacts are told when nobody of `people` has an address. `params`: words of the text;
+    `person/WORD` is somebody's key, said as their name; a `Text` is said in the reader's language."""
 
     key: str
     kind: NoticeKind
@@ -62,8 +69,23 @@ _TO_ASKER = {
     AuditAct.REQUEST_FAILED: NoticeKind.FAILED,
     AuditAct.REQUEST_REFUSED: NoticeKind.REFUSED,
 }
+#: What is made real ahead of its signatures, and what became of it, is told to everybody who signs.
+_EMERGENCIES = {
+    AuditAct.REQUEST_EMERGENCY: NoticeKind.EMERGENCY,
+    AuditAct.REQUEST_WENT_BACK: NoticeKind.EMERGENCY_ENDED,
+}
+_SIGNING = ("operator", "security_officer", "deputy_director", "approver")
+_SUBSTITUTES = {
+    AuditAct.SUBSTITUTE_NAMED: NoticeKind.SUBSTITUTE,
+    AuditAct.SUBSTITUTE_ENDED: NoticeKind.SUBSTITUTE_ENDED,
+}
 #: After these others have to sign.
-_TO_SIGN = (AuditAct.REQUEST_SUBMITTED, AuditAct.REQUEST_ANSWERED, AuditAct.REQUEST_VOIDED)
+_TO_SIGN = (
+    AuditAct.REQUEST_SUBMITTED,
+    AuditAct.REQUEST_ANSWERED,
+    AuditAct.REQUEST_VOIDED,
+    AuditAct.REQUEST_RECLASSIFIED,
+)
 _HALTED = (AuditAct.ROLLOUT_WAITING, AuditAct.ROLLOUT_STOPPED)
 #: Runs that end so are told to operators; those of a request are told with the request.
 _BAD = frozenset({"failed", "partly", "interrupted", "could_not_measure"})
@@ -85,7 +107,22 @@ def told_by(entry: AuditEntry) -> list[Notice]:
         if act in _TO_SIGN and detail["missing"]:
             without = [asker, *(s.key for s in entry.signoffs)]
             found.append(Notice(f"{key}/sign", NoticeKind.TO_SIGN, (), detail["missing"], without, tenant, params))
+        if act in _EMERGENCIES:
+            found.append(Notice(f"{key}/all", _EMERGENCIES[act], [asker], _SIGNING, [entry.actor], tenant, params))
         return found
+    if act in (AuditAct.CLASSES_PROPOSED, AuditAct.CLASSES_SIGNED):
+        proposed = act is AuditAct.CLASSES_PROPOSED
+        kind = NoticeKind.CLASSES_PROPOSED if proposed else NoticeKind.CLASSES_CHANGED
+        roles = ("security_officer", "deputy_director", *(() if proposed else ("operator",)))
+        about: dict[str, str | Text] = {"subject": str(detail["number"]), "why": entry.reason}
+        return [Notice(key, kind, (), roles, [entry.actor], None, {**about, "person/who": entry.actor})]
+    if act in _SUBSTITUTES:
+        tenant = next((s.value for s in entry.subjects if s.kind == "tenant"), None)
+        both = [str(detail["substitute"]), str(detail["stands_for"])]
+        days = {"since": str(detail["since"])[:10], "until": str(detail["until"])[:10], "why": entry.reason}
+        named: dict[str, str | Text] = {**days, "role": ROLES[str(detail["role"])].title}
+        people: dict[str, str | Text] = {"person/who": both[0], "person/for": both[1]}
+        return [Notice(key, _SUBSTITUTES[act], both, (), (), tenant, {**named, **people})]
     word = STATES[entry.outcome][1] if entry.outcome in STATES else entry.outcome
     if act is AuditAct.RUN_ENDED and entry.outcome in _BAD and detail.get("kind") != "request":
         run = next(s.value for s in entry.subjects if s.kind == "run")

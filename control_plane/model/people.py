@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
 
 
@@ -32,6 +33,10 @@ class Act(StrEnum):
     SEE_AUDIT = "see_audit"
     ASK = "ask"
     SIGN = "sign"
+    EMERGENCY = "emergency"
+    REVIEW = "review"
+    PROPOSE_CLASSES = "propose_classes"
+    SIGN_CLASSES = "sign_classes"
 
 
 Reach = Literal["tenant", "estate"]
@@ -39,34 +44,43 @@ Reach = Literal["tenant", "estate"]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One role: its name for people, whether it is held in one tenant or in the estate, what it may do, and whether
-    a password alone is enough for it."""
+    """One role: its name for people, whether it is held in one tenant or in the estate, what it may do, whether a
+    password alone is enough for it, and of how many people the centre (or each department) needs at `least`."""
 
     name: str
     title: Text
     reach: Reach
     acts: frozenset[Act]
     second_factor: bool = False
+    least: int = 0
 
 
 _LOOK = frozenset({Act.SEE_TENANT, Act.SEE_ESTATE})
 #: To stop is quick and undoes nothing: a freeze, a run's stop, a rollout's pause. To lift is a second person's.
 _STOP = frozenset({Act.FREEZE, Act.LIFT})
+#: Who changes what must be signed by whom: never operators alone, whom it binds.
+_TABLE = frozenset({Act.PROPOSE_CLASSES, Act.SIGN_CLASSES, Act.REVIEW})
 _CARRY_OUT = frozenset({Act.APPLY, Act.DRIFT, Act.ROLLOUTS, Act.HOSTS, Act.SECURITY})
 ROLES: Mapping[str, Role] = {
     role.name: role
     for role in (
         Role("clerk", t("clerk"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK})),
-        Role("approver", t("department approver"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK, Act.SIGN})),
+        Role("approver", t("department approver"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK, Act.SIGN}), least=1),
         Role(
-            "operator", t("operator"), "estate", _LOOK | _STOP | _CARRY_OUT | {Act.PLAN, Act.SIGN}, second_factor=True
+            "operator",
+            t("operator"),
+            "estate",
+            _LOOK | _STOP | _CARRY_OUT | {Act.PLAN, Act.SIGN, Act.PROPOSE_CLASSES, Act.EMERGENCY, Act.REVIEW},
+            second_factor=True,
+            least=2,
         ),
         Role(
             "security_officer",
             t("security officer"),
             "estate",
-            _LOOK | _STOP | {Act.PLAN, Act.SECURITY, Act.SEE_PEOPLE, Act.SEE_AUDIT, Act.SIGN},
+            _LOOK | _STOP | _TABLE | {Act.PLAN, Act.SECURITY, Act.SEE_PEOPLE, Act.SEE_AUDIT, Act.SIGN},
             second_factor=True,
+            least=1,
         ),
         Role("finance", t("finance"), "estate", _LOOK),
         Role("auditor", t("auditor"), "estate", _LOOK | {Act.SEE_PEOPLE, Act.SEE_AUDIT}),
@@ -74,8 +88,9 @@ ROLES: Mapping[str, Role] = {
             "deputy_director",
             t("deputy director"),
             "estate",
-            _LOOK | _STOP | {Act.PLAN, Act.SIGN},
+            _LOOK | _STOP | _TABLE | {Act.PLAN, Act.SIGN},
             second_factor=True,
+            least=1,
         ),
     )
 }
@@ -91,9 +106,14 @@ EXCLUSIVE: tuple[frozenset[str], ...] = (
 )
 
 
+#: Why a substitution ends by itself.
+LEFT = t("One of the two does not work here any more.")
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A role that somebody holds, `tenant` None for the whole estate. `until` None: no end was set."""
+    """A role that somebody holds, `tenant` None for the whole estate. `until` None: no end was set. `stands_for`: whose
+    role it is that a substitute holds for a while; None for one's own."""
 
     id: int
     role: str
@@ -102,6 +122,7 @@ class Grant:
     until: datetime | None
     by: str
     reason: str
+    stands_for: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)

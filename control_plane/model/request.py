@@ -81,6 +81,7 @@ class RequestEvent(StrEnum):
     SUBMITTED = "request.submitted"
     COMMENTED = "request.commented"
     SIGNED = "request.signed"
+    LETTER = "request.letter"
     RETURNED = "request.returned"
     ANSWERED = "request.answered"
     REFUSED = "request.refused"
@@ -88,6 +89,11 @@ class RequestEvent(StrEnum):
     APPROVED = "request.approved"
     REPLANNED = "request.replanned"
     VOIDED = "request.voided"
+    EMERGENCY = "request.emergency"
+    GOES_BACK = "request.goes_back"
+    WENT_BACK = "request.went_back"
+    REVIEWED = "request.reviewed"
+    RECLASSIFIED = "request.reclassified"
     WAITING = "request.waiting"
     STARTED = "request.started"
     APPLIED = "request.applied"
@@ -101,6 +107,7 @@ SPOKEN = frozenset(
     {
         RequestEvent.COMMENTED,
         RequestEvent.SIGNED,
+        RequestEvent.LETTER,
         RequestEvent.RETURNED,
         RequestEvent.ANSWERED,
         RequestEvent.REFUSED,
@@ -113,6 +120,7 @@ EVENT_TITLES: Mapping[RequestEvent, Text] = {
     RequestEvent.SUBMITTED: t("submitted it"),
     RequestEvent.COMMENTED: t("wrote"),
     RequestEvent.SIGNED: t("signed"),
+    RequestEvent.LETTER: t("recorded the department's stamped letter"),
     RequestEvent.RETURNED: t("asked back"),
     RequestEvent.ANSWERED: t("answered"),
     RequestEvent.REFUSED: t("did not approve it"),
@@ -120,6 +128,11 @@ EVENT_TITLES: Mapping[RequestEvent, Text] = {
     RequestEvent.APPROVED: t("it is approved"),
     RequestEvent.REPLANNED: t("the world moved; it was planned again"),
     RequestEvent.VOIDED: t("signoffs no longer hold"),
+    RequestEvent.EMERGENCY: t("made it real as an emergency, ahead of its signatures"),
+    RequestEvent.GOES_BACK: t("the emergency is being taken back"),
+    RequestEvent.WENT_BACK: t("the emergency has ended"),
+    RequestEvent.REVIEWED: t("reviewed the emergency"),
+    RequestEvent.RECLASSIFIED: t("other people sign it now"),
     RequestEvent.WAITING: t("it waits"),
     RequestEvent.STARTED: t("it is being made real"),
     RequestEvent.APPLIED: t("the systems were changed"),
@@ -129,7 +142,7 @@ EVENT_TITLES: Mapping[RequestEvent, Text] = {
 }
 
 RequestAct = Literal[
-    "save", "submit", "withdraw", "answer", "comment", "sign", "return", "refuse", "retry"
+    "save", "submit", "withdraw", "answer", "comment", "sign", "letter", "return", "refuse", "retry"
 ]  # fmt: skip
 #: What may be done in which state, whoever does it; `workflow/request_duties.py` adds who.
 ACTS: Mapping[RequestAct, frozenset[RequestState]] = {
@@ -139,6 +152,7 @@ ACTS: Mapping[RequestAct, frozenset[RequestState]] = {
     "withdraw": EDITABLE | DECIDING,
     "comment": OPEN,
     "sign": DECIDING,
+    "letter": DECIDING,
     "return": DECIDING | {RequestState.FAILED},
     "refuse": DECIDING | {RequestState.RETURNED},
     "retry": frozenset({RequestState.FAILED}),
@@ -202,11 +216,29 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Letter:
+    """A department's stamped letter that stands for its approver: its number, its date (ISO) and who brought it."""
+
+    number: str
+    date: str
+    brought_by: str
+
+    @property
+    def text(self) -> Text:
+        """For people."""
+        return t(
+            "Stamped letter {number} of {date}, brought by {who}.",
+            number=self.number, date=self.date, who=self.brought_by,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Signoff:
     """One signature, bound to what it was given for: `digest` of content and plan (see `Request.digest`). It is void
     once the content changes, or the plan does so that more is lost or others must sign.
 
-    `stands_for`: why a local operator signed in place of somebody with the role; None otherwise.
+    `stands_for`: why a local operator signed in place of somebody with the role; None otherwise. `substitutes`: for
+    whom a substitute signed. `letter`: what stands for the department's approver; the actor then only recorded it.
     """
 
     role: str
@@ -217,6 +249,14 @@ class Signoff:
     stands_for: str | None = None
     void_at: datetime | None = None
     void_reason: Text | None = None
+    substitutes: Actor | None = None
+    letter: Letter | None = None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Everybody whose signature it is: who signed, and for whom. One person signs once, themselves or through a
+        substitute."""
+        return frozenset({self.actor.key} | ({self.substitutes.key} if self.substitutes else set()))
 
 
 @dataclass(frozen=True, slots=True)

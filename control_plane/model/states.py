@@ -32,6 +32,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "machine-clean": t("clean"),
             "machine-cleared": t("settled"),
             "request-live": t("done"),
+            "emergency-kept": t("signed, stays"),
         },
         "warn": {
             "warning": t("warning"),
@@ -43,6 +44,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "machine-restart": t("restart needed"),
             "machine-held": t("on hold"),
             "machine-old": t("old signatures"),
+            "emergency-stands": t("real without signatures"),
             "request-returned": t("needs your answer"),
         },
         "bad": {
@@ -56,6 +58,8 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "machine-found": t("something found"),
             "machine-open": t("open"),
             "request-failed": t("failed"),
+            "emergency-failed": t("failed"),
+            "emergency-overtaken": t("not taken back"),
             "request-refused": t("not approved"),
         },
         "blind": {
@@ -79,6 +83,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "orphaned": t("owner gone"),
             "pending": t("waits to be made real"),
             "waiting": t("waiting"),
+            "proposed": t("proposed"),
             "starting": t("starting"),
             "stopping": t("stopping"),
             "preview": t("preview"),
@@ -87,10 +92,16 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "request-review": t("under review"),
             "request-approved": t("approved"),
             "request-applying": t("being set up"),
+            "emergency-applying": t("being made real"),
+            "emergency-going_back": t("being taken back"),
         },
         "held": {
             "stopped": t("stopped"),
             "kept": t("kept"),
+            "coming": t("to come"),
+            "withdrawn": t("withdrawn"),
+            "former": t("former"),
+            "over": t("over"),
             "lifted": t("lifted"),
             "down": t("down"),
             "request-withdrawn": t("withdrawn"),
@@ -101,6 +112,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "machine-observed": t("observed only"),
             "machine-unmanaged": t("not enrolled"),
             "request-draft": t("draft"),
+            "emergency-gone_back": t("taken back"),
         },
     }
 )

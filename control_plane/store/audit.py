@@ -192,7 +192,10 @@ def _by_code(connection: Connection, codes: Iterable[str], services: Iterable[st
 def _roles(connection: Connection, key: str, at: Any) -> list[str]:
     columns = grants.c
     query = select(columns.role, columns.tenant_id).where(
-        columns.person_key == key, columns.revoked_at.is_(None), or_(columns.until.is_(None), columns.until > at)
+        columns.person_key == key,
+        columns.revoked_at.is_(None),
+        columns.since <= at,
+        or_(columns.until.is_(None), columns.until > at),
     )
     return sorted({f"{row.role}/{row.tenant_id}" if row.tenant_id else row.role for row in connection.execute(query)})
 

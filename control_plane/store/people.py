@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
@@ -57,6 +57,8 @@ class Attempt:
     outcome: str
 
 
+#: Of a substitute's grant: the one it stands for, and who holds that.
+_OWN, _HOLDER = grants.alias("own_grant"), actors.alias("holder")
 #: What the outcome of an attempt is in the audit trail.
 _ATTEMPTS = {
     "signed_in": AuditAct.SIGNED_IN,
@@ -154,13 +156,9 @@ class PeopleRepository:
 
     # roles -------------------------------------------------------------------------------------------------------
     def _grants(self, keys: Sequence[str] | None) -> dict[str, tuple[Grant, ...]]:
-        now, columns = self._clock(), grants.c
-        query = (
-            _granting()
-            .where(
-                columns.revoked_at.is_(None), columns.since <= now, or_(columns.until.is_(None), columns.until > now)
-            )
-            .where(or_(columns.tenant_id.is_(None), tenants.c.ended_at.is_(None)))
+        columns = grants.c
+        query = _granting().where(
+            _in_force(self._clock()), or_(columns.tenant_id.is_(None), tenants.c.ended_at.is_(None))
         )
         if keys is not None:
             query = query.where(columns.person_key.in_(keys))
@@ -169,6 +167,14 @@ class PeopleRepository:
             for row in connection.execute(query):
                 found[row.person_key] = (*found.get(row.person_key, ()), _grant(row))
         return found
+
+    def coming(self, key: str) -> list[Grant]:
+        """What somebody holds or will hold, substitutions included."""
+        columns, now = grants.c, self._clock()
+        over = columns.until.is_(None) | (columns.until > now)
+        query = _granting().where(columns.person_key == key, columns.revoked_at.is_(None), over)
+        with self._database.read() as connection:
+            return [_grant(row) for row in connection.execute(query)]
 
     def history(self, key: str) -> list[GrantRecord]:
         """All grants of somebody, oldest first, with their end."""
@@ -360,17 +366,37 @@ class PeopleRepository:
             return dict(map(tuple, connection.execute(query)))
 
 
+def _in_force(now: datetime) -> Any:
+    """The condition for a grant that counts, of a query of `_granting`: in its time, not revoked; a substitute's only
+    while the other's does."""
+
+    def counts(columns: Any) -> Any:
+        ends = or_(columns.until.is_(None), columns.until > now)
+        return and_(columns.revoked_at.is_(None), columns.since <= now, ends)
+
+    return and_(counts(grants.c), or_(grants.c.for_grant.is_(None), counts(_OWN.c)))
+
+
 def _granting() -> Any:
     return (
-        select(grants, tenants.c.code, actors.c.name.label("by"))
+        select(
+            grants,
+            tenants.c.code,
+            actors.c.name.label("by"),
+            _HOLDER.c.key.label("for_key"),
+            _HOLDER.c.name.label("for_name"),
+        )
         .join(actors, actors.c.key == grants.c.by_key)
         .outerjoin(tenants, tenants.c.id == grants.c.tenant_id)
+        .outerjoin(_OWN, _OWN.c.id == grants.c.for_grant)
+        .outerjoin(_HOLDER, _HOLDER.c.key == _OWN.c.person_key)
         .order_by(grants.c.id)
     )
 
 
 def _grant(row: Any) -> Grant:
-    return Grant(row.id, row.role, row.code, row.since, row.until, row.by, row.reason)
+    stands_for = Actor(row.for_key, row.for_name) if row.for_key else None
+    return Grant(row.id, row.role, row.code, row.since, row.until, row.by, row.reason, stands_for)
 
 
 def _person(row: Any, held: tuple[Grant, ...]) -> Person:

@@ -1,4 +1,5 @@
-"""Tables of people: who they are, what they may do, where they are signed in. No password and no code is in them:
+"""Tables of people: who they are, what they may do (`for_grant`: the grant for which a substitute holds it), where they
+are signed in. No password and no code is in them:
 `verifier` is an argon2 hash, `second_factor` is sealed with a key that lies among the secrets."""
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ grants = Table(
     Column("revoked_at", Instant),
     Column("revoked_by", ForeignKey("actors.key")),
     Column("revoked_reason", Text),
+    Column("for_grant", Integer, index=True),
     sqlite_autoincrement=True,
 )
 

@@ -18,8 +18,10 @@ from control_plane.store.at_work import AtWork, at_work
 from control_plane.store.attachments import AttachmentRepository
 from control_plane.store.audit import AuditRepository
 from control_plane.store.chores import ChoreRepository
+from control_plane.store.classes import ClassRepository
 from control_plane.store.database import Database
 from control_plane.store.drift import DriftRepository, Kept, Override
+from control_plane.store.emergencies import EmergencyRepository
 from control_plane.store.estate import (
     EstateRepository,
     Revision,
@@ -41,6 +43,7 @@ from control_plane.store.posts import PostRepository
 from control_plane.store.requests import RequestRepository
 from control_plane.store.rollouts import RolloutRepository
 from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
+from control_plane.store.substitutes import SubstituteRepository
 from control_plane.store.tables import (
     allocations,
     drift_kept,
@@ -109,6 +112,9 @@ class Store:
         self.chores = ChoreRepository(self.database, clock)
         self.access = AccessRepository(self.database, clock, self.audit)
         self.people = PeopleRepository(self.database, self.actors, clock, self.audit)
+        self.emergencies = EmergencyRepository(self.database, clock)
+        self.classes = ClassRepository(self.database, clock, self.audit)
+        self.substitutes = SubstituteRepository(self.database, clock, self.audit)
         self.requests = RequestRepository(self.database, self.actors, clock, self.audit)
         self.jobs = JobRepository(self.database, clock)
         self.posts = PostRepository(self.database, clock, self.audit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
@@ -16,7 +16,16 @@ from sqlalchemy import Connection, insert, select, update
 
 from control_plane.model import audit
 from control_plane.model.errors import NotFound, StalePlan
-from control_plane.model.request import OPEN, Content, Request, RequestEvent, RequestRecord, RequestState, Signoff
+from control_plane.model.request import (
+    OPEN,
+    Content,
+    Letter,
+    Request,
+    RequestEvent,
+    RequestRecord,
+    RequestState,
+    Signoff,
+)
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
 from control_plane.store.audit import AuditRepository, Behalf
@@ -25,6 +34,9 @@ from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.portal_tables import attachments
 from control_plane.store.requests_tables import request_events, request_signoffs, requests
 from control_plane.store.tables import actors, tenants
+
+#: For whom a substitute signed.
+_PRINCIPAL = actors.alias("principal")
 
 
 class RequestRepository:
@@ -185,6 +197,8 @@ class RequestRepository:
                     insert(request_signoffs).values(
                         request_id=request.id, role=signoff.role, actor_key=signoff.actor.key, at=now,
                         digest=signoff.digest, note=signoff.note, stands_for=signoff.stands_for,
+                        for_key=signoff.substitutes.key if signoff.substitutes else None,
+                        letter=_dump(asdict(signoff.letter)) if signoff.letter else None,
                     )
                 )  # fmt: skip
             connection.execute(
@@ -203,6 +217,7 @@ class RequestRepository:
                     detail={
                         "state": moved.state.value, "action": moved.content.action, "class": moved.change_class,
                         "asker": moved.asker.key, "missing": list(moved.missing), "why": data.get("why"),
+                        **{word: data[word] for word in ("for", "letter") if data.get(word)},
                     }, behalf=behalf_of(moved),
                 )  # fmt: skip
             return moved
@@ -234,7 +249,7 @@ PRIVATE = frozenset({RequestEvent.DRAFTED, RequestEvent.SAVED})
 
 def behalf_of(request: Request) -> Behalf:
     """What is done for a request is done on it, by the signoffs that hold."""
-    signed = [audit.Signoff(s.actor.key, s.role, s.stands_for is None) for s in request.holding]
+    signed = [audit.Signoff(s.actor.key, s.role, s.stands_for is None and s.letter is None) for s in request.holding]
     return Behalf((request.reference,), tuple(signed))
 
 
@@ -275,8 +290,9 @@ def _sentence(stored: str | None) -> Text | None:
 def _signoffs(connection: Connection, ids: Sequence[int]) -> dict[int, list[Signoff]]:
     columns = request_signoffs.c
     query = (
-        select(request_signoffs, actors.c.name)
+        select(request_signoffs, actors.c.name, _PRINCIPAL.c.name.label("for_name"))
         .join(actors, actors.c.key == columns.actor_key)
+        .outerjoin(_PRINCIPAL, _PRINCIPAL.c.key == columns.for_key)
         .where(columns.request_id.in_(ids))
         .order_by(columns.id)
     )
@@ -285,7 +301,8 @@ def _signoffs(connection: Connection, ids: Sequence[int]) -> dict[int, list[Sign
         found.setdefault(row.request_id, []).append(
             Signoff(
                 row.role, Actor(row.actor_key, row.name), row.at, row.digest, row.note, row.stands_for, row.void_at,
-                _sentence(row.void_reason),
+                _sentence(row.void_reason), Actor(row.for_key, row.for_name) if row.for_key else None,
+                Letter(**orjson.loads(row.letter)) if row.letter else None,
             )
         )  # fmt: skip
     return found

@@ -76,6 +76,8 @@ request_signoffs = Table(
     Column("digest", String(64), nullable=False),
     Column("note", Text, nullable=False),
     Column("stands_for", Text),
+    Column("for_key", String(32)),
+    Column("letter", Text),
     Column("void_at", Instant),
     Column("void_reason", Text),
     sqlite_autoincrement=True,

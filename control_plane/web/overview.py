@@ -10,7 +10,7 @@ from control_plane.model.client import Json
 from control_plane.model.people import Act
 from control_plane.model.run import RESUMABLE
 from control_plane.model.text import Text, t
-from control_plane.web import door
+from control_plane.web import door, duties
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.workflow import access
@@ -22,6 +22,8 @@ CHORES: dict[str, Text] = {
     "errands": t("errands to machines"),
     "rollouts": t("moving rollouts on"),
     "runs": t("closing runs whose process ended"),
+    "emergencies": t("taking back emergencies that nobody signed"),
+    "substitutes": t("ending substitutions of people who left"),
     "record": t("collecting the access record"),
     "machines": t("measuring machines"),
 }
@@ -42,7 +44,7 @@ def overview() -> Any:
             runs=runs,
             worker=worker,
             chores=CHORES,
-            needs=[*_by_itself(worker), *_attention(status, runs), *_going_out()],
+            needs=[*_by_itself(worker), *duties.needs_of(status), *_attention(status, runs), *_going_out()],
             drift=services().looks.last("drift:estate"),
         )
     return render_template("welcome.html", tenants=door.rows("tenants"))

@@ -30,6 +30,7 @@ DONE: dict[str, Text] = {
     "withdrawn": t("It is taken back; nothing was changed."),
     "commented": t("Your message is there."),
     "sign": t("Your signature counts."),
+    "letter": t("The letter counts as the department's signature; another operator signs for the centre."),
     "return": t("The department is asked; the due date waits for its answer."),
     "refuse": t("It is not approved; the department is told why."),
     "retry": t("It is tried again."),
@@ -169,6 +170,22 @@ def decide(reference: str) -> Any:
         return _review(client.show(reference), error, text, act), 422
     done = "commented" if act == "comment" else act
     return redirect(url_for("requests.review", reference=row["reference"], said=done), 303)
+
+
+@pages.post("/console/requests/<reference>/letter")
+@needs(Act.SIGN)
+def letter(reference: str) -> Any:
+    """Record the department's stamped letter as its signature."""
+    client, form = door.client().requests, request.form
+    row = client.show(reference)
+    given = {field: form.get(field, "") for field in ("number", "date", "brought_by", "note")}
+    try:
+        client.letter(row["id"], digest=form.get("digest", ""), **given)
+    except StalePlan as error:
+        return _review(client.show(reference), error), 409
+    except ControlPlaneError as error:
+        return _review(client.show(reference), error), 422
+    return redirect(url_for("requests.review", reference=row["reference"], said="letter"), 303)
 
 
 def _wanted(text: str, act: str, acts: tuple[str, ...]) -> None:

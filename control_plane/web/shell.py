@@ -29,7 +29,7 @@ from control_plane.model.errors import (
 )
 from control_plane.model.people import Act, Stage
 from control_plane.model.text import Text, language, t
-from control_plane.web import door, show, states
+from control_plane.web import door, duties, show, states
 from control_plane.web.services import services
 from control_plane.workflow import access
 from control_plane.workflow.sign_in import SignInRefused, TooManyAttempts
@@ -84,6 +84,9 @@ NAVIGATION: Sequence[Group] = (
             Entry("drift.drift", t("Hand-made changes"), Act.SEE_ESTATE),
             Entry("rollouts.rollouts", t("Rollouts"), Act.SEE_ESTATE),
             Entry("freezes.freezes", t("Freezes"), Act.SEE_ESTATE),
+            Entry("emergencies.emergencies", t("Emergencies"), Act.SEE_TENANT),
+            Entry("classes.classes", t("Classes of changes"), Act.SEE_ESTATE),
+            Entry("substitutes.substitutes", t("Substitutes"), Act.SEE_TENANT),
         ),
     ),
     Group(
@@ -140,6 +143,7 @@ class Number(IntegerConverter):
 def install(app: Flask) -> None:
     """Everything for templates, and errors of any kind."""
     app.url_map.converters["int"] = Number
+    app.jinja_env.globals.update(emergencies=duties.emergencies)
     app.jinja_env.globals.update(t=t, asset=asset, mark=states.mark, shape=states.shape, show=show, word=states.word)
     app.jinja_env.filters.update(plain=show.plain, moment=_moment, content=show.content)
     app.context_processor(_surroundings)

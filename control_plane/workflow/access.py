@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from control_plane.model.errors import NotFound, Rejected
-from control_plane.model.people import ROLES, Act, Person
+from control_plane.model.people import ROLES, Act, Grant, Person
 from control_plane.model.text import t
 
 
@@ -31,8 +31,14 @@ def allows(person: Person, act: Act, tenant: str | None = None) -> bool:
 
 def holds(person: Person, role: str, tenant: str | None) -> bool:
     """Whether somebody holds a role where it counts: one of departments in this tenant, another in the estate."""
+    return bool(held(person, role, tenant))
+
+
+def held(person: Person, role: str, tenant: str | None) -> list[Grant]:
+    """The grants by which somebody holds a role there; their own before those of a substitute."""
     where = tenant if ROLES[role].reach == "tenant" else None
-    return any(grant.role == role and grant.tenant == where for grant in person.grants)
+    found = [grant for grant in person.grants if grant.role == role and grant.tenant == where]
+    return sorted(found, key=lambda grant: grant.stands_for is not None)
 
 
 def tenants_in_sight(person: Person) -> frozenset[str] | None:

@@ -291,6 +291,11 @@ def _internet_test(client: Client, given: Given, hear: Hear) -> Json:
     return client.internet.test(given["tenant"], given["url"])
 
 
+def _emergency(client: Client, given: Given, hear: Hear) -> Json:
+    made = client.emergencies.apply(given["request"], digest=given["digest"], reason=given["reason"])
+    return {"emergency": made["id"], "request": made["request"], "state": made["state"]}
+
+
 DOERS: Mapping[str, Callable[[Client, Given, Hear], Json]] = {
     "apply": _apply,
     "resume": _resume,
@@ -313,6 +318,7 @@ DOERS: Mapping[str, Callable[[Client, Given, Hear], Json]] = {
     "refresh": _refresh,
     "internet_test": _internet_test,
     "own_internet_test": _internet_test,
+    "emergency": _emergency,
 }
 
 
@@ -335,9 +341,16 @@ def _check_drift(client: Client, given: Given) -> None:
         raise Invalid([Problem("no-choice", t("Nothing is chosen."), t("Choose at least one line."), field="ids")])
 
 
+def _check_emergency(client: Client, given: Given) -> None:
+    if not given["reason"]:
+        text, remedy = t("A reason is needed."), t("Say why in one sentence.")
+        raise Invalid([Problem("no-reason", text, remedy, field="emergency-reason")])
+
+
 CHECKS: Mapping[str, Callable[[Client, Given], None]] = {
     "apply": _check_apply,
     "drift_keep": _check_drift,
     "drift_accept": _check_drift,
     "drift_revert": _check_drift,
+    "emergency": _check_emergency,
 }

@@ -25,7 +25,9 @@ from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.attachments import Attachments
 from control_plane.workflow.audit import Audit
 from control_plane.workflow.brought import Brought
+from control_plane.workflow.classes import Classes
 from control_plane.workflow.drift import Drift
+from control_plane.workflow.emergencies import Emergencies
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.export_tenants import export_tenants
 from control_plane.workflow.freezes import Freezes
@@ -45,6 +47,7 @@ from control_plane.workflow.runs import resume, run_details, run_json, undo_chan
 from control_plane.workflow.site_space import SiteSpace
 from control_plane.workflow.sites import Sites
 from control_plane.workflow.status import Status
+from control_plane.workflow.substitutes import Substitutes
 from control_plane.workflow.wishes import wish_order
 from control_plane.workflow.worker import WorkerStatus
 
@@ -109,6 +112,9 @@ class LocalClient:
         self.mail = Mails(store, lambda: self.actor, planner.clock)
         self.requests = requests(lambda: self.actor)
         self.attachments = Attachments(store, self.requests, files, scanner, file_quota, lambda: self.actor)
+        self.classes = Classes(store, self.requests, lambda: self.actor)
+        self.emergencies = Emergencies(store, self.requests, applier, planner.clock, lambda: self.actor)
+        self.substitutes = Substitutes(store, planner.clock, lambda: status.accounts(None), lambda: self.actor)
         self.jobs = Jobs(store, self.acting_as, lambda: self.actor, planner.clock)
         store.runs.mark_interrupted(process_alive)
 
@@ -133,6 +139,9 @@ class LocalClient:
             "mail",
             "jobs",
             "posts",
+            "substitutes",
+            "classes",
+            "emergencies",
         ):
             setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
         made.attachments = replace(self.attachments, requests=made.requests, actor=lambda: made.actor)
@@ -258,7 +267,7 @@ class LocalClient:
 
     def status(self) -> Json:
         """See `Client.status`."""
-        return self.status_.summary()
+        return {**self.status_.summary(), "staffing": self.substitutes.staffing()}
 
     def doctor(self) -> list[Json]:
         """See `Client.doctor`."""

@@ -186,7 +186,14 @@ class MailTicker:
         params = dict(notice.params)
         if "request" in params:
             params = {**self._words(str(params["request"]), notice.tenant, language), **params}
+        for word in [name for name in params if name.startswith("person/")]:
+            params[word.partition("/")[2]] = self._called(str(params.pop(word)))
         return say(notice.kind, params, language)
+
+    def _called(self, key: str) -> str:
+        name = self.store.actors.name(key)
+        person = self.store.people.find(name)
+        return person.display if person is not None else name
 
     def _words(self, reference: str, tenant_id: str | None, language: str) -> dict[str, str | Text]:
         """What a text may say of a request, as it is now."""

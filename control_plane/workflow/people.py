@@ -93,7 +93,7 @@ class People:
             by = self.actor()
             if by.name == found.name:
                 raise Rejected(t("Nobody gives a role to themselves."), t("Ask another person of the centre."))
-            held = {grant.role for grant in found.grants}
+            held = {grant.role for grant in self.store.people.coming(found.key)}
             clash = sorted({other for group in EXCLUSIVE if role in group for other in group & held} - {role})
             if clash:
                 raise Rejected(
@@ -105,7 +105,7 @@ class People:
                     ),
                     t("Take the other role away first: gasp users revoke"),
                 )
-            if any((grant.role, grant.tenant) == (role, tenant) for grant in found.grants):
+            if any((g.role, g.tenant, g.stands_for) == (role, tenant, None) for g in found.grants):
                 raise Rejected(t("{person} holds {role} already.", person=found.login, role=role))
             self.store.people.grant(found, role, tenant, end, reason.strip(), by)
             return self.show(found.name)
@@ -116,7 +116,7 @@ class People:
             raise Invalid([_no_reason()])
         with self.store.transaction():
             found = self._known(person)
-            gone = [grant for grant in found.grants if (grant.role, grant.tenant) == (role, tenant)]
+            gone = [g for g in found.grants if (g.role, g.tenant, g.stands_for) == (role, tenant, None)]
             if not gone:
                 raise NotFound(
                     t("{person} does not hold {role}.", person=found.login, role=role),
@@ -257,6 +257,7 @@ def _grant(grant: Grant) -> dict[str, Any]:
         "until": grant.until.isoformat() if grant.until else None,
         "by": grant.by,
         "reason": grant.reason,
+        "stands_for": grant.stands_for.name if grant.stands_for else None,
     }
 
 

@@ -1,5 +1,7 @@
 """Who may do what with a request. Whoever asked never signs it; one person signs once; a role is signed once.
 
+Who substitutes somebody signs as the two of them: neither may have asked, or signed in another role.
+
 A local operator on the machine (`local:NAME`) may ask for any department and stand in for any role, with a reason that
 is recorded; who asked stays apart from who signs for them as well. Must not look at anything but people and requests.
 """
@@ -9,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from control_plane.model.people import Act, Person
-from control_plane.model.request import ACTS, Request, RequestAct, RequestState
+from control_plane.model.people import Act, Grant, Person
+from control_plane.model.request import ACTS, Request, RequestAct, RequestState, Signoff
 from control_plane.model.run import Actor
 from control_plane.store.repository import Store
-from control_plane.workflow.access import allows, holds, tenants_in_sight
+from control_plane.workflow.access import allows, held, holds, tenants_in_sight
 
 
 def is_local(actor: Actor) -> bool:
@@ -44,6 +46,11 @@ class Duties:
         """Actor's name → name for people."""
         return {person.name: person.display for person in self.people}
 
+    @cached_property
+    def emergencies(self) -> Mapping[int, frozenset[str]]:
+        """Request → who made it real as an emergency."""
+        return self._store.emergencies.actors()
+
     # sight ------------------------------------------------------------------------------------------------------
     @property
     def sight(self) -> frozenset[str] | None:
@@ -66,10 +73,38 @@ class Duties:
     # signing ----------------------------------------------------------------------------------------------------
     def signs_as(self, request: Request) -> tuple[str, ...]:
         """Missing roles that they could sign as now."""
-        mine = request.asker.key == self.actor.key
-        if mine or any(signoff.actor.key == self.actor.key for signoff in request.holding):
+        taken = self._taken(request)
+        if self.actor.key in taken:
             return ()
-        return tuple(role for role in request.missing if self.holds(role, request.content.tenant))
+        tenant = request.content.tenant
+        return tuple(role for role in request.missing if self.local or self.right(role, tenant, taken) is not None)
+
+    def right(self, role: str, tenant: str, taken: frozenset[str] = frozenset()) -> Grant | None:
+        """The grant by which they sign as a role, their own if they have one. A substitute signs nothing for who asked
+        for it or signed it: for them it is one signature."""
+        grants = held(self.person, role, tenant) if self.person is not None else []
+        return next((g for g in grants if g.stands_for is None or g.stands_for.key not in taken), None)
+
+    def signs_for(self, request: Request, role: str) -> Actor | None:
+        """For whom they sign as a substitute; None when it is their own role, or a stand-in on the machine."""
+        right = None if self.local else self.right(role, request.content.tenant, self._taken(request))
+        return right.stands_for if right is not None else None
+
+    def may_record(self, request: Request) -> bool:
+        """Whether they may record the department's stamped letter: an operator who neither asked for it nor signed it.
+        It counts as one signoff of theirs, so that they do not sign for the centre as well."""
+        tends = self.local or self.right("operator", request.content.tenant, self._taken(request)) is not None
+        return "approver" in request.missing and tends and self.actor.key not in self._taken(request)
+
+    def still(self, signoff: Signoff, tenant: str) -> bool:
+        """Whether the right to a signature of theirs is still there. What a substitute signed in their days holds when
+        the days are over, unless somebody ended it or the role is not held any more; a letter is the department's."""
+        other = signoff.substitutes
+        if signoff.letter is not None:
+            return True
+        if other is None:
+            return self.holds(signoff.role, tenant)
+        return self._store.substitutes.stood_in(self.actor.key, signoff.role, other.key, signoff.at)
 
     def holds(self, role: str, tenant: str) -> bool:
         """Whether they hold a role there, or stand in for it."""
@@ -92,13 +127,25 @@ class Duties:
             "withdraw": mine,
             "comment": mine or self.may_ask(request.content.tenant) or self.judges(request) or tends,
             "sign": bool(self.signs_as(request)),
+            "letter": self.may_record(request),
             "return": tends if request.state is RequestState.FAILED else self.judges(request),
             "refuse": self.judges(request),
             "retry": tends,
         }
         return [act for act, states in ACTS.items() if request.state in states and may[act]]
 
+    def _taken(self, request: Request) -> frozenset[str]:
+        """Who may not sign it any more: who asked, who made it real ahead of its signatures, who signed, and for whom
+        somebody signed."""
+        early = self.emergencies.get(request.id, frozenset())
+        return early.union({request.asker.key}, *(signoff.keys for signoff in request.holding))
+
     # whom it waits for ------------------------------------------------------------------------------------------
     def holders(self, role: str, tenant: str, *, without: frozenset[str] = frozenset()) -> list[Person]:
         """Who holds a role there, without these actors (keys)."""
-        return [p for p in self.people if holds(p, role, tenant) and p.key not in without]
+        return [
+            person
+            for person in self.people
+            if person.key not in without
+            and any(g.stands_for is None or g.stands_for.key not in without for g in held(person, role, tenant))
+        ]

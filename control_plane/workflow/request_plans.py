@@ -85,6 +85,13 @@ def agreed(changes: Iterable[Change], personal: Collection[str]) -> Agreed:
     )
 
 
+def agreed_before(request: Request) -> Agreed:
+    """The plan in short that a request keeps."""
+    kept = request.agreed
+    rows = tuple(tuple(row) for row in kept.get("rows", ()))
+    return Agreed(rows, tuple(kept.get("lost", ())), tuple(kept.get("affected", ())), int(kept.get("hosts", 0)))
+
+
 def _row(change: Change, personal: Collection[str]) -> tuple[str | None, ...]:
     name = change.label if change.kind in personal and change.action == "create" else change.id
     return (
@@ -184,7 +191,9 @@ class RequestPlans:
         same_tier = request.base is None or request.base["tier"] == request.content.tier
         standard = rules.standard(before, after) if request.content.action == "change" and same_tier else None
         public = rules.public(before, after)
-        return classify(Facts(standard, public, short.lost, len(short.affected), short.hosts))
+        table = self.planner.catalogue.store.classes.current()
+        touched = len(short.affected), short.hosts
+        return classify(Facts(standard, public, short.lost, *touched, request.content.offering), table)
 
 
 def digest_of(content: str, short: Agreed) -> str:

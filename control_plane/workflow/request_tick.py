@@ -161,7 +161,7 @@ class RequestTicker:
     def _gone(self, request: Request) -> list[Signoff]:
         """Signoffs of people who do not hold the role any more in which they signed."""
         tenant = request.content.tenant
-        return [s for s in request.holding if not Duties(self.store, s.actor).holds(s.role, tenant)]
+        return [s for s in request.holding if not Duties(self.store, s.actor).still(s, tenant)]
 
     def _void(self, request: Request, gone: Sequence[Signoff]) -> None:
         """It waits for whoever holds these roles now; what others signed holds."""

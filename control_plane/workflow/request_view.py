@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -120,6 +121,9 @@ class RequestView:
                     "digest": s.digest,
                     "note": s.note,
                     "stands_for": s.stands_for,
+                    "for": s.substitutes.name if s.substitutes else None,
+                    "for_name": self.display(s.substitutes.name) if s.substitutes else None,
+                    "letter": asdict(s.letter) if s.letter else None,
                     "holds": s.void_at is None,
                     "void_at": _iso(s.void_at),
                     "void_reason": str(s.void_reason) if s.void_reason else None,
@@ -144,7 +148,7 @@ class RequestView:
         """Roles and people whose turn it is, and the sentence that says so."""
         tenant, asker = request.content.tenant, frozenset({request.asker.key})
         if request.state in DECIDING:
-            used = asker | {s.actor.key for s in request.holding}
+            used = asker.union(*(s.keys for s in request.holding))
             by_role = [(role, self.duties.holders(role, tenant, without=used)) for role in request.missing]
             found = [person for _, people in by_role for person in people]
             said = "; ".join(f"{ROLES[role].title}: {_names(people)}" for role, people in by_role)
@@ -198,6 +202,8 @@ class RequestView:
             "by_name": self.display(signed.actor.name) if signed else None,
             "at": signed.at.isoformat() if signed else None,
             "note": signed.note if signed else None,
+            "for_name": self.display(signed.substitutes.name) if signed and signed.substitutes else None,
+            "letter": str(signed.letter.text) if signed and signed.letter else None,
         }
 
     def _said(self, record: RequestRecord) -> Json:
@@ -218,6 +224,9 @@ def _text(data: Mapping[str, Any]) -> str:
     """Somebody's own words, or what the control plane said."""
     if "why" in data:
         return str(Text.from_json(data["why"]))
+    if "letter" in data:
+        said = str(t("Letter {number} of {date}.", **data["letter"]))
+        return f"{said} {data['text']}".strip()
     return str(data.get("text", ""))
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, datetime
 from typing import Any, get_args
 
 from control_plane.model.attachment import AttachmentState, infected_problems
 from control_plane.model.change_class import CLASSES
 from control_plane.model.due import due, used
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, StalePlan
+from control_plane.model.notice import one_line
 from control_plane.model.people import ROLES
 from control_plane.model.request import (
     ACTIONS,
@@ -25,6 +27,7 @@ from control_plane.model.request import (
     TITLES,
     Action,
     Content,
+    Letter,
     Request,
     RequestAct,
     RequestEvent,
@@ -39,6 +42,7 @@ from control_plane.model.windows import Calendar
 from control_plane.store.repository import Store
 from control_plane.store.requests import no_such_request
 from control_plane.workflow.access import no_such_tenant
+from control_plane.workflow.access_times import ZONE
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.request_duties import Duties
 from control_plane.workflow.request_forms import RequestForms, storable
@@ -49,6 +53,8 @@ from control_plane.workflow.request_view import RequestView
 
 Json = dict[str, Any]
 MOST_WORDS = 5000
+#: How long the number of a letter, and the name of who brought it, may be.
+MOST_LETTER = 100
 #: So many of the newest are listed.
 MOST_ROWS = 1000
 #: Acts for which a request waits for somebody.
@@ -293,7 +299,7 @@ class Requests:
             data = {"text": text, "digest": made.digest, "plan": made.plan.digest}
             moved = self.journal.step(found, event, self.actor(), data, void=void, values=values)
             if not set(needs) - signed:
-                moved = self._approved(moved)
+                moved = self.approved(moved)
         return self._shown(moved)
 
     @staticmethod
@@ -314,7 +320,8 @@ class Requests:
         rules = self.forms.offering(found.content.offering).asking
         return rules.lead[found.content.action] if rules and made.classified.change_class != "standard" else 0
 
-    def _approved(self, found: Request) -> Request:
+    def approved(self, found: Request) -> Request:
+        """Everybody has signed: the worker makes it real."""
         signed = [{"role": s.role, "by": s.actor.name, "digest": s.digest} for s in found.holding]
         values = {"state": RequestState.APPROVED, "why": None}
         return self.journal.step(found, RequestEvent.APPROVED, None, {"signoffs": signed}, values=values)
@@ -338,7 +345,7 @@ class Requests:
         self._readable(found)
         if found.asker.key == actor.key:
             raise Rejected(t("Whoever asked for it never signs it."))
-        if any(s.actor.key == actor.key for s in found.holding):
+        if any(actor.key in s.keys for s in found.holding):
             raise Rejected(t("You have signed it already; one person signs once."))
         found, duties = self._may("sign", request), self._duties()
         mine = duties.signs_as(found)
@@ -351,20 +358,44 @@ class Requests:
         if duties.local and not reason.strip():
             text = t("Standing in for a role on the machine itself needs a reason.")
             raise Invalid([Problem("no-reason", text, t("Say why in one sentence."), field="reason")])
+        agreed = self._same(found, digest)
+        stands_for = _line(reason) if duties.local else None
+        other = duties.signs_for(found, chosen)
+        signoff = Signoff(chosen, actor, self.planner.clock(), agreed, _line(note), stands_for, substitutes=other)
+        data = {"role": chosen, "digest": found.digest, "text": signoff.note, "stands_for": stands_for}
+        if other is not None:
+            data["for"] = other.key
+        return self._signed(found, RequestEvent.SIGNED, data, signoff)
+
+    def letter(
+        self, request: int | str, *, digest: str, number: str, date: str, brought_by: str, note: str = ""
+    ) -> Json:
+        """See `RequestsClient.letter`."""
+        found, actor = self._may("letter", request), self.actor()
+        letter = _letter(number, date, brought_by, self.planner.clock())
+        agreed = self._same(found, digest)
+        signoff = Signoff("approver", actor, self.planner.clock(), agreed, _line(note), letter=letter)
+        shown = {"number": letter.number, "date": letter.date}  # who brought it is in the signoff, not in the trail
+        data = {"role": "approver", "digest": found.digest, "text": signoff.note, "letter": shown}
+        return self._signed(found, RequestEvent.LETTER, data, signoff)
+
+    @staticmethod
+    def _same(found: Request, digest: str) -> str:
+        """The digest to sign. Raises StalePlan unless it is what was looked at."""
         if not found.digest or len(digest) < 8 or not found.digest.startswith(digest):
             raise StalePlan(
                 t("{request} is not what you looked at any more.", request=found.reference),
                 t("Look at it again, then sign."),
             )
-        stands_for = _line(reason) if duties.local else None
-        signoff = Signoff(chosen, actor, self.planner.clock(), found.digest, _line(note), stands_for)
-        data = {"role": chosen, "digest": found.digest, "text": signoff.note, "stands_for": stands_for}
+        return found.digest
+
+    def _signed(self, found: Request, event: RequestEvent, data: Json, signoff: Signoff) -> Json:
         with self.store.transaction():
             moved = self.journal.step(
-                found, RequestEvent.SIGNED, actor, data, signoff=signoff, values={"state": RequestState.REVIEW}
+                found, event, self.actor(), data, signoff=signoff, values={"state": RequestState.REVIEW}
             )
             if not moved.missing:
-                moved = self._approved(moved)
+                moved = self.approved(moved)
         return self._shown(moved)
 
     def send_back(self, request: int | str, *, reason: str) -> Json:
@@ -485,6 +516,26 @@ def _state(name: str) -> RequestState:
 
 def _line(text: str) -> str:
     return text.strip()[:MOST_WORDS]
+
+
+def _letter(number: str, day: str, brought_by: str, now: datetime) -> Letter:
+    """A letter as it is recorded. Raises Invalid with every problem."""
+    problems = []
+    words = {"number": one_line(number)[:MOST_LETTER], "brought_by": one_line(brought_by)[:MOST_LETTER]}
+    missing = {"number": t("The letter's number is missing."), "brought_by": t("Who brought it is missing.")}
+    for field, text in missing.items():
+        if not words[field]:
+            problems.append(Problem(f"no-{field}", text, t("Write it as it stands on the letter."), field=field))
+    try:
+        good = date.fromisoformat(day.strip()) <= now.astimezone(ZONE).date()
+    except ValueError:
+        good = False
+    if not good:
+        text = t("“{text}” is no date of a letter that is here.", text=day)
+        problems.append(Problem("bad-date", text, t("Write its date, such as 2026-11-24."), field="date"))
+    if problems:
+        raise Invalid(problems)
+    return Letter(words["number"], day.strip(), words["brought_by"])
 
 
 def _needed(text: str) -> str:

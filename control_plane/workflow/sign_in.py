@@ -17,7 +17,7 @@ from typing import Protocol
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, Problem, Rejected, TemporaryError
-from control_plane.model.people import Person, Session, Stage
+from control_plane.model.people import LEFT, Person, Session, Stage
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
 from control_plane.store.repository import Store
@@ -317,6 +317,12 @@ class SignIn:
         if not self._still_here(session.person):
             self.store.people.end_sessions(session.person.key)
             return None
+        for other in (g.stands_for for g in session.person.grants if g.stands_for is not None):
+            principal = self.store.people.find(other.name)
+            if principal is not None and not self._still_here(principal):
+                for found in self.store.substitutes.of(principal.key):
+                    self.store.substitutes.end(found, str(LEFT), None)
+                return self.store.people.session(session.id)
         if session.stage is Stage.OPEN and session.person.needs_second_factor and not session.person.enrolled:
             self.store.people.move_session(session.id, session.id, Stage.ENROL, self._end(UNFINISHED))
             return self.store.people.session(session.id)

@@ -10,7 +10,7 @@ from typing import Any
 from control_plane.model.errors import ControlPlaneError, NotFound, UnsafePlan
 from control_plane.model.text import t
 
-from . import fake_machines, fake_requests
+from . import fake_machines, fake_requests, fake_signing
 from .fake_rollouts import ACTS as ROLLOUT_ACTS
 from .fake_rollouts import ROLLOUTS
 
@@ -217,6 +217,7 @@ ANSWERS: dict[str, Any] = {
         "last_plan": {"digest": DIGEST, "scope": "estate", "created_at": AT, "summary": {"create": 1}},
         "busy": False,
         "drift_kept": 0,
+        "staffing": [fake_signing.SHORT],
         "console_url": "https://localhost:8443/",
     },
     "doctor": [
@@ -609,6 +610,7 @@ RECORD: Json = {
 }
 ANSWERS |= {f"record.{name}": answer for name, answer in RECORD.items()}
 GRANT = {"role": "operator", "tenant": None, "since": AT, "until": None, "by": "local:root", "reason": "new"}
+GRANT |= {"stands_for": None}
 USER: Json = {
     "person": "directory:wangwei",
     "name": "王伟",
@@ -689,7 +691,7 @@ ANSWERS |= {
     "people.add": {"person": "account:night", "password_file": SECRET_FILE},
     "people.reset": {"person": "account:night", "sessions_ended": 2, "password_file": SECRET_FILE},
 }
-ANSWERS |= fake_requests.ANSWERS
+ANSWERS |= fake_requests.ANSWERS | fake_signing.ANSWERS
 ANSWERS["requests.preview"]["plan"] = plan(change("create", 1))
 
 
@@ -748,6 +750,7 @@ class FakeClient:
             "record.lift",
             "record.add_to_register",
             *fake_requests.ACTS,
+            *fake_signing.ACTS,
             "people.grant",
             "people.revoke",
             "people.add",

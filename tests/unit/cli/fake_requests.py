@@ -14,6 +14,8 @@ NEED: Json = {
     "by_name": "王伟",
     "at": AT,
     "note": "",
+    "for_name": None,
+    "letter": None,
 }
 ROW: Json = {
     "id": 147,
@@ -54,7 +56,7 @@ ROW: Json = {
     "run": None,
     "why": None,
     "mine": False,
-    "acts": ["comment", "sign", "return", "refuse"],
+    "acts": ["comment", "sign", "letter", "return", "refuse"],
 }
 PROBLEM: Json = {
     "code": "taken",
@@ -85,6 +87,7 @@ REQUEST: Json = {
             **NEED,
             "digest": DIGEST,
             "stands_for": None,
+            "for": None,
             "holds": True,
             "void_at": None,
             "void_reason": None,
@@ -119,7 +122,7 @@ PREVIEW: Json = {
     "lead_days": 5,
     "warnings": [],
 }
-WRITING = ("draft", "save", "submit", "withdraw", "answer", "comment", "sign", "send_back", "refuse", "retry")
+WRITING = ("draft", "save", "submit", "withdraw", "answer", "comment", "sign", "letter", "send_back", "refuse", "retry")
 ANSWERS: Json = {
     "requests.list": [ROW],
     "requests.show": REQUEST,

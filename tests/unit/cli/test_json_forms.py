@@ -113,6 +113,7 @@ VERBS = {
     "requests submit 147 --dry-run": "request_preview",
     "requests new fgw public_site --dry-run": "request_problems",
     "requests sign 147 --reason x --yes": "request",
+    "requests letter 147 --number 14 --date 2026-11-24 --brought-by x --yes": "request",
     "requests return 147 --reason x --yes": "request",
     "requests refuse 147 --reason x --yes": "request",
     "requests withdraw 147 --yes": "request",
@@ -123,6 +124,18 @@ VERBS = {
     "users show wangwei": "user",
     "users grant wangwei operator --reason x --yes": "user",
     "users revoke wangwei operator --reason x --yes": "user",
+    "substitutes list": "substitutions",
+    "substitutes name lina approver --tenant fgw --until 2026-12-31 --reason x --yes": "substitution",
+    "substitutes end 12 --reason x --yes": "substitution",
+    "substitutes staffing": "staffing",
+    "emergencies list": "emergencies",
+    "emergencies apply 147 --reason x --yes": "emergency",
+    "emergencies review 3 --text x --yes": "emergency",
+    "classes show": "classes",
+    "classes history": "class_tables",
+    "classes propose {folder}/table.yaml --reason x --yes": "class_table",
+    "classes sign 3 --yes": "class_table",
+    "classes refuse 3 --reason x --yes": "class_table",
     "users add night": "one_time_password",
     "users reset account:night --yes": "one_time_password",
     "probes run": "results",
@@ -173,6 +186,7 @@ def test_forms_are_sound(form: str) -> None:
 @pytest.mark.parametrize(("line", "form"), VERBS.items())
 def test_answers_fit_their_form(gasp: Gasp, tmp_path: Path, line: str, form: str) -> None:
     (tmp_path / "site.zip").write_bytes(b"PK")
+    (tmp_path / "table.yaml").write_text("most_tenants: 22\n")
     answer = gasp(*line.format(folder=tmp_path).split(), "-o", "json")
     assert answer.code == 0, answer.err
     hold(form, answer.json)

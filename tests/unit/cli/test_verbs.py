@@ -54,6 +54,11 @@ LISTING = {
     "worker status": "worker.status",
     "probes list": "probes",
     "users list": "people.list",
+    "substitutes list": "substitutes.list",
+    "substitutes staffing": "substitutes.staffing",
+    "emergencies list": "emergencies.list",
+    "classes show": "classes.show",
+    "classes history": "classes.history",
     "requests list": "requests.list",
     "requests show R-2026-0147": "requests.show",
     "users show wangwei": "people.show",
@@ -116,6 +121,7 @@ ACTING = {
     "requests new fgw public_site --note x": "requests.draft",
     "requests submit 147 --yes": "requests.submit",
     "requests sign 147 --reason x --yes": "requests.sign",
+    "requests letter 147 --number 14 --date 2026-11-24 --brought-by x --yes": "requests.letter",
     "requests return 147 --reason x --yes": "requests.send_back",
     "requests refuse 147 --reason x --yes": "requests.refuse",
     "requests withdraw 147 --yes": "requests.withdraw",
@@ -125,6 +131,13 @@ ACTING = {
     "users grant wangwei operator --reason x --yes": "people.grant",
     "users revoke wangwei operator --reason x --yes": "people.revoke",
     "users add night": "people.add",
+    "classes propose {folder}/table.yaml --reason x --yes": "classes.propose",
+    "classes sign 3 --yes": "classes.sign",
+    "emergencies apply 147 --reason x --yes": "emergencies.apply",
+    "emergencies review 3 --text x --yes": "emergencies.review",
+    "classes refuse 3 --reason x --yes": "classes.refuse",
+    "substitutes name lina approver --tenant fgw --until 2026-12-31 --reason x --yes": "substitutes.name",
+    "substitutes end 12 --reason x --yes": "substitutes.end",
     "users reset account:night --yes": "people.reset",
     "internet set fgw --off --yes": "internet.change",
     "internet set fgw --block .games.test --reason x --yes": "internet.change",
@@ -140,6 +153,7 @@ ACTING = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "site.zip").write_bytes(b"PK")
+    (tmp_path / "table.yaml").write_text("most_tenants: 22\n")
     return tmp_path
 
 
@@ -256,6 +270,7 @@ def test_every_example_is_a_command_line_that_parses() -> None:
                     .replace("tenants/qingdao", "/")
                     .replace("fgw.yaml", "/")
                     .replace("form.yaml", __file__)
+                    .replace("table.yaml", __file__)
                     for w in argv
                 ]
                 if "xargs" in part:

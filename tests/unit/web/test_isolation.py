@@ -104,6 +104,7 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/requests": tuple(ROLES),
     "GET /console/requests/<reference>": tuple(ROLES),
     "POST /console/requests/<reference>": ("approver", *PLANNERS),
+    "POST /console/requests/<reference>/letter": ("approver", *PLANNERS),
     "GET /console/rollouts/new": APPLIERS,
     "POST /console/rollouts/new": APPLIERS,
     "POST /console/rollouts/<int:number>": APPLIERS,
@@ -118,6 +119,15 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/audit/export.<form>": WATCHERS,
     "GET /console/tenants/<code>/audit": tuple(ROLES),
     "GET /console/sign-ins": WATCHERS,
+    "GET /console/emergencies": tuple(ROLES),
+    "POST /console/emergencies/<int:number>/review": PLANNERS,
+    "POST /console/requests/<reference>/emergency": APPLIERS,
+    "GET /console/classes": ESTATE_ROLES,
+    "POST /console/classes": PLANNERS,
+    "POST /console/classes/<int:number>": PLANNERS,
+    "GET /console/substitutes": tuple(ROLES),
+    "POST /console/substitutes": tuple(ROLES),
+    "POST /console/substitutes/<int:number>/end": tuple(ROLES),
 }
 #: Steps of a sign-in send somebody who is in already on; a form without content is told what is wrong.
 PASSES = (200, 302, 303, 422, 429)
@@ -154,6 +164,9 @@ def browsers(world: World) -> dict[str, FlaskClient]:
         assert posts.save(f"{tenant}.qingdao.test", **given)["id"] == number
     assert world.client.attachments.scan()["clean"] == 2
     operator = world.client.acting_as("directory:operator1")
+    operator.classes.propose(
+        {**world.client.classes.show()["table"], "most_tenants": 7}, reason="so that there is a proposal"
+    )
     operator.jobs.place("measure", {"scope": "estate"}, subject="estate", once="x" * 20)
     return {**found, "nobody": world.enter("nobody1")}
 

@@ -346,7 +346,9 @@ def test_a_mail_and_its_event_are_one(room: Room) -> None:
 def test_every_kind_has_its_words_in_both_languages() -> None:
     texts = yaml.safe_load((notice.resources.files("control_plane.model") / "notices.yml").read_text("utf-8"))
     assert set(texts["kinds"]) == {kind.value for kind in NoticeKind}
-    known = {"request", "service", "tenant", "action", "why", "who", "due", "state", "subject"}
+    known = {"request", "service", "tenant", "action", "why", "who", "due", "state", "subject"} | {
+        *("role", "since", "until", "for"),
+    }
 
     def fields(said: str) -> set[str]:
         return {name for _, name, _, _ in string.Formatter().parse(said) if name}

@@ -498,3 +498,69 @@ def test_the_clock_counts_working_days_and_stops_while_it_waits_for_the_departme
     assert office.of("clerk").show(asked["id"])["overdue"]
     office.centre.clock.now = datetime(2026, 12, 30, 2, 0, tzinfo=UTC)
     assert office.ask("clerk2", "gaj", names=["b"])["due_provisional"]
+
+
+LETTER = {"number": "青发改〔2026〕14号", "date": "2026-01-02", "brought_by": "李娜"}
+
+
+def record(office: Office, who: str, request: Any, **more: Any) -> Any:
+    client = office.of(who)
+    return client.letter(request["id"], digest=client.show(request["id"])["digest"], **{**LETTER, **more})
+
+
+def test_a_stamped_letter_stands_for_the_approver_and_says_so(office: Office) -> None:
+    request = office.ask("clerk", "fgw", names=["a"])
+    shown = record(office, "operator", request)
+    assert shown["state"] == "review"
+    assert shown["signoffs"][0]["letter"] == LETTER
+    need = next(n for n in shown["needs"] if n["role"] == "approver")
+    assert LETTER["number"] in need["letter"]
+    assert need["by"] == "directory:operator", "who recorded it"
+    assert LETTER["number"] in shown["conversation"][-1]["text"]
+    done = office.sign("local:night", request, role="operator", reason="the other operator is away")
+    assert done["state"] == "approved"
+    office.ticker.tick()
+    assert office.state(request) == "live"
+    entries = office.centre.store.audit.find(AuditQuery(act="request.letter"))
+    assert entries[0].detail["letter"] == {"number": LETTER["number"], "date": LETTER["date"]}
+    assert LETTER["brought_by"] not in entries[0].body(), "the trail holds no names"
+    assert [s.verified for s in entries[0].signoffs] == [False]
+
+
+def test_who_records_a_letter_signs_nothing_else_of_it(office: Office) -> None:
+    request = office.ask("clerk", "fgw", names=["a"])
+    record(office, "operator", request)
+    with pytest.raises(Rejected, match="one person signs once"):
+        office.sign("operator", request)
+    with pytest.raises(Rejected):
+        office.sign("chief", request)
+    with pytest.raises(Rejected):
+        record(office, "local:root", request)
+
+
+@pytest.mark.parametrize("who", ["clerk", "chief", "officer", "deputy", "auditor"])
+def test_only_operators_record_letters(office: Office, who: str) -> None:
+    request = office.ask("clerk", "fgw", names=["a"])
+    with pytest.raises(Rejected):
+        record(office, who, request)
+
+
+def test_who_asked_or_signed_records_no_letter(office: Office) -> None:
+    mine = office.ask("local:root", "fgw", names=["a"])
+    with pytest.raises(Rejected):
+        record(office, "local:root", mine)
+    office.of("local:root").withdraw(mine["id"])
+    request = office.ask("clerk", "fgw", names=["a"])
+    office.sign("operator", request)
+    with pytest.raises(Rejected):
+        record(office, "operator", request)
+
+
+def test_a_letter_is_checked_whole_and_bound_to_what_was_seen(office: Office) -> None:
+    request = office.ask("clerk", "fgw", names=["a"])
+    with pytest.raises(Invalid) as caught:
+        record(office, "operator", request, number=" ", date="2999-01-01", brought_by="\n")
+    assert {p.field for p in caught.value.problems} == {"number", "date", "brought_by"}
+    with pytest.raises(StalePlan):
+        office.of("operator").letter(request["id"], digest="0" * 64, **LETTER)
+    assert office.of("clerk").show(request["id"])["signoffs"] == []
