@@ -156,6 +156,11 @@ def test_more_tenants_than_the_limit_are_not_cut_off_by_a_yes(centre: Centre, ou
 def test_entries_that_overlap_are_folded_and_neither_server_warns(  # open-21, open-22
     centre: Centre, tmp_path: Path
 ) -> None:
+    def warnings() -> list[str]:
+        said = (line.partition("| ")[2] for line in centre.shell("gateway", "squid -k parse 2>&1").splitlines())
+        return [line for line in said if line.startswith(("WARNING", "ERROR", "FATAL"))]
+
+    usual = warnings()
     names = ["edu.example.test", ".edu.example.test", "lib.edu.example.test"]
     addresses = ["192.0.2.0/24", "192.0.2.7", "192.0.2.7/32", "192.0.2.0-192.0.2.255", "2001:db8::/64", "2001:db8::7"]
     blocked = [f"--block={entry}" for entry in [*names, *addresses]]
@@ -170,15 +175,20 @@ def test_entries_that_overlap_are_folded_and_neither_server_warns(  # open-21, o
     centre.run("tenants", "export", str(folder))
     document = yaml.safe_load((folder / "fgw.yaml").read_text("utf-8"))
     spec = next(s for s in document["subscriptions"] if s["offering"] == "internet")["spec"]
-    for wish in ([{"to": addresses, "ports": "8443"}, {"to": addresses[:2], "ports": "8443"}], []):
-        spec["direct"] = wish
+
+    def direct(*rows: dict[str, Any]) -> None:
+        spec["direct"] = list(rows)
         (folder / "fgw.yaml").write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
         centre.run("tenants", "import", str(folder / "fgw.yaml"), "--yes")
         centre.apply("tenant:fgw")
+
+    try:
+        direct({"to": addresses, "ports": "8443"}, {"to": addresses[:2], "ports": "8443"})
         assert centre.plan()["changes"] == [], "the servers show the folded form, which is what was wished"
         centre.shell("gateway", "nft -c -f /etc/nftables.conf")
-        said = centre.shell("gateway", "squid -k parse 2>&1")
-        assert not [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line or "FATAL" in line]
+        assert warnings() == usual
+    finally:
+        direct()
     rows = centre.shell("gateway", "cat /etc/squid/gasp/fgw/*").splitlines()
     assert ".edu.example.test" in rows and "lib.edu.example.test" not in rows and "edu.example.test" not in rows
     # what was folded into an entry goes with it
