@@ -26,7 +26,7 @@ def read_form(written: bytes | str, where: str | None = None, field: str | None 
         try:
             written = written.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = written[: error.start].count(b"\n") + 1
+            line = error.object[: error.start].count(b"\n") + 1
             problem = Problem("not-utf8", t("The file is not in UTF-8."), t("Save it as plain text in UTF-8."))
             raise Invalid([replace(problem, where=where, line=line, field=field)]) from None
     tree, problems = read_yaml(written, where or "")
