@@ -247,6 +247,8 @@ class Measuring:
             apt_pkg.config.set(f"Dir::Cache::{name}", "")
         cache = apt_pkg.Cache(None)
         policy = apt_pkg.DepCache(cache)
+        # before apt tries: what it cannot install, it would no longer name as a candidate then
+        wanted = {p.id: policy.get_candidate_ver(p) for p in cache.packages if p.current_ver is not None}
         policy.upgrade(True)
         site = self._site()
         records = apt_pkg.PackageRecords(cache)
@@ -265,15 +267,15 @@ class Measuring:
             offered = [v for v in package.version_list if any(f.site == site for f, _ in v.file_list)] if site else []
             if offered:
                 packages[package.name] = current.ver_str
-            item = self._missing(apt_pkg, policy, records, package, offered)
+            item = self._missing(apt_pkg, policy, records, package, wanted[package.id], offered)
             if item is not None:
                 pending.append(item)
         return {"packages": packages, "pending": pending, "restart": self._restart(apt_pkg, kernels)}
 
     def _missing(
-        self, apt_pkg: Any, policy: Any, records: Any, package: Any, offered: list[Any]
+        self, apt_pkg: Any, policy: Any, records: Any, package: Any, candidate: Any, offered: list[Any]
     ) -> dict[str, Any] | None:
-        current, candidate = package.current_ver, policy.get_candidate_ver(package)
+        current = package.current_ver
         withdrawn = bool(offered) and current.ver_str not in {v.ver_str for v in offered}
         if candidate is None or apt_pkg.version_compare(candidate.ver_str, current.ver_str) <= 0:
             if not withdrawn:

@@ -156,12 +156,18 @@ def test_more_tenants_than_the_limit_are_not_cut_off_by_a_yes(centre: Centre, ou
 def test_entries_that_overlap_are_folded_and_neither_server_warns(  # open-21, open-22
     centre: Centre, tmp_path: Path
 ) -> None:
+    def warnings() -> list[str]:
+        said = (line.partition("| ")[2] for line in centre.shell("gateway", "squid -k parse 2>&1").splitlines())
+        return [line for line in said if line.startswith(("WARNING", "ERROR", "FATAL"))]
+
+    usual = warnings()
     names = ["edu.example.test", ".edu.example.test", "lib.edu.example.test"]
     addresses = ["192.0.2.0/24", "192.0.2.7", "192.0.2.7/32", "192.0.2.0-192.0.2.255", "2001:db8::/64", "2001:db8::7"]
     blocked = [f"--block={entry}" for entry in [*names, *addresses]]
     done = centre.json("internet", "set", "fgw", *blocked, "--reason", '统计局 ü "list" # \\', "--yes")
-    told = " ".join(note["detail"] for note in done["notes"])
-    assert all(entry in told for entry in ("lib.edu.example.test", "192.0.2.7/32", "192.0.2.0-192.0.2.255"))
+    told = [note["detail"] for note in done["notes"]]
+    assert len(told) == 6, told
+    assert all(any(entry in text for text in told) for entry in ("lib.edu.example.test", "192.0.2.7/32", "2001:db8::7"))
     assert path(centre, "fgw", "http://lib.edu.example.test/", False)["rule"] == "fgw-10"
     assert path(centre, "fgw", "http://192.0.2.9/", False)["rule"] == "fgw-10"
     # direct access over the same kind of entries: sets of nft refuse what overlaps
@@ -169,17 +175,28 @@ def test_entries_that_overlap_are_folded_and_neither_server_warns(  # open-21, o
     centre.run("tenants", "export", str(folder))
     document = yaml.safe_load((folder / "fgw.yaml").read_text("utf-8"))
     spec = next(s for s in document["subscriptions"] if s["offering"] == "internet")["spec"]
-    for wish in ([{"to": addresses, "ports": "8443"}, {"to": addresses[:2], "ports": "8443"}], []):
-        spec["direct"] = wish
+
+    def direct(*rows: dict[str, Any]) -> None:
+        spec["direct"] = list(rows)
         (folder / "fgw.yaml").write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
         centre.run("tenants", "import", str(folder / "fgw.yaml"), "--yes")
         centre.apply("tenant:fgw")
+
+    try:
+        direct({"to": addresses, "ports": "8443"}, {"to": addresses[:2], "ports": "8443"})
         assert centre.plan()["changes"] == [], "the servers show the folded form, which is what was wished"
         centre.shell("gateway", "nft -c -f /etc/nftables.conf")
-        said = centre.shell("gateway", "squid -k parse 2>&1")
-        assert not [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line or "FATAL" in line]
+        assert warnings() == usual
+    finally:
+        direct()
     rows = centre.shell("gateway", "cat /etc/squid/gasp/fgw/*").splitlines()
     assert ".edu.example.test" in rows and "lib.edu.example.test" not in rows and "edu.example.test" not in rows
+    # what was folded into an entry goes with it
+    (shown,) = [r for r in centre.json("internet", "show", "fgw")["rules"] if r["owner"] == "tenant"]
+    assert sorted(shown["hosts"]) == [".edu.example.test", "192.0.2.0/24", "2001:db8::/64"]
+    centre.run("internet", "set", "fgw", *[f"--remove={host}" for host in shown["hosts"]], "--yes")
+    assert path(centre, "fgw", "http://lib.edu.example.test/", False)["verdict"] != "blocked"
+    assert centre.plan()["changes"] == []
 
 
 def test_bad_entries_are_refused_together_and_change_nothing(centre: Centre) -> None:  # open-21

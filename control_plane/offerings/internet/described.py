@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ from control_plane.model.internet import RULE_OTHERWISE
 from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.model.text import t
 from control_plane.offerings.internet.centre import LAST
-from control_plane.offerings.internet.entries import parse
+from control_plane.offerings.internet.entries import covers, fold, parse
 from control_plane.offerings.internet.pac import goes_direct, pac_address, proxy_address
 from control_plane.offerings.internet.resources import agreed_peers, check, network_policy, proxy_policy
 from control_plane.offerings.internet.rules import verdict
@@ -62,7 +62,7 @@ def changed(spec: Mapping[str, Any], wish: Wish, today: str) -> dict[str, Any]:
         made["enabled"] = wish.enabled
     rules = [rule for row in made.get("rules", ()) if (rule := _without(row, wish)) is not None]
     if wish.remove:
-        known = {text for row in made.get("rules", ()) for e in row.get("hosts", ()) for text in parse(e).texts}
+        listed = [row.get("hosts") or () for row in made.get("rules", ())]
         problems += [
             Problem(
                 "not-listed",
@@ -71,7 +71,7 @@ def changed(spec: Mapping[str, Any], wish: Wish, today: str) -> dict[str, Any]:
                 field=f"remove[{index}]",
             )
             for index, entry in enumerate(wish.remove)
-            if not set(parse(entry).texts) & known
+            if not any(_taken(hosts, entry) for hosts in listed)
         ]
     if problems:
         raise Invalid(problems)
@@ -118,12 +118,21 @@ def _fault(entry: str) -> ProblemError | None:
 
 def _without(rule: Mapping[str, Any], wish: Wish) -> dict[str, Any] | None:
     """A rule without the hosts to be removed; None when nothing is left of it."""
-    gone = {text for entry in wish.remove for text in parse(entry).texts}
     hosts = rule.get("hosts")
-    if not hosts or not gone:
+    if not hosts or not wish.remove:
         return dict(rule)
-    left = [entry for entry in hosts if not set(parse(entry).texts) & gone]
+    gone = {host for entry in wish.remove for host in _taken(hosts, entry)}
+    left = [host for host in hosts if host not in gone]
     return {**rule, "hosts": left} if left else None
+
+
+def _taken(hosts: Sequence[str], entry: str) -> list[str]:
+    """The hosts of one rule that go with an entry: those that are the same, and where the rule shows the entry those
+    that were folded into it as well."""
+    wanted = parse(entry)
+    if set(wanted.texts) <= set(fold(hosts)[0]):
+        return [host for host in hosts if covers(wanted, parse(host))]
+    return [host for host in hosts if set(parse(host).texts) & set(wanted.texts)]
 
 
 def sheet(subscription: SubscriptionView, estate: EstateView, as_of: str, form: SheetFormat) -> bytes:

@@ -265,6 +265,13 @@ def fold(entries: Iterable[str]) -> tuple[list[str], list[Folded]]:
     return sorted(kept), folded
 
 
+def covers(whole: Entry, part: Entry) -> bool:
+    """Whether all that an entry means is meant by another one too."""
+    domains = {name[1:] for name in whole.names if name.startswith(".")}
+    names = all(name in whole.names or _domain_above(name, domains) is not None for name in part.names)
+    return names and all(n in whole.networks or _other_covers(n, whole.networks) for n in part.networks)
+
+
 def _other_covers(network: Network, others: Sequence[Network]) -> bool:
     return any(o != network and o.version == network.version and network.subnet_of(o) for o in others)  # type: ignore[arg-type]
 

@@ -96,12 +96,11 @@ def missing(look: Measuring, *, held: bool = False, taken: bool = False, share: 
         selected_state=APT.SELSTATE_HOLD if held else 1,
     )
     policy = SimpleNamespace(
-        get_candidate_ver=lambda package: candidate,
         marked_upgrade=lambda package: taken,
         marked_install=lambda package: False,
     )
     records = Records({} if share is None else {"Phased-Update-Percentage": share})
-    item = look._missing(APT, policy, records, package, [])
+    item = look._missing(APT, policy, records, package, candidate, [])
     assert item is not None and (item["installed"], item["candidate"]) == ("1.0", "1.1")
     return {name for name in ("held", "kept_back", "phased", "security") if item[name]}
 

@@ -352,6 +352,24 @@ def test_a_wish_adds_and_removes_entries_of_rules() -> None:
     assert codes(list(caught.value.problems)) == ["not-listed"]
 
 
+def test_what_was_folded_into_an_entry_goes_with_it() -> None:
+    edu = ["edu.example.test", ".edu.example.test", "lib.edu.example.test", "lab.example.test"]
+    nets = ["10.20.0.0-10.20.255.255", "10.20.5.7", "192.0.2.0/25", "192.0.2.128/25"]
+    spec = {"rules": [rule(10, hosts=["lib.edu.example.test"], action="allow"), rule(20, hosts=[*edu, *nets])]}
+
+    def left(*entries: str) -> list[list[str]]:
+        return [r["hosts"] for r in changed(spec, Wish(remove=list(entries)), "x")["rules"]]
+
+    allowed = ["lib.edu.example.test"]
+    assert left(".edu.example.test") == [allowed, ["lab.example.test", *nets]], "another rule's exception stays"
+    assert left("10.20.0.0/16") == [allowed, [*edu, *nets[2:]]]
+    assert left("192.0.2.0/24") == [allowed, [*edu, *nets[:2]]], "as it is shown, so it can be named"
+    assert left("lib.edu.example.test") == [[e for e in edu if "lib" not in e] + nets]
+    for entry in ("example.test", ".example.test", "10.20.5.0/24", "10.0.0.0/8"):
+        with pytest.raises(Invalid):
+            left(entry)
+
+
 def test_the_sheet_is_one_page_and_holds_what_was_typed_as_text() -> None:
     weasyprint = pytest.importorskip("weasyprint")
     reason = {"zh": "<b>原因</b>", "en": "<script>alert(1)</script>"}

@@ -1,4 +1,4 @@
-"""What looks well and is not, on real machines: updates that apt defers or keeps back, an engine killed for memory."""
+"""What looks well and is not, on a real machine: updates that apt defers or keeps back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.conftest import Centre
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -59,7 +58,7 @@ def own_source(centre: Centre) -> Iterator[None]:
 def test_what_apt_defers_or_keeps_back_is_not_patched(centre: Centre, own_source: None):  # open-26
     assert "0 upgraded" in centre.shell("gaj", "apt-get -s dist-upgrade"), "apt itself sees nothing to do"
     found = measured(centre, "gaj")
-    assert (found["patch_state"], found["pending"]) == ("pending", 2)
+    assert (found["patch_state"], found["pending"]) == ("pending", 1), "one waits for its turn"
     missing = {item["package"]: item for item in centre.json("hosts", "show", "gaj")["missing"]}
     assert {name: (i["waiting"], i["kept_back"], i["held"]) for name, i in missing.items()} == {
         "slow-tool": (True, True, False),
@@ -72,20 +71,3 @@ def test_what_apt_defers_or_keeps_back_is_not_patched(centre: Centre, own_source
     assert (found["patch_state"], found["faults"]) == ("waiting", [])
     (tenant,) = centre.json("security", "show", "gaj")["items"]
     assert tenant["sentence"] == "0 of 1 patched, 0 unknown"
-
-
-def test_an_engine_killed_for_memory_is_not_green(centre: Centre):
-    unit = "clamav-daemon.service"
-    try:
-        centre.shell("sjj", f"systemctl set-property --runtime {unit} MemoryMax=4M MemorySwapMax=0")
-        wait_until(lambda: "failed" in centre.shell("sjj", f"systemctl is-active {unit}", check=False), 20)
-        assert "Result=oom-kill" in centre.shell("sjj", f"systemctl show {unit} -p Result")
-        found = measured(centre, "sjj")
-        assert (found["faults"], found["protection"]) == (["engine-dead"], "unprotected")
-        (detail,) = centre.json("hosts", "show", "sjj")["fault_details"]
-        assert detail["found"] == "killed, out of memory"
-        (tenant,) = centre.json("security", "show", "sjj")["items"]
-        assert (tenant["clean"], tenant["silent"]) == (0, 0)
-    finally:
-        centre.shell("sjj", f"rm -rf /run/systemd/system.control/{unit}.d; systemctl daemon-reload")
-    assert centre.json("hosts", "mend", "sjj", "--yes")["row"]["protection"] == "clean"
