@@ -40,11 +40,11 @@ unit: ## Unit tests only
 
 axe: ## Every page of the console with axe-core: both languages, widths and colours
 	@tools/bootstrap.sh test
-	@GASP_AXE=all $(PY) -m pytest tests/web/test_console.py tests/web/test_acting.py -q
+	@GASP_AXE=all $(PY) -m pytest tests/web/test_console.py tests/web/test_acting.py tests/web/test_portal.py tests/web/test_director.py -q
 
 screenshots: ## Pictures of every page of the console, into SHOTS=folder (default: screenshots)
 	@tools/bootstrap.sh test
-	@GASP_AXE=all GASP_SHOTS=$(abspath $(or $(SHOTS),screenshots)) $(PY) -m pytest tests/web/test_console.py tests/web/test_acting.py -q
+	@GASP_AXE=all GASP_SHOTS=$(abspath $(or $(SHOTS),screenshots)) $(PY) -m pytest tests/web/test_console.py tests/web/test_acting.py tests/web/test_portal.py tests/web/test_director.py -q
 
 bench: ## Benchmarks with the machine, medians and the peers in the same run; FULL=1 for the long form
 	@tools/bootstrap.sh test

@@ -50,7 +50,7 @@ def measure(centre: Centre, rounds: int = 7, busy_rounds: int = 3) -> Result:
             for number in range(busy_rounds):
                 busy += _answered(centre, ask, codes[: OTHERS + 1], f"busy{number}")
             result.row(f"the same, {OTHERS} others in flight", [Timing(seconds, 0.0) for seconds in busy])
-            _at_once(ask, codes, result)
+            _at_once(centre, ask, codes, result)
         held = memory_mb([pid for pid in map(_pid, PROCESSES, [centre] * len(PROCESSES)) for pid in family(pid)])
     finally:
         centre.gasp("worker", "stop", codes=(0, 1))
@@ -96,15 +96,21 @@ def _answered(centre: Centre, ask: Any, codes: Sequence[str], label: str) -> lis
     return [at[name] - moment for name, moment in zip(names, signed, strict=True)]
 
 
-def _at_once(ask: Any, codes: Sequence[str], result: Result) -> None:
-    """One request of each, signed in a row."""
+def _at_once(centre: Centre, ask: Any, codes: Sequence[str], result: Result) -> None:
+    """One request of each, all signed before the worker turns to any of them."""
     numbers = [ask("ask", code, f"once.{estates.main_name(code)}") for code in codes]
+    centre.gasp("worker", "stop")
     signed = ask("sign", numbers)
+    began = time.monotonic()
+    centre.gasp("worker", "start")
     done = ask("over", numbers, 300)
     _sound(done)
-    result.remarks.append(f"{len(codes)} requests, one a tenant, were signed within {signed[-1] - signed[0]:.1f} s.")
+    result.remarks.append(
+        f"The {len(codes)} at once were signed within {signed[-1] - signed[0]:.1f} s while the worker was stopped;"
+        " their time holds its start."
+    )
     result.figures += [
-        Figure(f"{len(codes)} approvals at once, last signature to all live", done["at"] - signed[-1], "s", 30),
+        Figure(f"{len(codes)} approvals at once until all are live", done["at"] - began, "s", 30),
         Figure(f"Applies of {len(codes)} approvals at once", done["runs"], "", 10),
     ]
 

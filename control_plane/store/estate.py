@@ -138,11 +138,13 @@ class EstateRepository:
             if connection.execute(update(estate).values(values)).rowcount == 0:
                 connection.execute(insert(estate).values(id=1, **values))
 
-    def tenants(self, ended: bool = False) -> list[TenantRow]:
-        """Tenants by network index, then code; with `ended` also those that are gone."""
+    def tenants(self, ended: bool = False, *, codes: Collection[str] | None = None) -> list[TenantRow]:
+        """Tenants by network index, then code, all or those of these codes; with `ended` also those that are gone."""
         query = select(tenants).order_by(tenants.c.network_index.is_(None), tenants.c.network_index, tenants.c.code)
         if not ended:
             query = query.where(tenants.c.ended_at.is_(None))
+        if codes is not None:
+            query = query.where(tenants.c.code.in_(codes))
         with self._database.read() as connection:
             return [_tenant(row) for row in connection.execute(query).all()]
 

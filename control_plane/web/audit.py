@@ -5,7 +5,7 @@ Filters are in the address, so that a view, and its export, is an address.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -48,12 +48,12 @@ FAMILIES: dict[str, Text] = {
 FEW = 4
 
 
-def _cell(parts: Sequence[Markup], between: str = " ") -> Markup:
-    """Several things as one, also where rows are cards."""
-    if not parts:
+def _cell(things: Sequence[Any], draw: Callable[[Any], Markup], between: str = " ") -> Markup:
+    """Several things as one, also where rows are cards; only those that are shown are drawn."""
+    if not things:
         return show.NOTHING
-    more = Markup(" +{}").format(len(parts) - FEW) if len(parts) > FEW else Markup()
-    return Markup("<span>{}{}</span>").format(Markup(between).join(parts[:FEW]), more)
+    more = Markup(" +{}").format(len(things) - FEW) if len(things) > FEW else Markup()
+    return Markup("<span>{}{}</span>").format(Markup(between).join(map(draw, things[:FEW])), more)
 
 
 def _code(text: str) -> Markup:
@@ -67,7 +67,7 @@ def _role(name: str) -> str:
 def _who(row: Row) -> Markup:
     roles = ", ".join(_role(role.partition(" ")[0]) for role in row["roles"])
     said = [_code(row["actor"]["name"])]
-    return _cell([*said, Markup.escape(roles)] if roles else said, "<br>")
+    return _cell([*said, roles] if roles else said, Markup.escape, "<br>")
 
 
 def _did(row: Row) -> Markup:
@@ -77,22 +77,21 @@ def _did(row: Row) -> Markup:
 def _what(row: Row) -> Markup:
     kinds = {subject["kind"] for subject in row["subjects"]}
     hidden = {"tenant", "machine"} if "host" in kinds else {"tenant"}
-    return _cell([_code(f"{s['kind']}:{s['name']}") for s in row["subjects"] if s["kind"] not in hidden])
+    shown = [s for s in row["subjects"] if s["kind"] not in hidden]
+    return _cell(shown, lambda s: _code(f"{s['kind']}:{s['name']}"))
 
 
 def _signed(row: Row) -> Markup:
     unsure = str(t("(as said)"))
     return _cell(
-        [
-            _code(s["name"]) + Markup(" {} {}").format(_role(s["role"]), "" if s["verified"] else unsure)
-            for s in row["signoffs"]
-        ],
+        row["signoffs"],
+        lambda s: _code(s["name"]) + Markup(" {} {}").format(_role(s["role"]), "" if s["verified"] else unsure),
         ", ",
     )
 
 
 def _tenants(row: Row) -> Markup:
-    return _cell([_code(code) for code in sorted(row["tenants"])], ", ")
+    return _cell(sorted(row["tenants"]), _code, ", ")
 
 
 def _digest(row: Row) -> Markup:

@@ -77,12 +77,13 @@ def internet() -> Any:
 @needs(Act.SEE_TENANT, tenant="code")
 def tenant(code: str) -> Any:
     """One tenant's access: volume, rates, rules in their order, direct ways, connections."""
-    if code not in {row["code"] for row in door.rows("tenants")}:
+    named = {row["code"]: row for row in door.rows("tenants")}
+    if code not in named:
         access.no_such_tenant(code)
     try:
         seen, found = door.recent(f"internet/{code}", lambda: door.client().internet.show(code))
     except NotFound:
-        return render_template("internet-none.html", code=code)
+        return render_template("internet-none.html", tenant=named[code])
     return render_template(
         "internet-tenant.html",
         access=found,

@@ -188,20 +188,19 @@ def _surroundings() -> dict[str, Any]:
     }
 
 
-WORK: Mapping[str, tuple[Text, str]] = {
-    "run": (t("Run"), "runs.run"),
-    "rollout": (t("Rollout"), "rollouts.rollout"),
-    "job": (t("Act"), "jobs.job"),
-}
-
-
-def _at_work() -> list[tuple[Text, int, str]]:
-    """What goes on just now, on every page of those who see the estate: (kind, number, address)."""
-    return [
-        (title, row["id"], url_for(endpoint, number=row["id"]))
-        for row in door.client().at_work()
-        for title, endpoint in [WORK[row["kind"]]]
-    ]
+def _at_work() -> list[tuple[Text, str]]:
+    """What goes on just now, on every page of those who see the estate: what it is called, and its address."""
+    found = []
+    for row in door.client().at_work():
+        number = row["id"]
+        match row["kind"]:
+            case "run":
+                found.append((t("Run {number}", number=number), url_for("runs.run", number=number)))
+            case "rollout":
+                found.append((t("Rollout {number}", number=number), url_for("rollouts.rollout", number=number)))
+            case _:
+                found.append((t("Act {number}", number=number), url_for("jobs.job", number=number)))
+    return found
 
 
 def _done() -> Json | None:

@@ -7,7 +7,7 @@ was moved. What is approved is made real by `request_tick`.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, get_args
@@ -100,7 +100,7 @@ class Requests:
         found = [r for r in rows if duties.sees(r)]
         if waiting_for_me:
             found = [r for r in found if set(TURNS) & set(duties.acts(r))]
-        view = self.view(duties)
+        view = self.view(duties, {request.content.tenant for request in found})
         return [view.row(request) for request in found]
 
     def show(self, request: int | str) -> Json:
@@ -491,9 +491,9 @@ class Requests:
     def _duties(self) -> Duties:
         return Duties(self.store, self.actor())
 
-    def view(self, duties: Duties | None = None) -> RequestView:
-        """How requests look to who acts."""
-        tenants = {row.code: row.names.zh for row in self.store.estate.tenants()}
+    def view(self, duties: Duties | None = None, tenants_: Collection[str] = ()) -> RequestView:
+        """How requests look to who acts; these tenants are called by their names."""
+        tenants = {row.code: row.names.zh for row in self.store.estate.tenants(codes=tenants_)} if tenants_ else {}
         return RequestView(
             duties or self._duties(), tenants, self.planner.catalogue.offerings, self.calendar(), self.planner.clock()
         )
@@ -501,7 +501,7 @@ class Requests:
     def _shown(self, found: Request, duties: Duties | None = None) -> Json:
         problems = self.forms.told(found) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
         records = self.store.requests.events(found.id)
-        return self.view(duties).full(found, records, problems)
+        return self.view(duties, {found.content.tenant}).full(found, records, problems)
 
 
 def _state(name: str) -> RequestState:

@@ -113,6 +113,48 @@ def test_plan_carry_out_and_undo_by_keyboard(world: World, origin: str, browser:
     visitor.context.close()
 
 
+def test_everything_is_stopped_and_goes_on_again_by_keyboard(world: World, origin: str, browser: Browser) -> None:
+    """From the sign-in on, nothing but keys; who set the freeze does not lift it."""
+    lifted = len(world.client.freezes.list())
+    for login in ("operator1", "deputy1"):
+        visitor = visit(browser, origin)
+        world.person(next(role for role, (uid, _) in PEOPLE.items() if uid == login))
+        page = visitor.page
+        visitor.go("/sign-in")
+        expect(page.locator("#name")).to_be_focused()
+        page.keyboard.type(login)
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("/(code|second-factor)$"))
+        if page.url.endswith("/second-factor"):
+            world.factors[login] = page.inner_text(".secret code").replace(" ", "")
+            reach(page, "#code")
+        page.keyboard.type(world.code(login))
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/")
+        reach(page, ".side a[href$='/freezes']")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/freezes")
+        if login == "operator1":
+            assert page.locator("form[action$='/lift']").count() == lifted
+            reach(page, "#reason")
+            page.keyboard.type("a fault in the hall")
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/freezes?done=**")
+            expect(page.locator("main .note.freeze").filter(has_text="estate")).to_have_count(1)
+            assert page.locator("form[action$='/lift']").count() == lifted, "nobody lifts the own freeze"
+        else:
+            mine = next(row["id"] for row in world.client.freezes.list() if row["scope"] == "estate")
+            reach(page, f"#lift_reason{mine}")
+            page.keyboard.type("it is mended")
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/freezes?done=**")
+            expect(page.locator("main .note.freeze").filter(has_text="estate")).to_have_count(0)
+        assert visitor.faults == []
+        visitor.context.close()
+
+
 def test_a_run_is_told_event_by_event_over_lost_connections(
     world: World, origin: str, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +256,7 @@ def test_every_page_with_its_forms(world: World, origin: str, browser: Browser, 
         "host-acts": "/console/hosts/czj",
         "security-acts": "/console/security",
         "internet-acts": "/console/internet/fgw",
+        "try": "/console/try",
     }
     wrong = []
     for name, address in addresses.items():

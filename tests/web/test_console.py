@@ -52,6 +52,7 @@ PAGES = {
     "audit-tenant": "/console/tenants/fgw/audit",
     "people": "/console/people",
     "sign-ins": "/console/sign-ins",
+    "director": "/console/director",
     "missing": "/console/tenants/none",
     "password": "/sign-in/password",
 }

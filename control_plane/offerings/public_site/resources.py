@@ -7,6 +7,7 @@ from control_plane.model.offering import Claim, EstateView, SubscriptionView
 from control_plane.model.resource import Resource
 from control_plane.model.text import t
 from control_plane.offerings._site.kind import PUBLIC
+from control_plane.offerings._site.questions import MARKS
 from control_plane.offerings._site.resources import site_resources
 from control_plane.offerings._site.rules import check_sites, claim_names
 from control_plane.offerings.public_site.form import PublicSites
@@ -17,12 +18,19 @@ def _spec(subscription: SubscriptionView) -> PublicSites:
     return spec
 
 
+#: What has to stand in the footer, as the form calls it.
+NEEDED = {
+    name: next(ask.label for ask in MARKS.asks if ask.path == f"marks.{name}")
+    for name in ("organiser", "icp", "police", "site_code")
+}
+
+
 def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
     """Names outside the tenant's own label, doubles, too many sites; missing footer marks as warnings."""
     sites = _spec(subscription).sites
     problems = check_sites(PUBLIC, sites, subscription, estate)
     for index, site in enumerate(sites):
-        missing = [name for name in ("organiser", "icp", "police", "site_code") if getattr(site.marks, name) is None]
+        missing = [str(label) for name, label in NEEDED.items() if getattr(site.marks, name) is None]
         if missing:
             problems.append(
                 Problem(
