@@ -194,7 +194,7 @@ class Requests:
 
     def validate(self, request: int | str) -> builtins.list[Json]:
         """See `RequestsClient.validate`."""
-        return [problem.as_json() for problem in self.forms.problems(self._find(request))]
+        return [problem.as_json() for problem in self._problems(self._find(request))]
 
     def preview(self, request: int | str) -> Json:
         """See `RequestsClient.preview`."""
@@ -392,7 +392,7 @@ class Requests:
 
     def _sound(self, found: Request) -> builtins.list[Problem]:
         """Warnings. Raises Invalid with every problem."""
-        problems = [*self.forms.problems(found), *infected_problems(self.store.attachments.of(found.id))]
+        problems = self._problems(found)
         if any(problem.severity == "error" for problem in problems):
             raise Invalid(problems)
         return problems
@@ -432,6 +432,10 @@ class Requests:
         """What who acts may do with it now."""
         return self._duties().acts(found)
 
+    def _problems(self, found: Request) -> builtins.list[Problem]:
+        """Of its form, and of its files."""
+        return [*self.forms.problems(found), *infected_problems(self.store.attachments.of(found.id))]
+
     def _readable(self, found: Request) -> None:
         """Nobody signs what cannot be opened. Raises Rejected."""
         shut = [one.name for one in self.store.attachments.of(found.id) if one.state is not AttachmentState.CLEAN]
@@ -457,7 +461,7 @@ class Requests:
         )
 
     def _shown(self, found: Request) -> Json:
-        problems = self.forms.problems(found) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
+        problems = self._problems(found) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
         records = self.store.requests.events(found.id)
         return self.view().full(found, records, problems)
 
