@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from control_plane.model.attachment import LARGEST, LARGEST_ALL, MOST, Attachment, AttachmentState, FileScanner, Scan
+from control_plane.model.attachment import (
+    LARGEST,
+    LARGEST_ALL,
+    MOST,
+    Attachment,
+    AttachmentState,
+    FileScanner,
+    Scan,
+    infected_problems,
+)
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, TemporaryError
 from control_plane.model.file_kind import KINDS, file_kind, shown_name, size_problem
 from control_plane.model.ports import FileStore
@@ -23,8 +32,8 @@ from control_plane.store.repository import Store
 from control_plane.workflow.requests import Requests
 
 Json = dict[str, Any]
-#: Files that the engine is given at once, and those that are looked at in one go; so many failures end it.
-BATCH, MOST_WAITING, MOST_FAILURES = 20, 1000, 2
+#: Files and octets that the engine is given at once, and files that are looked at in one go; so many failures end it.
+BATCH, BATCH_OCTETS, MOST_WAITING, MOST_FAILURES = 20, 40 << 20, 1000, 2
 STATES: dict[AttachmentState, Text] = {
     AttachmentState.WAITING: t("It is not checked for malware yet, so nobody can open it."),
     AttachmentState.CLEAN: t("It was checked for malware; nothing was found."),
@@ -58,9 +67,10 @@ class Attachments:
         digest = hashlib.sha256(content).hexdigest()
         there = self.store.attachments.of(found.id)
         known = next((one for one in there if one.sha256 == digest), None)
-        if known is not None and not isinstance(kind, Problem):
+        problems = [kind] if isinstance(kind, Problem) else infected_problems([known] if known else [])
+        if known is not None and not problems:
+            self.files.put(content)  # mends what was lost on the disk
             return self._json(known, found, True)
-        problems = [kind] if isinstance(kind, Problem) else []
         problems += self._beyond(found, there, len(content))
         if isinstance(kind, Problem) or problems:
             raise Invalid(problems)
@@ -114,9 +124,7 @@ class Attachments:
     def scan(self) -> Json:
         """See `AttachmentsClient.scan`."""
         counts, failed = {"clean": 0, "infected": 0}, builtins.list[str]()
-        waiting = self.store.attachments.waiting(MOST_WAITING)
-        for begin in range(0, len(waiting), BATCH):
-            batch = waiting[begin : begin + BATCH]
+        for batch in _batches(self.store.attachments.waiting(MOST_WAITING)):
             said = self._look(batch, failed)
             if said is None and len(batch) > 1:  # one of them may be what the engine cannot read
                 said = {}
@@ -176,3 +184,15 @@ class Attachments:
             "at": one.at.isoformat(),
             "mine": mine,
         }
+
+
+def _batches(waiting: Iterable[Attachment]) -> Iterator[list[Attachment]]:
+    """What goes to the engine in one command each."""
+    batch: list[Attachment] = []
+    for one in waiting:
+        if batch and (len(batch) == BATCH or sum(b.octets for b in batch) + one.octets > BATCH_OCTETS):
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch

@@ -124,6 +124,6 @@ def test_a_file_is_opened_only_after_the_centres_engine_has_passed_it(centre: Ce
     assert centre.on("repository", "sh", "-c", "ls /var/tmp | grep -c gasp-scan || true").strip() == "0"
     page.get_by_text("What will happen").or_(page.get_by_text("nothing would change")).first.wait_for()
     clerk.go(f"/portal/requests/{reference}")
-    page.click("summary")
+    page.click("summary:has-text('Take this request back')")
     page.click("button[value=withdraw]")
     page.wait_for_url("**said=withdrawn")

@@ -119,6 +119,8 @@ def test_malware_is_deleted_and_keeps_the_request_back(world: World, clerk: Flas
     assert (one["state"], one["found"]) == ("infected", "Test.Evil")
     assert not (world.folder / "files" / one["sha256"]).exists()
     assert get(clerk, f"/portal/requests/{draft}/files/{one['id']}").status_code == 409
+    assert "Test.Evil" in attach(clerk, draft, b"%PDF-1.4 EVIL %%EOF").text
+    assert not (world.folder / "files" / one["sha256"]).exists()
     with pytest.raises(Invalid, match=r"Test\.Evil"):
         mine.requests.submit(draft)
     assert "Test.Evil" in get(clerk, f"/portal/requests/{draft}/check").text
