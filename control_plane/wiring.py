@@ -535,7 +535,9 @@ def chores() -> Sequence[Chore]:
         if not store().attachments.waiting(1):
             return None
         found = local_client().attachments.scan()
-        return f"{found['clean']} clean, {found['infected']} infected, {found['error'] or 'none waits'}"
+        if found["error"]:  # tried later and later, and told as a failed chore
+            raise TemporaryError(t("{why}", why=found["error"]))
+        return f"{found['clean']} clean, {found['infected']} infected"
 
     def move_emergencies() -> str | None:
         moved = local_client().emergencies.tick()

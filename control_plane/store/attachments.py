@@ -38,8 +38,10 @@ class AttachmentRepository:
         return self._find(attachments.c.tenant_id == tenant_id)
 
     def waiting(self, limit: int) -> builtins.list[Attachment]:
-        """Those that nobody looked at yet, oldest first."""
-        return self._find(attachments.c.state == AttachmentState.WAITING.value, limit=limit)
+        """Those that nobody looked at yet, oldest first; those that could not be looked at come last."""
+        return self._find(
+            attachments.c.state == AttachmentState.WAITING.value, limit=limit, first=attachments.c.error.is_not(None)
+        )
 
     def get(self, request: int, attachment: int) -> Attachment:
         """One of a request. Raises NotFound."""
@@ -122,12 +124,12 @@ class AttachmentRepository:
                 for column, where in ((attachments.c.id, there), (site_posts.c.id, posted))
             )
 
-    def _find(self, *where: Any, limit: int | None = None) -> builtins.list[Attachment]:
+    def _find(self, *where: Any, limit: int | None = None, first: Any = None) -> builtins.list[Attachment]:
         query = (
             select(attachments, actors.c.name.label("actor_name"))
             .join(actors, actors.c.key == attachments.c.actor_key)
             .where(attachments.c.removed_at.is_(None), *where)
-            .order_by(attachments.c.id)
+            .order_by(*([] if first is None else [first]), attachments.c.id)
             .limit(limit)
         )
         with self._database.read() as connection:

@@ -21,6 +21,12 @@ from control_plane.web.tables import Column, Row, Table
 from control_plane.workflow import access
 
 pages = Blueprint("internet", __name__)
+CATEGORIES: dict[str, Text] = {
+    "video": t("video"),
+    "malware": t("harmful"),
+    "gambling": t("gambling"),
+    "adult": t("adult"),
+}
 ACTIONS: dict[str, Text] = {"allow": t("allowed"), "block": t("blocked")}
 
 DAYS: dict[str, Text] = {
@@ -109,7 +115,7 @@ def worded(rule: Json) -> Json:
     return {
         **rule,
         "word": ACTIONS.get(rule["action"], rule["action"]),
-        "subject": rule["category"] or ", ".join(rule["hosts"]),
+        "subject": CATEGORIES.get(rule["category"], rule["category"]) or ", ".join(rule["hosts"]),
         "when": _when(hours) if hours else t("always"),
         "reason": rule[own] or show.foreign(rule[other] or ""),
         "whose": t("the centre's") if rule["owner"] == "centre" else t("the tenant's"),

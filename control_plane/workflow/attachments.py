@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from control_plane.model.attachment import LARGEST, LARGEST_ALL, MOST, Attachment, AttachmentState, FileScanner
-from control_plane.model.errors import Invalid, Problem, Rejected, TemporaryError
+from control_plane.model.attachment import (
+    LARGEST,
+    LARGEST_ALL,
+    MOST,
+    Attachment,
+    AttachmentState,
+    FileScanner,
+    Scan,
+    infected_problems,
+)
+from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, TemporaryError
 from control_plane.model.file_kind import KINDS, file_kind, shown_name, size_problem
 from control_plane.model.ports import FileStore
 from control_plane.model.request import Request, RequestEvent
@@ -23,8 +32,8 @@ from control_plane.store.repository import Store
 from control_plane.workflow.requests import Requests
 
 Json = dict[str, Any]
-#: Files that the engine is given at once.
-BATCH = 20
+#: Files and octets that the engine is given at once, and files that are looked at in one go; so many failures end it.
+BATCH, BATCH_OCTETS, MOST_WAITING, MOST_FAILURES = 20, 40 << 20, 1000, 2
 STATES: dict[AttachmentState, Text] = {
     AttachmentState.WAITING: t("It is not checked for malware yet, so nobody can open it."),
     AttachmentState.CLEAN: t("It was checked for malware; nothing was found."),
@@ -58,9 +67,10 @@ class Attachments:
         digest = hashlib.sha256(content).hexdigest()
         there = self.store.attachments.of(found.id)
         known = next((one for one in there if one.sha256 == digest), None)
-        if known is not None and not isinstance(kind, Problem):
+        problems = [kind] if isinstance(kind, Problem) else infected_problems([known] if known else [])
+        if known is not None and not problems:
+            self.files.put(content)  # mends what was lost on the disk
             return self._json(known, found, True)
-        problems = [kind] if isinstance(kind, Problem) else []
         problems += self._beyond(found, there, len(content))
         if isinstance(kind, Problem) or problems:
             raise Invalid(problems)
@@ -113,22 +123,40 @@ class Attachments:
 
     def scan(self) -> Json:
         """See `AttachmentsClient.scan`."""
-        counts = {"clean": 0, "infected": 0}
-        error = None
-        while (batch := self.store.attachments.waiting(BATCH)) and error is None:
-            try:
-                said = self.scanner().scan({one.sha256: self.files.get(one.sha256) for one in batch})
-            except TemporaryError as silent:
-                error = str(silent.text)
-                self.store.attachments.unseen([one.id for one in batch], error)
-                break
+        counts, failed = {"clean": 0, "infected": 0}, builtins.list[str]()
+        for batch in _batches(self.store.attachments.waiting(MOST_WAITING)):
+            said = self._look(batch, failed)
+            if said is None and len(batch) > 1:  # one of them may be what the engine cannot read
+                said = {}
+                for one in batch:
+                    said |= self._look([one], failed) or {}
+                    if len(failed) > MOST_FAILURES:
+                        break
             for one in batch:
-                reference = self.store.requests.get(one.request).reference
-                self.store.attachments.checked(one, reference, said[one.sha256])
-                if said[one.sha256].found is not None:
-                    self._drop(one.sha256)
-                counts["clean" if said[one.sha256].found is None else "infected"] += 1
-        return {**counts, "waiting": len(self.store.attachments.waiting(1000)), "error": error}
+                if one.sha256 in (said or {}):
+                    counts[self._checked(one, (said or {})[one.sha256])] += 1
+            if len(failed) > MOST_FAILURES:
+                break
+        left = len(self.store.attachments.waiting(MOST_WAITING))
+        return {**counts, "waiting": left, "error": failed[-1] if left and failed else None}
+
+    def _look(self, batch: builtins.list[Attachment], failed: builtins.list[str]) -> dict[str, Scan] | None:
+        """What the engine says of some; None when it could not look, of a single one with the reason in `failed`."""
+        try:
+            contents = {one.sha256: self.files.get(one.sha256) for one in batch}
+            return dict(self.scanner().scan(contents))
+        except (TemporaryError, NotFound) as error:
+            if len(batch) == 1:
+                failed.append(str(error.text))
+                self.store.attachments.unseen([batch[0].id], failed[-1])
+            return None
+
+    def _checked(self, one: Attachment, scan: Scan) -> str:
+        self.store.attachments.checked(one, self.store.requests.get(one.request).reference, scan)
+        if scan.found is None:
+            return "clean"
+        self._drop(one.sha256)
+        return "infected"
 
     def _drop(self, digest: str) -> None:
         if not self.store.attachments.in_use(digest):
@@ -156,3 +184,15 @@ class Attachments:
             "at": one.at.isoformat(),
             "mine": mine,
         }
+
+
+def _batches(waiting: Iterable[Attachment]) -> Iterator[list[Attachment]]:
+    """What goes to the engine in one command each."""
+    batch: list[Attachment] = []
+    for one in waiting:
+        if batch and (len(batch) == BATCH or sum(b.octets for b in batch) + one.octets > BATCH_OCTETS):
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch

@@ -111,6 +111,8 @@ class Posts:
             made = self.store.posts.add(row.tenant_id, main, column, title, said_day, text, kept, actor, once)
         else:
             made = self.store.posts.change(before, column, title, said_day, text, kept, actor)
+            if before.file and not self.store.attachments.in_use(before.file.sha256):
+                self.files.drop(before.file.sha256)
         return self._json(made)
 
     def withdraw(self, site: str, post: int) -> Json:

@@ -201,7 +201,7 @@ class Requests:
 
     def validate(self, request: int | str) -> builtins.list[Json]:
         """See `RequestsClient.validate`."""
-        return [problem.as_json() for problem in self.forms.problems(self._find(request))]
+        return [problem.as_json() for problem in self._problems(self._find(request))]
 
     def preview(self, request: int | str) -> Json:
         """See `RequestsClient.preview`."""
@@ -433,7 +433,7 @@ class Requests:
 
     def _sound(self, found: Request) -> builtins.list[Problem]:
         """Warnings. Raises Invalid with every problem."""
-        problems = [*self.forms.problems(found), *infected_problems(self.store.attachments.of(found.id))]
+        problems = self._problems(found)
         if any(problem.severity == "error" for problem in problems):
             raise Invalid(problems)
         return problems
@@ -474,6 +474,11 @@ class Requests:
         """What who acts may do with it now."""
         return self._duties().acts(found)
 
+    def _problems(self, found: Request, *, told: bool = False) -> builtins.list[Problem]:
+        """Of its form, and of its files; `told`: for a page that shows it, never to judge by."""
+        of_form = self.forms.told(found) if told else self.forms.problems(found)
+        return [*of_form, *infected_problems(self.store.attachments.of(found.id))]
+
     def _readable(self, found: Request) -> None:
         """Nobody signs what cannot be opened. Raises Rejected."""
         shut = [one.name for one in self.store.attachments.of(found.id) if one.state is not AttachmentState.CLEAN]
@@ -499,7 +504,7 @@ class Requests:
         )
 
     def _shown(self, found: Request, duties: Duties | None = None) -> Json:
-        problems = self.forms.told(found) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
+        problems = self._problems(found, told=True) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
         records = self.store.requests.events(found.id)
         return self.view(duties, {found.content.tenant}).full(found, records, problems)
 

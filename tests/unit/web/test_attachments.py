@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, stream_encode_multipart
 
-from control_plane.model.errors import Invalid, Rejected, StalePlan
+from control_plane.model.errors import Invalid, Rejected, StalePlan, TemporaryError
+from control_plane.model.text import t
 from tests.web.world import BASE, World, send, token_of
 
 _numbers = itertools.count()
@@ -88,6 +89,28 @@ def test_nobody_opens_or_signs_what_was_not_checked(world: World, clerk: FlaskCl
     assert "会议纪要" not in str(world.client.audit.list({"subject": draft})), "names are not in the trail"
 
 
+def test_a_file_that_cannot_be_looked_at_holds_up_no_other(
+    world: World, clerk: FlaskClient, draft: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        attach(clerk, draft, b"%PDF-1.4 " + (b"ODD" if n == 0 else b"plain%d" % n) + b"%%EOF")
+    lost = world.client.acting_as("directory:clerk1").attachments.list(draft)[1]["sha256"]
+    (world.folder / "files" / lost).unlink()
+    real = type(world.rooms.scanner).scan
+
+    def odd(self: Any, contents: dict[str, bytes]) -> Any:
+        if any(b"ODD" in content for content in contents.values()):
+            raise TemporaryError(t("clamscan ended with 2"))
+        return real(self, contents)
+
+    monkeypatch.setattr(type(world.rooms.scanner), "scan", odd)
+    world.client.attachments.scan()
+    found = world.client.attachments.scan()
+    assert (found["waiting"], found["error"]) == (2, "The content of this file is not there any more.")
+    mine = world.client.acting_as("directory:clerk1").attachments.list(draft)
+    assert [one["state"] for one in mine] == ["waiting", "waiting", "clean", "clean"]
+
+
 def test_malware_is_deleted_and_keeps_the_request_back(world: World, clerk: FlaskClient, draft: str) -> None:
     mine = world.client.acting_as("directory:clerk1")
     attach(clerk, draft, b"%PDF-1.4 EVIL %%EOF")
@@ -96,6 +119,8 @@ def test_malware_is_deleted_and_keeps_the_request_back(world: World, clerk: Flas
     assert (one["state"], one["found"]) == ("infected", "Test.Evil")
     assert not (world.folder / "files" / one["sha256"]).exists()
     assert get(clerk, f"/portal/requests/{draft}/files/{one['id']}").status_code == 409
+    assert "Test.Evil" in attach(clerk, draft, b"%PDF-1.4 EVIL %%EOF").text
+    assert not (world.folder / "files" / one["sha256"]).exists()
     with pytest.raises(Invalid, match=r"Test\.Evil"):
         mine.requests.submit(draft)
     assert "Test.Evil" in get(clerk, f"/portal/requests/{draft}/check").text
