@@ -193,7 +193,10 @@ class Emergencies:
 
     def _moved(self, one: Emergency) -> bool:
         if one.state is EmergencyState.APPLYING:
-            return self._carry_out(one).state is not EmergencyState.APPLYING
+            try:
+                return self._carry_out(one).state is not EmergencyState.APPLYING
+            except ControlPlaneError:  # it is noted as failed
+                return True
         request = self.store.requests.get(one.request)
         if one.state is EmergencyState.GOING_BACK:
             return not fresh(one.tried_at, self.clock(), PAUSE) and self._go_back(one, request)
@@ -309,7 +312,7 @@ class Emergencies:
         view = self.requests.view(duties)
         offering = view.offerings.get(request.content.offering)
         until = due(one.at, REVIEW_DAYS, view.calendar).at
-        reviews = one.reviewed_at is None and self._reviews(one, duties)
+        waits = one.reviewed_at is None and one.state is not EmergencyState.FAILED
         why: Text | None = one.why
         return {
             "id": one.id,
@@ -331,9 +334,9 @@ class Emergencies:
             "why": str(why) if why else None,
             "request_state": request.state.value,
             "review_due": until.isoformat(),
-            "overdue": one.reviewed_at is None and until < self.clock(),
+            "overdue": waits and until < self.clock(),
             "reviewed_at": one.reviewed_at.isoformat() if one.reviewed_at else None,
             "reviewed_by": one.reviewed_by.name if one.reviewed_by else None,
             "review": one.review,
-            "acts": ["review"] if reviews else [],
+            "acts": ["review"] if waits and self._reviews(one, duties) else [],
         }
