@@ -16,11 +16,12 @@ PAGES = (
     *("", "tenants", "tenants/fgw", "tenants/fgw/services/directory", "sites", "accounts", "probes", "hosts"),
     *("security", "internet", "internet/fgw", "hosts/fgw", "snapshots", "rollouts", "freezes"),
     *("runs", "jobs", "plans", "drift", "people", "sign-ins", "search?q=fgw", "search?q=a", "me"),
+    *("substitutes", "classes", "emergencies"),
 )
 #: Seconds of processor time, so that other work on the machine does not count.
 LIMIT, ROUNDS = 0.2, 5
 #: The overview gathers from every part of the centre.
-STATEMENTS, OVERVIEW = 14, 20
+STATEMENTS, OVERVIEW = 14, 23
 
 
 @pytest.fixture(scope="module")
