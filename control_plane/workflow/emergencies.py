@@ -215,6 +215,8 @@ class Emergencies:
         request, runs = self.store.requests.get(one.request), list[int]()
         forms = self.requests.forms
         try:
+            if request.tenant_ended:
+                raise Rejected(t("The department {code} was ended.", code=request.content.tenant))
             wish = forms.wish(request)
             if wish.clash:
                 raise Rejected(t("Somebody else changed the same fields since; nothing was changed."))
@@ -245,7 +247,7 @@ class Emergencies:
     def _go_back(self, one: Emergency, request: Request) -> bool:
         """Write what was there before, unless somebody has changed the service since, and make that real."""
         forms, runs = self.requests.forms, list[int]()
-        if one.generation is None:
+        if one.generation is None or request.tenant_ended:  # nothing of it is there; the code may be another's
             self._back(one, request, EmergencyState.GONE_BACK, None)
             return True
         generation, now = forms.current(request.content)

@@ -278,3 +278,21 @@ def test_everybody_who_signs_is_told_and_told_again_at_the_end(night: Night) -> 
     assert [*begun.people] == [*ended.people] == [clerk.key]
     assert {*begun.roles} >= {"operator", "security_officer", "approver"}
     assert operator.key in begun.without, "who did it knows"
+
+
+def test_of_a_department_that_was_ended_nothing_goes_back_to_whoever_has_its_code(night: Night) -> None:
+    request = night.office.ask("clerk", "fgw", names=["a"])
+    row = night.apply(request)
+    store, actor = night.store, night.centre.actor
+    service = store.estate.subscription("fgw/toy")
+    store.estate.change(
+        actor, "end", [SubscriptionChange("fgw", "toy", "S", None, service.generation)], {("fgw", "toy"): []}
+    )
+    store.estate.end_tenant("fgw", actor)
+    store.estate.put_tenants(actor, "import 2", [night.centre.document("fgw")])
+    change = SubscriptionChange("fgw", "toy", "S", {"names": ["z"]}, 0)
+    store.estate.change(actor, "import 2", [change], {("fgw", "toy"): []})
+    night.office.ticker.tick()
+    assert night.of("local:worker").tick() == [row["id"]]
+    assert desired(night) == ["z"]
+    assert store.emergencies.get(row["id"]).state == "gone_back"
