@@ -55,7 +55,7 @@ CHECK_COLUMNS = (
 @click.pass_obj
 def status(app: App) -> None:
     """`gasp status`."""
-    answer = app.client.status()
+    answer = {**app.client.status(), "staffing": app.client.substitutes.staffing()}
     show_one(answer, lambda: app.out("\n".join(_status_lines(app, answer))), name="estate")
 
 

@@ -41,7 +41,13 @@ reason_option = option("--reason", help=t("Why, in one sentence; it is recorded.
 
 def _held(row: Json) -> Json:
     """The roles as one column: `operator, clerk (fgw)`."""
-    return {**row, "held": [r["role"] + (f" ({r['tenant']})" if r["tenant"] else "") for r in row["roles"]]}
+    return {**row, "held": [_role(grant) for grant in row["roles"]]}
+
+
+def _role(grant: Json) -> str:
+    where = f" ({grant['tenant']})" if grant["tenant"] else ""
+    other = sentence(t("for {person}", person=grant["stands_for"])) if grant["stands_for"] else ""
+    return f"{grant['role']}{where} {other}".strip()
 
 
 @users.verb(

@@ -67,8 +67,3 @@ class Emergency:
     reviewed_at: datetime | None
     reviewed_by: Actor | None
     review: str | None
-
-    @property
-    def open(self) -> bool:
-        """Whether it stands on start pages: until a second person has reviewed it and nothing more happens to it."""
-        return self.reviewed_at is None or self.state in MOVING

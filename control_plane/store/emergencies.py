@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 
 from control_plane.model.emergency import MOVING, Emergency, EmergencyState
 from control_plane.model.errors import NotFound
@@ -73,10 +73,13 @@ class EmergencyRepository:
         return found[0]
 
     def list(self, everything: bool = False) -> builtins.list[Emergency]:
-        """Newest first: those that are not reviewed or not over; `everything`: all."""
+        """Newest first: those that are not reviewed or not over; `everything`: all. Where nothing was changed nothing
+        is to be reviewed."""
         if everything:
             return self._find()
-        return self._find(or_(emergencies.c.reviewed_at.is_(None), emergencies.c.state.in_(MOVING)))
+        columns = emergencies.c
+        waits = and_(columns.reviewed_at.is_(None), columns.state != EmergencyState.FAILED.value)
+        return self._find(or_(waits, columns.state.in_(MOVING)))
 
     def moving(self) -> builtins.list[Emergency]:
         """Those to which something happens still, oldest first."""

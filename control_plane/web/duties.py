@@ -18,14 +18,15 @@ def emergencies() -> list[Json]:
     return door.client().emergencies.list()
 
 
-def needs_of(status: Json) -> list[Need]:
-    """Lines of “needs you”: tone, sentence, page."""
-    where = url_for("substitutes.substitutes")
+def needs() -> list[Need]:
+    """Lines of “needs you”: tone, sentence, page. Who holds which role is not read anew for every page."""
+    client, where = door.client(), url_for("substitutes.substitutes")
     tones = {"failed": "bad", "warning": "warn"}
-    found = [(tones[one["state"]], t("{text}", text=one["sentence"]), where) for one in status["staffing"]]
-    if access.allows(door.person(), Act.SIGN_CLASSES):
-        waiting = door.client().classes.show()["proposal"]
-        if waiting and "sign" in waiting["acts"]:
-            text = t("Proposal {id} for the table of classes waits for your signature.", id=waiting["number"])
-            found.append(("busy", text, url_for("classes.classes", _anchor="proposal")))
+    short, waiting = door.recent("signing", lambda: (client.substitutes.staffing(), client.classes.show()["proposal"]))[
+        1
+    ]
+    found = [(tones[one["state"]], t("{text}", text=one["sentence"]), where) for one in short]
+    if waiting and waiting["by"] != door.person().name and access.allows(door.person(), Act.SIGN_CLASSES):
+        text = t("Proposal {id} for the table of classes waits for your signature.", id=waiting["number"])
+        found.append(("busy", text, url_for("classes.classes", _anchor="proposal")))
     return found

@@ -77,7 +77,8 @@ def apply(reference: str) -> Any:
 
 def _page(error: Any = None, reviewing: int | None = None) -> str:
     rows = door.client().emergencies.list(everything=True)
-    living = [row for row in rows if row["reviewed_at"] is None or row["state"] in ("applying", "stands", "going_back")]
+    open_ = {row["id"] for row in door.client().emergencies.list()}
+    living = [row for row in rows if row["id"] in open_]
     table = Table(
         COLUMNS, rows, request.args, caption=t("Emergencies"), empty=t("There never was an emergency."),
         now=services().clock(),

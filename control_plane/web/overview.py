@@ -44,7 +44,7 @@ def overview() -> Any:
             runs=runs,
             worker=worker,
             chores=CHORES,
-            needs=[*_by_itself(worker), *duties.needs_of(status), *_attention(status, runs), *_going_out()],
+            needs=[*_by_itself(worker), *duties.needs(), *_attention(status, runs), *_going_out()],
             drift=services().looks.last("drift:estate"),
         )
     return render_template("welcome.html", tenants=door.rows("tenants"))

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from markupsafe import Markup
 
+from control_plane.model.client import Json
 from control_plane.model.people import ROLES, Act
 from control_plane.model.text import t
 from control_plane.web import door, show
@@ -18,8 +19,13 @@ from control_plane.web.tenants import tenant_link
 pages = Blueprint("people", __name__)
 
 
+def _title(grant: Json) -> str:
+    title = str(ROLES[grant["role"]].title)
+    return f"{title} {t('for {person}', person=grant['stands_for'])}" if grant["stands_for"] else title
+
+
 def _roles(row: Row) -> Markup:
-    held = [(str(ROLES[r["role"]].title), r["tenant"]) for r in row["held"]]
+    held = [(_title(r), r["tenant"]) for r in row["held"]]
     named = [Markup("{} ({})").format(title, tenant) if tenant else Markup.escape(title) for title, tenant in held]
     return Markup(", ").join(named) if named else show.NOTHING
 

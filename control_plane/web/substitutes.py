@@ -25,8 +25,8 @@ COLUMNS = (
     Column("stands_for_name", t("For"), draw=lambda row: show.foreign(row["stands_for_name"])),
     Column("title", t("Role"), filter=True),
     Column("tenant", t("Tenant"), "code"),
-    Column("since", t("From"), "time"),
-    Column("until", t("Until"), "time"),
+    Column("since", t("First day"), "time"),
+    Column("until", t("Last day"), "time"),
     Column("reason", t("Reason")),
     Column("ended_reason", t("Why it ended")),
 )

@@ -193,7 +193,10 @@ class Emergencies:
 
     def _moved(self, one: Emergency) -> bool:
         if one.state is EmergencyState.APPLYING:
-            return self._carry_out(one).state is not EmergencyState.APPLYING
+            try:
+                return self._carry_out(one).state is not EmergencyState.APPLYING
+            except ControlPlaneError:  # it is noted as failed
+                return True
         request = self.store.requests.get(one.request)
         if one.state is EmergencyState.GOING_BACK:
             return not fresh(one.tried_at, self.clock(), PAUSE) and self._go_back(one, request)
@@ -212,6 +215,8 @@ class Emergencies:
         request, runs = self.store.requests.get(one.request), list[int]()
         forms = self.requests.forms
         try:
+            if request.tenant_ended:
+                raise Rejected(t("The department {code} was ended.", code=request.content.tenant))
             wish = forms.wish(request)
             if wish.clash:
                 raise Rejected(t("Somebody else changed the same fields since; nothing was changed."))
@@ -242,7 +247,7 @@ class Emergencies:
     def _go_back(self, one: Emergency, request: Request) -> bool:
         """Write what was there before, unless somebody has changed the service since, and make that real."""
         forms, runs = self.requests.forms, list[int]()
-        if one.generation is None:
+        if one.generation is None or request.tenant_ended:  # nothing of it is there; the code may be another's
             self._back(one, request, EmergencyState.GONE_BACK, None)
             return True
         generation, now = forms.current(request.content)
@@ -309,7 +314,7 @@ class Emergencies:
         view = self.requests.view(duties)
         offering = view.offerings.get(request.content.offering)
         until = due(one.at, REVIEW_DAYS, view.calendar).at
-        reviews = one.reviewed_at is None and self._reviews(one, duties)
+        waits = one.reviewed_at is None and one.state is not EmergencyState.FAILED
         why: Text | None = one.why
         return {
             "id": one.id,
@@ -331,9 +336,9 @@ class Emergencies:
             "why": str(why) if why else None,
             "request_state": request.state.value,
             "review_due": until.isoformat(),
-            "overdue": one.reviewed_at is None and until < self.clock(),
+            "overdue": waits and until < self.clock(),
             "reviewed_at": one.reviewed_at.isoformat() if one.reviewed_at else None,
             "reviewed_by": one.reviewed_by.name if one.reviewed_by else None,
             "review": one.review,
-            "acts": ["review"] if reviews else [],
+            "acts": ["review"] if waits and self._reviews(one, duties) else [],
         }

@@ -267,7 +267,7 @@ class LocalClient:
 
     def status(self) -> Json:
         """See `Client.status`."""
-        return {**self.status_.summary(), "staffing": self.substitutes.staffing()}
+        return self.status_.summary()
 
     def doctor(self) -> list[Json]:
         """See `Client.doctor`."""

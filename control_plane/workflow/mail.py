@@ -28,7 +28,7 @@ from control_plane.model.run import Actor
 from control_plane.model.text import Text, in_language, t
 from control_plane.store.mail import Mail, StoredNotice
 from control_plane.store.repository import Store
-from control_plane.workflow.access import holds
+from control_plane.workflow.access import held
 from control_plane.workflow.access_times import ZONE
 from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.request_view import RequestView
@@ -109,7 +109,11 @@ class MailTicker:
             told += [
                 one
                 for person in people.values()
-                if person.key not in notice.without and holds(person, role, stored.code)
+                if person.key not in notice.without
+                and any(
+                    grant.stands_for is None or grant.stands_for.key not in notice.without
+                    for grant in held(person, role, stored.code)
+                )
                 for one in [book.of(person, person.name)]
                 if one is not None
             ]

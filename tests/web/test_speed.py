@@ -30,6 +30,7 @@ CONSOLE = (
         "director",
     ),
     *("runs", "jobs", "plans", "drift", "people", "sign-ins", "search?q=fgw", "search?q=a", "me"),
+    *("substitutes", "classes", "emergencies"),
 )
 PORTAL = (
     *("", "catalogue", "catalogue/public_site", "services/fgw/public_site", "requests", "requests/{request}"),

@@ -217,7 +217,6 @@ ANSWERS: dict[str, Any] = {
         "last_plan": {"digest": DIGEST, "scope": "estate", "created_at": AT, "summary": {"create": 1}},
         "busy": False,
         "drift_kept": 0,
-        "staffing": [fake_signing.SHORT],
         "console_url": "https://localhost:8443/",
     },
     "doctor": [

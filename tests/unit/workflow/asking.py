@@ -9,8 +9,11 @@ from typing import Any
 from control_plane.model.ports import Probe, ProbeResult
 from control_plane.model.text import t
 from control_plane.model.windows import chinese_calendar
+from control_plane.workflow.classes import Classes
+from control_plane.workflow.emergencies import Emergencies
 from control_plane.workflow.request_tick import RequestTicker
 from control_plane.workflow.requests import Requests
+from control_plane.workflow.substitutes import Substitutes
 
 Json = dict[str, Any]
 #: Who holds which role, and where.
@@ -67,6 +70,23 @@ class Office:
         full = name if ":" in name else f"directory:{name}"
         store = self.centre.store
         return Requests(store, self.centre.planner, chinese_calendar, lambda: store.actors.get(full), self.fault)
+
+    def _actor(self, name: str) -> Any:
+        full = name if ":" in name else f"directory:{name}"
+        return lambda: self.centre.store.actors.get(full)
+
+    def substitutes(self, name: str) -> Substitutes:
+        """Who stands in for whom, as somebody sees it."""
+        return Substitutes(self.centre.store, self.centre.clock, list, self._actor(name))
+
+    def classes(self, name: str) -> Classes:
+        """The table of classes, as somebody sees it."""
+        return Classes(self.centre.store, self.of("local:worker"), self._actor(name))
+
+    def emergencies(self, name: str) -> Emergencies:
+        """Emergencies, as somebody sees them."""
+        centre = self.centre
+        return Emergencies(centre.store, self.of("local:worker"), centre.applier, centre.clock, self._actor(name))
 
     def ask(self, who: str, tenant: str, action: str = "new", **spec: Any) -> Json:
         """Draft and submit."""

@@ -123,6 +123,9 @@ def test_one_proposal_waits_at_a_time_and_can_be_refused_or_withdrawn(board: Boa
     assert board.of("officer").refuse(first["number"], reason="too few")["state"] == "refused"
     second = board.of("operator").propose({**board.table(), "most_hosts": 8}, reason="x")
     assert board.of("operator").refuse(second["number"], reason="a mistake")["state"] == "withdrawn"
+    entries = board.centre.store.audit.find(AuditQuery(act="classes"))
+    assert [e.act for e in entries] == [AuditAct.CLASSES_REFUSED, AuditAct.CLASSES_PROPOSED] * 2
+    assert (entries[0].reason, entries[2].reason) == ("a mistake", "too few")
     assert board.of("operator").show()["number"] == 0
 
 

@@ -11,6 +11,7 @@ from control_plane.model.audit import AuditAct, AuditQuery
 from control_plane.model.emergency import STANDS
 from control_plane.model.errors import Invalid, NotFound, Rejected, StalePlan, TemporaryError
 from control_plane.model.freeze import Frozen
+from control_plane.model.notice import NoticeKind
 from control_plane.model.text import in_language
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.leases import Holder
@@ -133,6 +134,8 @@ def test_a_second_person_reviews_it(night: Night) -> None:
     assert night.of("officer").list()[0]["acts"] == ["review"]
     done = night.of("officer").review(row["id"], text="the line was cut indeed")
     assert done["reviewed_by"] == "directory:officer"
+    entry = night.store.audit.find(AuditQuery(act=AuditAct.REQUEST_REVIEWED))[0]
+    assert (entry.reason, entry.requests) == ("the line was cut indeed", [done["request"]])
     assert night.of("officer").list()[0]["state"] == "stands", "it waits for signatures still"
     with pytest.raises(Rejected, match="before"):
         night.of("deputy").review(row["id"], text="again")
@@ -188,8 +191,10 @@ def test_a_freeze_stops_it_and_nothing_is_written(night: Night) -> None:
     with pytest.raises(Frozen):
         night.apply(request)
     assert desired(night) is None
-    assert [e["state"] for e in night.of("operator").list()] == ["failed"]
-    assert "storm" in night.of("operator").list()[0]["why"]
+    assert night.of("officer").list() == [], "nothing was changed, so nothing is to be reviewed"
+    failed = night.of("officer").list(everything=True)[0]
+    assert (failed["state"], failed["acts"]) == ("failed", [])
+    assert "storm" in failed["why"]
 
 
 def test_what_somebody_else_changed_since_is_left_alone(night: Night) -> None:
@@ -259,3 +264,35 @@ def test_one_is_carried_out_at_a_time(night: Night) -> None:
         night.apply(request)
     assert night.of("local:worker").tick() == []
     assert night.store.emergencies.moving() == []
+
+
+def test_everybody_who_signs_is_told_and_told_again_at_the_end(night: Night) -> None:
+    night.apply(night.office.ask("clerk", "fgw", names=["a"]))
+    night.centre.clock.advance(STANDS.total_seconds() + 1)
+    night.of("local:worker").tick()
+    told = {s.notice.kind: s.notice for s in night.store.mail.unaddressed()}
+    clerk, operator = (night.store.people.find(f"directory:{who}") for who in ("clerk", "operator"))
+    assert clerk is not None
+    assert operator is not None
+    begun, ended = told[NoticeKind.EMERGENCY], told[NoticeKind.EMERGENCY_ENDED]
+    assert [*begun.people] == [*ended.people] == [clerk.key]
+    assert {*begun.roles} >= {"operator", "security_officer", "approver"}
+    assert operator.key in begun.without, "who did it knows"
+
+
+def test_of_a_department_that_was_ended_nothing_goes_back_to_whoever_has_its_code(night: Night) -> None:
+    request = night.office.ask("clerk", "fgw", names=["a"])
+    row = night.apply(request)
+    store, actor = night.store, night.centre.actor
+    service = store.estate.subscription("fgw/toy")
+    store.estate.change(
+        actor, "end", [SubscriptionChange("fgw", "toy", "S", None, service.generation)], {("fgw", "toy"): []}
+    )
+    store.estate.end_tenant("fgw", actor)
+    store.estate.put_tenants(actor, "import 2", [night.centre.document("fgw")])
+    change = SubscriptionChange("fgw", "toy", "S", {"names": ["z"]}, 0)
+    store.estate.change(actor, "import 2", [change], {("fgw", "toy"): []})
+    night.office.ticker.tick()
+    assert night.of("local:worker").tick() == [row["id"]]
+    assert desired(night) == ["z"]
+    assert store.emergencies.get(row["id"]).state == "gone_back"

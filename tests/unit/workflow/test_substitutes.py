@@ -54,6 +54,9 @@ def desk(centre: Any) -> Iterator[Desk]:
 def test_a_substitute_holds_that_role_in_that_place_in_those_days(desk: Desk) -> None:
     made = desk.name(since=desk.day(2))
     assert made["state"] == "coming"
+    entry = desk.store.audit.find(AuditQuery(act=AuditAct.SUBSTITUTE_NAMED))[0]
+    assert (entry.actor, entry.reason) == (desk.person("chief").key, "on leave")
+    assert "Helper" not in entry.body(), "the trail holds no names"
     assert not allows(desk.person("helper"), Act.SIGN, "fgw")
     desk.clock.advance(3 * 86400)
     helper = desk.person("helper")
