@@ -504,7 +504,9 @@ class Requests:
         )
 
     def _shown(self, found: Request, duties: Duties | None = None) -> Json:
-        problems = self._problems(found, told=True) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
+        problems = (
+            self._problems(found, told=True) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
+        )
         records = self.store.requests.events(found.id)
         return self.view(duties, {found.content.tenant}).full(found, records, problems)
 
