@@ -55,8 +55,9 @@ class Attachments:
     def list(self, request: int | str) -> builtins.list[Json]:
         """See `AttachmentsClient.list`."""
         found = self.requests.find(request)
-        mine = "save" in self.requests.acts(found)
-        return [self._json(one, found, mine) for one in self.store.attachments.of(found.id)]
+        files = self.store.attachments.of(found.id)
+        mine = bool(files) and "save" in self.requests.acts(found)
+        return [self._json(one, found, mine) for one in files]
 
     def add(self, request: int | str, path: Path, *, name: str = "") -> Json:
         """See `AttachmentsClient.add`."""

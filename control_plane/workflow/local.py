@@ -99,7 +99,7 @@ class LocalClient:
         self.explainer = Explainer(planner, store)
         self.prober = prober
         self.status_ = status
-        self.actor_name = actor_name
+        self.actor_name, self._actor = actor_name, None
         self._config = config
         self.machines = Machines(store, hands, applier, status.hosts, lambda: self.actor, planner.clock)
         self.record = record
@@ -121,12 +121,12 @@ class LocalClient:
     @property
     def actor(self) -> Actor:
         """Who acts."""
-        return self.store.actors.get(self.actor_name)
+        return self._actor or self.store.actors.get(self.actor_name)
 
     def acting_as(self, name: str) -> Self:
         """The same control plane with somebody else as the actor: the console works for many people."""
         made = copy(self)
-        made.actor_name = name
+        made.actor_name, made._actor = name, self.store.actors.get(name)
         for area in (
             "machines",
             "record",

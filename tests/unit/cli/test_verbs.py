@@ -271,6 +271,7 @@ def test_every_example_is_a_command_line_that_parses() -> None:
                     .replace("fgw.yaml", "/")
                     .replace("form.yaml", __file__)
                     .replace("table.yaml", __file__)
+                    .replace("minutes.pdf", __file__)
                     for w in argv
                 ]
                 if "xargs" in part:
