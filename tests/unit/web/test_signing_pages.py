@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 
+from control_plane.workflow.sign_in import LEAVER_SECONDS
 from tests.unit.web.test_asking_pages import HOSTILE, digest_of, entered, get
 from tests.web.world import BASE, World, send
 
@@ -161,3 +162,21 @@ def test_what_is_typed_is_harmless(world: World, helper: str, said: str) -> None
         assert send(operator, "/console/substitutes", **{path: said}).status_code == 422
     world.client.acting_as("directory:clerk1").requests.withdraw(reference)
     client.end(made["id"], reason="over")
+
+
+def test_when_the_other_leaves_the_substitute_is_cut_at_the_next_request(world: World, helper: str) -> None:
+    approver = world.person("approver")
+    made = world.client.substitutes.name(
+        helper, "approver", tenant="fgw", until=day(world, 3), reason="x", stands_for=approver
+    )
+    browser = world.enter(helper)
+    assert browser.get("/console/requests", base_url=BASE).status_code == 200
+    gone = world.directory.entries.pop(approver)
+    try:
+        world.clock.advance(LEAVER_SECONDS + 1)
+        assert browser.get("/console/requests", base_url=BASE).status_code == 403
+    finally:
+        world.directory.entries[approver] = gone
+    row = next(one for one in world.client.substitutes.list(ended=True) if one["id"] == made["id"])
+    assert (row["state"], row["ended_by"]) == ("ended", None)
+    assert row["ended_reason"]
