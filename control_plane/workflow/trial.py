@@ -23,8 +23,9 @@ RESERVED = ".test"
 
 
 def is_lab(hosts: Iterable[HostView], plan: AddressPlan, domain: str) -> bool:
-    """Whether every host of an inventory is one of the lab's, and so is its domain."""
-    inside = all(ip_address(host.ipv4) in plan.v4 and ip_address(host.ipv6) in plan.v6 for host in hosts)
+    """Whether every host of an inventory is one of the lab's, those of its own internet too, and so is its domain."""
+    ours = (plan.v4, plan.v6, plan.internet.v4, plan.internet.v6)
+    inside = all(any(ip_address(text) in one for one in ours) for host in hosts for text in (host.ipv4, host.ipv6))
     return inside and f".{domain}".endswith(RESERVED)
 
 

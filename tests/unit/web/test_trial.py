@@ -9,15 +9,21 @@ import pytest
 
 from control_plane.app import make_app
 from control_plane.model.network import plan_for
+from control_plane.model.offering import HostView
 from control_plane.model.people import ROLES
 from control_plane.workflow.trial import is_lab
-from tests.web.world import BASE, HOSTS, REPO, World, send
+from lab.topology import load_topology
+from tests.web.world import BASE, REPO, World, send
 
-LAB = tuple(host for host in HOSTS if host.ipv4.startswith("10.94."))
+LAB = tuple(
+    HostView(host.name, host.role, str(host.ipv4), str(host.ipv6))
+    for host in load_topology(plan_for("lab"), [("fgw", 1)]).hosts
+)
 
 
 def test_only_a_lab_has_one() -> None:
     plan = plan_for("lab")
+    assert {host.name for host in LAB} >= {"web", "citizen", "fgw"}
     assert is_lab(LAB, plan, "qingdao.test")
     assert not is_lab(LAB, plan, "qingdao.gov.cn")
     assert not is_lab(LAB, plan, "qingdao.contest")
