@@ -99,7 +99,8 @@ class LocalClient:
         self.explainer = Explainer(planner, store)
         self.prober = prober
         self.status_ = status
-        self.actor_name, self._actor = actor_name, None
+        self.actor_name = actor_name
+        self._actor: Actor | None = None  # found once where the actor stays the same
         self._config = config
         self.machines = Machines(store, hands, applier, status.hosts, lambda: self.actor, planner.clock)
         self.record = record

@@ -34,11 +34,7 @@ _names = itertools.count(1)
 #: Methods that change nothing but what was looked at, by area.
 LOOKS = {
     "": "plan get_plan runs run run_events undo_run drift explain stamp status doctor hosts accounts probes run_probes "
-<<<<<<< HEAD
     "room at_work tenants tenant subscription preview_import export_tenants diff_tenants preview_offboard sites "
-=======
-    "at_work tenants tenant subscription preview_import export_tenants diff_tenants preview_offboard sites releases "
->>>>>>> h4
     "releases config",
     "machines": "rows show preview_import preview_mend security findings",
     "record": "collect status searches register preview_register preview_purge verify holds",
