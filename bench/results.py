@@ -174,7 +174,7 @@ def _target_row(figure: Mapping[str, Any]) -> str:
 
 def _value(value: float, unit: str) -> str:
     if unit == "x":
-        return f"{value:.1f}×" if value < 100 else f"{value:.0f}×"
+        return f"{value:.0f}×" if value >= 100 else f"{value:.1f}×" if value >= 0.1 else f"{value:.1g}×"
     if unit in ("MB", "ms"):
         return f"{value:.0f} {unit}"
     return f"{_number(value)} {unit}".rstrip() if unit == "s" else f"{value:g} {unit}".rstrip()

@@ -10,7 +10,7 @@ import pwd
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from control_plane.workflow.rollout_carriers import Carrier
     from control_plane.workflow.rollout_tick import Ticker
     from control_plane.workflow.sign_in import SignIn
+    from control_plane.workflow.signals import Signals
     from control_plane.workflow.status import Check
     from control_plane.workflow.worker import Chore
     from lab.lab import Lab, Progress
@@ -76,12 +77,20 @@ def address_plan() -> AddressPlan:
 
 
 @cache
+def signals() -> Signals:
+    """What wakes the worker's chores."""
+    from control_plane.workflow.signals import Signals
+
+    return Signals(settings().state / "signals")
+
+
+@cache
 def store() -> Store:
     """The database, brought to the newest form."""
     from control_plane.store.repository import Store
 
     settings().state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = Store(settings().database_url, clock=now)
+    made = Store(settings().database_url, clock=now, wake=signals().give)
     made.upgrade()
     return made
 
@@ -461,6 +470,7 @@ def mail_ticker() -> MailTicker:
 
 def chores() -> Sequence[Chore]:
     """What the worker does again and again: name, seconds, act. Each asks for its rooms anew at every turn."""
+    from control_plane.model.jobs import CHORES
     from control_plane.workflow.process import process_alive
     from control_plane.workflow.worker import Chore
 
@@ -495,8 +505,7 @@ def chores() -> Sequence[Chore]:
 
     return (
         Chore("requests", 1, move_requests),
-        Chore("jobs", 1, lambda: do_jobs(("at_once", "runs"))),
-        Chore("errands", 1, lambda: do_jobs(("machines",))),
+        *(Chore(name, 1, partial(do_jobs, lanes)) for name, lanes in CHORES.items()),
         Chore("rollouts", 3, move_rollouts),
         Chore("mail", 2, send_mail),
         Chore("runs", 30, close_runs),
@@ -514,7 +523,7 @@ def renew() -> None:
     found = [networked_tenants(), document]
     if _estate and _estate != found:
         for room in list(globals().values()):
-            if hasattr(room, "cache_clear") and room not in (settings, store):
+            if hasattr(room, "cache_clear") and room not in (settings, store, signals):
                 room.cache_clear()
     _estate[:] = found
 

@@ -20,6 +20,9 @@ from lab.topology import Host, Topology
 
 #: A host's name (15), the slash, and what OpenSSH appends while it makes the socket (17), and the final zero.
 LONGEST_SOCKET = 34
+#: The exchange that is asked for first. OpenSSH's own first choice is made for traffic that is recorded for decades; it
+#: costs seven times the processor time at both ends, which a hundred hosts share with one machine here.
+KEY_EXCHANGE = "curve25519-sha256"
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Access:
             "UpdateHostKeys": "no",
             "BatchMode": "yes",
             "ConnectTimeout": "10",
+            "KexAlgorithms": f"^{KEY_EXCHANGE}",
             "ServerAliveInterval": "5",
             "ServerAliveCountMax": "3",
             "LogLevel": "ERROR",

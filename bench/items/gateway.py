@@ -43,7 +43,7 @@ TENANTS = 1000
 LOW, HIGH = 2_000, 10_000
 """Rates between which is changed, kbit/s."""
 RULES = f"/etc/squid/gasp/{CODE}.conf"
-BIG = "/srv/upstream/gasp-bench"
+BIG = "/var/www/html/gasp-bench"
 SECONDS = 10
 
 

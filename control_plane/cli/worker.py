@@ -89,13 +89,14 @@ def run(app: App, once: bool, names: tuple[str, ...], log: str) -> None:
                 t("Known are: {names}.", names=", ".join(c.name for c in known)),
             )
     chosen = [c for c in known if not names or c.name in names]
-    made = Worker(wiring.store(), chosen, wiring.renew, json_log if log == "json" else plain_log)
+    log_line = json_log if log == "json" else plain_log
+    made = Worker(wiring.store(), chosen, wiring.renew, log_line, wiring.signals().listen)
     if once:
         if not made.once():
             raise Stop(FAILED)
         return
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: made.stop.set())
+        signal.signal(number, lambda *_: made.stop())
     made.run()
 
 

@@ -19,6 +19,8 @@ from control_plane.model.text import Text, t
 
 Lane = Literal["at_once", "runs", "machines"]
 """Where a job waits: `at_once` in the request itself, `runs` for the one apply of an estate, `machines` beside it."""
+#: The worker's chores that carry out jobs, and the lanes of each.
+CHORES: Mapping[str, tuple[Lane, ...]] = {"jobs": ("at_once", "runs"), "errands": ("machines",)}
 
 
 class JobState(StrEnum):
@@ -45,6 +47,11 @@ class JobKind:
     title: Text
     done: Text
     whole: bool = False
+
+    @property
+    def chore(self) -> str:
+        """The worker's chore that carries it out."""
+        return next(name for name, lanes in CHORES.items() if self.lane in lanes)
 
 
 KINDS: Mapping[str, JobKind] = {

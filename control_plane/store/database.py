@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,11 +28,13 @@ _WRITER_LOCK = 0x67617370
 
 
 class Database:
-    """Connections to `url`. `read()` and `write()` join a transaction that this thread already has open."""
+    """Connections to `url`. `read()` and `write()` join a transaction that this thread already has open. `told` gets
+    each name that `tell` was given, once its transaction is committed."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, told: Callable[[str], None] = lambda _name: None) -> None:
         self.engine = create_engine(url, pool_size=20, max_overflow=20)
         self.sqlite = self.engine.dialect.name == "sqlite"
+        self._told = told
         self._local = threading.local()
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -50,6 +52,10 @@ class Database:
         with self._transaction(writing=True) as connection:
             yield connection
 
+    def tell(self, name: str) -> None:
+        """In a write: there is work of this name, for who hears it (`told`)."""
+        self._local.names.add(name)
+
     @contextmanager
     def _transaction(self, *, writing: bool) -> Iterator[Connection]:
         current: tuple[Connection, bool] | None = getattr(self._local, "current", None)
@@ -60,13 +66,15 @@ class Database:
             return
         try:
             with self.engine.connect().execution_options(gasp_write=writing) as connection, connection.begin():
-                self._local.current = (connection, writing)
+                self._local.current, self._local.names = (connection, writing), set()
                 try:
                     yield connection
                 finally:
                     self._local.current = None
         except OperationalError as error:
             raise _explained(error) from error
+        for name in sorted(self._local.names):
+            self._told(name)
 
     def _begin(self, connection: Connection) -> None:
         writing = connection.get_execution_options().get("gasp_write", True)

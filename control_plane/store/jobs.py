@@ -53,6 +53,8 @@ class JobRepository:
                     **_holder(holder),
                 )
             )
+            if not holder:
+                self._database.tell(kind.chore)
             return self.get(int(result.inserted_primary_key[0])), True  # type: ignore[index]
 
     def take(self, lanes: Sequence[str], holder: Holder, alive: Callable[[Holder], bool]) -> Job | None:

@@ -5,7 +5,7 @@ Must not hold rules; one database, explicit transactions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -78,10 +78,18 @@ def utc_now() -> datetime:
 
 
 class Store:
-    """What the control plane keeps. `url` is SQLAlchemy's, `clock` gives the time, `pools` says what is unique."""
+    """What the control plane keeps. `url` is SQLAlchemy's, `clock` gives the time, `pools` says what is unique, `wake`
+    is told the name of the worker's chore whenever work for it was written down."""
 
-    def __init__(self, url: str, *, clock: Clock = utc_now, pools: Pools | None = None) -> None:
-        self.database = Database(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock = utc_now,
+        pools: Pools | None = None,
+        wake: Callable[[str], None] = lambda _chore: None,
+    ) -> None:
+        self.database = Database(url, wake)
         self.actors = ActorRepository(self.database)
         self.mail = MailRepository(self.database, clock)
         self.audit = AuditRepository(self.database, self.actors, clock, self.mail.heard)

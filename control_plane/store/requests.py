@@ -191,6 +191,8 @@ class RequestRepository:
                 )
             )  # fmt: skip
             moved = self.get(request.id)
+            if moved.submitted_at is not None:
+                self._database.tell("requests")
             if event not in PRIVATE and moved.submitted_at is not None:
                 self._audit.record(
                     audit.AuditAct(event.value), actor, services=[moved.content.subscription], digest=moved.digest,

@@ -225,6 +225,7 @@ class RolloutRepository:
             statement = update(rollouts).where(
                 columns.id == rollout_id, columns.state.in_([one.value for one in expected])
             )
+            self._database.tell("rollouts")
             return connection.execute(statement.values(values)).rowcount == 1
 
     def note(self, rollout_id: int, token: int | None = None, **values: Any) -> None:

@@ -1,7 +1,8 @@
 """The worker: chores that are done again and again, each by itself, none of which can end it.
 
 Must not keep anything between two turns of a chore: `renew` is asked before each, and drops what the estate outgrew.
-A failed chore is logged, recorded, and tried again later and later (up to `LATEST` seconds).
+A failed chore is logged, recorded, and tried again later and later (up to `LATEST` seconds). One that a signal wakes
+begins its turn at once; signals may be lost, the intervals alone are enough.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from control_plane.workflow.background import living
 LATEST = 300.0
 #: A chore that did not end for this many of its intervals (and at least the seconds) counts as late.
 LATE_TURNS, LATE_SECONDS = 5, 300
+#: Seconds until a listener that failed listens again.
+LISTEN_AGAIN = 30.0
 
 
 @dataclass(frozen=True)
@@ -37,26 +40,45 @@ class Chore:
 
 Log = Callable[[str, str, str], None]
 """`(level, chore, message)`."""
+Listen = Callable[[Callable[[str], None]], None]
+"""Calls what it is given with the name of each chore that a signal wakes; does not return. See `signals`."""
 
 
 class Worker:
     """Runs chores, one thread each, until told to stop."""
 
-    def __init__(self, store: Store, chores: Sequence[Chore], renew: Callable[[], None], log: Log) -> None:
+    def __init__(
+        self, store: Store, chores: Sequence[Chore], renew: Callable[[], None], log: Log, listen: Listen | None = None
+    ) -> None:
         self.store = store
         self.chores = chores
         self.renew = renew
         self.log = log
-        self.stop = threading.Event()
+        self.listen = listen
+        self._stop = threading.Event()
+        self._bells = {chore.name: threading.Event() for chore in chores}
         self._renewing = threading.Lock()
 
     def run(self) -> None:
-        """Until `stop` is set; a chore under way is waited for."""
+        """Until `stop`; a chore under way is waited for."""
+        if self.listen is not None:
+            threading.Thread(target=self._listening, args=(self.listen,), name="signals", daemon=True).start()
         threads = [threading.Thread(target=self._turns, args=(chore,), name=chore.name) for chore in self.chores]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+
+    def stop(self) -> None:
+        """No further turn."""
+        self._stop.set()
+        for bell in self._bells.values():
+            bell.set()
+
+    def wake(self, name: str) -> None:
+        """Let this chore begin its next turn at once, or once more when it is at work; unless it failed last."""
+        if name in self._bells:
+            self._bells[name].set()
 
     def once(self, names: Sequence[str] = ()) -> bool:
         """Every chore (or the named ones) once, one after the other; returns whether all went well."""
@@ -83,9 +105,22 @@ class Worker:
             return 1
 
     def _turns(self, chore: Chore) -> None:
-        while not self.stop.is_set():
+        bell = self._bells[chore.name]
+        while not self._stop.is_set():
+            bell.clear()
             failures = self.turn(chore)
-            self.stop.wait(min(chore.every * 2**failures, max(LATEST, chore.every)) if failures else chore.every)
+            if failures:
+                self._stop.wait(min(chore.every * 2**failures, max(LATEST, chore.every)))
+            elif not self._stop.is_set():
+                bell.wait(chore.every)
+
+    def _listening(self, listen: Listen) -> None:
+        while not self._stop.is_set():
+            try:
+                listen(self.wake)
+            except Exception as fault:  # the chores have their intervals
+                self.log("error", "signals", f"{type(fault).__name__}: {fault}")
+            self._stop.wait(LISTEN_AGAIN)
 
 
 def json_log(level: str, chore: str, message: str) -> None:

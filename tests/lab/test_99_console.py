@@ -149,6 +149,7 @@ def test_web_and_worker_are_killed_and_the_run_is_done_once(centre: Centre, oper
     assert answers(centre, tag) == "200"
     assert centre.plan("tenant:fgw")["changes"] == []
     centre.run("web", "--background")
+    page.wait_for_url(re.compile(f"/runs/{run}"), timeout=60_000)  # the page that lost its server finds its run
     operator.go(f"/console/runs/{first}")
     expect(page.get_by_text(f"run {run} goes on with it.")).to_be_visible()
     operator.faults.clear()  # the page looked for a server that was not there

@@ -1,10 +1,16 @@
 // What a page does beyond HTML: every page works without it. No eval, no inline handlers, no other host.
 "use strict";
 
+// Somebody who is on the way to another page is not taken elsewhere. (A download looks the same and is over soon.)
+let left = -Infinity;
+addEventListener("beforeunload", () => { left = performance.now(); });
+const leaving = () => performance.now() - left < 5000;
+
 // A part of a page that is at work looks again by itself, while somebody looks at it.
 async function look(part) {
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (leaving()) return;
     if (answer.redirected && answer.url.split(/[?#]/)[0] !== location.href.split(/[?#]/)[0]) return location.replace(answer.url);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = answer.ok && page.getElementById(part.id);

@@ -116,6 +116,7 @@ def test_ssh_config_checks_keys_and_keeps_to_the_labs_folder():
     text = access.render_config(LABT.hosts)
     assert "Host fgw\n  HostName 10.95.255.17\n  HostKeyAlias fgw\n" in text
     assert "  StrictHostKeyChecking yes\n" in text
+    assert "  KexAlgorithms ^curve25519-sha256\n" in text
     assert "  ControlPath /var/lib/gasp/lab/cm/%n\n" in text
     assert "~" not in text
 

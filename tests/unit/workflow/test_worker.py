@@ -51,7 +51,7 @@ def test_it_goes_on_until_it_is_told_to_stop(centre, lines):
     thread.start()
     for _ in range(5):
         assert turned.acquire(timeout=10)
-    worker.stop.set()
+    worker.stop()
     thread.join(10)
     assert not thread.is_alive()
 
