@@ -128,17 +128,22 @@ def test_a_held_package_stays_and_is_no_success(centre: Centre, rolling: Rolling
 KILLS = [RolloutEvent.PUBLISHED, RolloutEvent.TOUCHING, RolloutEvent.ITEM, RolloutEvent.FINISHED]
 
 
-def test_killed_again_and_again_nothing_is_doubled_or_lost(centre: Centre, rolling: Rolling, by_hand: None):
+def test_killed_again_and_again_nothing_is_doubled_or_lost(  # open-16
+    centre: Centre, rolling: Rolling, by_hand: None
+):
     rolling.begin_with("1.0")
     rollout = rolling.start("1.1")
     for event in KILLS:
         assert rolling.step({"GASP_FAULT": f"kill:{event.value}"}) == -9, event
+        if event is RolloutEvent.ITEM:
+            finished = rolling.had(PILOTS)
     for _ in range(3):
         if rolling.show(rollout)["state"] == "done":
             break
         assert rolling.step() == 0
     assert rolling.show(rollout)["state"] == "done"
     assert set(rolling.versions(ENROLLED).values()) == {"1.1"}
+    assert rolling.had(PILOTS) == finished, "what was done is only looked at afterwards"
     numbers = [e["number"] for e in rolling.events(rollout)]
     assert numbers == list(range(1, len(numbers) + 1))
 
