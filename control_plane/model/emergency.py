@@ -49,7 +49,8 @@ SENTENCES: Mapping[EmergencyState, Text] = {
 @dataclass(frozen=True, slots=True)
 class Emergency:
     """One of them. `before`: {tier, spec} of the service when it was written, None for none; `generation`: what was
-    written then (None: nothing yet). `run` made it real, `back_run` took it back; `why`: what is in the way."""
+    written then (None: nothing yet). `run` made it real, `back_run` took it back; `why`: what is in the way.
+    `stands_for`: key of the operator whose substitute did it; None when it was their own role."""
 
     id: int
     request: int
@@ -67,3 +68,17 @@ class Emergency:
     reviewed_at: datetime | None
     reviewed_by: Actor | None
     review: str | None
+    stands_for: str | None = None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Everybody whose act it is: who did it, and for whom."""
+        return frozenset({self.actor.key} | ({self.stands_for} if self.stands_for else set()))
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """What emergencies mean for a request: whose act they were (keys), and whether one stands still."""
+
+    keys: frozenset[str] = frozenset()
+    stands: bool = False

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import and_, insert, or_, select, update
 
-from control_plane.model.emergency import MOVING, Emergency, EmergencyState
+from control_plane.model.emergency import MOVING, Early, Emergency, EmergencyState
 from control_plane.model.errors import NotFound
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
@@ -29,10 +29,12 @@ class EmergencyRepository:
         self._database = database
         self._clock = clock
 
-    def begin(self, request_id: int, actor: Actor, reason: str, stands: timedelta) -> Emergency:
-        """A new one."""
+    def begin(
+        self, request_id: int, actor: Actor, reason: str, stands: timedelta, stands_for: str | None = None
+    ) -> Emergency:
+        """A new one; `stands_for`: key of the operator whose substitute does it."""
         now = self._clock()
-        values = {"request_id": request_id, "actor_key": actor.key, "at": now, "reason": reason}
+        values = {"request_id": request_id, "actor_key": actor.key, "at": now, "reason": reason, "for_key": stands_for}
         with self._database.write() as connection:
             made = connection.execute(
                 insert(emergencies).values(state=EmergencyState.APPLYING.value, expires_at=now + stands, **values)
@@ -89,13 +91,16 @@ class EmergencyRepository:
         """Those of one request, newest first."""
         return self._find(emergencies.c.request_id == request_id)
 
-    def actors(self) -> dict[int, frozenset[str]]:
-        """Request → keys of who made it real ahead of its signatures."""
-        query = select(emergencies.c.request_id, emergencies.c.actor_key)
-        found: dict[int, frozenset[str]] = {}
+    def early(self) -> dict[int, Early]:
+        """Request → whose act it was to make it real ahead of its signatures, and whether that stands still."""
+        columns = emergencies.c
+        query = select(columns.request_id, columns.actor_key, columns.for_key, columns.state)
+        found: dict[int, Early] = {}
         with self._database.read() as connection:
             for row in connection.execute(query):
-                found[row.request_id] = found.get(row.request_id, frozenset()) | {row.actor_key}
+                before = found.get(row.request_id, Early())
+                keys = before.keys | {key for key in (row.actor_key, row.for_key) if key}
+                found[row.request_id] = Early(keys, before.stands or EmergencyState(row.state) in MOVING)
         return found
 
     def _find(self, *where: Any) -> builtins.list[Emergency]:
@@ -117,7 +122,7 @@ def _rows(rows: Iterable[Any]) -> Iterable[Emergency]:
             row.id, row.request_id, EmergencyState(row.state), Actor(row.actor_key, row.name), row.at, row.reason,
             row.expires_at, orjson.loads(row.before) if row.before else None, row.generation, row.run_id, row.back_run,
             Text.from_json(orjson.loads(row.why)) if row.why else None, row.tried_at, row.reviewed_at,
-            Actor(row.reviewed_by, row.reviewer) if row.reviewed_by else None, row.review,
+            Actor(row.reviewed_by, row.reviewer) if row.reviewed_by else None, row.review, row.for_key,
         )  # fmt: skip
 
 

@@ -25,5 +25,6 @@ emergencies = Table(
     Column("reviewed_at", Instant),
     Column("reviewed_by", ForeignKey("actors.key")),
     Column("review", Text),
+    Column("for_key", String(32)),
     sqlite_autoincrement=True,
 )

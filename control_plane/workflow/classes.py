@@ -83,7 +83,7 @@ class Classes:
         """See `ClassesClient.sign`."""
         with self.store.transaction():
             row, actor = self.store.classes.get(number), self.actor()
-            if row.by.key == actor.key or not self._may(actor, Act.SIGN_CLASSES, row.by):
+            if row.by.key == actor.key or not self._may(actor, Act.SIGN_CLASSES):
                 raise Rejected(
                     t("Another person than who proposed it signs: a security officer or the deputy director."),
                     t("Ask one of them."),
@@ -139,13 +139,12 @@ class Classes:
         return True
 
     # parts ------------------------------------------------------------------------------------------------------
-    def _may(self, actor: Actor, act: Act, proposer: Actor | None = None) -> bool:
-        """Whether they may; a substitute of who proposed it does not sign it for them."""
+    def _may(self, actor: Actor, act: Act) -> bool:
+        """Whether they may, by a role of their own: two people change the table, and a substitute with whom they stand
+        in for is one."""
         person = self.store.people.find(actor.name)
         return is_local(actor) or any(
-            grant.role in ROLES
-            and act in ROLES[grant.role].acts
-            and (proposer is None or grant.stands_for is None or grant.stands_for.key != proposer.key)
+            grant.role in ROLES and act in ROLES[grant.role].acts and grant.stands_for is None
             for grant in (person.grants if person else ())
         )
 
@@ -158,7 +157,7 @@ class Classes:
         actor = self.actor()
         mine, acts = row.by.key == actor.key, list[str]()
         if row.state == "proposed":
-            signs = not mine and self._may(actor, Act.SIGN_CLASSES, row.by)
+            signs = not mine and self._may(actor, Act.SIGN_CLASSES)
             acts = ["withdraw"] if mine else ["sign", "refuse"] if signs else []
         return {**_row(row), "table": row.body, "acts": acts}
 

@@ -49,6 +49,8 @@ MOST_WORDS = 2000
 GOOD = (RunState.DONE, RunState.DONE_WITH_CONFLICTS)
 #: The request is decided, so it stays.
 DECIDED = frozenset({RequestState.APPROVED, RequestState.APPLYING, RequestState.FAILED})
+#: Everybody has signed: nothing of it is taken back any more.
+SETTLED = DECIDED | {RequestState.LIVE}
 EXPIRED = t("It was not signed within 24 hours.")
 NOT_APPROVED = t("It was not approved, or was withdrawn.")
 
@@ -85,7 +87,8 @@ class Emergencies:
             raise Invalid(
                 [Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")]
             )
-        if not duties.holds("operator", found.content.tenant):
+        right = duties.right("operator", found.content.tenant) if not duties.local else None
+        if right is None and not duties.local:
             raise Rejected(t("Only an operator makes something real ahead of its signatures."))
         lease = self.store.leases.acquire(LEASE, myself(), process_alive)
         if lease is None:
@@ -94,7 +97,10 @@ class Emergencies:
         try:
             with self.store.transaction():
                 found = self.store.requests.get(found.id)
-                begun = self._begun(found, actor) or self._begin(found, actor, digest, reason.strip()[:MOST_WORDS])
+                begun = self._begun(found, actor)
+                if begun is None:
+                    other = right.stands_for.key if right is not None and right.stands_for is not None else None
+                    begun = self._begin(found, (actor, other), digest, reason.strip()[:MOST_WORDS])
             if begun.state is EmergencyState.APPLYING:
                 begun = self._carry_out(begun)
         finally:
@@ -121,7 +127,9 @@ class Emergencies:
             )
         return standing[0] if standing else None
 
-    def _begin(self, found: Request, actor: Actor, digest: str, reason: str) -> Emergency:
+    def _begin(self, found: Request, who: tuple[Actor, str | None], digest: str, reason: str) -> Emergency:
+        """A new one, by `who` (and the key of whom they substitute). Raises Rejected or StalePlan."""
+        actor, other = who
         if found.state not in DECIDING or not found.digest:
             raise Rejected(
                 t("{request} is {state}; only what was submitted and waits for signatures is made real at once.",
@@ -140,9 +148,20 @@ class Emergencies:
             raise StalePlan(
                 t("{request} is not what you looked at any more.", request=found.reference), t("Look at it again.")
             )
-        begun = self.store.emergencies.begin(found.id, actor, reason, STANDS)
+        if any({actor.key, other} & signoff.keys for signoff in found.holding):
+            raise Rejected(
+                t("Who has signed {request} does not make it real ahead of the others.", request=found.reference),
+                t("Ask another operator."),
+            )
+        if any(one.generation is not None for one in self.store.emergencies.of_request(found.id)):
+            raise Rejected(
+                t("{request} was made real as an emergency before, and was taken back.", request=found.reference),
+                t("Have it signed: gasp requests show {request}", request=found.reference),
+            )
+        begun = self.store.emergencies.begin(found.id, actor, reason, STANDS, other)
         data = {"text": reason, "expires": begun.expires_at.isoformat()}
-        self.requests.journal.step(found, RequestEvent.EMERGENCY, actor, data)
+        same = {"note": found.note}  # a new version: who acts on what they read before is told so
+        self.requests.journal.step(found, RequestEvent.EMERGENCY, actor, data, values=same)
         return begun
 
     def review(self, emergency: int, *, text: str) -> Json:
@@ -168,13 +187,13 @@ class Emergencies:
         return self._row(found, request, duties)
 
     def _reviews(self, found: Emergency, duties: Duties) -> bool:
-        """Who did it does not review it, nor does a substitute of theirs by that right."""
-        if duties.actor.key == found.actor.key:
+        """Who did it, or for whom, does not review it, nor does a substitute of theirs by that right."""
+        if duties.actor.key in found.keys:
             return False
         return duties.local or any(
             grant.role in ROLES
             and Act.REVIEW in ROLES[grant.role].acts
-            and (grant.stands_for is None or grant.stands_for.key != found.actor.key)
+            and (grant.stands_for is None or grant.stands_for.key not in found.keys)
             for grant in (duties.person.grants if duties.person else ())
         )
 
@@ -198,6 +217,9 @@ class Emergencies:
             except ControlPlaneError:  # it is noted as failed
                 return True
         request = self.store.requests.get(one.request)
+        if one.state is EmergencyState.GOING_BACK and request.state in SETTLED:
+            self.store.emergencies.move(one.id, EmergencyState.STANDS)  # everybody signed before it was taken back
+            return True
         if one.state is EmergencyState.GOING_BACK:
             return not fresh(one.tried_at, self.clock(), PAUSE) and self._go_back(one, request)
         if request.state is RequestState.LIVE:
@@ -217,6 +239,8 @@ class Emergencies:
         try:
             if request.tenant_ended:
                 raise Rejected(t("The department {code} was ended.", code=request.content.tenant))
+            if one.generation is None:
+                self._still_wanted(one, request)
             wish = forms.wish(request)
             if wish.clash:
                 raise Rejected(t("Somebody else changed the same fields since; nothing was changed."))
@@ -224,6 +248,7 @@ class Emergencies:
 
             def commit() -> None:
                 if change is not None:
+                    self._still_wanted(one, self.store.requests.get(request.id))
                     _, before = forms.current(request.content)
                     forms.write([(one.actor, f"emergency {one.id}", change, self._behalf(one, request))])
                     self.store.emergencies.wrote(one.id, before, forms.current(request.content)[0])
@@ -244,6 +269,16 @@ class Emergencies:
         said = None if run.state in GOOD else run.sentence or t("Not all of it could be made real yet.")
         return self.store.emergencies.move(one.id, EmergencyState.STANDS, why=said, run_id=run.id)
 
+    def _still_wanted(self, one: Emergency, request: Request) -> None:
+        """What nobody has written yet is written only while the request waits for signatures, and in time. Raises
+        Rejected: a killed process is not finished days later."""
+        if request.state not in DECIDING or self.clock() >= one.expires_at:
+            raise Rejected(
+                t("{request} is {state} now; nothing was changed.", request=request.reference,
+                  state=TITLES[request.state]),
+                t("See gasp requests show {request}", request=request.reference),
+            )  # fmt: skip
+
     def _go_back(self, one: Emergency, request: Request) -> bool:
         """Write what was there before, unless somebody has changed the service since, and make that real."""
         forms, runs = self.requests.forms, list[int]()
@@ -261,6 +296,8 @@ class Emergencies:
         change = SubscriptionChange(content.tenant, content.offering, tier, spec, generation)
 
         def commit() -> None:
+            if self.store.requests.get(request.id).state in SETTLED:
+                raise StalePlan(t("Everybody has signed since; it stays."))
             forms.write([(one.actor, f"end of emergency {one.id}", change, self._behalf(one, request))])
 
         scope = self._scope(request, spec)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from control_plane.model.emergency import Early
 from control_plane.model.people import Act, Grant, Person
 from control_plane.model.request import ACTS, Request, RequestAct, RequestState, Signoff
 from control_plane.model.run import Actor
@@ -47,9 +48,9 @@ class Duties:
         return {person.name: person.display for person in self.people}
 
     @cached_property
-    def emergencies(self) -> Mapping[int, frozenset[str]]:
-        """Request → who made it real as an emergency."""
-        return self._store.emergencies.actors()
+    def emergencies(self) -> Mapping[int, Early]:
+        """Request → who made it real as an emergency, and whether that stands."""
+        return self._store.emergencies.early()
 
     # sight ------------------------------------------------------------------------------------------------------
     @property
@@ -116,19 +117,25 @@ class Duties:
             self.holds(role, request.content.tenant) for role in request.needs
         )
 
+    def locked(self, request: Request) -> bool:
+        """Whether its content is what an emergency made real and stands for: it is signed as it is, refused or taken
+        back, and not changed meanwhile."""
+        return self.emergencies.get(request.id, Early()).stands
+
     def acts(self, request: Request) -> list[RequestAct]:
         """What they may do with it now."""
         mine = request.asker.key == self.actor.key and self.may_ask(request.content.tenant)
         tends = self.holds("operator", request.content.tenant)
         may: dict[RequestAct, bool] = {
-            "save": mine,
+            "save": mine and not self.locked(request),
             "submit": mine,
-            "answer": mine,
+            "answer": mine and not self.locked(request),
             "withdraw": mine,
             "comment": mine or self.may_ask(request.content.tenant) or self.judges(request) or tends,
             "sign": bool(self.signs_as(request)),
             "letter": self.may_record(request),
-            "return": tends if request.state is RequestState.FAILED else self.judges(request),
+            "return": (tends if request.state is RequestState.FAILED else self.judges(request))
+            and not self.locked(request),
             "refuse": self.judges(request),
             "retry": tends,
         }
@@ -137,8 +144,8 @@ class Duties:
     def _taken(self, request: Request) -> frozenset[str]:
         """Who may not sign it any more: who asked, who made it real ahead of its signatures, who signed, and for whom
         somebody signed."""
-        early = self.emergencies.get(request.id, frozenset())
-        return early.union({request.asker.key}, *(signoff.keys for signoff in request.holding))
+        early = self.emergencies.get(request.id, Early())
+        return early.keys.union({request.asker.key}, *(signoff.keys for signoff in request.holding))
 
     # whom it waits for ------------------------------------------------------------------------------------------
     def holders(self, role: str, tenant: str, *, without: frozenset[str] = frozenset()) -> list[Person]:

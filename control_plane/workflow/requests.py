@@ -295,12 +295,24 @@ class Requests:
                     t("{other} for the same service is {state}.", other=other.reference, state=TITLES[other.state]),
                     t("Let it end, or take it back: gasp requests withdraw {other}", other=other.reference),
                 )
+            self._nothing_stands(found)
             self.store.plans.save(made.plan, self.actor(), self.planner.personal)
             data = {"text": text, "digest": made.digest, "plan": made.plan.digest}
             moved = self.journal.step(found, event, self.actor(), data, void=void, values=values)
             if not set(needs) - signed:
                 moved = self.approved(moved)
         return self._shown(moved)
+
+    def _nothing_stands(self, found: Request) -> None:
+        """While an emergency of the service stands, nothing else is asked for it: what is there could not be told from
+        what goes back. Raises Rejected."""
+        for one in self.store.emergencies.moving():
+            other = self.store.requests.get(one.request)
+            if other.id != found.id and other.content.subscription == found.content.subscription:
+                raise Rejected(
+                    t("An emergency of {request} stands for the same service.", request=other.reference),
+                    t("Wait until it was signed or taken back; your draft is kept."),
+                )
 
     @staticmethod
     def _still_hold(found: Request, made: Preview) -> bool:
@@ -372,9 +384,13 @@ class Requests:
     ) -> Json:
         """See `RequestsClient.letter`."""
         found, actor = self._may("letter", request), self.actor()
+        self._readable(found)
         letter = _letter(number, date, brought_by, self.planner.clock())
         agreed = self._same(found, digest)
-        signoff = Signoff("approver", actor, self.planner.clock(), agreed, _line(note), letter=letter)
+        other = self._duties().signs_for(found, "operator")
+        signoff = Signoff(
+            "approver", actor, self.planner.clock(), agreed, _line(note), letter=letter, substitutes=other
+        )
         shown = {"number": letter.number, "date": letter.date}  # who brought it is in the signoff, not in the trail
         data = {"role": "approver", "digest": found.digest, "text": signoff.note, "letter": shown}
         return self._signed(found, RequestEvent.LETTER, data, signoff)
@@ -454,6 +470,14 @@ class Requests:
         duties = self._duties()
         found = self._find(request, duties)
         if act not in duties.acts(found):
+            if act in ("save", "answer", "return") and duties.locked(found):
+                raise Rejected(
+                    t(
+                        "{request} was made real as an emergency, so it stays as it is meanwhile.",
+                        request=found.reference,
+                    ),
+                    t("It is signed, refused or withdrawn; when it was taken back it can be changed again."),
+                )
             acts = ", ".join(duties.acts(found)) or "–"
             raise Rejected(
                 t("{request} is {state}; you cannot do this now.", request=found.reference, state=TITLES[found.state]),

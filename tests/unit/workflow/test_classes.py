@@ -13,6 +13,7 @@ from control_plane.model.audit import AuditAct, AuditQuery
 from control_plane.model.change_class import SHIPPED, Facts, classify
 from control_plane.model.errors import Invalid, NotFound, Rejected, StalePlan
 from control_plane.model.text import in_language, t
+from control_plane.workflow.access import Forbidden
 from control_plane.workflow.classes import Classes
 from tests.unit.workflow.asking import Office
 
@@ -93,6 +94,8 @@ def test_who_proposed_never_signs_nor_does_a_substitute_for_them(board: Board) -
     board.centre.store.substitutes.name(helper, officer.grants[0], officer, now, until, "leave", board.centre.actor)
     with pytest.raises(Rejected, match="Another person"):
         board.of("helper").sign(made["number"], digest=made["digest"])
+    with pytest.raises(Forbidden):
+        board.of("helper").propose(board.table(otherwise=["approver", "operator"]), reason="for the officer")
     with pytest.raises(Invalid):
         board.of("local:root").sign(made["number"], digest=made["digest"])
     signed = board.of("local:root").sign(made["number"], digest=made["digest"], reason="drill")

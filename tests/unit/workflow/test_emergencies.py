@@ -12,6 +12,7 @@ from control_plane.model.emergency import STANDS
 from control_plane.model.errors import Invalid, NotFound, Rejected, StalePlan, TemporaryError
 from control_plane.model.freeze import Frozen
 from control_plane.model.notice import NoticeKind
+from control_plane.model.request import RequestEvent, RequestState
 from control_plane.model.text import in_language
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.leases import Holder
@@ -36,6 +37,11 @@ class Night:
     def apply(self, request: Any, who: str = "operator", **more: Any) -> Any:
         digest = self.office.of("clerk").show(request["id"])["digest"]
         return self.of(who).apply(request["id"], **{"digest": digest, "reason": "the line is cut", **more})
+
+    def substitute(self, name: str) -> None:
+        self.store.people.ensure(f"directory:{name}", name.title())
+        until = (self.centre.clock() + STANDS * 9).date().isoformat()
+        self.office.substitutes("operator").name(name, "operator", until=until, reason="on leave")
 
     def live(self, *names: str) -> Any:
         request = self.office.signed("clerk", "fgw", ("chief", "operator"), names=list(names))
@@ -296,3 +302,143 @@ def test_of_a_department_that_was_ended_nothing_goes_back_to_whoever_has_its_cod
     assert night.of("local:worker").tick() == [row["id"]]
     assert desired(night) == ["z"]
     assert store.emergencies.get(row["id"]).state == "gone_back"
+
+
+def test_what_stands_is_not_changed_on_the_way(night: Night) -> None:
+    """Asked back, changed to less and answered, its signers would sign less than what stands."""
+    night.live("a")
+    request = night.office.ask("clerk", "fgw", "change", names=["a", "b"])
+    row = night.apply(request)
+    assert "return" not in night.office.of("chief").show(request["id"])["acts"]
+    for who in ("chief", "officer", "local:other"):
+        with pytest.raises(Rejected):
+            night.office.of(who).send_back(request["id"], reason="why?")
+    night.centre.clock.advance(STANDS.total_seconds() + 1)
+    assert night.of("local:worker").tick() == [row["id"]]
+    night.office.of("chief").send_back(request["id"], reason="now it can be changed")
+    night.office.of("clerk").save(request["id"], spec={"names": ["a", "c"]})
+
+
+def test_what_stands_and_is_handed_back_by_itself_stays_as_it_is(night: Night) -> None:
+    night.live("a")
+    request = night.office.ask("clerk", "fgw", "change", names=["a", "b"])
+    night.apply(request)
+    found = night.store.requests.get(request["id"])
+    night.office.of("clerk").journal.step(
+        found, RequestEvent.RETURNED, None, {"text": "a clash"}, values={"state": RequestState.RETURNED}
+    )
+    for act in (
+        lambda: night.office.of("clerk").save(request["id"], spec={"names": ["a"]}),
+        lambda: night.office.of("clerk").answer(request["id"], text="less"),
+    ):
+        with pytest.raises(Rejected, match="stays as it is"):
+            act()
+
+
+def test_nothing_else_is_asked_for_a_service_of_which_an_emergency_stands(night: Night) -> None:
+    """What is written by another request would keep the emergency from going back."""
+    night.live("a")
+    request = night.office.ask("clerk", "fgw", "change", names=["a", "b"])
+    night.apply(request)
+    night.office.of("clerk").withdraw(request["id"], reason="never mind")
+    with pytest.raises(Rejected, match="An emergency of"):
+        night.office.ask("clerk", "fgw", "change", names=["a", "c"])
+    night.of("local:worker").tick()
+    assert desired(night) == ["a"]
+    draft = night.office.of("clerk").draft("fgw", "toy", "change")
+    night.office.of("clerk").withdraw(draft["id"])
+    assert night.office.ask("clerk", "fgw", "change", names=["a", "c"])["state"] == "submitted"
+
+
+def test_what_went_back_is_not_done_again(night: Night) -> None:
+    request = night.office.ask("clerk", "fgw", names=["a"])
+    night.apply(request)
+    night.centre.clock.advance(STANDS.total_seconds() + 1)
+    night.of("local:worker").tick()
+    for who in ("operator", "local:root"):
+        with pytest.raises(Rejected, match="was taken back"):
+            night.apply(request, who)
+
+
+def test_who_signed_does_not_make_it_real_ahead_of_the_others(night: Night) -> None:
+    request = night.office.ask("clerk", "fgw", names=["a"])
+    night.office.sign("operator", request)
+    with pytest.raises(Rejected, match="Who has signed"):
+        night.apply(request)
+    assert desired(night) is None
+
+
+def test_what_was_signed_while_it_could_not_go_back_stays(night: Night) -> None:
+    night.live("a")
+    request = night.office.ask("clerk", "fgw", "change", names=["b"])
+    night.apply(request)
+    night.centre.clock.advance(STANDS.total_seconds() + 1)
+    night.store.freezes.set("estate", "storm", night.centre.actor)
+    night.of("local:worker").tick()
+    assert night.of("operator").list()[0]["state"] == "going_back"
+    night.office.sign("chief", request)
+    night.office.sign("local:night", request, role="operator", reason="the second operator")
+    freeze = night.store.freezes.list()[0]
+    night.store.freezes.lift(freeze.id, night.centre.actor, night.store.actors.get("local:other"), False, "over")
+    night.centre.clock.advance(PAUSE.total_seconds() + 1)
+    night.of("local:worker").tick()
+    night.office.ticker.tick()
+    assert (night.office.state(request), desired(night)) == ("live", ["b"])
+    night.of("local:worker").tick()
+    assert (night.of("operator").list()[0]["state"], desired(night)) == ("kept", ["b"])
+
+
+def test_signed_in_the_very_moment_of_going_back_it_stays(night: Night) -> None:
+    night.live("a")
+    request = night.office.ask("clerk", "fgw", "change", names=["b"])
+    night.apply(request)
+    night.office.sign("chief", request)
+    night.centre.clock.advance(STANDS.total_seconds() + 1)
+    whole = night.centre.applier.apply
+
+    def apply(*given: Any, **more: Any) -> Any:
+        night.office.sign("local:night", request, role="operator", reason="the second operator")
+        return whole(*given, **more)
+
+    night.centre.applier.apply = apply
+    night.of("local:worker").tick()
+    night.centre.applier.apply = whole
+    assert desired(night) == ["b"], "it was decided before anything was written"
+    night.of("local:worker").tick()
+    night.office.ticker.tick()
+    night.of("local:worker").tick()
+    assert night.of("operator").list()[0]["state"] == "kept"
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_killed_command_is_not_finished_when_nobody_wants_it_any_more(night: Night, late: bool) -> None:
+    request = night.office.ask("clerk", "fgw", names=["a"])
+    operator = night.store.actors.get("directory:operator")
+    begun = night.store.emergencies.begin(request["id"], operator, "cut", STANDS)
+    if late:
+        night.centre.clock.advance(STANDS.total_seconds() + 1)
+    else:
+        night.office.of("clerk").withdraw(request["id"], reason="never mind")
+    assert night.of("local:worker").tick() == [begun.id]
+    assert (night.store.emergencies.get(begun.id).state, desired(night)) == ("failed", None)
+
+
+def test_a_substitute_and_who_they_stand_in_for_are_one(night: Night) -> None:
+    night.substitute("helper")
+    request = night.office.ask("clerk", "fgw", names=["a"])
+    row = night.apply(request, "helper")
+    with pytest.raises(Rejected):
+        night.of("operator").review(row["id"], text="fine")
+    with pytest.raises(Rejected):
+        night.office.sign("operator", request)
+
+
+def test_a_letter_that_a_substitute_recorded_is_the_operators_act_too(night: Night) -> None:
+    night.substitute("helper")
+    request = night.office.ask("clerk", "fgw", names=["a"])
+    day = night.centre.clock().date().isoformat()
+    night.office.of("helper").letter(
+        request["id"], digest=request["digest"], number="〔2026〕14", date=day, brought_by="Li Na"
+    )
+    with pytest.raises(Rejected):
+        night.office.sign("operator", request)

@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("reviewed_at", sa.DateTime(), nullable=True),
         sa.Column("reviewed_by", sa.String(length=20), nullable=True),
         sa.Column("review", sa.Text(), nullable=True),
+        sa.Column("for_key", sa.String(length=32), nullable=True),
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_emergencies_request_id")),
         sa.ForeignKeyConstraint(["actor_key"], ["actors.key"], name=op.f("fk_emergencies_actor_key")),
         sa.ForeignKeyConstraint(["reviewed_by"], ["actors.key"], name=op.f("fk_emergencies_reviewed_by")),
