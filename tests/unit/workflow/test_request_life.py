@@ -16,6 +16,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from control_plane.model.emergency import Early
 from control_plane.model.errors import ControlPlaneError
 from control_plane.model.request import FINAL, MOVING, RequestEvent, RequestState
 from control_plane.model.text import t
@@ -156,7 +157,7 @@ def life(make: Any) -> type[RuleBasedStateMachine]:
                 holding = request.holding
                 assert request.asker.key not in {s.actor.key for s in request.signoffs}
                 assert len({s.actor.key for s in holding}) == len(holding)
-                early = store.emergencies.actors().get(request.id, frozenset())
+                early = store.emergencies.early().get(request.id, Early()).keys
                 hands = [key for s in holding for key in s.keys]
                 assert len(hands) == len(set(hands)), "nobody signs twice, through a substitute neither"
                 assert request.asker.key not in hands
