@@ -23,6 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Literal, Protocol, cast
 
+from control_plane.model.packed import DAMAGED_FAULTS
+
 MIB = 1 << 20
 #: No single read asks for more; a header that claims more is an attack.
 MAX_READ = MIB
@@ -33,19 +35,6 @@ MAX_DIRECTORY = 64 * MIB
 XZ_MEMORY = 128 * MIB
 
 MemberKind = Literal["file", "directory", "symlink", "hardlink", "device", "fifo", "sparse", "encrypted", "other"]
-#: What damaged archives make the libraries raise.
-_FAULTS = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    struct.error,
-)
 
 
 class Damaged(Exception):
@@ -61,7 +50,7 @@ def _translated() -> Iterator[None]:
     """Whatever the libraries raise for a damaged archive becomes Damaged."""
     try:
         yield
-    except _FAULTS as error:
+    except DAMAGED_FAULTS as error:
         raise Damaged(str(error)) from None
 
 

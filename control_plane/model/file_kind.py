@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from control_plane.model.errors import Problem
+from control_plane.model.packed import DAMAGED_FAULTS
 from control_plane.model.text import Text, t
 
 MOST_NAME = 120
@@ -90,9 +91,9 @@ def _office(content: bytes, field: str) -> FileKind | Problem:
                 return _problem("file-bomb", t("The file unpacks to far more than it should."), field)
             if any(part.flag_bits & 1 for part in parts):
                 return _problem("file-locked", t("The file is locked with a password; nobody could check it."), field)
-            head = packed.read("mimetype")[:100] if "mimetype" in names else b""
+            head = _beginning(packed, "mimetype") if "mimetype" in names else b""
             damaged = packed.testzip()
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError, EOFError):
+    except DAMAGED_FAULTS:
         return _problem("file-damaged", t("The file is damaged."), field)
     if damaged is not None:
         return _problem("file-damaged", t("The file is damaged."), field)
@@ -105,6 +106,12 @@ def _office(content: bytes, field: str) -> FileKind | Problem:
     if head == b"application/vnd.oasis.opendocument.text":
         return KINDS["odt"]
     return _problem("file-kind", t("This kind of file is not taken, whatever its name says."), field)
+
+
+def _beginning(packed: zipfile.ZipFile, name: str) -> bytes:
+    """The first octets of a part, which may be very large."""
+    with packed.open(name) as part:
+        return part.read(100)
 
 
 def _problem(code: str, text: Text, field: str) -> Problem:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from control_plane.model.errors import Problem
+from control_plane.model.packed import DAMAGED_FAULTS
 from control_plane.model.text import Text, t
 
 LARGEST, MOST_ROWS, MOST_COLUMNS, MOST_CELL = 2 << 20, 5000, 60, 2000
-_UNPACKED = 64 << 20
+#: Octets of all parts of a workbook, and elements in one part: five per cell of the largest table.
+_UNPACKED, _MOST_ELEMENTS = 24 << 20, 5 * MOST_ROWS * MOST_COLUMNS
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _REL = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _PACKAGE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
@@ -43,16 +45,7 @@ def read_table(content: bytes, field: str) -> TableFile | Problem:
     if content.startswith(b"PK\x03\x04"):
         try:
             return _table(_workbook(content), "XLSX", field)
-        except (
-            zipfile.BadZipFile,
-            KeyError,
-            ValueError,
-            OSError,
-            RuntimeError,
-            ElementTree.ParseError,
-            EOFError,
-            IndexError,
-        ):
+        except (*DAMAGED_FAULTS, LookupError, ElementTree.ParseError):
             return _bad(t("The workbook is damaged or no workbook."), field)
     for encoding, name in (("utf-8-sig", "UTF-8"), ("gb18030", "GB18030")):
         try:
@@ -109,34 +102,52 @@ def _workbook(content: bytes) -> Iterator[tuple[int, list[str]]]:
             raise ValueError("too large")
         texts = []
         if "xl/sharedStrings.xml" in packed.namelist():
-            texts = [_text(item) for item in _xml(packed, "xl/sharedStrings.xml").iter(f"{_MAIN}si")]
-        sheet = _xml(packed, _first_sheet(packed))
-    for place, row in enumerate(sheet.iter(f"{_MAIN}row"), 1):
-        cells: list[str] = []
-        for cell in row.iter(f"{_MAIN}c"):
-            column = _column(cell.get("r", "")) or len(cells) + 1
-            if column > MOST_COLUMNS:
-                continue
-            cells += [""] * (column - len(cells))
-            cells[column - 1] = _value(cell, texts)
-        yield int(row.get("r", place)), cells
+            texts = [_text(item) for item in _each(packed, "xl/sharedStrings.xml", f"{_MAIN}si")]
+        for place, row in enumerate(_each(packed, _first_sheet(packed), f"{_MAIN}row"), 1):
+            yield int(row.get("r", place)), _cells(row, texts)
+
+
+def _cells(row: ElementTree.Element, texts: list[str]) -> list[str]:
+    cells: list[str] = []
+    for cell in row.iter(f"{_MAIN}c"):
+        column = _column(cell.get("r", "")) or len(cells) + 1
+        if column > MOST_COLUMNS:
+            continue
+        cells += [""] * (column - len(cells))
+        cells[column - 1] = _value(cell, texts)
+    return cells
 
 
 def _first_sheet(packed: zipfile.ZipFile) -> str:
-    sheet = next(_xml(packed, "xl/workbook.xml").iter(f"{_MAIN}sheet"))
-    for relation in _xml(packed, "xl/_rels/workbook.xml.rels").iter(f"{_PACKAGE}Relationship"):
+    sheet = next(_each(packed, "xl/workbook.xml", f"{_MAIN}sheet"))
+    for relation in _each(packed, "xl/_rels/workbook.xml.rels", f"{_PACKAGE}Relationship"):
         if relation.get("Id") == sheet.get(_REL):
             target = relation.get("Target", "")
             return target.lstrip("/") if target.startswith("/") else f"xl/{target}"
     raise ValueError("no sheet")
 
 
-def _xml(packed: zipfile.ZipFile, name: str) -> ElementTree.Element:
-    """A part that declares nothing of its own: a document type could make it grow without end."""
+def _each(packed: zipfile.ZipFile, name: str, tag: str) -> Iterator[ElementTree.Element]:
+    """The elements of one name in a part, which are forgotten one after the other; what nobody asks for is not read.
+
+    The part declares nothing of its own: a document type could make it grow without end.
+    """
     content = packed.read(name)
     if b"<!" in content[:4096].replace(b"<!--", b"") or b"<!ENTITY" in content:
         raise ValueError("declares entities")
-    return ElementTree.fromstring(content)
+    count, within = 0, list[ElementTree.Element]()
+    for event, element in ElementTree.iterparse(io.BytesIO(content), events=("start", "end")):
+        if event == "start":
+            count += 1
+            if count > _MOST_ELEMENTS:
+                raise ValueError("too many elements")
+            within.append(element)
+            continue
+        within.pop()
+        if element.tag == tag:
+            yield element
+            for parent in within[-1:]:
+                parent.clear()
 
 
 def _value(cell: ElementTree.Element, texts: list[str]) -> str:

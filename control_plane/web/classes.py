@@ -78,15 +78,19 @@ def decide(number: int) -> Any:
 def _table() -> Json:
     """The table of the form."""
     form = request.form
-    numbers = {name: int(form.get(name, "")) if form.get(name, "").isdecimal() else form.get(name) for name in LARGEST}
     return {
-        **numbers,
+        **{name: _number(form.get(name, "")[:20]) for name in LARGEST},
         "not_standard": form.getlist("not_standard"),
         "lines": {
             name: {"class": form.get(f"class:{name}"), "signs": form.getlist(f"signs:{name}")}
             for name in CONDITION_TITLES
         },
     }
+
+
+def _number(text: str) -> int | str:
+    """What was typed, as a number if it is one."""
+    return int(text) if text.isdecimal() else text
 
 
 def _page(error: ControlPlaneError | None = None) -> str:

@@ -3,7 +3,7 @@ may go wrong. Asks no outside system; what nobody has looked at is said, never c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +11,18 @@ from flask import Blueprint, render_template, url_for
 
 from control_plane.model.client import Json
 from control_plane.model.people import Act
+from control_plane.model.request import OPEN
 from control_plane.model.text import Text, language, t
 from control_plane.web import door, show
 from control_plane.web.door import needs
+from control_plane.web.seen import Need, codes, hand_made, promises
 from control_plane.web.services import services
 
 pages = Blueprint("director", __name__)
 #: Columns of the matrix beside each other, and lines of each list; what is left out is counted.
 COLUMNS, LINES = 4, 6
-Risk = tuple[str, Text, str]
+#: How risks are marked, worst first.
+TONES = ("bad", "warn", "blind", "held")
 #: Count of a tenant's machines → what it means; {count} and {tenants}.
 MACHINES: Sequence[tuple[str, str, Text]] = (
     ("findings", "bad", t("{count} findings of the antivirus are open: {tenants}.")),
@@ -35,7 +38,8 @@ def director() -> Any:
     """The page."""
     client = door.client()
     tenants = [row for row in door.rows("tenants") if row["subscriptions"]]
-    late = sorted((row for row in client.requests.list() if row["overdue"]), key=lambda row: (row["due"], row["id"]))
+    going = client.requests.list(states=[state.value for state in OPEN])
+    late = sorted((row for row in going if row["overdue"]), key=lambda row: (row["due"], row["id"]))
     found = risks()
     return render_template(
         "director.html",
@@ -89,22 +93,13 @@ def blocks(tenants: Sequence[Json]) -> list[Sequence[Json]]:
     return [tenants[begin : begin + height] for begin in range(0, len(tenants), height)] if height else []
 
 
-def risks() -> list[Risk]:
+def risks() -> list[Need]:
     """(tone, sentence, address), worst first."""
-    return [*_promises(), *_rollouts(), *_machines(), *_freezes(), *_unseen()]
+    found = [*promises(), *_rollouts(), *_machines(), *hand_made(), *_freezes(), *_unseen()]
+    return sorted(found, key=lambda need: TONES.index(need[0]))
 
 
-def _promises() -> list[Risk]:
-    look = services().looks.last("probes:estate")
-    broken = [row for row in look[2] if row["state"] == "failed"] if look else []
-    if not broken:
-        return []
-    whose = _codes(row["tenant"] for row in broken)
-    text = t("{count} promises are not kept: {tenants}.", count=len(broken), tenants=whose)
-    return [("bad", text, url_for("probes.probes"))]
-
-
-def _rollouts() -> list[Risk]:
+def _rollouts() -> list[Need]:
     return [
         (
             "bad" if row["state"] == "stopped" else "warn",
@@ -116,29 +111,29 @@ def _rollouts() -> list[Risk]:
     ]
 
 
-def _machines() -> list[Risk]:
+def _machines() -> list[Need]:
     rows = door.client().machines.security()
-    found: list[Risk] = []
+    found: list[Need] = []
     for name, tone, sentence in MACHINES:
         touched = [row for row in rows if row[name]]
         if touched:
-            said = {"count": sum(row[name] for row in touched), "tenants": _codes(row["tenant"] for row in touched)}
+            said = {"count": sum(row[name] for row in touched), "tenants": codes(row["tenant"] for row in touched)}
             found.append((tone, replace(sentence, params=said), url_for("security.security")))
     return found
 
 
-def _freezes() -> list[Risk]:
+def _freezes() -> list[Need]:
     rows = door.freezes()
     if not rows:
         return []
     oldest = show.moment(min(row["at"] for row in rows)).striptags()
-    text = t("Frozen: {scopes}; the oldest since {when}.", scopes=_codes(row["scope"] for row in rows), when=oldest)
+    text = t("Frozen: {scopes}; the oldest since {when}.", scopes=codes(row["scope"] for row in rows), when=oldest)
     return [("held", text, url_for("freezes.freezes"))]
 
 
-def _unseen() -> list[Risk]:
+def _unseen() -> list[Need]:
     """What cannot be told, because nobody has looked since the console started."""
-    found: list[Risk] = []
+    found: list[Need] = []
     if services().looks.last("probes:estate") is None:
         text = t("Promises were not measured since the console was started.")
         found.append(("blind", text, url_for("probes.probes")))
@@ -146,8 +141,3 @@ def _unseen() -> list[Risk]:
         text = t("Nobody has looked for hand-made changes since the console was started.")
         found.append(("blind", text, url_for("drift.drift")))
     return found
-
-
-def _codes(codes: Iterable[str]) -> str:
-    named = list(dict.fromkeys(codes))
-    return ", ".join(named[:6]) + (f" (+{len(named) - 6})" if len(named) > 6 else "")

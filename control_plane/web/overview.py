@@ -12,6 +12,7 @@ from control_plane.model.run import RESUMABLE
 from control_plane.model.text import Text, t
 from control_plane.web import door, duties
 from control_plane.web.door import needs
+from control_plane.web.seen import Need, hand_made, promises
 from control_plane.web.services import services
 from control_plane.workflow import access
 
@@ -27,7 +28,6 @@ CHORES: dict[str, Text] = {
     "record": t("collecting the access record"),
     "machines": t("measuring machines"),
 }
-Need = tuple[str, Text, str]
 
 
 @pages.get("/console/")
@@ -89,19 +89,7 @@ def _attention(status: Json, runs: list[Json]) -> list[Need]:
     if status["subscriptions"]["pending"]:
         text = t("{count} services wait to be made real.", count=status["subscriptions"]["pending"])
         found.append(("busy", text, url_for("plans.plans")))
-    look = services().looks.last("drift:estate")
-    if look and look[2]:
-        unseen = sum(1 for row in look[2] if row["action"] == "unmeasured")
-        made = sum(1 for row in look[2] if row["action"] not in ("unmeasured", "kept"))
-        if unseen:
-            found.append(("blind", t("{count} systems could not be seen.", count=unseen), url_for("drift.drift")))
-        if made:
-            found.append(("blind", t("{count} things were changed by hand.", count=made), url_for("drift.drift")))
-    probes = services().looks.last("probes:estate")
-    if probes:
-        bad = sum(1 for row in probes[2] if row["state"] != "passed")
-        if bad:
-            found.append(("bad", t("{count} promises are not kept.", count=bad), url_for("probes.probes")))
+    found += [*hand_made(), *promises()]
     if status["drift_kept"]:
         text = t("{count} hand-made changes are kept for a while.", count=status["drift_kept"])
         found.append(("held", text, url_for("drift.drift")))

@@ -29,7 +29,10 @@ RECENT = 5
 @needs(Act.SEE_TENANT)
 def home() -> Any:
     """My services, what waits for me, my requests."""
-    found = door.client().requests.list() if own_tenants() else []
+    client, found = door.client().requests, list[Json]()
+    if own_tenants():  # apart, so that none that goes on is left out for many that are over
+        for states in (frozenset(RequestState) - FINAL, FINAL):
+            found += client.list(states=[state.value for state in states])
     turn = {"sign", "retry"}
     waiting = [row for row in found if turn & set(row["acts"])]
     return render_template(

@@ -41,11 +41,11 @@ STATEMENTS = 12
 #: is desired now.
 MORE = {
     "console/": 25,
-    "console/director": 22,
+    "console/director": 19,
     "console/plans": 14,
     "console/substitutes": 15,
     "console/tenants/fgw": 14,
-    "portal/": 18,
+    "portal/": 21,
     "portal/requests": 14,
     "portal/services/fgw/public_site": 13,
     "portal/requests/{request}": 23,

@@ -22,6 +22,16 @@ def office(**parts: str) -> bytes:
     return buffer.getvalue()
 
 
+def turned(content: bytes, method: int) -> list[bytes]:
+    """The same parts packed by `method`, once with each octet wrong."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as plain, zipfile.ZipFile(buffer, "w", method) as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name) * 20)
+    whole = buffer.getvalue()
+    return [whole[:place] + bytes([octet ^ 0xFF]) + whole[place + 1 :] for place, octet in enumerate(whole)]
+
+
 DOCX = office(word__document_xml="<w/>")
 
 
@@ -74,3 +84,14 @@ def test_anything_else_is_refused_whatever_it_is_called(content: bytes, code: st
 def test_names_lead_nowhere(name: str, shown: str) -> None:
     assert shown_name(name, KINDS["pdf"]) == shown
     assert isinstance(KINDS["pdf"], FileKind)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_office_file_with_turned_bytes_is_a_problem_and_no_fault(method: int) -> None:
+    found = [file_kind(content, "a.docx", "file") for content in turned(office(mimetype=ODT), method)]
+    assert {"file-damaged"} <= {one.code for one in found if isinstance(one, Problem)}
+
+
+def test_no_more_of_a_part_is_read_than_tells_the_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("a part is read whole"))
+    assert file_kind(office(mimetype=ODT), "a.odt", "file") == KINDS["odt"]

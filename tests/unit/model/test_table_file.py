@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from control_plane.model import table_file
 from control_plane.model.errors import Problem
 from control_plane.model.table_file import MOST_ROWS, TableFile, read_table
 
@@ -25,13 +26,13 @@ SHEET = (
 )
 
 
-def workbook(**changed: str) -> bytes:
+def workbook(method: int = zipfile.ZIP_STORED, **changed: str) -> bytes:
     parts = {
         "xl/workbook.xml": BOOK, "xl/_rels/workbook.xml.rels": LINK, "xl/sharedStrings.xml": TEXTS,
         "xl/worksheets/sheet1.xml": SHEET,
     }  # fmt: skip
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
+    with zipfile.ZipFile(buffer, "w", method) as packed:
         for name, content in parts.items():
             packed.writestr(name, changed.get(name.rpartition("/")[2].partition(".")[0], content))
     return buffer.getvalue()
@@ -75,3 +76,22 @@ def test_what_is_no_table_is_said(content: bytes) -> None:
     found = read_table(content, "file")
     assert isinstance(found, Problem)
     assert found.remedy is not None
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_workbook_with_turned_bytes_is_said_to_be_damaged(method: int) -> None:
+    whole = workbook(method)
+    for place in range(len(whole)):
+        turned = whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
+        assert isinstance(read_table(turned, "file"), (Problem, TableFile))
+
+
+def test_a_sheet_is_read_no_further_than_its_rows_may_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = "".join(f'<row r="{n}"><c><v>{n}</v></c></row>' for n in range(1, MOST_ROWS + 3))
+    endless = f"<worksheet {MAIN}><sheetData>{rows}<never-closed"
+    found = read_table(workbook(zipfile.ZIP_DEFLATED, sheet1=endless), "file")
+    assert isinstance(found, Problem)
+    assert "rows" in found.text.render("en"), "not damaged: nobody read so far"
+    monkeypatch.setattr(table_file, "_MOST_ELEMENTS", 100)
+    many = f"<worksheet {MAIN}>{'<a/>' * 101}{SHEET.partition('>')[2]}"
+    assert isinstance(read_table(workbook(sheet1=many), "file"), Problem)

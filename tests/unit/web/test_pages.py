@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +48,44 @@ def test_overview_says_what_needs_somebody(world: World) -> None:
     assert "Tenants served" in text
 
 
+@pytest.mark.parametrize("page", ["/console/", "/console/director"])
+def test_what_is_not_kept_and_what_nobody_knows_are_counted_apart(fresh: World, page: str) -> None:
+    browser = fresh.enter(fresh.person("deputy_director"))
+    send(browser, "/language", language="en")
+    looks, at = fresh.services.looks, datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
+    states = (("fgw", "failed"), ("czj", "unmeasured"), ("gaj", "unmeasured"), ("jyj", "passed"), ("sjj", "warning"))
+    looks.keep("probes:estate", at, "x", [{"tenant": code, "state": state} for code, state in states])
+    actions = (("fgw", "update"), (None, "unmeasured"), ("gaj", "kept"))
+    looks.keep("drift:estate", at, "x", [{"tenant": c, "action": a, "part": "dns:x"} for c, a in actions])
+    text = browser.get(page, base_url=BASE).text
+    for said in (
+        "1 promises were not kept on 2026-11-02 09:30: fgw.",
+        "2 promises could not be measured on 2026-11-02 09:30: czj, gaj.",
+        "1 things were changed by hand, as seen on 2026-11-02 09:30: fgw.",
+        "1 systems could not be seen on 2026-11-02 09:30: dns:x.",
+    ):
+        assert said in text, said
+
+
+@pytest.mark.parametrize(("page", "role"), [("/console/director", "deputy_director"), ("/portal/", "clerk")])
+def test_old_requests_that_go_on_are_not_lost_behind_many_that_are_over(
+    fresh: World, monkeypatch: pytest.MonkeyPatch, page: str, role: str
+) -> None:
+    reference = fresh.ask(fresh.person("clerk"), "fgw", "waits")
+    number = fresh.client.requests.show(reference)["id"]
+    everything = type(fresh.store.requests).list
+
+    def newest(self: Any, **asked: Any) -> Any:
+        """As if so many were filed and ended after it that only what is asked for by its state is found."""
+        rows = everything(self, **asked)
+        return rows if asked.get("states") is not None else [row for row in rows if row.id != number]
+
+    fresh.clock.advance(30 * 86400)
+    monkeypatch.setattr(type(fresh.store.requests), "list", newest)
+    browser = fresh.enter(fresh.person(role))
+    assert reference in browser.get(page, base_url=BASE).text
+
+
 def test_what_could_not_be_seen_is_said_and_never_empty(world: World) -> None:
     world.drivers[0].blind["dns:qingdao.test"] = t("SERVFAIL from {server}", server="ns1")
     try:
@@ -59,7 +99,7 @@ def test_what_could_not_be_seen_is_said_and_never_empty(world: World) -> None:
         drift = browser.get("/console/drift", base_url=BASE).text
         assert "Could not measure dns:qingdao.test" in drift
         assert "everything is as it was last written" not in drift
-        assert "1 systems could not be seen." in browser.get("/console/", base_url=BASE).text
+        assert "1 systems could not be seen on 2026-11-24 10:0" in browser.get("/console/", base_url=BASE).text
     finally:
         world.drivers[0].blind.clear()
 

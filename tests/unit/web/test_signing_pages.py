@@ -92,6 +92,9 @@ def test_a_proposal_is_signed_by_another_person(world: World) -> None:
     wrong = post(operator, "/console/classes", {**form, "most_tenants": "many", "signs:public": ["approver"]})
     assert wrong.status_code == 422
     assert "Two different people sign every change" in wrong.text
+    endless = post(operator, "/console/classes", {**form, "most_hosts": "9" * 5000})
+    assert endless.status_code == 422
+    assert "Write a number from 1 to 10000." in endless.text
     assert post(operator, "/console/classes", form).status_code == 303
     world.clock.advance(31)  # who holds which role is read twice a minute
     assert "waits for your signature" in get(officer, "/console/")
