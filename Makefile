@@ -42,9 +42,10 @@ axe: ## Every page of the console with axe-core: both languages, widths and colo
 	@tools/bootstrap.sh test
 	@GASP_AXE=all $(PY) -m pytest tests/web/test_console.py tests/web/test_acting.py tests/web/test_portal.py tests/web/test_director.py -q
 
-screenshots: ## Pictures of every page of the console, into SHOTS=folder (default: screenshots)
+screenshots: ## Pictures of every page of the console, into SHOTS=folder (default: screenshots), and those of the guides
 	@tools/bootstrap.sh test
 	@GASP_AXE=all GASP_SHOTS=$(abspath $(or $(SHOTS),screenshots)) $(PY) -m pytest tests/web/test_console.py tests/web/test_acting.py tests/web/test_portal.py tests/web/test_director.py -q
+	@$(PY) tools/guides.py $(abspath $(or $(SHOTS),screenshots))
 
 bench: ## Benchmarks with the machine, medians and the peers in the same run; FULL=1 for the long form
 	@tools/bootstrap.sh test

@@ -24,6 +24,7 @@ from bench.items import (
     people,
     records,
     signed,
+    staff,
     start,
     wave,
     workload,
@@ -40,6 +41,7 @@ ORDER = (
     "signed",
     "console",
     "people",
+    "staff",
     "records",
     "large",
     "digest",
@@ -87,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "change": change.measure,
         "signed": signed.measure,
         "people": people.measure,
+        "staff": staff.measure,
         "records": records.measure,
         "large": lambda centre: large.measure(centre, reads_of_w=reads[0] if reads else None),
     }

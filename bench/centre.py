@@ -100,7 +100,7 @@ class Centre:
     # the lab --------------------------------------------------------------------------------------------------------
     @contextmanager
     def up(self) -> Iterator[Centre]:
-        """Bring it up with fresh state; take it down at the end."""
+        """Bring it up with fresh state, nothing of it running by itself; take it down at the end."""
         if self.state.exists():
             self.gasp("lab", "down", codes=(0, 1, 2, 4, 6))
         for name in ("gasp.db", "gasp.db-wal", "gasp.db-shm"):
@@ -112,12 +112,23 @@ class Centre:
             estates.write_empty(self.estate)
         try:
             self.gasp("bringup")
+            self.stop()  # a database is put under nobody's feet, and nobody else's work is measured
             for host, script in KEEP.items():
                 self.shell(host, script)
             self.save("empty")
             yield self
         finally:
             self.gasp("lab", "down", codes=(0, 1, 2, 4, 6))
+
+    def start(self) -> None:
+        """Web server and worker, as they run in a centre."""
+        self.gasp("web", "--background")
+        self.gasp("worker", "start")
+
+    def stop(self) -> None:
+        """End both, if they run."""
+        self.gasp("worker", "stop", codes=(0, 1))
+        self.gasp("web", "--stop", codes=(0, 1))
 
     def shell(self, host: str, script: str, stdin: bytes = b"") -> bytes:
         """Run a shell script on a host, not measured."""

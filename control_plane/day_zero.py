@@ -13,7 +13,7 @@ from control_plane.drivers.secrets import SecretFolder, write_private
 from control_plane.model.errors import PermanentError, TemporaryError
 from control_plane.model.machine import Depot, Ring
 from control_plane.model.network import Segment
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 from control_plane.model.upstream import UpstreamDocument
 from control_plane.workflow.bringup import Phase, Tell
 
@@ -36,8 +36,8 @@ def phases() -> Sequence[Phase]:
         Phase("signatures", t("Signatures and a first look at machines"), 20, first_look),
         Phase("passwords", t("First passwords"), 15, issue_passwords),
         Phase("worker", t("Worker in the background"), 2, start_worker),
-        Phase("verify", t("Verification from citizen and workstations"), 30, verify),
         Phase("console", t("Console and first operator"), 5, open_console),
+        Phase("verify", t("Verification from citizen and workstations"), 30, verify),
     )
 
 
@@ -57,7 +57,7 @@ def make_secrets(tell: Tell) -> str:
 def boot_hosts(tell: Tell) -> str:
     """The lab: images once, then every host to SSH."""
     wiring.lab().up(lambda step: tell(step.done, step.total, f"{step.phase} {step.message}"))
-    return str(t("{count} hosts answer", count=len(wiring.topology().hosts)))
+    return str(tn("{count} host answers", "{count} hosts answer", count=len(wiring.topology().hosts)))
 
 
 def playbook_variables() -> dict[str, Any]:
@@ -83,6 +83,7 @@ def playbook_variables() -> dict[str, Any]:
             "ipv4": str(topology.machine_core.ip),
             "ipv6": str(plan.core.host_v6(topology.machine_number)),
         },
+        "console": wiring.console_door(),
         "tenants": tenants,
         "tls": tls,
         "repository": _repository(wiring.upstream()),
@@ -167,7 +168,7 @@ def import_estate(tell: Tell) -> str:
         return str(t("kept: the database already holds an estate"))
     preview = client.preview_import(wiring.settings().estate)
     client.import_tenants(wiring.settings().estate, digest=preview["digest"])
-    return str(t("{count} tenants", count=len(preview["create"])))
+    return str(tn("{count} tenant", "{count} tenants", count=len(preview["create"])))
 
 
 def enrol_machines(tell: Tell) -> str:
@@ -207,15 +208,25 @@ def first_look(tell: Tell) -> str:
     machines = wiring.local_client().machines
     done = machines.refresh_signatures()
     rows = machines.security()
-    counts = {k: sum(row[k] for row in rows) for k in ("clean", "old_signatures", "silent", "unprotected")}
+    names = ("clean", "old_signatures", "not_scanned", "silent", "unprotected")
+    counts = {name: sum(row[name] for row in rows) for name in names}
     if done["failed"]:
         text = next(row["text"] for row in done["machines"] if row["state"] == "failed")
         raise TemporaryError(
-            t("{count} machines did not load their signatures: {text}", count=done["failed"], text=text),
+            tn(
+                "{count} machine did not load its signatures: {text}",
+                "{count} machines did not load their signatures: {text}",
+                count=done["failed"],
+                text=text,
+            ),
             t("Mend that host and run it again; gasp lab status shows all hosts."),
         )
     return str(
-        t("{clean} clean, {old_signatures} with old signatures, {silent} silent, {unprotected} unprotected", **counts)
+        t(
+            "{clean} clean, {old_signatures} with old signatures, {not_scanned} not scanned, {silent} silent,"
+            " {unprotected} unprotected",
+            **counts,
+        )
     )
 
 
@@ -273,5 +284,12 @@ def verify(tell: Tell) -> str:
             t("gasp probes run --filter state=failed,unmeasured"),
         )
     if slow:
-        return str(t("{count} promises kept, {slow} of them slowly", count=len(results), slow=slow))
-    return str(t("{count} promises kept", count=len(results)))
+        return str(
+            tn(
+                "{count} promise kept, slowly",
+                "{count} promises kept, {slow} of them slowly",
+                count=len(results),
+                slow=slow,
+            )
+        )
+    return str(tn("{count} promise kept", "{count} promises kept", count=len(results)))

@@ -6,12 +6,19 @@ Read once from the environment (`GASP_*`); holds no rule and no secret.
 from __future__ import annotations
 
 import os
+import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 PREFIX = "GASP_"
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown; any other text as it is."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 class Settings(BaseModel):
@@ -21,13 +28,21 @@ class Settings(BaseModel):
 
     state: Path = Field(Path("/var/lib/gasp"), description="Database, secrets, certificates, lab disks (mode 0700).")
     cache: Path = Field(Path("/var/cache/gasp"), description="Host images, keyed by the hash of their recipe.")
-    lab: Literal["lab", "labt", "labb", "dev1", "dev2", "dev3", "dev4", "dev5", "dev6"] = Field(
+    lab: Literal["lab", "labt", "labb", "dev1", "dev2", "dev3", "dev4", "dev5", "dev6", "dev7"] = Field(
         "lab", description="Name of the lab: address ranges and interfaces follow it."
     )
     estate: Path = Field(
         Path(__file__).parent.parent / "tenants" / "qingdao", description="Folder of tenant documents for bring-up."
     )
-    database: str | None = Field(None, description="SQLAlchemy URL; default is gasp.db in the state folder.")
+    database: str | None = Field(
+        None, description="SQLAlchemy URL, SQLite's or PostgreSQL's; default is gasp.db in the state folder."
+    )
+    signals: str | None = Field(
+        None,
+        description="Celery broker that wakes workers, as redis://host/0; default is a folder of ours.",
+    )
+    workers: int = Field(1, ge=1, le=16, description="Processes of the background worker.")
+    web_processes: int = Field(1, ge=1, le=16, description="Processes of the web server.")
     touch_limit: int = Field(
         50, ge=0, description="More updates and deletes than this in one plan need an explicit yes."
     )
@@ -41,6 +56,9 @@ class Settings(BaseModel):
     mail_operators: str | None = Field(
         None, description="Address that hears what concerns operators; default is operators@ the estate's domain."
     )
+    webhook_targets: str = Field(
+        "", description="Where webhooks may go: https://HOST[:PORT], several with commas; empty: nowhere."
+    )
     attachment_mib: int = Field(500, ge=1, description="MiB that files of one department's requests may have together.")
     upload_mib: int = Field(
         4096, ge=1, description="MiB that all stored releases of one department's websites may have together."
@@ -48,9 +66,44 @@ class Settings(BaseModel):
     keep_releases: int = Field(
         10, ge=1, description="Releases of each website that stay stored beside those in use; older ones are deleted."
     )
+    scan_hours: int = Field(
+        72, ge=0, le=24 * 60, description="Hours between scans of a machine by itself; 0: only when somebody asks."
+    )
+    scan_days: int = Field(
+        7, ge=1, le=366, description="Days that a finished scan counts; after that a machine is not called clean."
+    )
+    scan_always: bool = Field(
+        False, description="Scan by itself at any hour, not only in the window of a machine's ring."
+    )
+    signature_hours: int = Field(
+        24, ge=0, le=24 * 14, description="Hours between fetches of signatures by itself; 0: only when somebody asks."
+    )
+    signature_soak: int = Field(
+        3600, ge=0, description="Seconds that a ring is watched before the next one gets new signatures."
+    )
+    signature_at_once: bool = Field(
+        False, description="New signatures go out at any hour, not only on working days from 9:00 to 15:00."
+    )
+    leaver_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Days that the account of somebody who left is kept, locked, before it is removed.",
+    )
+    first_password_days: int = Field(
+        14, ge=1, le=366, description="Days within which a one-time password must have been used."
+    )
     ttl: int = Field(300, ge=1, le=86400, description="Time to live of published names, in seconds.")
     web_port: int | None = Field(
         None, ge=0, le=65535, description="Port of the console on 127.0.0.1; 8443 and up by lab, 0 for no console."
+    )
+    web_listen: str | None = Field(
+        None,
+        description="ADDRESS:PORT at which departments and intranet hosts reach the console; default is port 443 of"
+        " this machine's core address, when it has it.",
+    )
+    web_url: str | None = Field(
+        None, description="https:// address under which departments find the console; default is its name in core."
     )
     fault: str | None = Field(None, description="Fault injection for tests: kill:EVENT[:N] ends the process there.")
 
@@ -64,6 +117,30 @@ class Settings(BaseModel):
                 if PREFIX + name.upper() in os.environ
             }
         )
+
+    @field_validator("database")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is not None and value.partition(":")[0] not in ("sqlite", "postgresql", "postgresql+psycopg"):
+            raise ValueError("a URL that begins with sqlite:/// or postgresql+psycopg:// is expected")
+        return value
+
+    @field_validator("web_listen")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            host, colon, port = value.rpartition(":")
+            ip_address(host.strip("[]"))
+            if not colon or not port.isdigit() or not 0 < int(port) < 65536:
+                raise ValueError("ADDRESS:PORT is expected, as 10.1.2.3:443 or [fd00::3]:443")
+        return value
+
+    @field_validator("web_url")
+    @classmethod
+    def _a_place(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https://[a-z0-9.-]+(:[0-9]{1,5})?/?", value):
+            raise ValueError("https://HOST or https://HOST:PORT is expected")
+        return value.rstrip("/") if value else value
 
     @field_validator("state", "cache", "estate")
     @classmethod

@@ -68,7 +68,7 @@ class Layer:
 
 def load_layers(recipe: Path = RECIPE, release: str | None = None) -> dict[str, Layer]:
     """The recipe's layers by name. `release` is Debian's code name (default: the machine's)."""
-    document: dict[str, Any] = yaml.safe_load(recipe.read_text())
+    document: dict[str, Any] = yaml.load(recipe.read_text(), Loader=yaml.CSafeLoader)
     release = release or machine_release()
     layers: dict[str, Layer] = {}
     for name, entry in document["layers"].items():

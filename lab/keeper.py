@@ -52,9 +52,9 @@ class Keeper:
         return found
 
     def desired(self) -> dict[str, list[str]]:
-        """Hosts to be kept `stopped` and hosts to be `cut`."""
+        """Hosts to be kept `stopped`, those of them that are to lose their power (`hard`), and hosts to be `cut`."""
         found: dict[str, list[str]] | None = read_json(self.folder / "desired.json")
-        return found or {"stopped": [], "cut": []}
+        return {"stopped": [], "hard": [], "cut": [], **(found or {})}
 
     def want(self, desired: dict[str, list[str]]) -> None:
         """Write down what is wanted and have it done, if a supervisor lives."""

@@ -110,7 +110,7 @@ class Lab:
             self._remove_strangers()
             self._ensure_network(progress)
             self._ensure_disks(progress)
-            self.keeper.want({"stopped": [], "cut": []})
+            self.keeper.want({"stopped": [], "hard": [], "cut": []})
             self.keeper.ensure({host.name: self.boot_spec(host) for host in self.topology.hosts})
             self._wait_running(progress)
 
@@ -186,13 +186,17 @@ class Lab:
 
     # --- single hosts ---
 
-    def stop(self, host: str, limit: float = 60) -> None:
-        """Shut a host down in order and keep it down until `start` or `up`. Raises KeyError, LabError."""
+    def stop(self, host: str, limit: float = 60, *, hard: bool = False) -> None:
+        """Shut a host down in order and keep it down until `start` or `up`. `hard`: as if its power was cut, its init
+        and with it every process is killed where it stands. Raises KeyError, LabError."""
+        if hard:
+            self._wish(host, "hard", True)
         self._wish(host, "stopped", True)
         self.keeper.wait(host, {"stopped"}, limit)
 
     def start(self, host: str, limit: float = 120) -> None:
         """Start a stopped host and wait for SSH. Raises KeyError, LabError."""
+        self._wish(host, "hard", False)
         self._wish(host, "stopped", False)
         self.keeper.wait(host, {"running"}, limit)
 
@@ -301,7 +305,7 @@ class Lab:
                 raise LabError(f"hosts that did not come up: {names}; see {self.folder}/hosts/NAME/console.log")
             time.sleep(0.1)
 
-    def _wish(self, host: str, key: Literal["stopped", "cut"], on: bool) -> None:
+    def _wish(self, host: str, key: Literal["stopped", "hard", "cut"], on: bool) -> None:
         self.topology.host(host)
         if not self.folder.is_dir():
             raise LabError(f"the lab called {self.topology.name} is not up")

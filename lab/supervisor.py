@@ -46,6 +46,7 @@ class Watch:
     exit: int | None = None
     failures: int = 0
     wanted: bool = True
+    hard: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -91,14 +92,15 @@ class Supervisor:
 
     def _read(self) -> None:
         boot = read_json(self.folder / "boot.json") or {"hosts": {}}
-        stopped = set((read_json(self.folder / "desired.json") or {}).get("stopped", ()))
+        desired = read_json(self.folder / "desired.json") or {}
+        stopped, hard = set(desired.get("stopped", ())), set(desired.get("hard", ()))
         for name, spec in boot["hosts"].items():
             watch = self.watches.get(name)
             if watch is None or (watch.task and watch.task.done()):
                 watch = self.watches[name] = Watch(name, spec)
                 watch.wanted = name not in stopped
                 watch.task = asyncio.create_task(self._keep(watch))
-            watch.spec = spec
+            watch.spec, watch.hard = spec, name in hard
             self._want(watch, wanted=name not in stopped)
         for name in set(self.watches) - set(boot["hosts"]):
             self._want(self.watches[name], wanted=False)
@@ -205,9 +207,9 @@ class Supervisor:
             )  # fmt: skip
 
     async def _stop(self, watch: Watch, ended: asyncio.Future[None]) -> None:
-        """In order first (nspawn asks init to halt), then at once (second SIGTERM)."""
+        """In order first (nspawn asks init to halt), then at once (second SIGTERM); a `hard` one loses its power."""
         booting = watch.state != "running"  # an init that is not ready yet may lose the signal
-        for limit in (BOOTING_STOP_LIMIT if booting else STOP_LIMIT, FORCE_LIMIT):
+        for limit in () if watch.hard else (BOOTING_STOP_LIMIT if booting else STOP_LIMIT, FORCE_LIMIT):
             if watch.pid is not None and not ended.done():
                 with suppress(ProcessLookupError):
                     os.kill(watch.pid, signal.SIGTERM)

@@ -166,7 +166,7 @@ def load_topology(plan: AddressPlan, tenants: Iterable[tuple[str, int]], path: P
 
     Raises ValueError with every fault found: bad or double names, unknown roles, numbers or indices used twice.
     """
-    document: dict[str, Any] = yaml.safe_load(path.read_text())
+    document: dict[str, Any] = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     roles = {
         name: Role(name, entry["layer"], tuple(entry["services"]), entry.get("net_admin", False))
         for name, entry in document["roles"].items()

@@ -16,12 +16,15 @@ WEEK = 7 * 86400.0
 Run = Callable[[str, Sequence[str], bytes], bytes]
 """Runs a command on a host with this input and returns its output; raises when it fails."""
 
+#: At most a minute, so that nothing is held for ever.
+HELD = "for n in $(seq 600); do [ -e /run/gasp-held ] || break; sleep 0.1; done"
 FAILING = "echo 'this version cannot be configured' >&2; exit 1"
 
 
 def demo(version: str) -> dict[str, Any]:
-    """The package that rollouts are tried with: 1.0 and 1.1 work, 1.2 fails after it was unpacked."""
-    return {"name": "gasp-demo", "version": version, "postinst": FAILING if version == "1.2" else "true"}
+    """The package that rollouts are tried with: 1.0 and 1.1 work, 1.2 fails after it was unpacked, 1.4 waits in the
+    middle while `/run/gasp-held` is there."""
+    return {"name": "gasp-demo", "version": version, "postinst": {"1.2": FAILING, "1.4": HELD}.get(version, "true")}
 
 
 SMALL = ({"name": "gasp-notes", "version": "1.0"}, {"name": "gasp-tool", "version": "2.3-1"})

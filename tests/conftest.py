@@ -14,11 +14,18 @@ from typing import Any
 
 import pytest
 
+from tests import databases
+
 REPO = Path(__file__).parent.parent
 GASP = Path(sys.executable).with_name("gasp")
 SMALL = REPO / "tests" / "data" / "small"
 #: Which lab the tests use; a `devN` has a state folder of its own, so that several can be up side by side.
 TEST_LAB = os.environ.get("GASP_TEST_LAB", "labt")
+
+
+def pytest_sessionfinish() -> None:
+    """What was started for all tests of a process ends with them."""
+    databases.close()
 
 
 @dataclass
@@ -40,6 +47,8 @@ class Centre:
             "GASP_ESTATE": str(self.estate),
             "GASP_TTL": "1",
             "GASP_LANG": "en",
+            "GASP_SCAN_HOURS": "0",  # tests say themselves when a machine is scanned and signatures are fetched
+            "GASP_SIGNATURE_HOURS": "0",
             "TERM": "dumb",
             **self.environment,
         }
@@ -105,8 +114,10 @@ def snapshot() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def before_lab() -> dict[str, Any]:
-    """The machine before the tests' lab. What a killed earlier run left, even from another root, goes first."""
-    Centre(STATES["small"], SMALL).run("lab", "down")
+    """The machine before the tests' lab. What a killed earlier run left, even from another root, goes first, unless
+    the lab is kept."""
+    if not os.environ.get("GASP_TEST_KEEP"):
+        Centre(STATES["small"], SMALL).run("lab", "down")
     return snapshot()
 
 

@@ -32,7 +32,8 @@ packages=(python3-venv systemd-container mmdebstrap nftables iproute2 openssh-cl
 lock=requirements.lock
 if [[ $purpose == test ]]; then
   # Private instances for driver tests, their ordinary clients, and the tools that check generated files.
-  packages+=(bind9 bind9-dnsutils slapd ldap-utils nginx-light vagrant curl squid gnupg chromium libatomic1)
+  packages+=(bind9 bind9-dnsutils slapd ldap-utils nginx-light vagrant curl squid gnupg chromium libatomic1
+    postgresql-15 redis-server)
   lock=requirements-dev.lock
 fi
 absent=()

@@ -3,7 +3,8 @@
     tools/messages.py extract   bring gasp.po up to date with the sources and compile gasp.mo
     tools/messages.py check     say what is missing, fuzzy, unused, stale or has other placeholders; exit 1 then
 
-English sentences in the sources are the message ids, marked by `t("…")`. Must not translate anything itself.
+English sentences in the sources are the message ids, marked by `t("…")`, or by `tn("…", "…")` where they count. Must
+not translate anything itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("control_plane", "lab")
 PO = ROOT / "control_plane/locale/zh_CN/LC_MESSAGES/gasp.po"
 MO = PO.with_suffix(".mo")
+#: Functions that mark sentences, and how many each takes.
+WORDS = {"t": 1, "tn": 2}
 #: Click's own sentences that a reader of `gasp` can meet; the others are about faults of ours or other systems.
 CLICK = frozenset(
     {
@@ -80,8 +83,8 @@ def template() -> Catalog:
     )
     catalog.header_comment = "# Chinese sentences of GASP. Words: docs/glossary.md. Made by tools/messages.py extract."
     for path, call in calls():
-        if isinstance(first := call.args[0] if call.args else None, ast.Constant):
-            catalog.add(str(first.value), locations=[(path, 0)])
+        if written := sentences(call):
+            catalog.add(written if len(written) > 1 else written[0], locations=[(path, 0)])
     for _, _, message, _, _ in extract_from_dir(
         Path(click.__file__).parent, [("**.py", "python")], keywords={"_": None, "ngettext": (1, 2)}
     ):
@@ -103,6 +106,9 @@ def merged() -> Catalog:
         if message.id and old is not None and old.string:
             message.string = old.string
             message.flags = set(old.flags) - {"python-format"}
+        if isinstance(message.id, tuple) and not all(message.string):  # it had no singular of its own before
+            before = known.get(message.id[1])
+            message.string = (before.string,) if before is not None and isinstance(before.string, str) else ("",)
         message.flags.discard("python-format")
     return catalog
 
@@ -120,12 +126,19 @@ def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
+def sentences(call: ast.Call) -> tuple[str, ...]:
+    """The sentence of a call of `t`, or both of one of `tn`; none when they are not written out."""
+    wanted = WORDS[call.func.id] if isinstance(call.func, ast.Name) else 0
+    found = tuple(a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str))
+    return found if len(found) == len(call.args) == wanted else ()
+
+
 def calls() -> Iterator[tuple[str, ast.Call]]:
-    """Every call of `t`, with its file. Babel's own extractor does not look into f-strings."""
+    """Every call of `t` and `tn`, with its file. Babel's own extractor does not look into f-strings."""
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "t":
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in WORDS:
                     yield str(path.relative_to(ROOT)), node
         for path in sorted((ROOT / room).rglob("*.html")):
             for call in template_calls(path.read_text("utf-8")):
@@ -135,28 +148,30 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
 def template_calls(text: str) -> Iterator[ast.Call]:
     """The same calls in a page's template."""
     for node in Environment().parse(text).find_all(nodes.Call):
-        if isinstance(node.node, nodes.Name) and node.node.name == "t":
+        if isinstance(node.node, nodes.Name) and node.node.name in WORDS:
             first = [ast.Constant(a.value) if isinstance(a, nodes.Const) else ast.Name("?") for a in node.args]
             named = [ast.keyword(k.key, ast.Constant(None)) for k in node.kwargs]
-            yield ast.Call(ast.Name("t"), first, named, lineno=node.lineno)
+            yield ast.Call(ast.Name(node.node.name), first, named, lineno=node.lineno)
 
 
 def call_faults() -> Iterator[str]:
-    """Calls of `t` whose sentence is not written out (it would never be found) or does not fit its parameters."""
+    """Calls of `t` and `tn` whose sentence is not written out (so never found) or does not fit what is given."""
     for path, call in calls():
         if fault := call_fault(call):
             yield f"{path}:{call.lineno}: {fault}"
 
 
 def call_fault(call: ast.Call) -> str | None:
-    """What is wrong with one call of `t`, if anything."""
-    first = call.args[0] if call.args else None
-    if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
-        return "t() wants a sentence that is written out"
+    """What is wrong with one call of `t` or `tn`, if anything."""
+    written = sentences(call)
+    if not written:
+        return "t() wants a sentence that is written out, tn() two"
     given = {keyword.arg for keyword in call.keywords}
     if not given:  # such a sentence is shown as it is, braces and all
-        return "two braces where one is meant" if "{{" in first.value else None
-    wanted = placeholders(first.value)
+        return "two braces where one is meant" if "{{" in written[0] else None
+    wanted = set().union(*map(placeholders, written))
+    if len(written) > 1:  # the number that decides need not be said
+        wanted.add("count")
     if None in given:  # **parameters
         return None if given - {None} <= wanted else f"parameters that the sentence lacks: {given - wanted}"
     return None if given == wanted else f"parameters {sorted(map(str, given))} for {sorted(wanted)}"

@@ -32,13 +32,12 @@ PROCESSES = ("web", "worker")
 
 def measure(centre: Centre, rounds: int = 7, busy_rounds: int = 3) -> Result:
     """Alone, with 20 others signed just before, and one of every tenant in a row; then the memory of what runs."""
-    centre.gasp("worker", "stop", codes=(0, 1))
     if not centre.has("signed"):
         centre.prepare("signed", estates.write_workload(centre.estates / "signed", TENANTS))
     centre.load("signed")
     centre.wipe()
     centre.gasp("apply", "estate", "--yes")
-    centre.gasp("worker", "start")
+    centre.start()
     result = Result("signed", "From the last signature to the answer on the wire")
     codes = estates.codes(TENANTS)
     try:
@@ -53,7 +52,7 @@ def measure(centre: Centre, rounds: int = 7, busy_rounds: int = 3) -> Result:
             _at_once(centre, ask, codes, result)
         held = memory_mb([pid for pid in map(_pid, PROCESSES, [centre] * len(PROCESSES)) for pid in family(pid)])
     finally:
-        centre.gasp("worker", "stop", codes=(0, 1))
+        centre.stop()
     result.figures[:0] = [
         Figure("Signed to the answer on the wire", sorted(alone)[len(alone) // 2], "s", 3),
         Figure(f"Signed to the answer on the wire, p95 with {OTHERS} others in flight", percentile(busy, 0.95), "s", 5),

@@ -127,23 +127,19 @@ class Wave:
 
 
 def measure(centre: Centre, rounds: int = 3) -> Result:
-    """Medians; the background worker is off meanwhile."""
-    centre.gasp("worker", "stop", "--yes")
-    try:
-        wave = Wave(centre)
-        brought: list[Timing] = []
+    """Medians."""
+    wave = Wave(centre)
+    brought: list[Timing] = []
 
-        def product() -> Timing:
-            took, first = wave.product()
-            brought.append(first)
-            return took
+    def product() -> Timing:
+        took, first = wave.product()
+        brought.append(first)
+        return took
 
-        product()
-        wave.bare()
-        brought.clear()
-        found = alternate(rounds, {"gasp": product, "pyinfra": wave.bare})
-    finally:
-        centre.gasp("worker", "start", "--yes")
+    product()
+    wave.bare()
+    brought.clear()
+    found = alternate(rounds, {"gasp": product, "pyinfra": wave.bare})
     count = len(wave.names)
     result = Result("wave", f"A wave of a patch rollout over {count} machines")
     whole = result.row("gasp: one wave, measured and judged", found["gasp"])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -20,10 +20,18 @@ from control_plane.model.client import Client
 from control_plane.model.text import Text, t
 
 if TYPE_CHECKING:
+    from control_plane.cli.places import Place
     from lab.lab import Lab
 
 
 def _client() -> Client:
+    from control_plane.cli.places import chosen
+
+    elsewhere = chosen()
+    if elsewhere is not None:
+        from control_plane.cli.remote import Remote
+
+        return cast(Client, Remote(elsewhere))
     from control_plane import wiring
 
     return wiring.client()
@@ -74,6 +82,12 @@ class App:
         """The lab of real hosts."""
         return self.make_lab()
 
+    @property
+    def place(self) -> Place | None:
+        """The control plane elsewhere at which this command works; None: on this machine."""
+        found = getattr(self.client, "place", None)
+        return cast("Place | None", found)
+
     def can_ask(self) -> bool:
         """Whether somebody sits at a terminal who can answer."""
         if self.interactive is not None:
@@ -102,6 +116,9 @@ class App:
 
     def context(self) -> None:
         """Says on standard error where the act that follows will happen."""
+        if self.place is not None:
+            self.note(t("At {url}, context {name}.", url=self.place.url, name=self.place.name), "dim")
+            return
         settings = {
             name: entry.get("value") if isinstance(entry, Mapping) else entry
             for name, entry in self.client.config().items()

@@ -149,6 +149,8 @@ def scan(app: App, dry_run: bool, yes: bool) -> None:
     def draw() -> None:
         counts = {name: found[name] for name in ("clean", "infected", "waiting")}
         app.out(sentence(t("{clean} clean, {infected} with malware, {waiting} wait.", **counts)))
+        if found["odd"]:
+            app.out(sentence(t("{count} cannot be looked at; each file says why.", count=found["odd"])))
         if found["error"]:
             app.out(sentence(t("{why}", why=found["error"])))
 

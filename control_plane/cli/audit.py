@@ -13,7 +13,7 @@ from control_plane.cli.base import Group, option
 from control_plane.cli.errors import FAILED, Stop
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.terminal import sentence
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 
 #: So many of the newest entries are read when no `--limit` is given.
 NEWEST = 1000
@@ -87,7 +87,14 @@ def list_entries(app: App, /, **filters: str | None) -> None:
     rows = [{**row, "about": _few(_about(row)), "agreed": _agreed(row)} for row in found]
     show_list(rows, COLUMNS, empty=t("No entry fits."), name="number")
     if len(rows) == NEWEST and not app.listing.limit:
-        app.note(t("Only the newest {count} are shown; gasp audit export has all.", count=plain(NEWEST)), "dim")
+        app.note(
+            tn(
+                "Only the newest {count} is shown; gasp audit export has all.",
+                "Only the newest {count} are shown; gasp audit export has all.",
+                count=plain(NEWEST),
+            ),
+            "dim",
+        )
 
 
 def _about(row: dict[str, Any]) -> list[str]:
@@ -148,7 +155,16 @@ def verify(app: App) -> None:
 
     def draw() -> None:
         if answer["ok"]:
-            app.out(sentence(t("Whole: {entries} entries.", entries=plain(answer["entries"]))))
+            app.out(
+                sentence(
+                    tn(
+                        "Whole: {entries} entry.",
+                        "Whole: {entries} entries.",
+                        count=plain(answer["entries"]),
+                        entries=plain(answer["entries"]),
+                    )
+                )
+            )
         else:
             print_table(app, answer["problems"], PROBLEMS)
         app.note(t("Hash of the newest entry: {head}", head=answer["head"]), "dim")

@@ -13,7 +13,7 @@ from control_plane.cli.listing import Column, listing_options, show_list, show_o
 from control_plane.cli.looking import facts
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client_classes import Json
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 
 COLUMNS = (
     Column("number", t("ID"), show="id"),
@@ -152,7 +152,15 @@ def sign(app: App, number: int, reason: str, dry_run: bool, yes: bool) -> None:
 
     def draw() -> None:
         _draw(app, signed)
-        app.out(sentence(t("{count} requests on their way are signed by others now.", count=signed["requests"])))
+        app.out(
+            sentence(
+                tn(
+                    "{count} request on its way is signed by others now.",
+                    "{count} requests on their way are signed by others now.",
+                    count=signed["requests"],
+                )
+            )
+        )
 
     show_one(signed, draw, name="number", columns=COLUMNS)
 

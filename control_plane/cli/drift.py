@@ -18,7 +18,7 @@ from control_plane.cli.plans import SCOPE_HELP
 from control_plane.cli.run_view import carry_out, finish
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client import Json, OnEvent
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 
 COLUMNS = (
     Column("id", t("ID")),
@@ -106,7 +106,15 @@ def keep(app: App, ids: tuple[str, ...], until: str, reason: str, dry_run: bool,
     if _rehearse(app, ids, dry_run):
         return
     app.context()
-    ask(t("Leave {count} hand-made states alone until {date}?", count=len(ids), date=until), yes)
+    ask(
+        tn(
+            "Leave {count} hand-made state alone until {date}?",
+            "Leave {count} hand-made states alone until {date}?",
+            count=len(ids),
+            date=until,
+        ),
+        yes,
+    )
     show_list(app.client.drift_keep(ids, until=until, reason=reason), COLUMNS, empty=EMPTY, name="id")
 
 
@@ -128,7 +136,14 @@ def accept(app: App, ids: tuple[str, ...], reason: str, dry_run: bool, yes: bool
     if _rehearse(app, ids, dry_run):
         return
     app.context()
-    ask(t("Make {count} hand-made states the desired ones?", count=len(ids)), yes)
+    ask(
+        tn(
+            "Make {count} hand-made state the desired one?",
+            "Make {count} hand-made states the desired ones?",
+            count=len(ids),
+        ),
+        yes,
+    )
     show_list(app.client.drift_accept(ids, reason=reason), COLUMNS, empty=EMPTY, name="id")
 
 
@@ -149,7 +164,10 @@ def revert(app: App, ids: tuple[str, ...], dry_run: bool, yes: bool, confirm: st
     if _rehearse(app, ids, dry_run):
         return
     app.context()
-    ask(t("Revert {count} hand-made changes?", count=len(ids)), yes or confirm is not None)
+    ask(
+        tn("Revert {count} hand-made change?", "Revert {count} hand-made changes?", count=len(ids)),
+        yes or confirm is not None,
+    )
 
     def act(word: str | None, on_event: OnEvent) -> Json:
         return app.client.drift_revert(ids, confirm=word, on_event=on_event)
@@ -167,4 +185,11 @@ def _rehearse(app: App, ids: Sequence[str], dry_run: bool) -> bool:
         if name not in known:
             raise unknown(t("No hand-made change is known for {names}.", names=name), name, known, "gasp drift list")
     show_list([row for row in rows if row["id"] in ids], COLUMNS, empty=EMPTY, name="id")
-    return rehearsed(True, t("{count} hand-made changes would be answered.", count=len(ids)))
+    return rehearsed(
+        True,
+        tn(
+            "{count} hand-made change would be answered.",
+            "{count} hand-made changes would be answered.",
+            count=len(ids),
+        ),
+    )

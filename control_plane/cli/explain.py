@@ -12,7 +12,8 @@ from control_plane.cli.base import Command, argument
 from control_plane.cli.listing import Column, listing_options, plain, show_one
 from control_plane.cli.terminal import clean, moment, pad, sentence, state_mark
 from control_plane.model.client import Json
-from control_plane.model.text import Text, t
+from control_plane.model.naming import cause_words
+from control_plane.model.text import Text, t, tn
 
 COLUMNS = (
     Column("type", t("TYPE")),
@@ -52,7 +53,13 @@ def _lines(app: App, answer: Json) -> Iterator[str]:
         yield from _match(app, match)
     if answer.get("more"):
         yield ""
-        yield sentence(t("{count} more matches; give a longer name.", count=answer["more"]))
+        yield sentence(
+            tn(
+                "{count} more match; give a longer name.",
+                "{count} more matches; give a longer name.",
+                count=answer["more"],
+            )
+        )
 
 
 def _match(app: App, match: Mapping[str, Any]) -> Iterator[str]:
@@ -90,7 +97,7 @@ def _asked(asked: Any) -> str:
                 "{actor}, {at}, by {cause}",
                 actor=asked.get("actor", "–"),
                 at=moment(asked.get("at")),
-                cause=asked.get("cause", "–"),
+                cause=cause_words(str(asked.get("cause", "–"))),
             )
         )
     return clean(str(asked))

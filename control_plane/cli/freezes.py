@@ -10,6 +10,7 @@ from control_plane.cli.consent import ask, consent_options, rehearsed
 from control_plane.cli.listing import Column, listing_options, show_list, show_one
 from control_plane.cli.terminal import sentence
 from control_plane.model.client_rollouts import Json
+from control_plane.model.scope import scope_words
 from control_plane.model.text import t
 
 COLUMNS = (
@@ -76,7 +77,7 @@ def list_freezes(app: App, everything: bool) -> None:
 def set_freeze(app: App, scope: str, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp freezes set`."""
     # To stop must be quick, and undoes nothing: nobody is asked.
-    if rehearsed(dry_run, t("{scope} would be frozen.", scope=scope)):
+    if rehearsed(dry_run, t("{scope} would be frozen.", scope=scope_words(scope))):
         return
     app.context()
     _show(app, app.client.freezes.set(scope, reason=reason))
@@ -91,13 +92,15 @@ def set_freeze(app: App, scope: str, reason: str, dry_run: bool, yes: bool) -> N
     ),
 )
 @argument("freeze", help=t("Number of the freeze, as gasp freezes list prints it."), type=int)
-@option("--second", help=t("Who agrees; recorded as named, not verified."), required=True, metavar="NAME")
+@option("--second", help=t("Who agrees; recorded as named, not verified. From elsewhere: you."), metavar="NAME")
 @reason_option
 @consent_options()
 @listing_options
 @click.pass_obj
-def lift(app: App, freeze: int, second: str, reason: str, dry_run: bool, yes: bool) -> None:
+def lift(app: App, freeze: int, second: str | None, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp freezes lift ID`."""
+    if second is None and app.place is None:
+        raise click.MissingParameter(param_hint="--second", param_type="option")
     if rehearsed(dry_run, t("Freeze {id} would be lifted.", id=freeze)):
         return
     app.context()
@@ -109,10 +112,10 @@ def _show(app: App, answer: Json) -> None:
     def draw() -> None:
         app.out(sentence(answer["sentence"]))
         if answer["lifted_at"]:
-            who = t(
-                "Lifted by {who}; {second} agreed (not verified).", who=answer["lifted_by"], second=answer["second"]
-            )
-            app.out(sentence(who))
+            who = {"who": answer["lifted_by"], "second": answer["second"]}
+            verified = t("Lifted by {who}, who signed in.", **who)
+            named = t("Lifted by {who}; {second} agreed (not verified).", **who)
+            app.out(sentence(verified if answer["second_verified"] else named))
         else:
             app.out(sentence(answer["hint"]))
 

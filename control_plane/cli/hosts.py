@@ -16,7 +16,8 @@ from control_plane.cli.looking import facts, unknown
 from control_plane.cli.terminal import moment, sentence
 from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, Problem
-from control_plane.model.text import Text, t
+from control_plane.model.naming import MACHINE_HISTORY
+from control_plane.model.text import Text, t, tn
 
 COLUMNS = (
     Column("name", t("NAME")),
@@ -31,6 +32,7 @@ COLUMNS = (
     Column("held", t("HELD"), wide=True),
     Column("protection", t("ANTIVIRUS"), show="patches"),
     Column("signature_age_seconds", t("SIGNATURES, SECONDS OLD"), wide=True),
+    Column("scanned_at", t("SCANNED"), show="time", wide=True),
     Column("findings", t("FINDINGS"), wide=True),
     Column("faults", t("FAULTS")),
     Column("reboot_required", t("RESTART"), wide=True),
@@ -45,6 +47,7 @@ TENANT_COLUMNS = (
     Column("machines", t("MACHINES")),
     Column("clean", t("CLEAN")),
     Column("old_signatures", t("OLD SIGNATURES")),
+    Column("not_scanned", t("NOT SCANNED")),
     Column("silent", t("SILENT")),
     Column("unprotected", t("UNPROTECTED")),
     Column("findings", t("FINDINGS")),
@@ -107,6 +110,13 @@ def _more(row: Json) -> Iterator[str]:
     if row.get("silent_because"):
         yield sentence(t("Silent: {reason}", reason=row["silent_because"]))
         yield sentence(t("  What helps: {remedy}", remedy=row["silent_remedy"]))
+    scan = row.get("scan")
+    if scan is not None:
+        yield sentence(t("{sentence} {waits}", sentence=scan["sentence"], waits=scan["waits"]))
+        if scan["error"]:
+            yield sentence(t("  It did not end well: {error}", error=scan["error"]))
+        if scan["remedy"]:
+            yield sentence(t("  What helps: {remedy}", remedy=scan["remedy"]))
     for item in row.get("fault_details") or ():
         yield sentence(t("{text} ({found})", text=item["text"], found=item["found"]))
         yield sentence(t("  What helps: {remedy}", remedy=item["remedy"]))
@@ -114,7 +124,7 @@ def _more(row: Json) -> Iterator[str]:
         names = {k: item[k] for k in ("package", "installed", "candidate", "severity")}
         yield sentence(t("{package}: {installed}, offered {candidate}, severity {severity}", **names))
         if item["held"]:
-            yield sentence(t("  held by {who} since {at}", who=item["held_by"], at=moment(item["held_since"])))
+            yield sentence(t("  kept since {at} or longer: {how}", how=item["held_by"], at=moment(item["held_since"])))
         elif item["waiting"]:
             yield sentence(t("  waits: it is given to a share of machines first"))
         elif item["kept_back"]:
@@ -126,7 +136,14 @@ def _more(row: Json) -> Iterator[str]:
         elif item["since"]:
             yield sentence(t("  missing since {at}", at=moment(item["since"])))
     for entry in row.get("history") or ():
-        yield sentence(t("{at}  {what}  by {who}", at=moment(entry["at"]), what=entry["what"], who=entry["actor"]))
+        yield sentence(
+            t(
+                "{at}  {what}  by {who}",
+                at=moment(entry["at"]),
+                what=MACHINE_HISTORY.get(entry["what"], entry["what"]),
+                who=entry["actor"],
+            )
+        )
 
 
 @hosts.verb(
@@ -270,7 +287,16 @@ def import_hosts(
         answer = app.client.machines.import_machines(file, chosen, tenant)
 
     def draw() -> None:
-        app.out(sentence(t("{rows} machines ({encoding}): {create} new, {update} known; observed only.", **words)))
+        app.out(
+            sentence(
+                tn(
+                    "{rows} machine ({encoding}): {create} new, {update} known; observed only.",
+                    "{rows} machines ({encoding}): {create} new, {update} known; observed only.",
+                    count=words["rows"],
+                    **words,
+                )
+            )
+        )
         if dry_run:
             app.out(sentence(t("Nothing was changed.")))
         else:

@@ -17,6 +17,7 @@ from control_plane.cli.run_view import carry_out, end, run_lines
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client import Json, OnEvent
 from control_plane.model.text import Text, t
+from control_plane.model.volume import what_next
 
 COLUMNS = (
     Column("tenant", t("TENANT")),
@@ -29,6 +30,7 @@ COLUMNS = (
     Column("rules", t("RULES")),
     Column("direct", t("DIRECT")),
     Column("peers", t("CONNECTED WITH")),
+    Column("policy", t("POLICY"), show="id", wide=True),
 )
 RULE_COLUMNS = (
     Column("id", t("RULE")),
@@ -62,7 +64,10 @@ internet = Group(
             t("who had this port outside"),
         ),
     ),
-    lazy={"log": ("internet_log", t("Ask the access record, for a case."))},
+    lazy={
+        "policy": ("internet_policy", t("What the centre decides for everybody: its revisions, and the next one.")),
+        "log": ("internet_log", t("Ask the access record, for a case.")),
+    },
 )
 tenant_argument = argument("tenant", help=t("Code of the tenant."))
 
@@ -114,7 +119,9 @@ def _draw(app: App, row: Json) -> None:
                            down=plain(rates["down_kbit"]), slow=plain(rates["throttle_kbit"])))),
         (t("This month"), str(t("{used} of {total} octets ({percent})", used=plain(row["used_octets"]),
                                 total=plain(row["month_octets"]), percent=used))),
+        *((t("What comes next"), str(said)) for said in [what_next(row)] if said is not None),
         (t("Other sites"), str(t("allowed") if row["otherwise"] == "allow" else t("blocked"))),
+        (t("The centre's policy"), str(t("revision {number}", number=row["policy"]))),
         (t("Connected with"), ", ".join(
             p["tenant"] if p["agreed"] else str(t("{tenant} (has not agreed)", tenant=p["tenant"]))
             for p in row["peers"]) or "–"),
@@ -173,6 +180,7 @@ def _draw_path(app: App, row: Json) -> None:
         (t("Way"), str(way)),
         (t("Result"), str(t("reachable") if row["reachable"] else t("not reachable"))),
         (t("Rule"), f"{rule}  {row['owner'] or ''}  {row['since'] or ''}".rstrip() if rule else None),
+        (t("The centre's policy"), str(t("revision {number}", number=row["policy"]))),
         (t("Reason"), f"{row['reason_zh']} · {row['reason_en']}" if row["reason_zh"] else None),
         (t("Its reader sees"), clean(row["sees"])),
         (t("Status"), plain(row["status"])),

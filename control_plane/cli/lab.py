@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from control_plane.cli.app import App
-from control_plane.cli.base import Group, argument
+from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed
 from control_plane.cli.errors import Stop
 from control_plane.cli.listing import listing_options, print_table, show_one
 from control_plane.cli.looking import HOST_COLUMNS, unknown
 from control_plane.cli.terminal import duration
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
 if TYPE_CHECKING:
     from lab.lab import Progress
@@ -40,6 +40,7 @@ lab = Group(
     ),
 )
 host_argument = argument("host", help=t("Name of the host."))
+hosts_argument = argument("hosts", help=t("Names of the hosts."), nargs=-1, required=True, metavar="HOST...")
 
 
 class Report:
@@ -103,7 +104,12 @@ def _long_act(app: App, act: Callable[[Report], None]) -> None:
 @click.pass_obj
 def up(app: App, dry_run: bool, yes: bool) -> None:
     """`gasp lab up`."""
-    if rehearsed(dry_run, t("{count} hosts would be brought up.", count=len(app.lab.topology.hosts))):
+    if rehearsed(
+        dry_run,
+        tn(
+            "{count} host would be brought up.", "{count} hosts would be brought up.", count=len(app.lab.topology.hosts)
+        ),
+    ):
         return
     _long_act(app, lambda report: app.lab.up(report))
     _show_status(app)
@@ -122,7 +128,10 @@ def up(app: App, dry_run: bool, yes: bool) -> None:
 def down(app: App, dry_run: bool, yes: bool) -> None:
     """`gasp lab down`."""
     # Nothing is lost and `gasp lab up` brings it back, so nobody is asked.
-    if rehearsed(dry_run, t("{count} hosts would be stopped.", count=len(app.lab.topology.hosts))):
+    if rehearsed(
+        dry_run,
+        tn("{count} host would be stopped.", "{count} hosts would be stopped.", count=len(app.lab.topology.hosts)),
+    ):
         return
     app.stop_processes()
     _long_act(app, lambda report: app.lab.down(report))
@@ -172,7 +181,15 @@ def _show_status(app: App) -> None:
         hosts = answer["hosts"]
         print_table(app, hosts, HOST_COLUMNS)
         running = sum(1 for host in hosts if host["state"] == "running")
-        app.note(t("{running} of {total} hosts run.", running=running, total=len(hosts)))
+        app.note(
+            tn(
+                "{running} of {total} host runs.",
+                "{running} of {total} hosts run.",
+                running=running,
+                count=len(hosts),
+                total=len(hosts),
+            )
+        )
 
     show_one(answer, draw, rows="hosts", name="name", columns=HOST_COLUMNS)
 
@@ -230,25 +247,40 @@ def _disturb(verb: str, sentence: Text, example: Text, again: Text) -> None:
         sentence=sentence,
         examples=((f"gasp lab {verb} web", example), (f"gasp lab {verb} ns1 web", again)),
     )
-    @argument("hosts", help=t("Names of the hosts."), nargs=-1, required=True, metavar="HOST...")
+    @hosts_argument
     @consent_options()
     @click.pass_obj
     def act(app: App, hosts: Iterable[str], dry_run: bool, yes: bool) -> None:
-        # The hosts are named and the opposite verb undoes it, so nobody is asked.
-        for host in hosts:
-            _known(app, host)
-        for host in hosts:
-            if not rehearsed(dry_run, t("gasp lab {verb} {host} would be done.", verb=verb, host=host)):
-                getattr(app.lab, verb)(host)
-                app.note(t("{host}: {verb} done.", host=host, verb=verb))
+        _each(app, verb, hosts, dry_run, getattr(app.lab, verb))
 
 
-_disturb(
+def _each(app: App, verb: str, hosts: Iterable[str], dry_run: bool, act: Callable[[str], None]) -> None:
+    """The hosts are named and the opposite verb undoes it, so nobody is asked."""
+    for host in hosts:
+        _known(app, host)
+    for host in hosts:
+        if not rehearsed(dry_run, t("gasp lab {verb} {host} would be done.", verb=verb, host=host)):
+            act(host)
+            app.note(t("{host}: {verb} done.", host=host, verb=verb))
+
+
+@lab.verb(
     "stop",
-    t("Shut hosts down and keep them down until start or up."),
-    t("try what happens without the web host"),
-    t("two at once"),
+    sentence=t("Shut hosts down and keep them down until start or up."),
+    examples=(
+        ("gasp lab stop web", t("try what happens without the web host")),
+        ("gasp lab stop --hard fgw czj", t("two lose their power in the middle of what they do")),
+    ),
 )
+@hosts_argument
+@option("--hard", help=t("Cut their power: every process is killed where it stands."), is_flag=True)
+@consent_options()
+@click.pass_obj
+def stop(app: App, hosts: Iterable[str], hard: bool, dry_run: bool, yes: bool) -> None:
+    """`gasp lab stop HOST...`."""
+    _each(app, "stop", hosts, dry_run, lambda host: app.lab.stop(host, hard=hard))
+
+
 _disturb("start", t("Start stopped hosts and wait until they answer."), t("bring it back"), t("two at once"))
 _disturb(
     "cut",

@@ -18,7 +18,7 @@ from control_plane.cli.base import option
 from control_plane.cli.output import FORMATS, as_csv, as_json, as_yaml, pick
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import clean, clean_lines, moment, state_mark
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
 Row = Mapping[str, Any]
 Function = Callable[..., Any]
@@ -47,6 +47,8 @@ class Column:
             return state_mark("up" if value == "running" else str(value))
         if self.show == "patches" and value is not None:
             return state_mark(f"machine-{value}")
+        if self.show == "going" and value is not None:
+            return state_mark(f"going-{value}")
         if self.show == "emergency" and value is not None:
             return state_mark(f"emergency-{value}")
         if self.show == "time":
@@ -117,9 +119,25 @@ def show_list(rows: Sequence[Row], columns: Sequence[Column], *, empty: Text, na
             if chosen:
                 print_table(app, chosen, columns)
                 if total > len(chosen):
-                    app.note(t("{shown} of {total} rows (--limit).", shown=len(chosen), total=total), "dim")
+                    app.note(
+                        tn(
+                            "{shown} of {total} row (--limit).",
+                            "{shown} of {total} rows (--limit).",
+                            shown=len(chosen),
+                            count=total,
+                            total=total,
+                        ),
+                        "dim",
+                    )
             elif rows:
-                app.note(t("None of {total} rows fits the filter.", total=len(rows)))
+                app.note(
+                    tn(
+                        "The only row does not fit the filter.",
+                        "None of {total} rows fits the filter.",
+                        count=len(rows),
+                        total=len(rows),
+                    )
+                )
             else:
                 app.note(empty)
 

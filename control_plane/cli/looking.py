@@ -1,4 +1,4 @@
-"""Verbs that only look: status, doctor, accounts, config."""
+"""Verbs that only look: status, doctor, config."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from control_plane.cli.app import App
-from control_plane.cli.base import Command, Group, option
+from control_plane.cli.base import Command
 from control_plane.cli.errors import FAILED, Stop
 from control_plane.cli.listing import Column, listing_options, plain, show_list, show_one
 from control_plane.cli.terminal import moment, pad, sentence, state_mark
 from control_plane.model.client import Json
 from control_plane.model.errors import NotFound
+from control_plane.model.scope import scope_words
 from control_plane.model.text import Text, t
 
 HOST_COLUMNS = (
@@ -27,14 +28,6 @@ HOST_COLUMNS = (
 )
 #: A host that runs is up; the word “running” is for runs.
 HOST_WORDS = {"running": "up"}
-ACCOUNT_COLUMNS = (
-    Column("uid", t("UID")),
-    Column("tenant", t("TENANT")),
-    Column("name", t("NAME")),
-    Column("uid_number", t("UID NUMBER"), show="id"),
-    Column("status", t("STATE"), show="state"),
-    Column("groups", t("GROUPS"), wide=True),
-)
 CHECK_COLUMNS = (
     Column("check", t("CHECK")),
     Column("state", t("STATE"), show="state"),
@@ -109,7 +102,12 @@ def _last_plan(plan: Any) -> str:
     if isinstance(plan, dict) and plan.get("digest"):
         at = moment(plan.get("created_at"))
         return sentence(
-            t("{digest}  {at}  scope {scope}", digest=plan["digest"][:8], at=at, scope=plan.get("scope", "–"))
+            t(
+                "{digest}  {at}  scope {scope}",
+                digest=plan["digest"][:8],
+                at=at,
+                scope=scope_words(plan.get("scope", "–")),
+            )
         )
     return plain(plan)
 
@@ -132,32 +130,6 @@ def doctor(app: App) -> None:
     show_list(checks, CHECK_COLUMNS, empty=t("There are no checks."), name="check")
     if any(check["state"] == "failed" for check in checks):
         raise Stop(FAILED)
-
-
-accounts = Group(
-    name="accounts",
-    sentence=t("People in the directory."),
-    examples=(
-        ("gasp accounts list --tenant fgw", t("people of one department")),
-        ("gasp accounts list -o csv", t("all people, for a spreadsheet")),
-    ),
-)
-
-
-@accounts.verb(
-    "list",
-    sentence=t("List people and their numbers. Passwords are never read."),
-    examples=(
-        ("gasp accounts list --tenant fgw", t("people of one department")),
-        ("gasp accounts list --filter groups=staff --limit 20", t("twenty people of a group")),
-    ),
-)
-@option("--tenant", help=t("Only this department."), metavar="CODE")
-@listing_options
-@click.pass_obj
-def list_accounts(app: App, tenant: str | None) -> None:
-    """`gasp accounts list`."""
-    show_list(app.client.accounts(tenant), ACCOUNT_COLUMNS, empty=t("There are no people here."), name="uid")
 
 
 @click.command(

@@ -57,14 +57,15 @@ class Root(Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-#: A short process with ten thousand living things: looking for cycles among them costs up to 40 % of a plan.
-COLLECTOR = (100_000, 50, 50)
+#: A short process with ten thousand living things: looking for cycles among them costs up to 40 % of a plan, and what
+#: is imported is no garbage.
+COLLECTOR = (1_000_000, 50, 50)
 COMMANDS = {
     "plan": ("plans", t("Show what would change.")),
     "apply": ("plans", t("Carry out a plan, or plan and carry out a scope.")),
     "explain": ("explain", t("Explain one thing: who asked, what should be, what is, what changed last.")),
     "status": ("looking", t("Where this centre stands, at a glance.")),
-    "tenants": ("tenants", t("Departments and districts: list, import, export, offboard.")),
+    "tenants": ("tenants", t("Departments and districts: list, import, export, restore, offboard.")),
     "sites": ("sites", t("Websites and their releases.")),
     "posts": ("posts", t("Notices on departments' first home pages.")),
     "internet": ("internet", t("Internet access of tenants: use, rules, the real path of an address, hand-over.")),
@@ -73,7 +74,8 @@ COMMANDS = {
         "attachments",
         t("Files that go with requests: checked for malware before anybody opens them."),
     ),
-    "accounts": ("looking", t("People in the directory.")),
+    "accounts": ("accounts", t("People of departments: list, add, lists, leavers, groups, reviews, first passwords.")),
+    "people": ("people", t("Everything that is known of one person: find it, give it out, erase it.")),
     "drift": ("drift", t("Hand-made changes: keep, accept or revert.")),
     "snapshots": ("snapshots", t("Patches and signatures of the repository: fetch, look, give to a ring.")),
     "runs": ("runs", t("Runs: list, show, follow, stop, resume, undo.")),
@@ -88,6 +90,10 @@ COMMANDS = {
     "security": ("security", t("Antivirus on tenants' machines: how they are protected, scans, findings.")),
     "lab": ("lab", t("The lab of real hosts: up, down, run, stop, cut.")),
     "bringup": ("bringup", t("Boot the lab, set up its servers, import the estate, apply and verify.")),
+    "tokens": ("tokens", t("Tokens of programs: make, list, end.")),
+    "webhooks": ("webhooks", t("Webhooks: programs elsewhere that are told what happened; their delivery log.")),
+    "login": ("contexts", t("Let commands work at a control plane elsewhere, with a token.")),
+    "contexts": ("contexts", t("Control planes elsewhere at which commands work.")),
     "users": ("users", t("People of the centre: who may sign in, with which role.")),
     "substitutes": (
         "substitutes",
@@ -96,6 +102,7 @@ COMMANDS = {
     "emergencies": ("emergencies", t("Changes made real ahead of their signatures: make one, list, review.")),
     "classes": ("classes", t("The table of classes: who must sign which change. Two people change it.")),
     "web": ("web", t("Serve the console, in the foreground or in the background.")),
+    "db": ("db", t("The control plane's own database: which it is, and moving it to PostgreSQL.")),
     "doctor": ("looking", t("Check this installation.")),
     "config": ("looking", t("Settings in force and where they come from.")),
     "completion": ("completion", t("Print the completion script of a shell.")),

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from control_plane.cli.listing import plain
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import MARKS, clean, moment, sentence
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 
 SIGNS = {"delete": "-", "conflict": "!", "update": "~", "create": "+"}
 STYLES = {"delete": "red", "conflict": "yellow", "update": "yellow", "create": "green"}
@@ -145,7 +145,13 @@ class PlanView:
         yield ""
         yield layout(heads, rows, [False, True, True, True, True])
         if len(shown) < len(ranked):
-            yield sentence(t("… and {count} more tenants (--all)", count=len(ranked) - len(shown)))
+            yield sentence(
+                tn(
+                    "… and {count} more tenant (--all)",
+                    "… and {count} more tenants (--all)",
+                    count=len(ranked) - len(shown),
+                )
+            )
 
     # the rest --------------------------------------------------------------------------------------
 
@@ -168,8 +174,15 @@ class PlanView:
             lines.append(sentence(t("Waits: {id}: {reason}", id=item["id"], reason=item["reason"])))
         foreign, kept, retiring = (plan.get(key, ()) for key in ("foreign", "kept", "retiring"))
         for found, text in (
-            (foreign, t("{count} foreign objects, left alone", count=f"{len(foreign):,}")),
-            (kept, t("{count} hand-made changes, kept", count=f"{len(kept):,}")),
+            (
+                foreign,
+                tn(
+                    "{count} foreign object, left alone",
+                    "{count} foreign objects, left alone",
+                    count=f"{len(foreign):,}",
+                ),
+            ),
+            (kept, tn("{count} hand-made change, kept", "{count} hand-made changes, kept", count=f"{len(kept):,}")),
             (retiring, t("{count} retiring", count=f"{len(retiring):,}")),
         ):
             if found:
@@ -183,7 +196,8 @@ class PlanView:
         if plan["affected_tenants"]:
             yield ""
             yield sentence(
-                t(
+                tn(
+                    "Affects {count} tenant: {names}",
                     "Affects {count} tenants: {names}",
                     count=len(plan["affected_tenants"]),
                     names=self._some(plan["affected_tenants"]),
@@ -191,7 +205,8 @@ class PlanView:
             )
         for reload in plan.get("reloads", ()):
             yield sentence(
-                t(
+                tn(
+                    "Reloads {service} on {host} without interruption; {count} tenant lives there.",
                     "Reloads {service} on {host} without interruption; {count} tenants live there.",
                     service=reload.get("service", "–"),
                     host=reload.get("host", "–"),
@@ -207,6 +222,10 @@ class PlanView:
                     new=item["from_generation"],
                 )
             )
+            yield from (sentence(t("{text}", text=text)) for text in item.get("without", ()))
+        for item in plan.get("left", ()):
+            reason = item["sentence"]
+            yield sentence(t("Left alone: {subscription}. {reason}", subscription=item["subscription"], reason=reason))
 
     def _needs(self) -> Iterator[str]:
         for guard in self.plan.get("guards", ()):

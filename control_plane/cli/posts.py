@@ -12,7 +12,7 @@ from control_plane.cli.consent import ask, consent_options, rehearsed
 from control_plane.cli.listing import Column, listing_options, show_list, show_one
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client import Json
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 
 COLUMNS = (
     Column("id", t("NOTICE")),
@@ -136,8 +136,17 @@ def build(app: App, site: str, dry_run: bool, yes: bool) -> None:
     made = app.client.posts.build(site)
 
     def draw() -> None:
-        app.out(sentence(t("Release {release} of {site}, {count} notices.", release=made["release"][:8],
-                           site=made["site"], count=made["posts"])))  # fmt: skip
+        app.out(
+            sentence(
+                tn(
+                    "Release {release} of {site}, {count} notice.",
+                    "Release {release} of {site}, {count} notices.",
+                    release=made["release"][:8],
+                    site=made["site"],
+                    count=made["posts"],
+                )
+            )
+        )
         app.out(sentence(t("Next: {command}", command=made["next"])))
 
     show_one(made, draw, name="release")

@@ -13,7 +13,7 @@ from control_plane.cli.errors import FAILED, TEMPORARY, Stop
 from control_plane.cli.listing import Column, listing_options, print_table, show_list, show_one
 from control_plane.cli.terminal import clean, duration, moment, sentence
 from control_plane.model.client_record import Json
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 
 HOSTS = (
     Column("host", t("HOST")),
@@ -148,12 +148,22 @@ def _draw_status(app: App, answer: Json) -> None:
         gaps = answer["gaps"]
         told = t("No gap over an hour; {count} shorter ones, {seconds} s in all.", count=answer["short_gaps"],
                  seconds=round(answer["gap_seconds"], 1))  # fmt: skip
-        app.out(sentence(told if not gaps else t("{count} gaps over an hour:", count=len(gaps))))
+        app.out(
+            sentence(
+                told if not gaps else tn("{count} gap over an hour:", "{count} gaps over an hour:", count=len(gaps))
+            )
+        )
         for gap in gaps:
             app.out(f"  {moment(gap['from'])} – {moment(gap['to'])}  {clean(gap['source'])}  {clean(gap['sentence'])}")
     print_table(app, answer["hosts"], HOSTS)
     if answer["purge_due"]:
-        app.note(t("{count} days are older than they are kept: gasp record purge.", count=answer["purge_due"]))
+        app.note(
+            tn(
+                "{count} day is older than it is kept: gasp record purge.",
+                "{count} days are older than they are kept: gasp record purge.",
+                count=answer["purge_due"],
+            )
+        )
 
 
 @record.verb(
@@ -230,13 +240,26 @@ def purge(app: App, dry_run: bool, yes: bool) -> None:
     """`gasp record purge`."""
     shown = app.client.record.preview_purge()
     due = [day for day in shown["days"] if not day["held_by"]]
-    what = t("{count} days with {lines} lines would be deleted.", count=len(due), lines=shown["lines"])
+    what = tn(
+        "{count} day with {lines} lines would be deleted.",
+        "{count} days with {lines} lines would be deleted.",
+        count=len(due),
+        lines=shown["lines"],
+    )
     if not dry_run:
         app.context()
         if due:
             if not yes:
                 _draw_purge(app, shown)
-            ask(t("Delete {count} days with {lines} lines for good?", count=len(due), lines=shown["lines"]), yes)
+            ask(
+                tn(
+                    "Delete {count} day with {lines} lines for good?",
+                    "Delete {count} days with {lines} lines for good?",
+                    count=len(due),
+                    lines=shown["lines"],
+                ),
+                yes,
+            )
             shown = app.client.record.purge()
     show_one(shown, lambda: _draw_purge(app, shown), rows="days", name="day", columns=DAYS)
     if rehearsed(dry_run, what):
@@ -406,10 +429,12 @@ def import_register(app: App, path: Path, dry_run: bool, yes: bool) -> None:
     shown = app.client.record.preview_register(path)
     if dry_run:
         show_list(shown["rows"], REGISTER[:1] + REGISTER[2:7], empty=t("The file has no entries."), name="address")
-        rehearsed(True, t("{count} entries would be added.", count=len(shown["rows"])))
+        rehearsed(
+            True, tn("{count} entry would be added.", "{count} entries would be added.", count=len(shown["rows"]))
+        )
         return
     app.context()
-    ask(t("Add {count} entries to the register?", count=len(shown["rows"])), yes)
+    ask(tn("Add {count} entry to the register?", "Add {count} entries to the register?", count=len(shown["rows"])), yes)
     _added(app, app.client.record.add_to_register(shown["rows"]))
 
 
@@ -441,14 +466,19 @@ def add_to_register(
     yes: bool,
 ) -> None:  # fmt: skip
     """`gasp record register add ADDRESS`."""
-    if rehearsed(dry_run, t("{count} entries would be added.", count=1)):
+    if rehearsed(dry_run, tn("{count} entry would be added.", "{count} entries would be added.", count=1)):
         return
     app.context()
-    ask(t("Add {count} entries to the register?", count=1), yes)
+    ask(tn("Add {count} entry to the register?", "Add {count} entries to the register?", count=1), yes)
     row = {"address": address, "machine": machine, "person": person, "from": begin, "to": end, "source": source}
     _added(app, app.client.record.add_to_register([row]))
 
 
 def _added(app: App, answer: Json) -> None:
-    told = t("{new} entries added, {same} were there already.", **answer)
+    told = tn(
+        "{new} entry added, {same} were there already.",
+        "{new} entries added, {same} were there already.",
+        count=answer["new"],
+        **answer,
+    )
     show_one(answer, lambda: app.out(sentence(told)), name="new")

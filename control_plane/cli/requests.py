@@ -14,6 +14,7 @@ from control_plane.cli.listing import Column, listing_options, show_list, show_o
 from control_plane.cli.looking import facts
 from control_plane.cli.terminal import clean, moment, sentence, state_mark
 from control_plane.model.client_requests import Json
+from control_plane.model.request import MOST_LISTED
 from control_plane.model.text import Text, t
 
 COLUMNS = (
@@ -42,8 +43,23 @@ requests = Group(
         ("gasp requests sign R-2026-0147 --reason 'night shift'", t("look at a request and sign it")),
     ),
 )
+BLOCKS = (
+    Column("viewed", t("LOOKED AT")),
+    Column("block", t("PART")),
+    Column("title", t("WHAT")),
+    Column("counts.delete", t("DELETE")),
+    Column("counts.update", t("UPDATE")),
+    Column("counts.create", t("CREATE")),
+    Column("counts.conflict", t("IN THE WAY"), wide=True),
+    Column("changed_since", t("CHANGED SINCE"), wide=True),
+    Column("viewed_at", t("LOOKED AT ON"), wide=True, show="time"),
+)
+PART = "web:web/web.vhost/fgw"
 request_argument = argument("request", help=t("Reference such as R-2026-0147, or its number."))
 reason_option = option("--reason", help=t("Why, in one sentence; it is recorded."), required=True)
+part_option = option(
+    "--part", "block", help=t("About this part of the plan, as gasp requests parts names it."), metavar="PART"
+)
 
 
 @requests.verb(
@@ -56,12 +72,16 @@ reason_option = option("--reason", help=t("Why, in one sentence; it is recorded.
 )
 @option("--tenant", help=t("Only this department's."), metavar="CODE")
 @option("--waiting", help=t("Only what waits for who asks."), is_flag=True)
+@option("--before", help=t("Only older ones than this request; 1000 are listed at once."), metavar="REQUEST")
 @listing_options
 @click.pass_obj
-def list_requests(app: App, tenant: str | None, waiting: bool) -> None:
+def list_requests(app: App, tenant: str | None, waiting: bool, before: str | None) -> None:
     """`gasp requests list`."""
-    rows = app.client.requests.list(tenant=tenant, waiting_for_me=waiting)
+    rows = app.client.requests.list(tenant=tenant, waiting_for_me=waiting, before=before)
     show_list(rows, COLUMNS, empty=t("There is no request. Begin one: gasp requests new"), name="reference")
+    if len(rows) >= MOST_LISTED:
+        last = rows[-1]["reference"]
+        app.note(t("Older ones: gasp requests list --before {request}", request=last))
 
 
 @requests.verb(
@@ -97,9 +117,17 @@ def _show(app: App, row: Json) -> None:
         for line in row["conversation"]:
             who = line["by_name"] or str(t("the control plane"))
             said = {"at": moment(line["at"]), "who": who, "what": line["title"]}
-            app.out(sentence(t("{at}  {who} {what}", **said)) + (f": {clean(line['text'])}" if line["text"] else ""))
+            about = f" ({sentence(_about(line['about']))})" if line["about"] else ""
+            text = f": {clean(line['text'])}" if line["text"] else ""
+            app.out(f"{sentence(t('{at}  {who} {what}', **said))}{about}{text}")
 
     show_one(row, draw, name="reference")
+
+
+def _about(about: Json) -> Text:
+    if about["now"]:
+        return t("about {part}", part=about["title"])
+    return t("about {part} of an earlier preview", part=about["title"])
 
 
 def _signed(need: Json) -> Text:
@@ -117,6 +145,49 @@ def _problems(app: App, problems: Sequence[Json]) -> None:
     for problem in problems:
         said = {"field": problem["pointer"] or "–", "detail": problem["detail"], "remedy": problem["remedy"] or ""}
         app.out(app.paint(sentence(t("{field}: {detail} {remedy}", **said)), "yellow"))
+
+
+@requests.verb(
+    "parts",
+    sentence=t("List the parts of a request's plan, and which of them you marked as looked at."),
+    examples=(
+        ("gasp requests parts R-2026-0147", t("what is deleted comes first")),
+        ("gasp requests parts 147 -o json", t("for a program")),
+    ),
+)
+@request_argument
+@listing_options
+@click.pass_obj
+def parts(app: App, request: str) -> None:
+    """`gasp requests parts REQUEST`."""
+    _parts(app.client.requests.blocks(request))
+
+
+def _parts(rows: Sequence[Json]) -> None:
+    show_list(rows, BLOCKS, empty=t("There is no plan to read yet."), name="block")
+
+
+@requests.verb(
+    "mark",
+    sentence=t("Mark a part of a plan as looked at, for yourself; the mark is gone when the part changes."),
+    examples=(
+        (f"gasp requests mark R-2026-0147 {PART}", t("looked at")),
+        (f"gasp requests mark 147 {PART} --off", t("take the mark away")),
+    ),
+)
+@request_argument
+@argument("block", help=t("The part, as gasp requests parts names it."))
+@option("--off", help=t("Take the mark away."), is_flag=True)
+@consent_options()
+@listing_options
+@click.pass_obj
+def mark(app: App, request: str, block: str, off: bool, dry_run: bool, yes: bool) -> None:
+    """`gasp requests mark REQUEST PART`."""
+    # A mark changes nothing for anybody else, so nobody is asked.
+    if rehearsed(dry_run, t("{part} would be marked.", part=block)):
+        return
+    app.context()
+    _parts(app.client.requests.mark(request, block=block, viewed=not off))
 
 
 @requests.verb(
@@ -168,6 +239,55 @@ def _form(file: Path) -> Json:
 
 
 @requests.verb(
+    "import",
+    sentence=t(
+        "Ask for many at once: put the rows of a table into the form of a service, and hand it in.\n"
+        "The table is CSV or an Excel workbook; its heads are the fields of one list of the form. A row whose key is"
+        " there already changes that one, any other is added, nothing is taken away. Every problem of every row is said"
+        " at once, and then nothing is kept."
+    ),
+    examples=(
+        (
+            "gasp requests import list.csv --tenant fgw --service directory --dry-run",
+            t("what it would do"),
+        ),
+        ("gasp requests import list.csv --tenant fgw --service directory --note '30 new colleagues'", t("hand it in")),
+    ),
+)
+@argument("file", help=t("The table."), type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@option("--tenant", help=t("Code of the department."), required=True, metavar="CODE")
+@option("--service", "offering", help=t("The service, such as directory."), required=True, metavar="NAME")
+@option("--list", "part", help=t("Which list of the form, where several can come from a file."), metavar="NAME")
+@option("--note", help=t("What it is for; signers read it."))
+@consent_options()
+@listing_options
+@click.pass_obj
+def take(
+    app: App, file: Path, tenant: str, offering: str, part: str | None, note: str | None, dry_run: bool, yes: bool
+) -> None:
+    """`gasp requests import FILE`."""
+    client, content = app.client.requests, file.read_bytes()
+    counted = client.check_rows(tenant, offering, part, content)
+    if dry_run:
+        show_one(counted, lambda: app.out(sentence(_counted(counted))), name="list")
+        return
+    app.context()
+    app.note(_counted(counted))
+    ask(t("Put these rows into a draft of {tenant}?", tenant=tenant), yes)
+    made = client.draft(tenant, offering, counted["action"])
+    client.take_rows(made["id"], counted["list"], content)
+    if note is not None:
+        client.save(made["id"], note=note)
+    app.note(t("It is kept as the draft {request}.", request=made["reference"]))
+    _hand_in(app, made["reference"], yes)
+
+
+def _counted(row: Json) -> Text:
+    counts = {name: row[name] for name in ("added", "changed", "same")}
+    return t("{list}: {added} new, {changed} changed, {same} as they are.", list=row["list"], **counts)
+
+
+@requests.verb(
     "submit",
     sentence=t("Look at what a draft would change, and hand it in."),
     examples=(
@@ -181,11 +301,16 @@ def _form(file: Path) -> Json:
 @click.pass_obj
 def submit(app: App, request: str, dry_run: bool, yes: bool) -> None:
     """`gasp requests submit REQUEST`."""
-    seen = app.client.requests.preview(request)
     if dry_run:
+        seen = app.client.requests.preview(request)
         show_one(seen, lambda: _preview(app, seen, app.out), name="digest")
         return
     app.context()
+    _hand_in(app, request, yes)
+
+
+def _hand_in(app: App, request: str, yes: bool) -> None:
+    seen = app.client.requests.preview(request)
     _preview(app, seen, app.note)
     ask(t("Hand it in?"), yes)
     _show(app, app.client.requests.submit(request, digest=seen["digest"]))
@@ -272,21 +397,22 @@ def letter(app: App, request: str, number: str, day: str, brought_by: str, note:
     sentence=t("Ask the department back; its clock stops until it answers."),
     examples=(
         ("gasp requests return R-2026-0147 --reason 'which office is it for?'", t("with a question")),
-        ("gasp requests return 147 --reason 'no filing number' --yes", t("without being asked")),
+        (f"gasp requests return 147 --part {PART} --reason 'why this name?' --yes", t("about one part of the plan")),
     ),
 )
 @request_argument
 @reason_option
+@part_option
 @consent_options()
 @listing_options
 @click.pass_obj
-def send_back(app: App, request: str, reason: str, dry_run: bool, yes: bool) -> None:
+def send_back(app: App, request: str, reason: str, block: str | None, dry_run: bool, yes: bool) -> None:
     """`gasp requests return REQUEST`."""
     if rehearsed(dry_run, t("{request} would go back to the department.", request=request)):
         return
     app.context()
     ask(t("Ask the department back about {request}?", request=request), yes)
-    _show(app, app.client.requests.send_back(request, reason=reason))
+    _show(app, app.client.requests.send_back(request, reason=reason, block=block))
 
 
 @requests.verb(
@@ -363,21 +489,22 @@ def answer(app: App, request: str, text: str, file: Path | None, dry_run: bool, 
     sentence=t("Add to the conversation of a request."),
     examples=(
         ("gasp requests comment R-2026-0147 --text 'the certificate is ordered'", t("everybody who sees it reads it")),
-        ("gasp requests comment 147 --text 'thank you' -o json", t("for a program")),
+        (f"gasp requests comment 147 --part {PART} --text 'as in May' -o json", t("about one part of the plan")),
     ),
 )
 @request_argument
 @option("--text", help=t("What to say."), required=True)
+@part_option
 @consent_options()
 @listing_options
 @click.pass_obj
-def comment(app: App, request: str, text: str, dry_run: bool, yes: bool) -> None:
+def comment(app: App, request: str, text: str, block: str | None, dry_run: bool, yes: bool) -> None:
     """`gasp requests comment REQUEST`."""
     # Words change nothing for anybody, so nobody is asked.
     if rehearsed(dry_run, t("It would be added to {request}.", request=request)):
         return
     app.context()
-    _show(app, app.client.requests.comment(request, text=text))
+    _show(app, app.client.requests.comment(request, text=text, block=block))
 
 
 @requests.verb(

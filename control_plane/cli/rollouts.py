@@ -17,7 +17,7 @@ from control_plane.cli.errors import FAILED, Stop
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.terminal import clean, moment, sentence, state_mark
 from control_plane.model.client_rollouts import Json
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
 COLUMNS = (
     Column("id", t("ID"), show="id"),
@@ -102,20 +102,26 @@ def show(app: App, rollout: int) -> None:
         ),
         (
             "gasp rollouts create --kind configuration --offering internet --patch policy.yaml --group fgw --reason x",
-            t("change the wishes of departments, group by group"),
+            t("change the wishes of departments, group by group; “rules+:” in the file adds to a list"),
         ),
     ),
 )
 @option(
-    "--kind", help=t("What goes out."), type=click.Choice(["patches", "signatures", "configuration"]), required=True
-)
+    "--kind", help=t("What goes out; with --policy it is configuration."),
+    type=click.Choice(["patches", "signatures", "configuration"]),
+)  # fmt: skip
 @option("--snapshot", help=t("Id of the snapshot or set, as gasp snapshots list prints it."), metavar="ID")
 @option("--offering", help=t("Of a configuration: whose subscriptions are changed."), metavar="NAME")
 @option(
     "--patch",
-    help=t("File (YAML or JSON) that is merged into each spec; null takes a field away."),
+    help=t("File (YAML or JSON) that is merged into each spec; null takes a field away, NAME+ adds to a list."),
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
+@option(
+    "--replace-lists", help=t("Agree that departments lose entries of their own lists; see --dry-run."), is_flag=True
+)
+@option("--policy", help=t("Number of a revision of the centre's policy, as gasp internet policy list prints it."),
+        type=int, metavar="NUMBER")  # fmt: skip
 @option("--tier", help=t("Change the tier as well."), type=click.Choice(["S", "M", "L"]))
 @option("--tenant", "tenants", help=t("Only this department; may be given again."), multiple=True, metavar="CODE")
 @option("--group", "groups", help=t("One wave: codes with commas; may be given again."), multiple=True, metavar="CODES")
@@ -133,6 +139,10 @@ def show(app: App, rollout: int) -> None:
 @click.pass_obj
 def create(app: App, /, start: bool, dry_run: bool, yes: bool, patch: Path | None, **given: Any) -> None:
     """`gasp rollouts create`."""
+    if given["policy"] is not None:
+        given |= {"kind": given["kind"] or "configuration", "offering": given["offering"] or "internet"}
+    elif given["kind"] is None:
+        raise click.UsageError(str(t("Say what goes out: --kind, or --policy.")))
     names = ("success", "errors", "error_count", "reached", "soak")
     typed = {name: given.pop(name) for name in names}
     order = {
@@ -145,7 +155,8 @@ def create(app: App, /, start: bool, dry_run: bool, yes: bool, patch: Path | Non
     if dry_run:
         preview = app.client.rollouts.preview(**order)
         show_one(preview, lambda: app.out("\n".join(_preview(preview))), rows="items", name="name", columns=ITEMS)
-        rehearsed(True, t("The rollout would be made."))
+        lost = preview["replaced"] and not given["replace_lists"]
+        rehearsed(True, t("It would be refused without --replace-lists.") if lost else t("The rollout would be made."))
         return
     app.context()
     if start:
@@ -315,7 +326,7 @@ def _draw(app: App, answer: Json) -> None:
     app.out("  " + sentence(answer["sentence"]))
     facts = {"who": answer["actor"], "at": moment(answer["created_at"]), "why": answer["reason"]}
     app.out("  " + sentence(t("Made by {who} at {at}: {why}", **facts)))
-    app.out("\n".join(_waves(answer)))
+    app.out("\n".join([*_waves(answer), *_replaced(answer)]))
     if answer["items"]:
         print_table(app, answer["items"], ITEMS)
     for command in _next(answer):
@@ -333,7 +344,15 @@ def _waves(answer: Json) -> Iterator[str]:
 def _preview(preview: Json) -> Iterator[str]:
     for wave in preview["waves"]:
         facts = {"number": wave["number"], "title": wave["title"], "count": len(wave["names"])}
-        yield sentence(t("Wave {number} {title}: {count} machines: {names}", **facts, names=", ".join(wave["names"])))
+        yield sentence(
+            tn(
+                "Wave {number} {title}: {count} machine: {names}",
+                "Wave {number} {title}: {count} machines: {names}",
+                **facts,
+                names=", ".join(wave["names"]),
+            )
+        )
+    yield from _replaced(preview)
     limits = preview["thresholds"]
     yield sentence(
         t(
@@ -344,6 +363,12 @@ def _preview(preview: Json) -> Iterator[str]:
             soak=limits["soak"],
         )
     )
+
+
+def _replaced(answer: Json) -> Iterator[str]:
+    for one in answer["replaced"]:
+        facts = {"tenant": one["tenant"], "field": one["field"], "items": "; ".join(one["items"])}
+        yield sentence(t("{tenant} loses of its own in {field}: {items}", **facts))
 
 
 def _next(answer: Json) -> list[str]:

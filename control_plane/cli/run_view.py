@@ -1,7 +1,7 @@
 """Follow a run: a progress line on a terminal, plain lines elsewhere, a last line that says what was done.
 
-The run is in this very process, so the first Ctrl-C asks it to stop at the next boundary and the second one ends
-the process at once (which is safe: the next apply finishes the work).
+The first Ctrl-C asks the run to stop at its next boundary. The second one ends this process at once: with it the run
+(which is safe: the next apply finishes the work), unless that is at a control plane elsewhere, where it goes on.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from control_plane.cli.errors import FAILED, INTERRUPTED, Stop
 from control_plane.cli.listing import Column, show_one
 from control_plane.cli.terminal import clean, duration, sentence, state_mark
 from control_plane.model.client import Json, OnEvent
+from control_plane.model.errors import ControlPlaneError
 from control_plane.model.run import EXIT_CODES, RunState
 from control_plane.model.telling import failure, telling
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
 FAILURE_COLUMNS = (
     Column("change_id", t("CHANGE")),
@@ -123,9 +124,11 @@ class Follower:
         if self.presses == 1:
             run = self.run_id
             # In a thread of its own: this handler may have interrupted the store in the middle of a write.
-            threading.Thread(target=self.app.client.stop_run, args=(run,), daemon=True).start()
+            threading.Thread(target=self._stop, args=(run,), daemon=True).start()
             self._say(
-                t(
+                t("Run {run} stops at the next boundary. Press Ctrl-C again to follow it no longer.", run=run)
+                if self.app.place is not None
+                else t(
                     "Run {run} stops at the next boundary. Press Ctrl-C again to end at once;"
                     " then gasp runs resume {run} finishes it.",
                     run=run,
@@ -134,9 +137,19 @@ class Follower:
             return
         if self._progress is not None:
             self._progress.stop()
-        self._say(t("Ended at once. What run {run} had done stays: gasp runs show {run}", run=self.run_id))
+        self._say(
+            t("Followed no longer. What becomes of run {run}: gasp runs show {run}", run=self.run_id)
+            if self.app.place is not None
+            else t("Ended at once. What run {run} had done stays: gasp runs show {run}", run=self.run_id)
+        )
         sys.stderr.flush()
         os._exit(INTERRUPTED)
+
+    def _stop(self, run: int) -> None:
+        try:
+            self.app.client.stop_run(run)
+        except ControlPlaneError as error:
+            self._say(error.text)
 
     def _say(self, text: Text) -> None:
         if self._progress is not None:
@@ -217,7 +230,9 @@ def run_lines(app: App, run: Json) -> Iterator[str]:
     if run.get("affected_tenants"):
         names = run["affected_tenants"]
         text = ", ".join(clean(n) for n in names[:12]) + (" …" if len(names) > 12 else "")
-        yield "  " + sentence(t("Affects {count} tenants: {names}", count=len(names), names=text))
+        yield "  " + sentence(
+            tn("Affects {count} tenant: {names}", "Affects {count} tenants: {names}", count=len(names), names=text)
+        )
     if run["state"] in ("stopped", "interrupted", "partly", "failed", "could_not_measure"):
         yield sentence(t("Next: {command}", command=f"gasp runs resume {run['id']}"))
     if counts.get("applied") and run.get("kind") in (None, "apply", "resume"):

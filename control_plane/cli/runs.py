@@ -15,6 +15,7 @@ from control_plane.cli.listing import Column, listing_options, show_list
 from control_plane.cli.plans import apply_and_show, consent_to, note_plan, show_plan
 from control_plane.cli.run_view import Follower, carry_out, end, finish, show_run
 from control_plane.model.run import FINAL, RunState
+from control_plane.model.scope import scope_words
 from control_plane.model.text import t
 
 COLUMNS = (
@@ -171,7 +172,10 @@ def resume(app: App, run_id: int, dry_run: bool, yes: bool) -> None:
         rehearsed(True, t("The remaining changes of run {run} would be carried out.", run=run_id))
         return
     app.context()
-    ask(t("Carry out the remaining changes of run {run} (scope {scope})?", run=run_id, scope=run["scope"]), yes)
+    ask(
+        t("Carry out the remaining changes of run {run} (scope {scope})?", run=run_id, scope=scope_words(run["scope"])),
+        yes,
+    )
     finish(app, carry_out(app, lambda on_event: app.client.resume_run(run_id, on_event=on_event)))
 
 

@@ -12,7 +12,8 @@ from control_plane.cli.hosts import TENANT_COLUMNS
 from control_plane.cli.listing import Column, listing_options, plain, show_list, show_one
 from control_plane.cli.terminal import sentence
 from control_plane.model.client import Json
-from control_plane.model.text import t
+from control_plane.model.scope import scope_words
+from control_plane.model.text import t, tn
 
 FINDING_COLUMNS = (
     Column("id", t("ID"), show="id"),
@@ -24,6 +25,13 @@ FINDING_COLUMNS = (
     Column("found_at", t("FOUND"), show="time"),
     Column("last_seen", t("LAST SEEN"), show="time", wide=True),
     Column("reason", t("REASON"), wide=True),
+)
+GOING_COLUMNS = (
+    Column("title", t("WHAT")),
+    Column("state", t("STATE"), show="going"),
+    Column("sentence", t("HOW IT STANDS")),
+    Column("last_at", t("LAST"), show="time"),
+    Column("next_at", t("NEXT"), show="time"),
 )
 SCAN_COLUMNS = (
     Column("machine", t("MACHINE")),
@@ -43,15 +51,17 @@ security = Group(
     name="security",
     sentence=t("Antivirus on tenants' machines: how they are protected, scans, findings."),
     examples=(
-        ("gasp security show", t("clean, old signatures and silent, by department")),
-        ("gasp security findings --open", t("what was found and is not settled")),
+        ("gasp security show", t("clean, old signatures, not scanned and silent, by department")),
+        ("gasp security status", t("what goes on by itself, and what it waits for")),
     ),
 )
 
 
 @security.verb(
     "show",
-    sentence=t("How machines are protected, by department. Clean, old signatures and silent are never added up."),
+    sentence=t(
+        "How machines are protected, by department. Clean, old signatures, not scanned and silent are never added up."
+    ),
     examples=(
         ("gasp security show", t("every department that has the service")),
         ("gasp security show fgw -o json", t("one department, for a program")),
@@ -64,6 +74,21 @@ def show(app: App, tenant: str | None) -> None:
     """`gasp security show`."""
     rows = app.client.machines.security(tenant)
     show_list(rows, TENANT_COLUMNS, empty=t("No department has this service."), name="tenant")
+
+
+@security.verb(
+    "status",
+    sentence=t("What goes on by itself: scans of machines, new signatures. What each waits for, and until when."),
+    examples=(
+        ("gasp security status", t("how both stand")),
+        ("gasp security status -o json", t("with what is under way, for a program")),
+    ),
+)
+@listing_options
+@click.pass_obj
+def status(app: App) -> None:
+    """`gasp security status`."""
+    show_list(app.client.by_itself.status(), GOING_COLUMNS, empty=t("Nothing goes on by itself."), name="name")
 
 
 @security.verb(
@@ -86,14 +111,31 @@ def scan(app: App, target: str, paths: tuple[str, ...]) -> None:
     app.context()
 
     def follow(news: Json) -> None:
-        app.note(t("{machine}: {files} files, {found} found", **{**news, "files": plain(news["files"])}), "dim")
+        app.note(
+            tn(
+                "{machine}: {files} file, {found} found",
+                "{machine}: {files} files, {found} found",
+                count=news["files"],
+                **{**news, "files": plain(news["files"])},
+            ),
+            "dim",
+        )
 
     answer = app.client.machines.scan(target, paths, follow)
 
     def draw() -> None:
         for row in answer["machines"]:
             words = {"machine": row["machine"], "files": plain(row["files"]), "found": len(row["found"])}
-            app.out(sentence(t("{machine}: {files} files scanned, {found} found.", **words)))
+            app.out(
+                sentence(
+                    tn(
+                        "{machine}: {files} file scanned, {found} found.",
+                        "{machine}: {files} files scanned, {found} found.",
+                        count=row["files"],
+                        **words,
+                    )
+                )
+            )
             for item in row["found"]:
                 app.out(sentence(t("  {path}: {signature}", **item)))
             if row["error"]:
@@ -123,10 +165,10 @@ def scan(app: App, target: str, paths: tuple[str, ...]) -> None:
 @click.pass_obj
 def refresh(app: App, scope: str, dry_run: bool, yes: bool) -> None:
     """`gasp security refresh`."""
-    if rehearsed(dry_run, t("Machines of {scope} would fetch their ring's signatures.", scope=scope)):
+    if rehearsed(dry_run, t("Machines of {scope} would fetch their ring's signatures.", scope=scope_words(scope))):
         return
     app.context()
-    ask(t("Let the machines of {scope} fetch their ring's signatures now?", scope=scope), yes)
+    ask(t("Let the machines of {scope} fetch their ring's signatures now?", scope=scope_words(scope)), yes)
     answer = app.client.machines.refresh_signatures(scope)
 
     def draw() -> None:
@@ -183,10 +225,12 @@ def findings(app: App, tenant: str | None, only_open: bool) -> None:
 @click.pass_obj
 def clear(app: App, ids: tuple[str, ...], reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp security clear ID…`."""
-    if rehearsed(dry_run, t("{count} findings would be settled.", count=len(ids))):
+    if rehearsed(
+        dry_run, tn("{count} finding would be settled.", "{count} findings would be settled.", count=len(ids))
+    ):
         return
     app.context()
-    ask(t("Settle {count} findings?", count=len(ids)), yes)
+    ask(tn("Settle {count} finding?", "Settle {count} findings?", count=len(ids)), yes)
     show_list(
         app.client.machines.clear_findings(ids, reason), FINDING_COLUMNS, empty=t("Nothing was found."), name="id"
     )

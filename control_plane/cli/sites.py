@@ -15,7 +15,8 @@ from control_plane.cli.listing import Column, listing_options, plain, print_tabl
 from control_plane.cli.run_view import carry_out, end, run_lines
 from control_plane.cli.terminal import sentence
 from control_plane.model.client import Json, OnEvent
-from control_plane.model.text import Text, t
+from control_plane.model.content_check import SENTENCES, CheckState
+from control_plane.model.text import Text, t, tn
 
 COLUMNS = (
     Column("site", t("SITE")),
@@ -92,8 +93,10 @@ def publish(app: App, site: str, archive: Path, note: str, dry_run: bool, yes: b
         facts = {k: answer[k] for k in ("release", "site")}
         app.out(
             sentence(
-                t(
+                tn(
+                    "Release {release} of {site} is stored: {files} file, {bytes} bytes.",
                     "Release {release} of {site} is stored: {files} files, {bytes} bytes.",
+                    count=answer["files"],
                     files=plain(answer["files"]),
                     bytes=plain(answer["bytes"]),
                     **facts,
@@ -102,6 +105,8 @@ def publish(app: App, site: str, archive: Path, note: str, dry_run: bool, yes: b
         )
         for warning in answer.get("warnings") or ():
             app.out(sentence(t("Warning: {text}", text=warning)))
+        if answer["check"] == "waiting":
+            app.out(str(SENTENCES[CheckState.WAITING]))
         app.out(sentence(t("Next: {command}", command=f"gasp sites preview {site} {answer['release']}")))
 
     show_one(answer, draw, name="release")
@@ -182,8 +187,17 @@ def prune(app: App, site: str, release: str | None, dry_run: bool, yes: bool) ->
 
     def draw() -> None:
         count, octets = len(answer["removed"]), plain(answer["octets"])
-        app.out(sentence(t("{count} releases of {site} deleted, {octets} octets.", count=count, octets=octets,
-                           site=answer["site"])))  # fmt: skip
+        app.out(
+            sentence(
+                tn(
+                    "{count} release of {site} deleted, {octets} octets.",
+                    "{count} releases of {site} deleted, {octets} octets.",
+                    count=count,
+                    octets=octets,
+                    site=answer["site"],
+                )
+            )
+        )
 
     show_one(answer, draw, name="site")
 

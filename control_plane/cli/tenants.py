@@ -17,7 +17,8 @@ from control_plane.cli.looking import facts
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client import Json
 from control_plane.model.errors import CouldNotMeasureError, Rejected
-from control_plane.model.text import t
+from control_plane.model.restoring import WHAT
+from control_plane.model.text import t, tn
 
 COLUMNS = (
     Column("code", t("CODE")),
@@ -59,7 +60,7 @@ DIFFERENCE_COLUMNS = (
 
 tenants = Group(
     name="tenants",
-    sentence=t("Departments and districts: list, import, export, offboard."),
+    sentence=t("Departments and districts: list, import, export, restore, offboard."),
     examples=(
         ("gasp tenants list", t("who is served, and with what")),
         ("gasp tenants import tenants/qingdao --dry-run", t("check a folder of documents; import nothing")),
@@ -196,7 +197,15 @@ def export(app: App, folder: Path, codes: tuple[str, ...], dry_run: bool, yes: b
     """`gasp tenants export FOLDER [CODE...]`."""
     if dry_run:
         count = len(codes) or len(app.client.tenants())
-        rehearsed(True, t("{count} documents would be written to {folder}.", count=count, folder=folder))
+        rehearsed(
+            True,
+            tn(
+                "{count} document would be written to {folder}.",
+                "{count} documents would be written to {folder}.",
+                count=count,
+                folder=folder,
+            ),
+        )
         return
     if folder.is_dir() and any(folder.rglob("*.y*ml")):
         ask(t("{folder} holds documents already. Write over them?", folder=folder), yes)
@@ -226,6 +235,47 @@ def diff(app: App, path: Path) -> None:
         name="code",
         columns=DIFFERENCE_COLUMNS,
     )
+
+
+@tenants.verb(
+    "restore",
+    sentence=t(
+        "Make the plan that brings back what was wanted of one tenant on a former day.\n"
+        "Only the plan is made and shown; others are not touched. Carry it out with gasp apply, or at once with --yes"
+        " or --confirm. Deleted accounts are made anew, without a password."
+    ),
+    examples=(
+        ("gasp tenants restore fgw --to 2026-11-24", t("everything as it was at the end of that day")),
+        (
+            "gasp tenants restore fgw --to 2026-11-24T09:30 --what site --yes",
+            t("the content of its websites only, at once"),
+        ),
+    ),
+)
+@code_argument
+@option("--to", help=t("The day whose end is meant, or a time; in Chinese time if no zone is given."), required=True)
+@option(
+    "--what",
+    help=t("What goes back: site (content), records (names), accounts, settings; may be repeated. All without it."),
+    type=click.Choice(WHAT),
+    multiple=True,
+)
+@consent_options(word=True)
+@listing_options
+@click.pass_obj
+def restore(
+    app: App, code: str, to: str, what: tuple[str, ...], dry_run: bool, yes: bool, confirm: str | None
+) -> None:  # fmt: skip
+    """`gasp tenants restore CODE`."""
+    from control_plane.cli.plans import apply_and_show, consent_to, note_plan, show_plan
+
+    plan = app.client.restores.plan(code, to=to, what=what)
+    if dry_run or not (yes or confirm):
+        show_plan(app, plan)
+        return
+    app.context()
+    note_plan(app, plan)
+    apply_and_show(app, plan["digest"], consent_to(plan, confirm, yes), 600.0)
 
 
 @tenants.verb(

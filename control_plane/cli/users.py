@@ -11,7 +11,7 @@ from control_plane.cli.listing import Column, listing_options, plain, show_list,
 from control_plane.cli.looking import facts
 from control_plane.cli.terminal import clean, moment, sentence
 from control_plane.model.client_people import Json
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 
 COLUMNS = (
     Column("person", t("PERSON")),
@@ -214,12 +214,77 @@ def reset(app: App, person: str, dry_run: bool, yes: bool) -> None:
 
     def draw() -> None:
         app.out(
-            sentence(t("{count} sessions of {person} ended.", count=plain(answer["sessions_ended"]), person=person))
+            sentence(
+                tn(
+                    "{count} session of {person} ended.",
+                    "{count} sessions of {person} ended.",
+                    count=plain(answer["sessions_ended"]),
+                    person=person,
+                )
+            )
         )
         if answer["password_file"]:
             app.out(sentence(t("One-time password: {file}", file=_file(answer))))
 
     show_one(answer, draw, name="person")
+
+
+@users.verb(
+    "leave",
+    sentence=t(
+        "Somebody of the centre, or a clerk, leaves: sessions, tokens, second factor and roles end at once.\n"
+        "Requests of theirs that are under way go to the person named with --to. What was done is printed as a receipt."
+    ),
+    examples=(
+        ("gasp users leave zhangwei --to lina --reason 'resigned'", t("with open work handed over")),
+        ("gasp users leave account:night --reason 'no night shift any more' --yes -o json", t("for a program")),
+    ),
+)
+@person_argument
+@option("--to", help=t("Who takes over requests that are under way."), metavar="PERSON")
+@reason_option
+@consent_options()
+@listing_options
+@click.pass_obj
+def leave(app: App, person: str, to: str | None, reason: str, dry_run: bool, yes: bool) -> None:
+    """`gasp users leave PERSON`."""
+    found = _held(app.client.people.show(person))
+    held = ", ".join(found["held"]) or "–"
+    if rehearsed(dry_run, t("{person} would be cut off, and lose: {roles}.", person=found["person"], roles=held)):
+        return
+    app.context()
+    ask(t("Cut {person} ({name}) off now?", person=found["person"], name=found["name"]), yes)
+    answer = app.client.people.leave(person, to=to, reason=reason)
+    show_one(answer, lambda: _receipt(app, answer), name="person")
+
+
+def _receipt(app: App, row: Json) -> None:
+    roles = ", ".join(_role({**grant, "stands_for": None}) for grant in row["roles"]) or "–"
+    said = {"person": row["person"], "name": row["name"], "at": moment(row["at"])}
+    lines = [
+        t("Receipt {entry}: {person} ({name}) was cut off {at}", entry=row["entry"], **said),
+        t("by {by}: {reason}", by=row["by"], reason=row["reason"]),
+        t("roles taken away: {roles}", roles=roles),
+        t("ended: {sessions} sessions, {tokens} tokens, {substitutions} substitutions",
+          sessions=row["sessions"], tokens=row["tokens"], substitutions=row["substitutions"]),
+        t("second factor forgotten: {factor}; local password forgotten: {password}",
+          factor=plain(row["second_factor"]), password=plain(row["password"])),
+        t("requests handed over to {to}: {requests}", to=row["to"] or "–", requests=", ".join(row["requests"]) or "–"),
+    ]  # fmt: skip
+    for line in lines:
+        app.out(sentence(line))
+    if row["drafts"]:
+        app.out(
+            sentence(
+                tn(
+                    "{count} draft stays theirs and was never handed in.",
+                    "{count} drafts stay theirs and were never handed in.",
+                    count=row["drafts"],
+                )
+            )
+        )
+    if row["next"]:
+        app.out(sentence(t("Next: {command}", command=row["next"])))
 
 
 def _file(answer: Json) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
 import click
@@ -25,6 +26,9 @@ COLUMNS = (
     Column("started_at", t("STARTED"), wide=True, show="time"),
     Column("ended_at", t("ENDED"), wide=True, show="time"),
 )
+
+#: A process that lives for weeks looks for cycles more often than a command.
+COLLECTOR = (100_000, 50, 50)
 
 worker = Group(
     name="worker",
@@ -97,6 +101,7 @@ def run(app: App, once: bool, names: tuple[str, ...], log: str) -> None:
         return
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: made.stop())
+    gc.set_threshold(*COLLECTOR)
     made.run()
 
 

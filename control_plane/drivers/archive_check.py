@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from control_plane.drivers.archives import FREE_OUTPUT, Damaged, Member, TooLarge, charset, members
+from control_plane.model.content_check import LARGEST_CHECKED
 from control_plane.model.errors import Invalid, Problem
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
 GIB = 1 << 30
 BLOCK = 1 << 16
@@ -30,11 +31,12 @@ _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may unpack to. `max_ratio`: unpacked to packed size, beyond 64 MiB."""
+    """What an archive may unpack to. `max_ratio`: unpacked to packed size, beyond 64 MiB; `max_file_bytes`: what the
+    antivirus engine takes."""
 
     max_bytes: int = 5 * GIB
     max_files: int = 20_000
-    max_file_bytes: int = 2 * GIB
+    max_file_bytes: int = LARGEST_CHECKED
     max_ratio: int = 200
 
 
@@ -128,7 +130,9 @@ class _Inspection:
                     break
         found = charset(names, windows)
         if names and found == "gb18030":
-            self._warnings.append(t("{count} names were read as GB18030.", count=len(names)))
+            self._warnings.append(
+                tn("{count} name was read as GB18030.", "{count} names were read as GB18030.", count=len(names))
+            )
         return found
 
     def _member(self, index: int, member: Member, encoding: str) -> None:
@@ -173,7 +177,11 @@ class _Inspection:
 
     def _fits(self, name: str, member: Member) -> bool:
         limits = self._limits
-        if member.size > limits.max_file_bytes or self._total + member.size > limits.max_bytes:
+        if member.size > limits.max_file_bytes:
+            most = limits.max_file_bytes >> 20
+            self._bad(name, t("it is larger than {limit} MiB, the most that can be checked for malware", limit=most))
+            return False
+        if self._total + member.size > limits.max_bytes:
             self._bad(name, t("it would need {size} MiB, more than there is room for", size=member.size >> 20))
             return False
         if member.packed is not None and member.size > max(FREE_OUTPUT, member.packed * limits.max_ratio):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from control_plane.drivers import directory_ber as ber
 from control_plane.drivers.directory_entries import ATTRIBUTES, KINDS, PART, PersonId, hidden, sort_out
-from control_plane.drivers.directory_order import STAGES, batches
+from control_plane.drivers.directory_order import STAGES, batches, renamed_by
 from control_plane.drivers.directory_session import (
     Answer,
     ConnectionLost,
@@ -136,7 +136,8 @@ class DirectoryDriver:
         When the connection breaks, what has no answer yet is `unknown`. What the fence raises goes on, after the
         answers to what was sent.
         """
-        writer = Writer(self.tenants_dn, child_dn("cn", "empty", f"ou=system,{self.base_dn}"))
+        going = {c.before["dn"]: c.after["dn"] for c in changes if c.before and c.after and renamed_by(c)}
+        writer = Writer(self.tenants_dn, child_dn("cn", "empty", f"ou=system,{self.base_dn}"), going)
         open_: dict[str, Change] = {change.id: change for change in changes}
         try:
             with self._session() as session:

@@ -5,7 +5,7 @@ Must not keep, log or show a password, join text into a filter or DN, or take a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,8 @@ from control_plane.model.dn import child_dn, naming_value, normalise_dn, split_d
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.text import t
 
+#: What the password policy says of an account.
+STATE = ("pwdAccountLockedTime", "pwdReset")
 LOCKED_FOR_GOOD = "000001010000Z"
 FOR_GOOD = datetime.fromtimestamp(0, UTC)
 
@@ -39,7 +41,8 @@ class Account:
     """An account as sign-in sees it. `locked_since`: when the password policy locked it (UTC), None if it did not.
 
     A lock ends by itself after the policy's time; the server forgets it at the next good sign-in only. `key`: which
-    person's entry this is (`gaspKey`), whatever their name is today; `tenant`: the department it lies in.
+    person's entry this is (`gaspKey`), whatever their name is today; `tenant`: the department it lies in;
+    `must_change`: its password was set by somebody else and is good for taking one's own only (`pwdReset`).
     """
 
     dn: str
@@ -47,6 +50,7 @@ class Account:
     locked_since: datetime | None = None
     display: str = ""
     key: str | None = None
+    must_change: bool = False
 
     @property
     def tenant(self) -> str | None:
@@ -133,7 +137,43 @@ class DirectoryAccounts:
         since = raw.get("pwdAccountLockedTime")
         display, key = raw.get("displayName") or raw["uid"], raw.get("gaspKey")
         locked = _time(since[0]) if since else None
-        return Account(normalise_dn(dn), raw["uid"][0], locked, display[0], key[0] if key else None)
+        must_change = raw.get("pwdReset", ["FALSE"])[0].upper() == "TRUE"
+        return Account(normalise_dn(dn), raw["uid"][0], locked, display[0], key[0] if key else None, must_change)
+
+    def member_of(self, dn: str) -> frozenset[str]:
+        """Names of the groups of the entry's own department that it is in."""
+        rdns = split_dn(dn)
+        department = naming_value(rdns[2], "ou") if len(rdns) > 3 else None
+        if department is None:
+            return frozenset()
+        base = child_dn("ou", "groups", child_dn("ou", department, self.tenants_dn))
+
+        def look() -> Conversation[list[ber.RawEntry]]:
+            wanted = ber.equals("member", dn)
+            answer = yield Request(ber.search_request(base, ber.ONE_LEVEL, wanted, ("cn",)))
+            if answer.result.code:
+                reason = answer.result.diagnostic or answer.result.code
+                raise DirectoryUnavailable(t("The search for groups failed: {reason}", reason=reason))
+            return answer.entries
+
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        with session, _available(self.endpoint):
+            found = next(answer for _, answer in session.run([(None, look())]))
+        return frozenset(name for _, raw in found for name in raw.get("cn", ()))
+
+    def entry(self, uid: str) -> dict[str, list[str]] | None:
+        """Every attribute of an account's entry that is no proof, as text; None when there is none."""
+        if not _usable(uid):
+            return None
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        wanted = ("*", "createTimestamp", "modifyTimestamp", *STATE)
+        with session, _available(self.endpoint):
+            found = next(answer for _, answer in session.run([(None, self._search(ber.equals("uid", uid), wanted))]))
+        if len(found) != 1:
+            return None
+        dn, raw = found[0]
+        said = {name: values for name, values in raw.items() if name.partition(";")[0].lower() != "userpassword"}
+        return {"dn": [normalise_dn(dn)], **said}
 
     def find_dn(self, uid: str) -> str | None:
         """DN of the account with this uid, in normal form."""
@@ -147,11 +187,82 @@ class DirectoryAccounts:
             found = next(answer for _, answer in session.run([(None, self._search(ber.present("pwdChangedTime")))]))
         return frozenset(raw["uid"][0] for _, raw in found if raw.get("uid"))
 
+    def issue(self, passwords: Mapping[str, str]) -> None:
+        """Set passwords, by uid, that are good for taking one's own only. Raises as `set_password`, and NotFound
+        before anything is set when somebody has no account yet."""
+        found = self._dns(passwords)
+        missing = sorted(passwords.keys() - found.keys())
+        if missing:
+            names = ", ".join(missing[:5])
+            raise NotFound(t("There is no account {names} in the directory yet.", names=names), t("See gasp plan."))
+
+        def write(uid: str) -> Conversation[ber.Result]:
+            both = [(ber.REPLACE, "userPassword", [passwords[uid]]), (ber.REPLACE, "pwdReset", ["TRUE"])]
+            answer = yield Request(ber.modify_request(found[uid], both))  # one write: a kill leaves neither alone
+            return answer.result
+
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        with session, _available(self.endpoint):
+            for uid, result in session.run((uid, write(uid)) for uid in passwords):
+                if result.code:
+                    raise Rejected(
+                        t("The directory did not take the password of {uid}: {reason}.",
+                          uid=uid, reason=result.diagnostic or result.code),
+                        t("Issue it once more; gasp doctor says whether the directory is well."),
+                    )  # fmt: skip
+
+    def lock(self, uids: Collection[str]) -> frozenset[str]:
+        """Lock accounts for good: no bind is accepted from now on. Returns those that are there."""
+        found = self._dns(uids)
+        self._change(found, "pwdAccountLockedTime", [LOCKED_FOR_GOOD])
+        return frozenset(found)
+
+    def unlock(self, uids: Collection[str]) -> frozenset[str]:
+        """Take the lock away. Returns those that are there."""
+        found = self._dns(uids)
+        self._change(found, "pwdAccountLockedTime", [])
+        return frozenset(found)
+
+    def locked(self) -> frozenset[str]:
+        """Uids of all who are locked for good."""
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        criterion = ber.equals("pwdAccountLockedTime", LOCKED_FOR_GOOD)
+        with session, _available(self.endpoint):
+            found = next(answer for _, answer in session.run([(None, self._search(criterion))]))
+        return frozenset(raw["uid"][0] for _, raw in found if raw.get("uid"))
+
+    def _dns(self, uids: Collection[str]) -> dict[str, str]:
+        """DN of each account that is there, by uid."""
+        known = [uid for uid in uids if _usable(uid)]
+        if not known:
+            return {}
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        with session, _available(self.endpoint):
+            looks = ((uid, self._look(uid)) for uid in known)
+            return {uid: found[0][0] for uid, found in session.run(looks) if len(found) == 1}
+
+    def _change(self, dns: Mapping[str, str], attribute: str, values: Sequence[str]) -> None:
+        """Write one attribute of the password policy, the same for all."""
+        if not dns:
+            return
+
+        def write(dn: str) -> Conversation[ber.Result]:
+            answer = yield Request(ber.modify_request(dn, [(ber.REPLACE, attribute, values)]))
+            return answer.result
+
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        with session, _available(self.endpoint):
+            for uid, result in session.run((uid, write(dn)) for uid, dn in dns.items()):
+                if result.code:
+                    text = t("The directory did not take {attribute} of {uid}: {reason}",
+                             attribute=attribute, uid=uid, reason=result.diagnostic or result.code)  # fmt: skip
+                    raise DirectoryUnavailable(text)
+
     def _look(self, uid: str) -> Conversation[list[ber.RawEntry]]:
         return (yield from self._search(ber.equals("uid", uid)))
 
-    def _search(self, wanted: bytes) -> Conversation[list[ber.RawEntry]]:
-        attributes = ("uid", "pwdAccountLockedTime", "displayName", "gaspKey")
+    def _search(self, wanted: bytes, attributes: Sequence[str] = ()) -> Conversation[list[ber.RawEntry]]:
+        attributes = attributes or ("uid", *STATE, "displayName", "gaspKey")
         answer = yield Request(ber.search_request(self.tenants_dn, ber.SUBTREE, wanted, attributes))
         if answer.result.code:
             raise DirectoryUnavailable(t("The search for an account failed: {reason}", reason=answer.result.diagnostic))

@@ -40,10 +40,13 @@ def batches(changes: Sequence[Change]) -> list[tuple[str, list[Batch]]]:
     written = [c for c in groups if c.action != "delete"]
     people = [Batch(level) for level in _renames(renames)] + [Batch(others)]
     if renames:
-        targets = {_dn(c.after) for c in renames}
-        people.insert(
-            0, Batch([c for c in written if c.before and c.after and targets & set(c.after["member"])], prelude=True)
-        )
+        targets, sources = {_dn(c.after) for c in renames}, {_dn(c.before) for c in renames}
+        moved = [
+            c
+            for c in written
+            if c.before and c.after and (targets & set(c.after["member"]) or sources & set(c.before["member"]))
+        ]
+        people.insert(0, Batch(moved, prelude=True))
     plan = [
         [Batch(level) for level in _levels(c for c in units if c.action != "delete")],
         [Batch([c for c in groups if c.action == "delete"]), Batch([c for c in accounts if c.action == "delete"])],
@@ -81,5 +84,6 @@ def _renames(changes: Sequence[Change]) -> list[list[Change]]:
         held = {_dn(c.before) for c in left}
         free = [c for c in left if _dn(c.after) not in held] or left
         levels.append(free)
-        left = [c for c in left if c not in free]
+        gone = {c.id for c in free}
+        left = [c for c in left if c.id not in gone]
     return levels

@@ -8,7 +8,7 @@ write repeated against its new version. If the content moved, the change is refu
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from control_plane.drivers import directory_ber as ber
@@ -35,12 +35,15 @@ Looking = Generator[Request, Answer, Observed | None]
 class Writer:
     """One apply: knows what it has renamed and removed, and so what the server changes as a consequence.
 
-    `tenants`: DN of the tenants' branch. `placeholder`: DN that stands for "no member" in groups.
+    `tenants`: DN of the tenants' branch. `placeholder`: DN that stands for "no member" in groups. `going`: old → new DN
+    of what will be renamed.
     """
 
-    def __init__(self, tenants: str, placeholder: str) -> None:
+    def __init__(self, tenants: str, placeholder: str, going: Mapping[str, str]) -> None:
         self.tenants = tenants
         self.placeholder = placeholder
+        self.going = going
+        self.preceded: dict[str, Attributes] = {}
         self.renamed: dict[str, str] = {}
         self.removed: set[str] = set()
 
@@ -61,14 +64,23 @@ class Writer:
 
     def precede(self, change: Change) -> Conversation[None]:
         """Add the coming names of members to a group, beside the present ones: the members are in it at every moment,
-        whoever moves references. What comes of it is seen when the group itself is written.
+        whoever moves references. Who is renamed and no member any more is taken out under the old name: the server
+        follows a rename a moment later, and would not find whose `memberOf` is to go. What comes of it is seen when
+        the group itself is written.
         """
         before, after = set((change.before or {}).get("member", ())), set((change.after or {}).get("member", ()))
-        if change.before and after - before and change.token:
-            modification = ber.modify_request(
-                change.before["dn"], [(ber.ADD, "member", sorted(after - before - {self.placeholder}))]
-            )
-            yield Request(modification, ber.asserting(change.before["dn"], change.token))
+        coming = after - before - {self.placeholder}
+        leaving = {m for m in before - after if m in self.going and self.going[m] not in after}
+        if not change.before or not change.token or not (coming or leaving):
+            return
+        if not (before | coming) - leaving:
+            coming = {self.placeholder}
+        changes = [(ber.ADD, "member", sorted(coming))] if coming else []
+        changes += [(ber.DELETE, "member", sorted(leaving))] if leaving else []
+        dn = change.before["dn"]
+        answer = yield Request(ber.modify_request(dn, changes), ber.asserting(dn, change.token))
+        if answer.result.code == SUCCESS and leaving:
+            self.preceded[change.id] = {**change.before, "member": sorted(before - leaving)}
 
     # the three actions --------------------------------------------------------------------------------------------
     def _create(self, change: Change, resource: Resource) -> Conversation[Outcome]:
@@ -89,7 +101,8 @@ class Writer:
         return _refused(change, t("It exists already, with another content ({names}); plan again.", names=names))
 
     def _update(self, change: Change, resource: Resource, before: Attributes) -> Conversation[Outcome]:
-        wanted, seen, version, wrote = resource.attributes, before, change.token, False
+        seen = self.preceded.get(change.id, before)
+        wanted, version, wrote = resource.attributes, change.token, change.id in self.preceded
         for _ in range(ATTEMPTS):
             result = ber.Result(ASSERTION_FAILED)
             if version is not None:

@@ -6,38 +6,28 @@ Implements `model.ports.FileStore`. What a file is, and who may have it, is deci
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from control_plane.drivers.content_folder import ContentFolder, Staged
 from control_plane.model.errors import NotFound
 from control_plane.model.text import t
 
 
-class FileFolder:
+class FileFolder(ContentFolder):
     """`<sha256>` below `folder`, mode 0600, whole or not there."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        super().__init__(folder, "([0-9a-f]{64})")
 
-    def put(self, content: bytes) -> str:
-        """See `FileStore.put`."""
-        digest = hashlib.sha256(content).hexdigest()
-        target = self._path(digest)
-        if target.exists():
-            return digest
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".new-", delete=False) as file:
-            path = Path(file.name)
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                path.rename(target)
-            finally:
-                path.unlink(missing_ok=True)
-        return digest
+    @contextmanager
+    def staged(self, content: bytes) -> Iterator[Staged]:
+        """See `FileStore.staged`."""
+        with self.begun() as file:
+            file.write(content)
+            yield self.ended(file, self._path(hashlib.sha256(content).hexdigest()))
 
     def get(self, digest: str) -> bytes:
         """See `FileStore.get`."""
@@ -50,7 +40,7 @@ class FileFolder:
         return content
 
     def drop(self, digest: str) -> None:
-        """See `FileStore.drop`."""
+        """See `ContentStore.drop`."""
         self._path(digest).unlink(missing_ok=True)
 
     def _path(self, digest: str) -> Path:

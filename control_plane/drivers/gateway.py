@@ -87,7 +87,12 @@ class GatewayDriver:
     def apply(self, part: str, changes: Sequence[Change], fence: Fence) -> Iterator[Outcome | Notice]:
         """One command on the gateway: one check, one atomic load, one reload of Squid."""
         host = part.partition(":")[2]
-        request = {"verb": "apply", "options": self._options, "changes": [_row(c) for c in changes]}
+        lists: dict[str, Sequence[str]] = {}
+        for change in changes:
+            if change.resource is not None and change.kind == PROXY:
+                lists |= (change.resource.payload or {}).get("lists", {})
+        rows = [_row(change) for change in changes]
+        request = {"verb": "apply", "options": self._options, "changes": rows, "lists": lists}
         fence()
         ids = [change.id for change in changes]
         sent = pieces(MODULES, request)

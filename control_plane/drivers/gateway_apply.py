@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.drivers.gateway_batch import Batch, Entry, Item, ended, ended_pairs
-from control_plane.drivers.gateway_render import LISTS
+from control_plane.drivers.gateway_render import CATEGORIES, LISTS
 from control_plane.drivers.gateway_state import (
     NETWORK,
     PROXY,
@@ -52,6 +52,8 @@ STEPS = (
 """Where a kill is tried in tests; `operation` is passed once for each file."""
 MODE = 0o644
 RELOAD_SECONDS = 30.0
+#: Categories as an older version of the role kept them. Rules that are not applied anew yet name them.
+FORMER = tuple(f"{CATEGORIES}/{name}" for name in ("adult", "gambling", "malware", "video"))
 _BUNGLED = re.compile(r"(?:FATAL: Bungled|ERROR: .*?)\s*(/\S+) line (\d+): (.*)")
 
 Emit = Callable[..., None]
@@ -65,6 +67,7 @@ class Apply(Outcomes):
         self.layout = layout
         self.faults = Faults()
         self.recovered: set[str] = set()
+        self.lists: dict[str, Sequence[str]] = {}
 
     def run(self) -> None:
         """Yield, through `emit`, exactly one outcome a change; also when the gateway as a whole fails."""
@@ -85,6 +88,7 @@ class Apply(Outcomes):
             self._carry_out(journal)
         manifest = load_manifest(self.layout)
         seen = Seen(self.layout, manifest)
+        self.lists = {**self._kept(manifest), **self.request.get("lists", {})}
         items = self._judge(manifest, seen)
         self.faults.step("changes.judged")
         self.layout.candidate.mkdir(mode=0o700, parents=True)
@@ -104,6 +108,12 @@ class Apply(Outcomes):
         self._carry_out(journal, seen.table if any(item.kind == NETWORK for item in items) else None)
         for item in items:
             self._outcome(item.id, "applied")
+
+    def _kept(self, manifest: Mapping[str, Entry]) -> dict[str, list[str]]:
+        """Hash → names of the categories that are here; what was changed by hand does not fit its hash any more."""
+        names = {name for entry in manifest.values() for name in entry["files"] if name.startswith(CATEGORIES)}
+        paths = [path for path in map(self.layout.real, sorted(names)) if path.is_file()]
+        return {path.name.rpartition("-")[2]: path.read_text(errors="replace").splitlines() for path in paths}
 
     # judging -------------------------------------------------------------------------------------------------------
     def _judge(self, manifest: Mapping[str, Entry], seen: Seen) -> list[Item]:
@@ -155,7 +165,7 @@ class Apply(Outcomes):
             "files": {},
             "live": {},
         }
-        item = Item(change["id"], entry, old)
+        item = Item(change["id"], entry, old, self.lists)
         if change["id"] != f"gateway:{item.code}/{'network' if item.kind == NETWORK else 'proxy'}":
             raise AgentError("bad-attribute", "id", change["id"])
         entry["files"] = {path: file_state(text.encode(), MODE) for path, text in item.files.items()}
@@ -168,11 +178,12 @@ class Apply(Outcomes):
         """What only this gateway knows: its interfaces, categories, and what lies in the way."""
         for path in item.files:
             known = item.old is not None and path in item.old["files"]
-            if not known and not path.startswith(f"{LISTS}/{item.code}/") and self.layout.real(path).exists():
+            ours = path.startswith((f"{LISTS}/{item.code}/", f"{CATEGORIES}/"))
+            if not known and not ours and self.layout.real(path).exists():
                 raise AgentError("foreign", path)
         if item.proxy is not None:
-            for category in sorted(item.proxy.categories):
-                if not (self.layout.gasp / "categories" / category).is_file():
+            for path, category in item.proxy.categories.items():
+                if path not in item.files:
                     raise AgentError("no-category", category)
         if item.network is None:
             return
@@ -248,7 +259,9 @@ class Apply(Outcomes):
             for name, text in item.files.items():
                 target = top / name[len(LISTS) + 1 :]
                 target.parent.mkdir(exist_ok=True)
-                target.write_text(text.replace(f'"{LISTS}/{item.code}/', f'"{top}/{item.code}/'))
+                for folder in (item.code, "categories"):
+                    text = text.replace(f'"{LISTS}/{folder}/', f'"{top}/{folder}/')
+                target.write_text(text)
 
     # making it live ------------------------------------------------------------------------------------------------
     def _journal(self, items: Sequence[Item], manifest: Mapping[str, Entry]) -> dict[str, Any]:
@@ -260,11 +273,12 @@ class Apply(Outcomes):
         entries = {item.id: item.entry for item in items}
         before = wanted_pairs(manifest)
         merged = {**manifest, **entries}
+        used = {path for entry in merged.values() if entry is not None for path in entry["files"]}
         after = wanted_pairs({id_: entry for id_, entry in merged.items() if entry is not None})
         return {
             "entries": entries,
             "files": files,
-            "removed": sorted(set(removed)),
+            "removed": sorted(set(removed) - used),
             "ended": [*ended(items), *ended_pairs(before - after, manifest)],
         }
 
@@ -309,7 +323,7 @@ class Apply(Outcomes):
         for arguments in journal["ended"]:
             tool([*self.layout.conntrack, "-D", *arguments])
         self.faults.step("connections.cut")
-        for path in journal["removed"]:
+        for path in (*journal["removed"], *self._unnamed()):
             self.layout.real(path).unlink(missing_ok=True)
         for item in items:
             folder = self.layout.gasp / item.code
@@ -325,6 +339,12 @@ class Apply(Outcomes):
         self.faults.step("manifest.written")
         self.layout.journal.unlink()
         self.faults.step("journal.removed")
+
+    def _unnamed(self) -> list[str]:
+        """Those of `FORMER` that are here and that no rules name any more."""
+        there = [path for path in FORMER if self.layout.real(path).is_file()]
+        texts = [file.read_text(errors="replace") for file in self.layout.gasp.glob("*.conf")] if there else []
+        return [path for path in there if not any(f'"{path}"' in text for text in texts)]
 
     def _shared(self, merged: Mapping[str, Entry]) -> None:
         """Files about all tenants: who may reach whom, and what the gateway's own program must know."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +30,29 @@ Entry = dict[str, Any]
 
 
 class Item:
-    """One accepted change."""
+    """One accepted change. `given`: what is in its categories, as in `ProxyRules`. An entry of an older version is not
+    read anew: what it left is in its journal."""
 
-    def __init__(self, id_: str, entry: Entry | None, old: Entry | None) -> None:
+    def __init__(
+        self, id_: str, entry: Entry | None, old: Entry | None, given: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self.id, self.entry, self.old = id_, entry, old
         kind = (entry or old or {})["kind"]
-        self.network: NetworkRules | None = None
-        self.proxy: ProxyRules | None = None
-        if entry is not None and kind == NETWORK:
-            self.network = network_rules(id_, entry)
-        elif entry is not None:
-            self.proxy = proxy_rules(id_, entry)
+        self.network = network_rules(id_, entry) if entry is not None and kind == NETWORK else None
+        self._given = given
         self.kind = str(kind)
         self.code = str((entry or old or {})["attributes"]["tenant"])
 
+    @cached_property
+    def proxy(self) -> ProxyRules | None:
+        """What Squid is told. Raises AgentError."""
+        if self.entry is None or self.network is not None:
+            return None
+        return proxy_rules(self.id, self.entry, self._given)
+
     @property
     def files(self) -> dict[str, str]:
-        """Path → content of the files that the change leaves."""
+        """Path → content of the files that the change leaves. Raises AgentError."""
         if self.network is not None:
             return {f"/etc/gasp/gateway/tenants/{self.code}.nft": self.network.text}
         if self.proxy is not None:

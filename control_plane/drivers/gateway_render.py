@@ -23,17 +23,21 @@ LISTS = "/etc/squid/gasp"
 CATEGORIES = LISTS + "/categories"
 LONGEST_TEXT = 200
 """Characters of a reason that the page shows."""
-MOST_RULES = 300
+MOST_RULES = 301
+"""The centre's before and after, a tenant's own, 100 each, and the one that tries refusals."""
 MOST_HOSTS = 2000
+MOST_LISTED = 5000
 
 _CODE = re.compile(r"[a-z][a-z0-9]{1,14}")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _RULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,79}")
 _WORD = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+_HASH = re.compile(r"[0-9a-f]{16}")
 _INTERFACE = re.compile(r"[a-z][a-z0-9._-]{0,14}")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DATE = re.compile(r"[0-9T:+.Z-]{0,40}")
+_EMPTY = hashlib.sha256(b"").hexdigest()[:16]
 DAYS = "SMTWHFA"
 """Squid's letters, from Sunday on."""
 
@@ -249,13 +253,22 @@ def pairs(rules: Iterable[NetworkRules]) -> set[tuple[str, str]]:
 # Squid -------------------------------------------------------------------------------------------------------------
 class ProxyRules:
     """A tenant's part of Squid's configuration: one file, the lists it names, and what the page that explains
-    refusals (`why.json`) says of it."""
+    refusals (`why.json`) says of it. `given`: hash → names of what is in its categories; their files are shared by all
+    tenants that have the same. Without them only the text is complete."""
 
-    def __init__(self, attributes: Mapping[str, Any], id_: str, owner: str, numbered: int) -> None:
+    def __init__(
+        self,
+        attributes: Mapping[str, Any],
+        id_: str,
+        owner: str,
+        numbered: int,
+        given: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.code = code_of(attributes)
         self.lan = lan_of(attributes)
+        self.given = given or {}
         self.lists: dict[str, str] = {}
-        self.categories: set[str] = set()
+        self.categories: dict[str, str] = {}
         self.contact = encoded(contact_line(attributes.get("contact")))
         who = f"t_{self.code}"
         lines = [f"# managed by gasp: owner={owner} id={id_}"]
@@ -301,9 +314,8 @@ class ProxyRules:
     def _hosts(self, name: str, rule: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """Lines of the lists that a rule is about, and the names of these."""
         if rule.get("category") is not None:
-            category = matched(_WORD, "category", rule["category"])
-            self.categories.add(category)
-            return [f'acl {name}_names dstdomain -n "{CATEGORIES}/{category}"'], [f"{name}_names"]
+            path = self._category(rule)
+            return ([f'acl {name}_names dstdomain -n "{path}"'], [f"{name}_names"]) if path else ([], [])
         hosts = rule.get("hosts") or ()
         if len(hosts) > MOST_HOSTS:
             raise bad("hosts", len(hosts))
@@ -315,6 +327,23 @@ class ProxyRules:
                 lines.append(f'acl {name}_{kind} {how} "{self._list(kind, values)}"')
                 parts.append(f"{name}_{kind}")
         return lines, parts
+
+    def _category(self, rule: Mapping[str, Any]) -> str | None:
+        """Path of the names in a category; None when there are none. Its name says what is in it."""
+        category, hash_ = matched(_WORD, "category", rule["category"]), matched(_HASH, "listed", rule.get("listed"))
+        if hash_ == _EMPTY:
+            return None
+        path = f"{CATEGORIES}/{category}-{hash_}"
+        self.categories[path] = category
+        if hash_ in self.given:
+            names = self.given[hash_]
+            if len(names) > MOST_LISTED:
+                raise bad("listed", len(names))
+            text = "".join(host_name("listed", one, dotted=True) + "\n" for one in names)
+            if hashlib.sha256(text.encode()).hexdigest()[:16] != hash_:
+                raise bad("listed", hash_)
+            self.lists[path] = text
+        return path
 
     def _list(self, kind: str, values: Sequence[str]) -> str:
         """Path of a list with this content; another content has another path."""

@@ -23,7 +23,7 @@ VERSION = 1
 NETWORK, PROXY = "gateway.network", "gateway.proxy"
 SHARED = ("online", "acct_up", "acct_down", "direct", "proxied")
 DOWN = "gaspdown"
-_CLASS = re.compile(r"^class htb 1:([0-9a-f]+) parent 1:1 .*?rate (\S+) ceil (\S+)")
+_CLASS = re.compile(r"^class htb 1:([0-9a-f]+) parent 1:1 (leaf )?.*?rate (\S+) ceil (\S+)")
 
 
 class GatewayLayout(Layout):
@@ -145,7 +145,8 @@ class Queues:
             for line in tool(["tc", "class", "show", "dev", device]).stdout.splitlines():
                 found = _CLASS.match(line)
                 if found:
-                    self.classes[f"{device} 1:{found[1]}"] = f"{found[2]} {found[3]}"
+                    short = "" if found[2] else " without a short queue"
+                    self.classes[f"{device} 1:{found[1]}"] = f"{found[3]} {found[4]}{short}"
         words = [line.split() for line in answer(["tc", "qdisc", "show"]).splitlines()]
         self.roots = {w[w.index("dev") + 1] for w in words if w[1:3] == ["htb", "1:"] and "root" in w}
         lines = "".join(f"filter show dev {name} parent 1:\n" for name in interfaces)
@@ -217,9 +218,9 @@ def network_rules(id_: str, entry: Mapping[str, Any]) -> NetworkRules:
     return NetworkRules(entry["attributes"], id_, entry["owner"], entry["number"])
 
 
-def proxy_rules(id_: str, entry: Mapping[str, Any]) -> ProxyRules:
-    """The rules of a manifest's entry."""
-    return ProxyRules(entry["attributes"], id_, entry["owner"], entry["number"])
+def proxy_rules(id_: str, entry: Mapping[str, Any], given: Mapping[str, Sequence[str]] | None = None) -> ProxyRules:
+    """The rules of a manifest's entry; `given` as in `ProxyRules`."""
+    return ProxyRules(entry["attributes"], id_, entry["owner"], entry["number"], given)
 
 
 def wanted_pairs(manifest: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
@@ -233,6 +234,7 @@ class Seen:
 
     def __init__(self, layout: GatewayLayout, manifest: Mapping[str, Mapping[str, Any]]) -> None:
         self.layout, self.site, self._manifest = layout, site_of(layout), manifest
+        self._states: dict[str, str] = {}
 
     @cached_property
     def table(self) -> Table:
@@ -288,7 +290,7 @@ class Seen:
         """What is not as we left it: name → what it is now, in a few words."""
         found = {}
         for name, state in entry["files"].items():
-            actual = state_of(self.layout.text(name))
+            actual = self._state(name)
             if actual != state:
                 found[name] = actual if actual == "missing" else "content, mode or owner differs"
         live, left = self.live(entry), entry["live"]
@@ -302,6 +304,12 @@ class Seen:
                 words = [f"{a} to {b}" for a, b in sorted(now ^ then)]
                 found["element peers"] = ", ".join(words)
         return found
+
+    def _state(self, name: str) -> str:
+        """A file as it is; one that many tenants share is read once."""
+        if name not in self._states:
+            self._states[name] = state_of(self.layout.text(name))
+        return self._states[name]
 
     def token(self, entry: Mapping[str, Any]) -> str:
         """The precondition for whoever saw the entry like this."""

@@ -16,7 +16,7 @@ WORDS: Mapping[str, Text] = {
     ),
     "no-table": t("The gateway {host} has no table inet gw: {detail}. Run make up first."),
     "tool-failed": t("{path} failed on host {host}: {detail}"),
-    "no-category": t("The gateway {host} has no category “{path}”. Run make up, or choose another one."),
+    "no-category": t("The gateway {host} was not told what is in the category “{path}”. Make the plan again."),
     "nft-refused": t("nftables on host {host} refused it: {detail}"),
     "squid-refused": t("Squid on host {host} refused it: {detail}"),
     "foreign-fault": t(

@@ -159,7 +159,7 @@ class HostFilesDriver:
         if change.kind == "web.vhost":
             row |= {
                 "text": _marked(payload["text"], owner, change.id),
-                "gone_text": _marked(payload["gone_text"], owner, change.id),
+                "gone_text": _marked(payload["gone_text"](), owner, change.id),
             }
         elif change.kind == "web.certificate":
             chain, key = self._certificates.obtain(payload["names"], self._clock())

@@ -26,8 +26,10 @@ from control_plane.drivers.host_state import AgentError
 from control_plane.drivers.machine_files import (
     DATABASES,
     MARKER,
+    NO_SET,
     Machine,
     ask_engine,
+    fingerprint,
     loaded_set,
     locked,
     marker,
@@ -40,8 +42,8 @@ FETCH_SECONDS = 20
 FRESHCLAM_SECONDS = 300
 RELOAD_SECONDS = 120.0
 KNOWN_SETS = 20
-#: Files a call of the scanner; progress is told after each.
-BATCH = 200
+#: Files, or octets, a call of the scanner; progress is told after each.
+BATCH, BATCH_OCTETS = 200, 64 << 20
 SKIP = ("/proc", "/sys", "/dev", "/run", "/var/lib/clamav", "/var/lib/docker")
 KEYRING = "/etc/apt/keyrings/gasp-archive.asc"
 CLAMD, FRESHCLAM = "/etc/clamav/gasp-clamd.conf", "/etc/clamav/gasp-freshclam.conf"
@@ -261,11 +263,23 @@ def mend(machine: Machine, faults: list[str]) -> Answers:
 
 
 # scanning -------------------------------------------------------------------------------------------
-def files_below(paths: list[str]) -> Iterator[str]:
-    """Every regular file, on the same file systems, links not followed."""
-    for top in paths:
+Place = tuple[int, tuple[tuple[int, str], ...]]
+"""Where a file comes in a scan: which of the folders, then its path; in a folder files come before folders."""
+
+
+def place(number: int, top: str, path: str) -> Place:
+    """The place of a file at or below the folder `top`, which is the `number`th."""
+    *folders, name = path[len(top) :].strip("/").split("/")
+    return number, (*((1, folder) for folder in folders), (0, name))
+
+
+def files_below(paths: list[str], after: Place | None = None) -> Iterator[tuple[Place, str]]:
+    """Every regular file behind a place, in order, on the same file systems, links not followed."""
+    for number, top in enumerate(paths):
         if os.path.isfile(top) and not os.path.islink(top):  # noqa: PTH113, PTH114 bytes of any name
-            yield top
+            here = place(number, top, top)
+            if after is None or here > after:
+                yield here, top
             continue
         try:
             device = os.stat(top).st_dev  # noqa: PTH116
@@ -273,10 +287,19 @@ def files_below(paths: list[str]) -> Iterator[str]:
             continue
         for folder, folders, names in os.walk(top):
             folders[:] = sorted(f for f in folders if _inside(os.path.join(folder, f), device))  # noqa: PTH118
+            if after is not None:
+                folders[:] = [f for f in folders if not _behind(number, top, os.path.join(folder, f), after)]  # noqa: PTH118
             for name in sorted(names):
                 path = os.path.join(folder, name)  # noqa: PTH118
-                if os.path.isfile(path) and not os.path.islink(path):  # noqa: PTH113, PTH114
-                    yield path
+                here = place(number, top, path)
+                if (after is None or here > after) and os.path.isfile(path) and not os.path.islink(path):  # noqa: PTH113, PTH114
+                    yield here, path
+
+
+def _behind(number: int, top: str, folder: str, after: Place) -> bool:
+    """Whether all of a folder was looked into before the scan came to `after`."""
+    steps = tuple((1, step) for step in folder[len(top) :].strip("/").split("/"))
+    return (number, steps) < (after[0], after[1][: len(steps)])
 
 
 def _inside(path: str, device: int) -> bool:
@@ -287,21 +310,67 @@ def _inside(path: str, device: int) -> bool:
     return path not in SKIP and found.st_dev == device
 
 
-def scan(machine: Machine, paths: list[str]) -> Answers:
-    """Findings and counts as they come, last the end; it ends between two batches when nobody listens any more."""
+def cursor(here: Place) -> str:
+    """A place as the centre keeps it, whatever octets the names are made of."""
+    return os.fsencode(json.dumps(here)).hex()
+
+
+def from_cursor(text: str) -> Place:
+    """The place that a cursor stands for."""
+    number, steps = json.loads(os.fsdecode(bytes.fromhex(text)))
+    return number, tuple((kind, name) for kind, name in steps)
+
+
+def scan(
+    machine: Machine, paths: list[str], after: str | None = None, seconds: float | None = None, who: str | None = None
+) -> Answers:
+    """Findings and how far it is as they come, last the end; it ends between two batches when nobody listens any more,
+    or after so many seconds. `at` of the end is None while something is left. Raises AgentError for an engine that
+    has no set of the centre, and on another machine than `who`."""
     managed(machine)
-    count, batch, error = 0, [], ""
-    for path in files_below(paths):
+    found = fingerprint(machine)
+    if who not in (None, f"{found['machine_id']} {found['host_key']}"):
+        raise AgentError("exchanged", "", "")
+    _has_set(machine)
+    until = time.monotonic() + seconds if seconds else None
+    count, size, batch, error = 0, 0, [], ""
+    for here, path in files_below(paths, from_cursor(after) if after else None):
         batch.append(path)
-        if len(batch) == BATCH:
+        size += _size(path)
+        if len(batch) == BATCH or size >= BATCH_OCTETS:
             error = (yield from engine_says(batch)) or error
+            if error and until is not None:  # what was not looked into is not gone past: the next call begins with it
+                break
             count += len(batch)
-            batch = []
-            yield {"is": "files", "count": count}
-    if batch:
+            batch, size = [], 0
+            yield {"is": "files", "count": count, "cursor": cursor(here)}
+            if until is not None and time.monotonic() > until:
+                yield {"is": "scanned", "files": count, "error": error, "at": None}
+                return
+    if batch and not (error and until is not None):
         error = (yield from engine_says(batch)) or error
         count += len(batch)
-    yield {"is": "scanned", "files": count, "error": error}
+    _has_set(machine)
+    yield {"is": "scanned", "files": count, "error": error, "at": time.time()}
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
+
+
+def _has_set(machine: Machine) -> None:
+    """Raises AgentError unless the engine works with a set of the centre: without one it finds nothing, ever."""
+    if not machine.units:
+        return
+    try:
+        loaded = loaded_set(machine, 60.0)
+    except OSError as error:
+        raise AgentError("engine-dead", "", str(error)) from None
+    if loaded in (None, NO_SET):
+        raise AgentError("no-set", "", "")
 
 
 def engine_says(paths: list[str]) -> Generator[dict[str, Any], None, str]:
@@ -320,16 +389,24 @@ def engine_says(paths: list[str]) -> Generator[dict[str, Any], None, str]:
             if sign and rest.endswith(" FOUND"):
                 yield {"is": "found", "path": path.encode("utf-8", "backslashreplace").decode(), "signature": rest[:-6]}
         if done.returncode not in (0, 1):
-            said = [x for x in (os.fsdecode(done.stderr) + text).splitlines() if "ERROR" in x]
-            complaint = (said[-1] if said else f"clamdscan ended with {done.returncode}")[:300]
+            lines = [x for x in (os.fsdecode(done.stderr) + text).splitlines() if "ERROR" in x]
+            said = [x for x in lines if not _gone(x, paths)]
+            if said or not lines:
+                complaint = (said[-1] if said else f"clamdscan ended with {done.returncode}")[:300]
     return complaint
+
+
+def _gone(line: str, batch: list[str]) -> bool:
+    """Whether a complaint is about a file that is not there any more: people delete what is being looked through."""
+    return any(path in line and not os.path.lexists(path) for path in batch)
 
 
 def answers(request: Mapping[str, Any]) -> Answers:
     """What one request asks for."""
     machine = Machine(request.get("options", {}))
     if request["verb"] == "scan":
-        yield from scan(machine, request["paths"])
+        wanted = (request.get("after"), request.get("seconds"), request.get("fingerprint"))
+        yield from scan(machine, request["paths"], *wanted)
         return
     managed(machine)
     with locked(machine):

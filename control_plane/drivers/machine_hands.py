@@ -23,6 +23,7 @@ from control_plane.model.machine import (
     Pending,
     Proceed,
     Scanned,
+    Seen,
 )
 from control_plane.model.machine_rules import FAULTS
 from control_plane.model.resource import CouldNotMeasure
@@ -118,6 +119,7 @@ class MachineHands:
             security=row["security"],
             deadline=datetime.combine(last, time(23, 59, 59), UTC) if last else None,
             held=row["held"],
+            held_by=row["held_by"],
             kept_back=row["kept_back"],
             phased=row["phased"],
         )
@@ -153,28 +155,32 @@ class MachineHands:
                 found.append(Mended(row["fault"], row["done"], text))
         return found
 
-    def scan(self, machine: Machine, paths: Sequence[str]) -> Iterator[Found | int | Scanned]:
+    def scan(
+        self, machine: Machine, paths: Sequence[str], after: str | None = None, seconds: float | None = None
+    ) -> Iterator[Found | Seen | Scanned]:
         """See `Hands.scan`."""
-        host, found, files, ended = machine.host or machine.name, [], 0, False
-        error = None
+        host, found, files, end = machine.host or machine.name, [], 0, None
+        error, silent = None, False
+        wanted = {"paths": list(paths), "after": after, "seconds": seconds, "fingerprint": machine.fingerprint}
         try:
-            for row in self._link.stream(host, ACTS, {"verb": "scan", "paths": list(paths)}, SCAN_SECONDS):
+            for row in self._link.stream(host, ACTS, {"verb": "scan", **wanted}, SCAN_SECONDS):
                 if row["is"] == "found":
                     found.append(Found(row["path"], row["signature"]))
                     yield found[-1]
                 elif row["is"] == "files":
                     files = row["count"]
-                    yield files
+                    yield Seen(files, row["cursor"])
                 elif row["is"] == "error":
                     error = sentence(row, host)
                 elif row["is"] == "scanned":
-                    files, ended = row["files"], True
+                    files, end = row["files"], row
                     error = t("{words}", words=row["error"]) if row["error"] else None
         except CouldNotMeasureError as lost:
-            error = lost.text
-        if not ended and error is None:
-            error = t("Host {host} gave half an answer.", host=host)
-        yield Scanned(machine.id, files, found, error)
+            error, silent = lost.text, True
+        if end is None and error is None:
+            error, silent = t("Host {host} gave half an answer.", host=host), True
+        at = _instant(end["at"]) if end is not None and error is None else None
+        yield Scanned(machine.id, files, found, error, at, silent)
 
 
 def _instant(seconds: float | None) -> datetime | None:

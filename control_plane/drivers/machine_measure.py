@@ -21,6 +21,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import cmp_to_key
 from pathlib import Path
 from typing import IO, Any
 
@@ -155,6 +157,24 @@ def refresh_lists(machine: Machine, suite: str) -> tuple[str | None, str]:
         time.sleep(0.2)
 
 
+def newest(apt_pkg: Any, versions: list[Any]) -> Any:
+    """The highest of some versions of a package."""
+    compare = cmp_to_key(lambda a, b: int(apt_pkg.version_compare(a, b)))
+    return max(versions, key=lambda version: compare(version.ver_str))
+
+
+def pinned_in(machine: Machine, package: str) -> str:
+    """The file of preferences that speaks of a package, by its name or a pattern; empty when none does."""
+    folder = machine.root / "etc/apt"
+    for path in [folder / "preferences", *sorted((folder / "preferences.d").glob("*"))]:
+        with contextlib.suppress(OSError):
+            for line in path.read_text("utf-8", "replace").splitlines():
+                head, _, names = line.partition(":")
+                if head.strip().lower() == "package" and any(fnmatchcase(package, n) for n in names.split()):
+                    return "/" + str(path.relative_to(machine.root))
+    return ""
+
+
 class Measuring:
     """One look. `faults` collects what is wrong, each with what was found."""
 
@@ -277,11 +297,17 @@ class Measuring:
     ) -> dict[str, Any] | None:
         current = package.current_ver
         withdrawn = bool(offered) and current.ver_str not in {v.ver_str for v in offered}
+        held_by = "hold" if package.selected_state == apt_pkg.SELSTATE_HOLD else None
         if candidate is None or apt_pkg.version_compare(candidate.ver_str, current.ver_str) <= 0:
-            if not withdrawn:
+            newer = [v for v in offered if apt_pkg.version_compare(v.ver_str, current.ver_str) > 0]
+            if newer:  # its ring offers more than apt may take there
+                candidate = newest(apt_pkg, newer)
+                held_by = held_by or f"pin {pinned_in(self.machine, package.name)}".strip()
+            elif withdrawn:
+                candidate = offered[0]  # a version that was taken back: its ring has an older one
+            else:
                 return None
-            candidate = offered[0]  # a version that was taken back: its ring has an older one
-        held = package.selected_state == apt_pkg.SELSTATE_HOLD
+        held = held_by is not None
         taken = policy.marked_upgrade(package) or policy.marked_install(package)
         share = 100
         files = [f for f in candidate.file_list if not f[0].not_automatic] or list(candidate.file_list)
@@ -304,6 +330,7 @@ class Measuring:
             "security": bool(cured) or any("security" in origin for origin in origins),
             "advisories": cured,
             "held": held,
+            "held_by": held_by,
             "kept_back": not taken and not held and not withdrawn,
             "phased": not taken and not held and share < 100,
         }

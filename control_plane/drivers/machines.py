@@ -87,7 +87,8 @@ class MachinesDriver:
             return ""
 
     def apply(self, part: str, changes: Sequence[Change], fence: Fence) -> Iterator[Outcome | Notice]:
-        """One command a machine. The fence is asked before each machine is touched."""
+        """Machines side by side; on one and the same, such as a lost one that came back and is enrolled anew, what goes
+        comes before what is put there. The fence is asked before each machine is touched."""
         machines = {baseline_id(m.id): m for m in self._machines()}
         try:
             key = self._key()
@@ -95,13 +96,20 @@ class MachinesDriver:
             yield from (Outcome(c.id, "failed", error.text) for c in changes if c.action != "delete")
             changes, key = [c for c in changes if c.action == "delete"], ""
 
-        def begin(_: Change) -> bool:
+        def begin(_: Sequence[Change]) -> bool:
             fence()
             return True
 
-        for change, outcome in side_by_side(changes, lambda c: self._write(c, machines.get(c.id), key), begin):
-            assert outcome is not None, change.id
-            yield outcome
+        def write(mine: Sequence[Change]) -> list[Outcome]:
+            return [self._write(change, machines.get(change.id), key) for change in mine]
+
+        by_host: dict[str, list[Change]] = {}
+        for change in sorted(changes, key=lambda c: c.action != "delete"):
+            machine = machines.get(change.id)
+            by_host.setdefault((machine.host if machine else None) or change.id, []).append(change)
+        for mine, outcomes in side_by_side([*by_host.values()], write, begin):
+            assert outcomes is not None, mine
+            yield from outcomes
 
     def _write(self, change: Change, machine: Machine | None, key: str) -> Outcome:
         if machine is None:

@@ -28,6 +28,8 @@ BOOT = (
 )  # fmt: skip
 #: Machines side by side; seconds that one may take, and that a connection may take.
 PARALLEL, SECONDS, CONNECT_SECONDS = 10, 1800, 10
+#: Seconds after which a machine that has vanished in the middle (no power, no network) counts as one that is off.
+SILENT_SECONDS = 60
 #: What may hold machines up after the child's input was closed.
 END_SECONDS = SECONDS + 60
 
@@ -48,11 +50,20 @@ Refresh = Callable[[Sequence[Machine]], Iterator[Installed]]
 class PyinfraInstaller:
     """`signatures` refreshes those; packages are done here."""
 
-    def __init__(self, reach: Reach, signatures: Refresh, parallel: int = PARALLEL, seconds: int = SECONDS) -> None:
+    def __init__(
+        self,
+        reach: Reach,
+        signatures: Refresh,
+        parallel: int = PARALLEL,
+        seconds: int = SECONDS,
+        silent_seconds: int = SILENT_SECONDS,
+    ) -> None:
         self._reach = reach
         self._signatures = signatures
         self._parallel = parallel
         self._seconds = seconds
+        self._silent_seconds = silent_seconds
+        self._waiting: _Child | None = None
 
     def install(self, machines: Sequence[Machine], what: Depot, proceed: Proceed) -> Iterator[Installed]:
         """See `Installer`."""
@@ -69,6 +80,20 @@ class PyinfraInstaller:
             if going:
                 yield from self._signatures(going)
 
+    @contextlib.contextmanager
+    def ready(self, machines: Sequence[Machine], what: Depot) -> Iterator[None]:
+        """See `Installer`: pyinfra is loaded and connects; it asks before it does anything else."""
+        addresses = self._reach.addresses()
+        there = {m.id: m for m in machines if m.host in addresses}
+        if what == "patches" and there:
+            self._waiting = _Child(self._request(there, addresses))
+        try:
+            yield
+        finally:
+            waiting, self._waiting = self._waiting, None
+            if waiting is not None:
+                waiting.close()
+
     def _patches(self, machines: Sequence[Machine], proceed: Proceed) -> Iterator[Installed]:
         addresses = self._reach.addresses()
         there: dict[str, Machine] = {}
@@ -78,20 +103,15 @@ class PyinfraInstaller:
             else:
                 yield Installed(machine.id, "unreachable", str(t("No host is known by its name.")))
         if there:
-            yield from self._run(DEPLOYS / "patch.py", there, addresses, proceed)
+            yield from self._run(there, self._request(there, addresses), proceed)
 
-    def _run(
-        self,
-        deploy: Path,
-        machines: Mapping[str, Machine],
-        addresses: Mapping[str, tuple[str, int]],
-        proceed: Proceed,
-    ) -> Iterator[Installed]:
-        request = {
-            "deploy": str(deploy),
+    def _request(self, machines: Mapping[str, Machine], addresses: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
+        return {
+            "deploy": str(DEPLOYS / "patch.py"),
             "parallel": self._parallel,
             "seconds": self._seconds,
             "connect_seconds": CONNECT_SECONDS,
+            "silent_seconds": self._silent_seconds,
             "hosts": {
                 name: dict(zip(("ssh_hostname", "ssh_port"), addresses[m.host or ""], strict=True))
                 for name, m in machines.items()
@@ -106,8 +126,21 @@ class PyinfraInstaller:
                 "ssh_config_file": "/dev/null",
             },
         }
+
+    def _child(self, request: Mapping[str, Any]) -> _Child:
+        """The one that waits for just this, or a new one."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and waiting.request == request:
+            return waiting
+        if waiting is not None:
+            waiting.close()
+        return _Child(request)
+
+    def _run(
+        self, machines: Mapping[str, Machine], request: Mapping[str, Any], proceed: Proceed
+    ) -> Iterator[Installed]:
         left = dict.fromkeys(machines, False)  # id → whether it was touched
-        with tempfile.TemporaryFile() as said, _Child(request, said) as child:
+        with contextlib.closing(self._child(request)) as child:
             for row in child.rows():
                 if row["is"] == "ask":
                     go = proceed(row["host"])
@@ -122,10 +155,8 @@ class PyinfraInstaller:
                 for name, touched in left.items():
                     text = str(t("The installation ended without an answer.")) if touched else ""
                     yield Installed(name, "unreachable" if touched else "untouched", text)
-                said.seek(0)
-                words = said.read().decode("utf-8", "replace").strip().splitlines()
                 raise TemporaryError(
-                    t("The installer ended early: {reason}", reason=words[-1] if words else "–"),
+                    t("The installer ended early: {reason}", reason=child.last_words()),
                     t("It is tried again by itself; gasp worker status says when."),
                 )
 
@@ -133,16 +164,16 @@ class PyinfraInstaller:
 class _Child:
     """The process; closing it lets it finish what it has begun."""
 
-    def __init__(self, request: Mapping[str, Any], said: Any) -> None:
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        self.request = request
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-c", BOOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+            [sys.executable, "-c", BOOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said
         )
         self.tell(**request)
 
-    def __enter__(self) -> _Child:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """It touches nothing more, and is waited for."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(OSError):  # it is gone
@@ -153,6 +184,13 @@ class _Child:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+        self._said.close()
+
+    def last_words(self) -> str:
+        """The last line that it wrote to nobody in particular."""
+        self._said.seek(0)
+        words = self._said.read().decode("utf-8", "replace").strip().splitlines()
+        return words[-1] if words else "–"
 
     def tell(self, **row: Any) -> None:
         """One line to it; one that is gone shows at the next reading."""

@@ -11,6 +11,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -91,13 +92,30 @@ def load(path: Path) -> Any:
     return module.OPERATIONS
 
 
-def answer_of(lines: list[str], succeeded: bool) -> dict[str, Any]:
-    """What the agent on the host said; nothing means that the connection was lost in the middle."""
+def notice_silence(host: Any, seconds: int) -> None:
+    """End the connection when the host has said nothing to our asking for so long: one that lost its power or its
+    network says no goodbye."""
+    wire = host.connector.client.get_transport().sock
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
+        wire.setsockopt(socket.IPPROTO_TCP, option, max(1, seconds // 4))
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
+
+
+def lost(host: Any) -> bool:
+    """Whether the connection to a host has ended."""
+    transport = host.connector.client.get_transport()
+    return transport is None or not transport.is_active()
+
+
+def answer_of(lines: list[str], succeeded: bool, gone: bool) -> dict[str, Any]:
+    """What the agent on the host said; nothing, or a connection that is `gone`, means that it was lost in the
+    middle: that is no fault of what was installed."""
     found = next((line for line in reversed(lines) if line.startswith(MARK)), None)
     if found is not None:
         row: dict[str, Any] = json.loads(found.removeprefix(MARK))
         return row
-    if lines and not succeeded:
+    if lines and not succeeded and not gone:
         return {"state": "failed", "text": " ".join(lines[-3:])[:600]}
     return {"state": "unreachable", "text": "no answer; it is looked at again"}
 
@@ -109,6 +127,7 @@ class Work:
         self.parent = parent
         self.operations = load(Path(request["deploy"]))
         self.seconds = int(request["seconds"])
+        self.silent_seconds = int(request["silent_seconds"])
         inventory = Inventory((list(request["hosts"].items()), dict(request["ssh"])))
         config = Config(PARALLEL=int(request["parallel"]), CONNECT_TIMEOUT=int(request["connect_seconds"]))
         self.state = State(inventory, config, check_for_changes=False)
@@ -119,6 +138,8 @@ class Work:
         with contextlib.suppress(PyinfraError):  # “No hosts remaining!” is an outcome
             connect_all(self.state)
         active = [host for host in self.state.inventory if host.connected]
+        for host in active:
+            notice_silence(host, self.silent_seconds)
         for host in self.state.inventory:
             if not host.connected:
                 reason = Connecting.reasons.get(host.name, "no connection")
@@ -144,12 +165,13 @@ class Work:
             for op_hash, meta in zip(self._order(host), metas, strict=True):
                 with ctx_host.use(host):
                     succeeded = run_host_op(self.state, host, op_hash)
-                answer = answer_of([*meta.stdout_lines, *meta.stderr_lines], succeeded)
+                answer = answer_of([*meta.stdout_lines, *meta.stderr_lines], succeeded, lost(host))
                 if answer["state"] in ("failed", "unreachable"):
                     break
             self._result(host, answer)
         except Exception as error:
-            self._result(host, {"state": "failed", "text": f"{type(error).__name__}: {error}"})
+            state = "unreachable" if lost(host) else "failed"
+            self._result(host, {"state": state, "text": f"{type(error).__name__}: {error}"})
 
     def _order(self, host: Any) -> list[str]:
         return [op_hash for op_hash in self.state.get_op_order() if op_hash in self.state.ops[host]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import tarfile
 import tempfile
@@ -19,6 +18,8 @@ from typing import IO, Any
 
 from control_plane.drivers.archive_check import Checked, Limits, check_archive, content_hash
 from control_plane.drivers.archives import MIB, Content, Damaged, TooLarge, members
+from control_plane.drivers.content_folder import ContentFolder, Staged
+from control_plane.model.content_check import LARGEST_CHECKED
 from control_plane.model.errors import Invalid, NotFound, Problem
 from control_plane.model.text import t
 
@@ -27,50 +28,57 @@ __all__ = ["Checked", "Limits", "ReleaseFolder", "check_archive", "pack"]
 _EPOCH = 946684800
 
 
-class ReleaseFolder:
+class StagedRelease:
+    """A release that lies beside its place (see `ports.StagedRelease`)."""
+
+    def __init__(self, path: Path, staged: Staged) -> None:
+        self._path, self._staged = path, staged
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """See `ports.StagedRelease.files`."""
+        yield from _files(self._path)
+
+    def place(self) -> None:
+        """See `ports.Staged.place`."""
+        self._staged.place()
+
+
+class ReleaseFolder(ContentFolder):
     """Releases as `<id>.tar` below one folder of mode 0700 (see `ports.ReleaseStore`)."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        super().__init__(folder, r"([0-9a-f]{32})\.tar")
 
-    def take(self, archive: Path, max_bytes: int | None = None) -> Checked:
-        """Check an upload and keep it. `max_bytes`: what it may unpack to. Raises Invalid with all faults."""
+    @contextmanager
+    def take(self, archive: Path, max_bytes: int | None = None) -> Iterator[tuple[Checked, StagedRelease]]:
+        """Check an upload and write it beside its place. `max_bytes`: what it may unpack to. Raises Invalid with all
+        faults."""
         limits = Limits() if max_bytes is None else Limits(max_bytes=max_bytes)
         checked = check_archive(archive, limits)
-        target = self.path(checked.release_id)
-        if target.exists():
-            return checked
-        try:
-            self._keep(archive, checked, limits, target)
-        except (Damaged, TooLarge):
-            raise _changed(archive) from None
-        return checked
+        with self.begun() as file:
+            try:
+                _write(file, archive, checked, limits)
+            except (Damaged, TooLarge):
+                raise _changed(archive) from None
+            staged = self.ended(file, self.path(checked.release_id))
+            yield checked, StagedRelease(Path(file.name), staged)
 
-    def take_files(self, files: Mapping[str, bytes], max_bytes: int | None = None) -> Checked:
-        """Check files that were made here and keep them, as an upload would be."""
+    @contextmanager
+    def take_files(
+        self, files: Mapping[str, bytes], max_bytes: int | None = None
+    ) -> Iterator[tuple[Checked, StagedRelease]]:
+        """The same with files that were made here, as with an upload."""
         with tempfile.TemporaryDirectory(prefix="gasp-made-") as folder:
             path = Path(folder) / "made.tar"
             path.write_bytes(pack(files))
-            return self.take(path, max_bytes)
+            with self.take(path, max_bytes) as taken:
+                yield taken
 
     @staticmethod
     def id_of(files: Mapping[str, bytes], known: Mapping[str, tuple[int, str]]) -> str:
         """See `ReleaseStore.id_of`."""
         found = {path: (len(content), hashlib.sha256(content).hexdigest()) for path, content in files.items()}
         return content_hash({**found, **known})[:32]
-
-    def _keep(self, archive: Path, checked: Checked, limits: Limits, target: Path) -> None:
-        with _new_file(target) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            _add_folders(tar, checked.contents)
-            for index, member in enumerate(members(archive, limits.max_bytes, limits.max_ratio)):
-                place = checked.places.get(index)
-                if place is None:
-                    continue
-                size, digest = checked.contents[place]
-                hashed = _Hashing(member.content)
-                tar.addfile(_info(place, size, digest), hashed)
-                if hashed.hexdigest() != digest:
-                    raise _changed(archive)
 
     def open_archive(self, source: Mapping[str, Any]) -> bytes:
         """The normalised tar of a release: rendered when it is a starter site, else what was taken.
@@ -84,8 +92,15 @@ class ReleaseFolder:
         except FileNotFoundError:
             raise _unknown(source["release"]) from None
 
+    def files(self, release_id: str) -> Iterator[tuple[str, bytes]]:
+        """See `ReleaseStore.files`."""
+        path = self.path(release_id)
+        if not path.is_file():
+            raise _unknown(release_id)
+        yield from _files(path)
+
     def drop(self, release_id: str) -> None:
-        """See `ReleaseStore.drop`."""
+        """See `ContentStore.drop`."""
         self.path(release_id).unlink(missing_ok=True)
 
     def path(self, release_id: str) -> Path:
@@ -95,19 +110,29 @@ class ReleaseFolder:
         return self._folder / f"{release_id}.tar"
 
 
-@contextmanager
-def _new_file(target: Path) -> Iterator[IO[bytes]]:
-    """A file of mode 0600 that appears whole or not at all."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".new-", delete=False) as file:
-        path = Path(file.name)
-        try:
-            yield file.file
-            file.flush()
-            os.fsync(file.fileno())
-            path.rename(target)
-        finally:
-            path.unlink(missing_ok=True)
+def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Path and content of each file of a normalised tar, one after the other; of one that is too large to be checked
+    (an older version took them) no more than shows that."""
+    with tarfile.open(path, mode="r:") as tar:
+        for member in tar:
+            content = tar.extractfile(member) if member.isfile() else None
+            if content is not None:
+                yield member.name, content.read(LARGEST_CHECKED + 1)
+
+
+def _write(file: IO[bytes], archive: Path, checked: Checked, limits: Limits) -> None:
+    """The normalised tar of a checked archive."""
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        _add_folders(tar, checked.contents)
+        for index, member in enumerate(members(archive, limits.max_bytes, limits.max_ratio)):
+            place = checked.places.get(index)
+            if place is None:
+                continue
+            size, digest = checked.contents[place]
+            hashed = _Hashing(member.content)
+            tar.addfile(_info(place, size, digest), hashed)
+            if hashed.hexdigest() != digest:
+                raise _changed(archive)
 
 
 def _unknown(release_id: str) -> NotFound:

@@ -13,6 +13,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from control_plane.model.site_sign_in import SECRET
+
+_CLEAR = "abcdefghjkmnpqrstuvwxyz23456789"
+
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file of mode 0600 atomically and durably."""
@@ -29,6 +33,12 @@ def write_private(path: Path, content: bytes) -> None:
 def random_password() -> str:
     """32 characters of 192 random bits, with three classes of characters."""
     return secrets.token_urlsafe(24) + "aA1"
+
+
+def one_time_password() -> str:
+    """16 signs in groups of four, 77 random bits, of letters and digits that nobody takes for each other."""
+    signs = "".join(secrets.choice(_CLEAR) for _ in range(16))
+    return "-".join(signs[place : place + 4] for place in range(0, 16, 4))
 
 
 def tsig_secret() -> str:
@@ -70,5 +80,6 @@ class SecretFolder:
             "tsig_internal": self.ensure("tsig-internal", tsig_secret),
             "tsig_external": self.ensure("tsig-external", tsig_secret),
             "ldap_control_plane_hash": self.ensure("ldap-control-plane.hash", lambda: ldap_hash(control_plane)),
+            "site_gate": self.ensure(SECRET, random_password),
             "ldap_admin_hash": self.ensure("ldap-admin.hash", lambda: ldap_hash(admin)),
         }

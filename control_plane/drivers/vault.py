@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from control_plane.drivers.secrets import SecretFolder
+from control_plane.model.errors import PermanentError
+from control_plane.model.text import t
 
 STEP_SECONDS = 30
 ISSUER = "GASP"
@@ -67,8 +69,16 @@ class Vault:
         return sealed.decode()
 
     def unseal(self, sealed: str) -> str:
-        """Inverse of `seal`."""
-        found: bytes = self._sealer.decrypt(sealed.encode())
+        """Inverse of `seal`. Raises PermanentError for what another key has sealed."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            found: bytes = self._sealer.decrypt(sealed.encode())
+        except InvalidToken:
+            raise PermanentError(
+                t("A secret in the database was sealed with another key."),
+                t("Bring back the folder of secrets that belongs to this database."),
+            ) from None
         return found.decode()
 
     def step(self, secret: str, code: str, now: datetime) -> int | None:

@@ -22,6 +22,13 @@ class AttachmentState(StrEnum):
     WAITING = "waiting"
     CLEAN = "clean"
     INFECTED = "infected"
+    EXPIRED = "expired"
+
+
+#: Their content is kept.
+HELD = frozenset({AttachmentState.WAITING, AttachmentState.CLEAN})
+#: Days for which files of a request that is live or was refused are kept for the record.
+KEPT_DAYS = 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +55,27 @@ class Attachment:
 def infected_problems(files: Iterable[Attachment]) -> list[Problem]:
     """What keeps a request from being handed in: files with malware in them."""
     return [
-        Problem(
-            "file-infected",
-            t("In the file {name} malware was found: {what}.", name=one.name, what=one.found),
-            t("Take it away; clean your own copy before you send another one."),
-            field="files",
-        )
-        for one in files
-        if one.state is AttachmentState.INFECTED
+        infected_problem(one.name, str(one.found), "files") for one in files if one.state is AttachmentState.INFECTED
     ]
+
+
+def shut(found: str) -> bool:
+    """Whether what the engine found is no malware, but that it cannot look into it."""
+    return found.startswith(("Heuristics.Encrypted", "Heuristics.Limits.Exceeded"))
+
+
+def infected_problem(name: str, found: str, field: str) -> Problem:
+    """What is said of a file in which the engine found something."""
+    if shut(found):
+        said = t("The file {name} cannot be checked for malware: it is encrypted, or packed too deep or too large "
+                 "({what}).", name=name, what=found)  # fmt: skip
+        return Problem("file-infected", said, t("Take it away; send a copy without a password."), field=field)
+    return Problem(
+        "file-infected",
+        t("In the file {name} malware was found: {what}.", name=name, what=found),
+        t("Take it away; clean your own copy before you send another one."),
+        field=field,
+    )
 
 
 @dataclass(frozen=True, slots=True)

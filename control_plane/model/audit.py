@@ -34,6 +34,7 @@ class AuditAct(StrEnum):
     DRIFT_ACCEPTED = "drift.accepted"
     RELEASE_ADDED = "release.added"
     RELEASE_DELETED = "release.deleted"
+    RELEASE_CHECKED = "release.checked"
     ATTACHMENT_ADDED = "attachment.added"
     ATTACHMENT_REMOVED = "attachment.removed"
     ATTACHMENT_CHECKED = "attachment.checked"
@@ -53,6 +54,7 @@ class AuditAct(StrEnum):
     SNAPSHOT_FETCHED = "snapshot.fetched"
     SNAPSHOT_PUBLISHED = "snapshot.published"
     SNAPSHOTS_PRUNED = "snapshot.pruned"
+    SIGNATURES_STUCK = "snapshot.stuck"
     ROLLOUT_CREATED = "rollout.created"
     ROLLOUT_RELEASED = "rollout.released"
     ROLLOUT_PAUSED = "rollout.paused"
@@ -99,10 +101,27 @@ class AuditAct(StrEnum):
     PASSWORD_CHANGED = "account.password"
     FACTOR_ENROLLED = "account.factor"
     FIRST_PASSWORDS = "account.first_passwords"
+    PEOPLE_TAKEN = "account.taken"
+    GROUP_CHANGED = "account.group"
+    PEOPLE_REVIEWED = "account.reviewed"
+    PERSON_LEFT = "account.left"
+    PEOPLE_REMOVED = "account.removed"
+    PASSWORDS_ISSUED = "account.issued"
+    SHEET_OPENED = "account.sheet_opened"
+    COLLEAGUE_LEFT = "account.colleague_left"
+    PERSON_EXPORTED = "person.exported"
+    PERSON_ERASED = "person.erased"
+    TOKEN_MADE = "token.made"
+    TOKEN_ENDED = "token.ended"
+    WEBHOOK_MADE = "webhook.made"
+    WEBHOOK_ROTATED = "webhook.rotated"
+    WEBHOOK_ENDED = "webhook.ended"
+    WEBHOOK_RESENT = "webhook.resent"
     SIGNED_IN = "sign_in.opened"
     SIGN_IN_REFUSED = "sign_in.refused"
     SIGN_IN_LOCKED = "sign_in.locked"
     INTERNET_TESTED = "internet.tested"
+    POLICY_MADE = "internet.policy"
     RECORD_SEARCHED = "record.searched"
     RECORD_PURGED = "record.purged"
     RECORD_CLOSED = "record.closed"
@@ -123,6 +142,7 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.DRIFT_ACCEPTED: t("accepted a hand-made change"),
     AuditAct.RELEASE_ADDED: t("uploaded a release of a site"),
     AuditAct.RELEASE_DELETED: t("deleted an old release of a site"),
+    AuditAct.RELEASE_CHECKED: t("a release of a site was checked for malware"),
     AuditAct.ATTACHMENT_ADDED: t("added a file to a request"),
     AuditAct.ATTACHMENT_REMOVED: t("took a file out of a request"),
     AuditAct.ATTACHMENT_CHECKED: t("a file of a request was checked for malware"),
@@ -142,6 +162,7 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.SNAPSHOT_FETCHED: t("fetched a snapshot or set"),
     AuditAct.SNAPSHOT_PUBLISHED: t("gave a ring a snapshot or set"),
     AuditAct.SNAPSHOTS_PRUNED: t("deleted old snapshots or sets"),
+    AuditAct.SIGNATURES_STUCK: t("signatures could not be fetched by themselves"),
     AuditAct.ROLLOUT_CREATED: t("made a rollout"),
     AuditAct.ROLLOUT_RELEASED: t("released a rollout"),
     AuditAct.ROLLOUT_PAUSED: t("paused a rollout"),
@@ -188,10 +209,27 @@ SENTENCES: Mapping[AuditAct, Text] = {
     AuditAct.PASSWORD_CHANGED: t("changed a password"),
     AuditAct.FACTOR_ENROLLED: t("set up a second factor"),
     AuditAct.FIRST_PASSWORDS: t("issued first passwords"),
+    AuditAct.PEOPLE_TAKEN: t("took over a list of people"),
+    AuditAct.GROUP_CHANGED: t("changed a group of a department"),
+    AuditAct.PEOPLE_REVIEWED: t("confirmed who is still in a department"),
+    AuditAct.PERSON_LEFT: t("people left; their accounts were cut"),
+    AuditAct.PEOPLE_REMOVED: t("accounts of people who left were removed"),
+    AuditAct.PASSWORDS_ISSUED: t("issued one-time passwords"),
+    AuditAct.SHEET_OPENED: t("opened a sheet of one-time passwords"),
+    AuditAct.PERSON_EXPORTED: t("gave out what is known of a person"),
+    AuditAct.PERSON_ERASED: t("erased what is known of a person"),
+    AuditAct.COLLEAGUE_LEFT: t("somebody of the centre left; what they could do was cut and handed over"),
+    AuditAct.TOKEN_MADE: t("made a token for programs"),
+    AuditAct.TOKEN_ENDED: t("a token for programs ended"),
+    AuditAct.WEBHOOK_MADE: t("made a webhook"),
+    AuditAct.WEBHOOK_ROTATED: t("gave a webhook a new secret"),
+    AuditAct.WEBHOOK_ENDED: t("ended a webhook"),
+    AuditAct.WEBHOOK_RESENT: t("let a webhook be told again"),
     AuditAct.SIGNED_IN: t("signed in"),
     AuditAct.SIGN_IN_REFUSED: t("a sign-in was refused"),
     AuditAct.SIGN_IN_LOCKED: t("a sign-in was locked for a while"),
     AuditAct.INTERNET_TESTED: t("tried the way to an address from a machine"),
+    AuditAct.POLICY_MADE: t("made a revision of the centre's policy"),
     AuditAct.RECORD_SEARCHED: t("searched the access record"),
     AuditAct.RECORD_PURGED: t("purged the access record"),
     AuditAct.RECORD_CLOSED: t("closed a day of the access record"),
@@ -204,8 +242,8 @@ SENTENCES: Mapping[AuditAct, Text] = {
 @dataclass(frozen=True, slots=True, order=True)
 class Subject:
     """What an act was about. `kind`: tenant, service, resource, machine, site, person, run, rollout, freeze, request,
-    snapshot, finding, mail, entry, post, classes. A tenant's `value` is its opaque id, a service's `ID/offering`, a
-    person's a key."""
+    snapshot, finding, mail, entry, post, classes, webhook. A tenant's `value` is its opaque id, a service's
+    `ID/offering`, a person's a key."""
 
     kind: str
     value: str

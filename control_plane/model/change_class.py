@@ -60,12 +60,14 @@ class ChangeRules:
 
     `lead`: working days by action. `standard(before, after)`: why a change from one form to the other is agreed on
     beforehand, or None. `public(before, after)`: why it needs the security officer, or None; `before` is None for a
-    new service, `after` None for its end. Both get validated forms.
+    new service, `after` None for its end. Both get validated forms. `words(before, after)`: what the change means that
+    its plan cannot say, for who signs.
     """
 
     lead: Mapping[str, int]
     standard: Callable[[Any, Any], Text | None] = lambda before, after: None
     public: Callable[[Any, Any], Text | None] = lambda before, after: None
+    words: Callable[[Any, Any], Sequence[Text]] = lambda before, after: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ SHIPPED = ClassTable()
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the decision depends on. `standard` and `public`: the offering's own reasons; `tenants` and `hosts`: how
-    many are touched; `lost`: labels of what is deleted together with its data; `offering`: the service."""
+    many are touched; `lost`: labels of what is deleted together with its data; `offering`: the service; `words`: what
+    the offering says of the change."""
 
     standard: Text | None
     public: Text | None
@@ -120,6 +123,7 @@ class Facts:
     tenants: int
     hosts: int
     offering: str = ""
+    words: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def classify(facts: Facts, table: ClassTable = SHIPPED) -> Classified:
             "It reaches {tenants} departments and {hosts} hosts.", tenants=facts.tenants, hosts=facts.hosts
         )
     if facts.standard is not None and not found and facts.offering not in table.not_standard:
-        return Classified("standard", (), (facts.standard,))
+        return Classified("standard", (), (facts.standard, *facts.words))
     if facts.public is not None:
         found["public"] = facts.public
     lines = [line for line in table.lines if line.name in found] or [
@@ -151,5 +155,5 @@ def classify(facts: Facts, table: ClassTable = SHIPPED) -> Classified:
     signs = {role for line in lines for role in line.signs}
     wide = any(line.change_class == "wide" for line in lines)
     return Classified(
-        "wide" if wide else "ordinary", tuple(r for r in SIGNING_ORDER if r in signs), tuple(found.values())
+        "wide" if wide else "ordinary", tuple(r for r in SIGNING_ORDER if r in signs), (*found.values(), *facts.words)
     )

@@ -13,15 +13,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from control_plane.model.client_attachments import AttachmentsClient
     from control_plane.model.client_audit import AuditClient
+    from control_plane.model.client_by_itself import ByItselfClient
     from control_plane.model.client_classes import ClassesClient
     from control_plane.model.client_emergencies import EmergenciesClient
+    from control_plane.model.client_groups import GroupsClient
     from control_plane.model.client_internet import InternetClient
     from control_plane.model.client_jobs import JobsClient
     from control_plane.model.client_mail import MailClient
+    from control_plane.model.client_persons import PersonsClient
+    from control_plane.model.client_policies import PoliciesClient
     from control_plane.model.client_posts import PostsClient
+    from control_plane.model.client_restores import RestoresClient
+    from control_plane.model.client_reviews import ReviewsClient
     from control_plane.model.client_rollouts import FreezesClient, RolloutsClient, WorkerClient
     from control_plane.model.client_snapshots import SnapshotsClient
+    from control_plane.model.client_staff import SheetsClient, StaffClient
     from control_plane.model.client_substitutes import SubstitutesClient
+    from control_plane.model.client_tokens import TokensClient
+    from control_plane.model.client_views import ViewsClient
+    from control_plane.model.client_webhooks import WebhooksClient
 
 from control_plane.model.client_machines import MachinesClient
 from control_plane.model.client_people import PeopleClient
@@ -42,6 +52,11 @@ class Client(Protocol):
         ...
 
     @property
+    def by_itself(self) -> ByItselfClient:
+        """Scans and signatures that need no command."""
+        ...
+
+    @property
     def jobs(self) -> JobsClient:
         """What was asked for on pages."""
         ...
@@ -56,6 +71,21 @@ class Client(Protocol):
         """Who may sign in, with which role."""
         ...
 
+    @property
+    def tokens(self) -> TokensClient:
+        """Tokens of programs."""
+        ...
+
+    @property
+    def views(self) -> ViewsClient:
+        """Views of lists that one keeps."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhooksClient:
+        """Programs elsewhere that are told what happened."""
+        ...
+
     # plans and runs -------------------------------------------------------------------------------
     def plan(self, scope: str = "estate") -> Json:
         """Make and store a plan. Returns `Plan.as_json()` plus `guards: [{code, detail, confirm}]`
@@ -63,7 +93,8 @@ class Client(Protocol):
         ...
 
     def get_plan(self, digest: str) -> Json:
-        """A stored plan by digest or unique prefix (≥ 6), as `plan`; with `restores` when it undoes a run."""
+        """A stored plan by digest or unique prefix (≥ 6), as `plan`; with `restores` when it undoes a run or brings a
+        tenant back, then with `left` too."""
         ...
 
     def apply(
@@ -216,13 +247,19 @@ class Client(Protocol):
         """[{site, tenant, offering, names: [...], release, release_at, state, url}]."""
         ...
 
+    def infected_sites(self) -> list[str]:
+        """Main names of sites in whose live content malware was found."""
+        ...
+
     def publish_release(self, site: str, archive: Path, *, note: str = "") -> Json:
-        """Check and store an archive as a release of a site, not yet live: {release, site, files, bytes, warnings,
-        deleted: [release]}; old ones make room for it. Raises Invalid with figures when there is none."""
+        """Check and store an archive as a release of a site, not yet live: {release, site, files, bytes, check,
+        warnings, deleted: [release]}; old ones make room for it. Raises Invalid with figures when there is none, and
+        with the file in which malware was found."""
         ...
 
     def releases(self, site: str) -> list[Json]:
-        """Releases of a site, newest first: [{release, at, actor, note, files, bytes, state: live|preview|stored}]."""
+        """Releases of a site, newest first: [{release, at, actor, note, files, bytes, state: live|preview|stored,
+        check: waiting|clean|infected, check_sentence, why: why it could not be checked | None}]."""
         ...
 
     def room(self, site: str) -> Json:
@@ -261,6 +298,11 @@ class Client(Protocol):
         """Notices on departments' first home pages."""
         ...
 
+    @property
+    def restores(self) -> RestoresClient:
+        """One tenant back to a former day."""
+        ...
+
     # patches and signatures -----------------------------------------------------------------------
     @property
     def snapshots(self) -> SnapshotsClient:
@@ -271,6 +313,11 @@ class Client(Protocol):
     @property
     def internet(self) -> InternetClient:
         """Internet access of tenants."""
+        ...
+
+    @property
+    def policies(self) -> PoliciesClient:
+        """What the centre decides for everybody's internet access."""
         ...
 
     # requests -------------------------------------------------------------------------------------
@@ -299,6 +346,32 @@ class Client(Protocol):
         """Who stands in for whom, and whether roles have enough people."""
         ...
 
+    # people of departments -------------------------------------------------------------------------
+    @property
+    def staff(self) -> StaffClient:
+        """People of departments and their accounts."""
+        ...
+
+    @property
+    def groups(self) -> GroupsClient:
+        """Groups of people of departments."""
+        ...
+
+    @property
+    def reviews(self) -> ReviewsClient:
+        """Whether everybody is still there, once a quarter."""
+        ...
+
+    @property
+    def sheets(self) -> SheetsClient:
+        """One-time passwords of people of departments."""
+        ...
+
+    @property
+    def persons(self) -> PersonsClient:
+        """Everything that is known of one person."""
+        ...
+
     # rollouts, freezes, the worker -----------------------------------------------------------------
     @property
     def rollouts(self) -> RolloutsClient:
@@ -324,6 +397,10 @@ class Client(Protocol):
     @property
     def mail(self) -> MailClient:
         """Mail that the centre sends."""
+        ...
+
+    def database(self) -> Json:
+        """The control plane's own database: {url, kind, revision, tables: [{table, rows}]}; no password."""
         ...
 
     def config(self) -> Mapping[str, Any]:

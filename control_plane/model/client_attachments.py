@@ -13,8 +13,9 @@ class AttachmentsClient(Protocol):
     """`gasp attachments`. `request` is a number or reference; one out of sight is as one that is not there."""
 
     def list(self, request: int | str) -> builtins.list[Json]:
-        """Files of a request: [{id, request, name, kind, type_title, octets, sha256, state: waiting | clean | infected,
-        sentence, found, checked_at, by, at, mine}], oldest first. `mine`: who acts may take it away now."""
+        """Files of a request: [{id, request, name, kind, type_title, octets, sha256, state: waiting | clean |
+        infected | expired, sentence, found, checked_at, by, at, mine}], oldest first. `mine`: who acts may take it
+        away now."""
         ...
 
     def add(self, request: int | str, path: Path, *, name: str = "") -> Json:
@@ -30,6 +31,8 @@ class AttachmentsClient(Protocol):
         """Name, type and content of a file that was found clean. Raises Rejected for any other, NotFound."""
         ...
 
-    def scan(self) -> Json:
-        """Let the engine look at all that wait: {clean, infected, waiting, error}; `error`: why it could not look."""
+    def scan(self, *, due: bool = False) -> Json:
+        """Let the engine look at all that wait: {clean, infected, waiting, odd, error}. `odd`: so many could not be
+        looked at though the engine answers; each says why. `error`: why the engine does not. `due`: without odd ones
+        that were tried a moment ago."""
         ...

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from control_plane.model.client import Json, OnEvent
+from control_plane.model.client_policies import PolicyRules
 from control_plane.model.errors import Problem
 from control_plane.model.internet import NetworkPolicy, ProxyPolicy, Refusal
 from control_plane.model.offering import EstateView, SubscriptionView
@@ -32,7 +33,8 @@ class InternetClient(Protocol):
 
     def list(self) -> list[Json]:
         """[{tenant, name, enabled, tier, state: on|off|warned|throttled|unmeasured, used_octets, month_octets,
-        used_percent, rules, direct, peers}], by tenant; `used_*` is None when it could not be measured."""
+        used_percent, warned_at, throttled_at, until, rules, direct, peers}], by tenant; `used_*` is None when it could
+        not be measured. `until`: when the month ends and its volume is there again (ISO 8601, +08:00)."""
         ...
 
     def show(self, tenant: str) -> Json:
@@ -77,7 +79,7 @@ class InternetClient(Protocol):
         ...
 
 
-class InternetRules(Protocol):
+class InternetRules(PolicyRules, Protocol):
     """The pure rules of the offering, as the workflow needs them."""
 
     def network_policy(self, subscription: SubscriptionView, estate: EstateView) -> NetworkPolicy:
@@ -101,9 +103,14 @@ class InternetRules(Protocol):
     def changed(self, spec: Mapping[str, Any], wish: Wish, today: str) -> dict[str, Any]:
         """The form with the wish in it. Raises Invalid with every bad entry."""
 
-    def opening(self, spec: Mapping[str, Any], code: str, host: str, rule: str, today: str) -> dict[str, Any] | None:
+    def later(self, subscription: SubscriptionView, estate: EstateView) -> Collection[str]:
+        """Ids of the centre's rules that come after all of the tenant's."""
+
+    def opening(
+        self, spec: Mapping[str, Any], code: str, host: str, rule: str, today: str, last: Collection[str]
+    ) -> dict[str, Any] | None:
         """The form with a rule that allows a host before `rule` of the tenant `code` refuses it; None when that rule
-        is the centre's and comes before all of the tenant's. Raises Invalid for what is no host."""
+        is the centre's and not one of `last` (`later`). Raises Invalid for what is no host."""
 
     def sheet(self, subscription: SubscriptionView, estate: EstateView, as_of: str, form: SheetFormat) -> bytes:
         """The hand-over sheet."""
@@ -121,7 +128,7 @@ class UsageReader(Protocol):
     """Volume of this month, measured on the gateway."""
 
     def __call__(self) -> Mapping[str, Mapping[str, Any]]:
-        """Tenant → {up, down (octets), warned, throttled (since when, or None)}. Raises CouldNotMeasureError."""
+        """Tenant → as `model.internet.Usage`. Raises TemporaryError."""
 
 
 class RefusalReader(Protocol):

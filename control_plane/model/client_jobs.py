@@ -20,7 +20,12 @@ class JobsClient(Protocol):
 
     def show(self, job: int) -> Json:
         """{id, kind, title, subject, state, sentence, actor, at, finished_at, run, first_run, before, answer,
-        error: {text, hint, problems}, given}; `before`: how many jobs come first."""
+        error: {code, word, text, hint, problems}, given}; `before`: how many jobs come first."""
+        ...
+
+    def withdraw(self, job: int) -> Json:
+        """Take back what the actor asked for, as long as nobody has begun it; it counts as refused then. As `show`.
+        Raises Rejected, NotFound."""
         ...
 
     def list(self, limit: int = 200) -> builtins.list[Json]:

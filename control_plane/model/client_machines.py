@@ -17,11 +17,13 @@ class MachinesClient(Protocol):
     def rows(self) -> list[Json]:
         """Hosts of the centre and machines of tenants: the lab's {name, role, zone, tenant, ipv4, ipv6, state} and
         {machine, ring, managed, source, patch_state, pending, overdue, held, waiting, reboot_required, protection,
-        signature_set, signature_age_seconds, findings, faults, lists_at, last_contact, measured_at, notes}."""
+        signature_set, signature_age_seconds, scanned_at, findings, faults, lists_at, last_contact, measured_at,
+        notes}."""
         ...
 
     def show(self, name: str) -> Json:
         """One row with {packages, missing: [...], fault_details: [{fault, text, found, remedy}], silent_remedy,
+        scan: {scanned_at, counts, under_way, files, found, error, next, next_at, sentence, waits, remedy},
         history, facts}."""
         ...
 
@@ -66,13 +68,13 @@ class MachinesClient(Protocol):
         ...
 
     def security(self, tenant: str | None = None) -> list[Json]:
-        """By tenant: {tenant, machines, clean, old_signatures, silent, unprotected, with_findings, findings, patched,
-        pending, held, waiting, restart, unknown, overdue, sentence}."""
+        """By tenant: {tenant, machines, clean, old_signatures, not_scanned, silent, unprotected, with_findings,
+        findings, patched, pending, held, waiting, restart, unknown, overdue, sentence}."""
         ...
 
     def scan(self, target: str, paths: Sequence[str], on_progress: OnProgress | None = None) -> Json:
-        """Scan a machine or a scope: {target, files, machines: [{machine, tenant, files, found, error}], findings:
-        [ids]}. Findings are kept as they come."""
+        """Scan a machine or a scope: {target, files, machines: [{machine, tenant, files, found, error, scanned_at}],
+        findings: [ids]}. Findings are kept as they come. `scanned_at` only without paths, and when all was seen."""
         ...
 
     def refresh_signatures(self, scope: str = "estate") -> Json:

@@ -28,7 +28,7 @@ class PeopleClient(Protocol):
         ...
 
     def revoke(self, person: str, role: str, *, tenant: str | None = None, reason: str) -> Json:
-        """Take a role away, at once."""
+        """Take a role away, at once. Raises Rejected when nobody else holds a role that the centre needs people of."""
         ...
 
     def add(self, name: str, *, display: str = "") -> Json:
@@ -39,6 +39,14 @@ class PeopleClient(Protocol):
     def reset(self, person: str) -> Json:
         """End all sessions, forget the second factor, and give a local account a new one-time password:
         {person, sessions_ended, password_file}."""
+        ...
+
+    def leave(self, person: str, *, to: str | None = None, reason: str) -> Json:
+        """Somebody of the centre leaves now. Sessions, tokens, second factor, password of a local account, roles and
+        substitutions end; `to` takes over requests that are under way. The receipt: {person, name, at, by, reason, to,
+        roles: [{role, tenant}], sessions, tokens, second_factor, password, substitutions, requests: [reference],
+        drafts, entry, next}; `entry`: its number in the audit trail. Raises Invalid without `to` where it is needed,
+        Rejected when `to` may not ask in a department of these requests, or as `revoke`."""
         ...
 
     def sign_ins(self, limit: int = 200) -> builtins.list[Json]:

@@ -14,9 +14,10 @@ class PostsClient(Protocol):
 
     def list(self, site: str) -> Json:
         """{site, tenant, offering, columns: [{id, zh, en}], takes: bool, why: sentence | None, shown: release | None,
-        unpublished: bool, posts: [{id, column, title, day, text, file: {name, kind, octets} | None, withdrawn, version,
-        changed_at, changed_by, page}]}, newest day first. `takes`: the site shows its first home page, so posts can be
-        shown; else `why` not. `unpublished`: what is posted is not what the site shows."""
+        unpublished: bool, posts: [{id, column, title, day, text, file: {name, kind, octets, state:
+        waiting|clean|infected, sentence, found, why} | None, withdrawn, version, changed_at, changed_by, page}]},
+        newest day first. `takes`: the site shows its first home page, so posts can be shown; else `why` not.
+        `unpublished`: what is posted is not what the site shows."""
         ...
 
     def save(

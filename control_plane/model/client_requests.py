@@ -26,9 +26,11 @@ class RequestsClient(Protocol):
         ...
 
     def list(
-        self, *, tenant: str | None = None, states: builtins.list[str] | None = None, waiting_for_me: bool = False
-    ) -> builtins.list[Json]:
-        """Newest first, of tenants in sight; drafts only of the person who acts. Each:
+        self, *, tenant: str | None = None, states: builtins.list[str] | None = None, waiting_for_me: bool = False,
+        before: int | str | None = None,
+    ) -> builtins.list[Json]:  # fmt: skip
+        """Newest first, of tenants in sight; drafts only of the person who acts. Of open states all; otherwise
+        `MOST_LISTED`: so many mean that there may be older ones, `before` the last of them. Each:
         {id, reference, tenant, tenant_name, offering, title, action, action_title, tier, note, state, state_title,
         sentence, steps: [{title, state: done|now|next|stopped}], has_it: {names: [...], roles: [...], text}, next,
         due, due_provisional, due_paused, overdue, lead_days, class, class_title, needs: [{role, title, by, by_name,
@@ -42,11 +44,19 @@ class RequestsClient(Protocol):
         [sentence], summary: {create, update, delete}, affected: [tenant], lost: [label], reasons: [sentence],
         signoffs: [{role, title, by, by_name, at, digest, note, stands_for, for, for_name, letter:
         {number, date, brought_by} | None, holds, void_at, void_reason}],
-        conversation: [{number, at, type, title, by, by_name, text, system: bool}]}."""
+        conversation: [{number, at, type, title, by, by_name, text, system: bool, about: {block, title, now: bool} |
+        None}]}; `about`: the part of the plan that somebody wrote about, and whether it still says the same."""
         ...
 
     def events(self, request: int | str, after: int = 0) -> builtins.list[Json]:
         """Numbered events with number > `after`: [{seq, request, number, at, type, actor, data}]."""
+        ...
+
+    def blocks(self, request: int | str) -> builtins.list[Json]:
+        """The parts of its plan for reading, what is deleted first, of tenants in sight: [{block, title, tenant, part,
+        kind, content, counts: {delete, conflict, update, create}, changes: [place in the plan], viewed, viewed_at,
+        changed_since}]. `viewed`: the person who acts marked this very content as looked at; `changed_since`: they
+        marked it, and it says something else now."""
         ...
 
     # writing ------------------------------------------------------------------------------------------
@@ -75,6 +85,17 @@ class RequestsClient(Protocol):
         severity}]; for checks while somebody types. Changes nothing."""
         ...
 
+    def check_rows(self, tenant: str, offering: str, part: str | None, content: bytes) -> Json:
+        """What a table (CSV or XLSX) would do to a list of a form (`part`; None: the only one that can come from a
+        file), on top of the own draft or of what is desired: {request: reference of the draft | None, action, list,
+        added, changed, same}. Changes nothing. Raises Invalid with every problem of every row, NotFound."""
+        ...
+
+    def take_rows(self, request: int | str, part: str | None, content: bytes, *, version: int | None = None) -> Json:
+        """Put the rows of a table into a saved form, all or none; answer and errors as `check_rows`, and StalePlan as
+        `save`."""
+        ...
+
     def validate(self, request: int | str) -> builtins.list[Json]:
         """All problems of a saved one."""
         ...
@@ -98,8 +119,16 @@ class RequestsClient(Protocol):
         """Answer a question and hand it in again; signoffs hold if the content is the same."""
         ...
 
-    def comment(self, request: int | str, *, text: str) -> Json:
-        """Add to the conversation."""
+    def comment(self, request: int | str, *, text: str, block: str | None = None, content: str | None = None) -> Json:
+        """Add to the conversation; `block`: about this part of the plan, `content`: as it was looked at. Raises
+        NotFound (no such part), StalePlan (it says something else now)."""
+        ...
+
+    def mark(
+        self, request: int | str, *, block: str, content: str | None = None, viewed: bool = True
+    ) -> builtins.list[Json]:
+        """Mark a part of its plan as looked at, or take the mark away; for the person who acts alone. As `blocks`.
+        Raises as `comment`, and Rejected for who neither asks nor signs."""
         ...
 
     # deciding -----------------------------------------------------------------------------------------
@@ -118,8 +147,10 @@ class RequestsClient(Protocol):
         they sign nothing else of it). `date`: the letter's, ISO. Raises Invalid, Rejected, StalePlan as `sign`."""
         ...
 
-    def send_back(self, request: int | str, *, reason: str) -> Json:
-        """Ask the department back; the clock stops."""
+    def send_back(
+        self, request: int | str, *, reason: str, block: str | None = None, content: str | None = None
+    ) -> Json:
+        """Ask the department back, about a part of the plan (see `comment`) or all of it; the clock stops."""
         ...
 
     def refuse(self, request: int | str, *, reason: str) -> Json:

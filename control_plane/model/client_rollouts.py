@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 Json = dict[str, Any]
@@ -12,8 +12,14 @@ class RolloutsClient(Protocol):
     """`gasp rollouts`."""
 
     def preview(self, **order: Any) -> Json:
-        """What `create` would make: {kind, title, thresholds, waves: [{number, title, ring, items: [{…}]}]}. `order`
-        as in `create`. Raises Invalid with every fault."""
+        """What `create` would make: {kind, title, thresholds, waves: [{number, title, ring, items: [{…}]}], replaced:
+        [{tenant, field, items}]}; `replaced` is what departments would lose from lists of their own. `order` as in
+        `create`. Raises Invalid with every fault."""
+        ...
+
+    def ready(self, **order: Any) -> Callable[[], Json]:
+        """The same checks as `create`, with all that must be looked at; what comes back makes the rollout and looks at
+        nothing, so it may be part of a transaction. In this process only."""
         ...
 
     def create(
@@ -25,13 +31,17 @@ class RolloutsClient(Protocol):
         offering: str | None = None,
         patch: Mapping[str, Any] | None = None,
         tier: str | None = None,
+        policy: int | None = None,
         tenants: Sequence[str] = (),
         groups: Sequence[Sequence[str]] = (),
         thresholds: Mapping[str, str] | None = None,
         ignore_windows: str | None = None,
         not_before: str | None = None,
+        replace_lists: bool = False,
     ) -> Json:
-        """Make a draft; returns it as `show`."""
+        """Make a draft; returns it as `show`. A `patch` is as `model.patching` has it; `policy` is a revision of the
+        centre's. Raises Invalid when departments
+        would lose entries of lists of their own, unless `replace_lists` agrees to that."""
         ...
 
     def list(self) -> list[Json]:

@@ -39,6 +39,15 @@ class SnapshotsClient(Protocol):
         """The same from a folder or archive, of every kind that it holds."""
         ...
 
+    def media(self) -> list[Json]:
+        """What lies in the folder for media on the control plane's machine, for pages: [{name, octets (None: a folder),
+        at}]."""
+        ...
+
+    def medium(self, name: str) -> Path:
+        """Where one of them lies, for `take`. Raises NotFound for anything that is not in that folder."""
+        ...
+
     def publish(self, snapshot: str, ring: int) -> Json:
         """Give a ring a snapshot or set at once: {snapshot, kind, ring, before, changed}."""
         ...

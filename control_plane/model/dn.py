@@ -50,12 +50,13 @@ _SIMPLE = re.compile(r"[a-z][a-z0-9-]*=[a-z0-9._-]+(?:,[a-z][a-z0-9-]*=[a-z0-9._
 _TYPE = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)\s*=[ ]*")
 _PLAIN = re.compile(r'[^\\,+"<>;=\x00]+')
 _SPECIAL = frozenset('\\,+"<>;=\x00')
+_TO_ESCAPE = re.compile(r'[\\,+"<>;=\x00]')
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 
 
 def escape_rdn_value(value: str) -> str:
     """`value` as it must stand in a DN (RFC 4514 §2.4). Special characters become `\\XX`, as slapd prints them."""
-    escaped = "".join(f"\\{ord(c):02X}" if c in _SPECIAL else c for c in value)
+    escaped = _TO_ESCAPE.sub(lambda found: f"\\{ord(found[0]):02X}", value)
     if escaped[:1] in ("#", " "):
         escaped = f"\\{ord(escaped[0]):02X}{escaped[1:]}"
     if len(escaped) > 1 and escaped[-1] == " ":

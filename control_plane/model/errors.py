@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, tn
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,14 @@ class Invalid(Rejected):
     code = "invalid"
 
     def __init__(self, problems: Sequence[Problem], text: Text | None = None) -> None:
-        super().__init__(text or t("{count} problems; nothing was changed.", count=len(problems)), None, problems)
+        super().__init__(
+            text
+            or tn(
+                "{count} problem; nothing was changed.", "{count} problems; nothing was changed.", count=len(problems)
+            ),
+            None,
+            problems,
+        )
 
 
 class NotFound(Rejected):

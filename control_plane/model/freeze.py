@@ -12,12 +12,15 @@ from datetime import datetime
 
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.machine import Ring
+from control_plane.model.naming import actor_words
 from control_plane.model.run import Actor
-from control_plane.model.scope import SYSTEMS
+from control_plane.model.scope import SYSTEMS, scope_words
 from control_plane.model.text import Text, t
+from control_plane.model.windows import moment_words
 
-#: What a freeze may name besides the systems of plans: packages and signatures of machines, published snapshots.
-ACTS = ("patches", "signatures", "snapshots")
+#: What a freeze may name besides the systems of plans: packages and signatures of machines, published snapshots, scans
+#: that begin by themselves.
+ACTS = ("patches", "signatures", "snapshots", "scans")
 _SCOPE = re.compile(r"estate|tenant:[a-z][a-z0-9]{0,14}|ring:[a-z0-9]+|system:[a-z]+")
 
 
@@ -54,9 +57,9 @@ class Freeze:
         """Who froze what, since when and why."""
         return t(
             "{scope} is frozen by {who} since {at}: {reason}",
-            scope=self.scope,
-            who=self.actor.name,
-            at=self.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            scope=scope_words(self.scope),
+            who=actor_words(self.actor.name),
+            at=moment_words(self.at),
             reason=self.reason,
         )
 

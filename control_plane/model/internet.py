@@ -6,8 +6,13 @@ All lists are sorted and free of doubles, all host names are lower-case A-labels
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, TypedDict
 
+SERVICE = "internet"
+"""The offering whose subscriptions have a revision of the centre's policy."""
 NETWORK = "gateway.network"
 """Kind of a tenant's rules in nftables and HTB; id `gateway:CODE/network`, part `gateway:HOST`."""
 PROXY = "gateway.proxy"
@@ -40,18 +45,39 @@ class Hours(TypedDict):
 class ProxyRule(TypedDict):
     """One rule; the first that matches decides. `hosts`: names, or `.name` for it and all below; addresses.
 
-    `category` is set when the hosts are those of a category; then `hosts` is empty. `owner` says whose rule it is.
+    `category` is set when the hosts are those of a category; then `hosts` is empty, and `listed` is `list_hash` of the
+    names in it. `owner` says whose rule it is.
     """
 
     id: str
     action: Literal["allow", "block"]
     hosts: list[str]
     category: str | None
+    listed: str | None
     hours: Hours | None
     owner: Literal["centre", "tenant"]
     since: str
     reason_zh: str
     reason_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class CentrePolicy:
+    """A revision of what the centre decides for everybody: `text` is its form as JSON and never changes. Number 0 is
+    what was shipped."""
+
+    number: int
+    text: str
+
+
+def list_text(names: Sequence[str]) -> str:
+    """The names of a category as the proxy reads them: sorted, without doubles, one on each line."""
+    return "".join(f"{name}\n" for name in names)
+
+
+def list_hash(names: Sequence[str]) -> str:
+    """What a list of names is known by: another content has another hash."""
+    return hashlib.sha256(list_text(names).encode()).hexdigest()[:16]
 
 
 class Contact(TypedDict):
@@ -64,9 +90,12 @@ class Contact(TypedDict):
 
 class ProxyPolicy(TypedDict):
     """Attributes of `PROXY`. `otherwise`: what happens to a host that no rule names. `contact` and the names are for
-    pages that explain a refusal, `pac` is the text that the tenant's browsers get from the gateway."""
+    pages that explain a refusal, `pac` is the text that the tenant's browsers get from the gateway. `policy`: number of
+    the revision that the centre's rules are of. The payload of `PROXY` is `{lists: hash → names}`: what is in its
+    categories."""
 
     tenant: str
+    policy: int
     name_zh: str
     name_en: str
     contact: Contact
@@ -121,14 +150,25 @@ class Volume(TypedDict):
     down: int
 
 
-class Usage(Volume):
-    """A tenant's internet traffic in `month` (YYYY-MM, Asia/Shanghai), proxied and direct, as of `at`. `warned` and
-    `throttled` say since when, or None; `closed` holds the months before. Times are ISO 8601 with +08:00."""
+class Used(Volume):
+    """A month's traffic and what it was held against: `month_octets`, `warn_percent` and `throttle_kbit` as in
+    `NetworkPolicy`. `warned` and `throttled` say since when, or None. Times are ISO 8601 with +08:00."""
 
-    month: str
     warned: str | None
     throttled: str | None
-    closed: dict[str, Volume]
+    month_octets: int
+    warn_percent: int
+    throttle_kbit: int
+
+
+class Usage(Used):
+    """A tenant's internet traffic in `month` (YYYY-MM, Asia/Shanghai), proxied and direct, as of `at`; `closed` holds
+    the months before (older ones with `up` and `down` alone). `slowed`: whether the gateway slows it now, which follows
+    `throttled` at its own next look, every 5 s."""
+
+    month: str
+    closed: dict[str, Used]
+    slowed: bool
     at: str
 
 

@@ -15,10 +15,13 @@ from typing import Any, Literal
 from control_plane.model.errors import ControlPlaneError, Problem
 from control_plane.model.people import Act
 from control_plane.model.run import Actor
-from control_plane.model.text import Text, t
+from control_plane.model.scope import scope_words
+from control_plane.model.text import Listed, Text, t
 
 Lane = Literal["at_once", "runs", "machines"]
 """Where a job waits: `at_once` in the request itself, `runs` for the one apply of an estate, `machines` beside it."""
+#: Kinds whose subject is a scope.
+_SCOPED = frozenset({"freeze", "measure", "scan", "refresh"})
 #: The worker's chores that carry out jobs, and the lanes of each.
 CHORES: Mapping[str, tuple[Lane, ...]] = {"jobs": ("at_once", "runs"), "errands": ("machines",)}
 
@@ -40,7 +43,8 @@ OVER = frozenset({JobState.DONE, JobState.REFUSED, JobState.FAILED})
 class JobKind:
     """One kind. `title` says what was asked for and `done` what came of it, both of {subject}; `whole`: the act and
     its note are one transaction, so it is done once even when its process is killed; `tenant`: the field of what is
-    given that names the department in which the person must be allowed it (None: anywhere)."""
+    given that names the department in which the person must be allowed it (None: anywhere); `forgets`: what is given
+    that is about people, and is kept until the job is over only."""
 
     name: str
     act: Act
@@ -49,6 +53,11 @@ class JobKind:
     done: Text
     whole: bool = False
     tenant: str | None = None
+    forgets: tuple[str, ...] = ()
+
+    def kept(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What is given, without what is forgotten."""
+        return {name: value for name, value in given.items() if name not in self.forgets}
 
     @property
     def chore(self) -> str:
@@ -83,6 +92,7 @@ KINDS: Mapping[str, JobKind] = {
             "at_once",
             t("make a rollout of {subject}"),
             t("A rollout of {subject} is made."),
+            True,
         ),
         JobKind(
             "rollout_release",
@@ -125,6 +135,14 @@ KINDS: Mapping[str, JobKind] = {
             True,
         ),
         JobKind(
+            "policy_add",
+            Act.ROLLOUTS,
+            "at_once",
+            t("make a revision of the centre's internet rules: {subject}"),
+            t("The revision is made; nobody has it before a rollout brings it."),
+            True,
+        ),
+        JobKind(
             "emergency",
             Act.EMERGENCY,
             "runs",
@@ -143,6 +161,116 @@ KINDS: Mapping[str, JobKind] = {
             "machines",
             t("fetch signatures for {subject}"),
             t("{subject}: signatures were fetched."),
+        ),
+        JobKind("findings_clear", Act.SECURITY, "at_once", t("settle {subject}"), t("Settled: {subject}."), whole=True),
+        JobKind(
+            "snapshots_sync",
+            Act.ROLLOUTS,
+            "machines",
+            t("fetch {subject} from upstream"),
+            t("{subject}: fetched; no ring has it before it is given one."),
+        ),
+        JobKind("snapshots_take", Act.ROLLOUTS, "machines", t("import {subject}"), t("{subject}: imported.")),
+        JobKind(
+            "snapshots_publish",
+            Act.ROLLOUTS,
+            "machines",
+            t("give {subject} to a ring"),
+            t("{subject}: the ring has it."),
+        ),
+        JobKind(
+            "snapshots_prune",
+            Act.ROLLOUTS,
+            "machines",
+            t("delete old {subject}"),
+            t("Old {subject} are deleted."),
+        ),
+        JobKind("grant", Act.PEOPLE, "at_once", t("give {subject} a role"), t("{subject} has the role."), whole=True),
+        JobKind(
+            "revoke",
+            Act.PEOPLE,
+            "at_once",
+            t("take a role from {subject}"),
+            t("{subject} does not have the role any more."),
+            whole=True,
+        ),
+        JobKind(
+            "account_add",
+            Act.PEOPLE,
+            "at_once",
+            t("add the local account {subject}"),
+            t("The local account {subject} is added; it holds no role yet."),
+            whole=True,
+        ),
+        JobKind(
+            "sign_in_reset",
+            Act.PEOPLE,
+            "at_once",
+            t("reset the sign-in of {subject}"),
+            t("{subject} is signed out everywhere and sets up the second factor again."),
+            whole=True,
+        ),
+        JobKind(
+            "password_reset",
+            Act.STAFF,
+            "at_once",
+            t("issue a new password for {subject}"),
+            t("{subject}: the new password is on a sealed sheet."),
+            tenant="tenant",
+        ),
+        JobKind(
+            "passwords_issue",
+            Act.STAFF,
+            "machines",
+            t("issue first passwords of {subject}"),
+            t("{subject}: the first passwords are on a sealed sheet."),
+            tenant="tenant",
+        ),
+        JobKind(
+            "account_leave",
+            Act.STAFF,
+            "runs",
+            t("let {subject} leave"),
+            t("{subject}: left; the account is locked."),
+            tenant="tenant",
+        ),
+        JobKind(
+            "people_add",
+            Act.APPLY,
+            "runs",
+            t("add {subject}"),
+            t("{subject} is added."),
+            forgets=("person",),
+        ),
+        JobKind(
+            "people_take",
+            Act.APPLY,
+            "runs",
+            t("take over list {subject} of people"),
+            t("List {subject} of people is taken over."),
+            forgets=("content",),
+        ),
+        JobKind(
+            "people_settle",
+            Act.STAFF,
+            "runs",
+            t("make real what is wished of people of {subject}"),
+            t("{subject}: what is wished of its people is real."),
+            tenant="tenant",
+        ),
+        JobKind(
+            "review_move",
+            Act.APPLY,
+            "runs",
+            t("move those of review {subject}"),
+            t("Review {subject}: who moved is moved."),
+        ),
+        JobKind(
+            "group_change",
+            Act.APPLY,
+            "runs",
+            t("change group {subject}"),
+            t("Group {subject} is changed."),
         ),
         JobKind("internet_test", Act.PLAN, "at_once", t("open {subject}"), t("{subject}: opened.")),
         JobKind(
@@ -179,6 +307,11 @@ class Job:
     finished_at: datetime | None = None
 
     @property
+    def about(self) -> Text | Listed | str:
+        """Its subject for people: a scope in words."""
+        return scope_words(self.subject) if self.kind.name in _SCOPED else self.subject
+
+    @property
     def error(self) -> ControlPlaneError | None:
         """Why it was not done, as it was raised."""
         if self.refusal is None:
@@ -194,6 +327,7 @@ def refusal_of(error: ControlPlaneError) -> dict[str, Any]:
     """The storable form of an error; `Job.error` is the inverse."""
     return {
         "code": error.code,
+        "word": getattr(error, "word", ""),
         "text": error.text.as_json(),
         "hint": error.hint.as_json() if error.hint else None,
         "problems": [

@@ -6,6 +6,7 @@ Pure data. What is not known is None and never reads as good; `CouldNotMeasure` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -65,7 +66,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One package that a machine lacks. `held`: put on hold there, `held_since` when the centre first saw that.
+    """One package that a machine lacks. `held`: kept at its version there, `held_since` when the centre first saw that,
+    `held_by` how: `hold` (by apt-mark) or `pin FILE` (by a pin in that file); the centre does neither.
     `kept_back`: apt does not take it; `phased`: because it is given to a share of machines first, nothing else.
     """
 
@@ -144,6 +146,12 @@ class Installer(Protocol):
         suite offers, going back to older versions too."""
         ...
 
+    def ready(
+        self, machines: Sequence[Machine], what: Literal["patches", "signatures"]
+    ) -> AbstractContextManager[None]:
+        """Within, `install` of the same on the same machines begins sooner. Connects at most; touches nothing."""
+        ...
+
 
 Depot = Literal["patches", "signatures"]
 """What the repository host holds: snapshots of packages, or sets of signatures."""
@@ -172,6 +180,12 @@ class Fingerprint:
         return f"{self.machine_id} {self.host_key}"
 
 
+def shared(one: str | None, other: str | None) -> bool:
+    """Whether two fingerprints, as the inventory keeps them, have the machine-id or the host key in common: copies of
+    a disk often get new host keys and keep the machine-id."""
+    return bool(set((one or "").split()) & set((other or "").split()))
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One infected file that an engine named."""
@@ -181,13 +195,25 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A scan has come so far: `files` were looked into by this call; `cursor` is where another call would go on."""
+
+    files: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scanned:
-    """The end of a scan on one machine. `files` were looked into; `error` when it did not end well."""
+    """The end of a scan on one machine. `files` were looked into; `error` when it did not end well, `silent` when that
+    is because the machine did not answer. `at`: when everything was looked into, by the machine's clock; None when
+    something is left."""
 
     machine: str
     files: int
     found: Sequence[Found]
     error: Text | None = None
+    at: datetime | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +241,11 @@ class Hands(Measurer, Protocol):
         """Mend what can be mended without harm. Raises CouldNotMeasureError when the machine does not answer."""
         ...
 
-    def scan(self, machine: Machine, paths: Sequence[str]) -> Iterator[Found | int | Scanned]:
-        """Scan with the machine's own engine: what it finds and how many files it has seen, as it goes; last the
-        end. Closing the iterator ends the scan on the machine."""
+    def scan(
+        self, machine: Machine, paths: Sequence[str], after: str | None = None, seconds: float | None = None
+    ) -> Iterator[Found | Seen | Scanned]:
+        """Scan with the machine's own engine: what it finds and how far it is, as it goes; last the end. `after`: go on
+        behind this cursor; `seconds`: end soon after so long. Closing the iterator ends the scan on the machine."""
         ...
 
 

@@ -1,6 +1,6 @@
 """What the measurements of machines mean: patched or not, protected or not, and the counts of many.
 
-Pure rules. What was not seen is unknown; three numbers of protection are never added up to one.
+Pure rules. What was not seen is unknown; the numbers of protection are never added up to one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import Text, t
 
 PatchState = Literal["patched", "pending", "held", "waiting", "restart", "unknown", "observed", "unmanaged"]
-Protection = Literal["clean", "found", "old", "silent", "unprotected", "unmanaged"]
+Protection = Literal["clean", "found", "old", "unscanned", "silent", "unprotected", "unmanaged"]
 
 LISTS_FRESH = timedelta(days=3)
 """A list of packages older than this says nothing about what is missing."""
@@ -122,16 +122,19 @@ def patch_state(look: MachineLook | None, now: datetime) -> PatchState:
     return "restart" if look.reboot_required else "patched"
 
 
-def protection(look: MachineLook | None, now: datetime, findings: int = 0) -> Protection:
+def protection(look: MachineLook | None, now: datetime, findings: int = 0, *, scanned: bool) -> Protection:
     """One word for a machine's antivirus: silent when nothing is known, unprotected when no engine works with the
-    centre's signatures, old when these are older than three days, found while a finding is not settled."""
+    centre's signatures, old when these are older than three days, found while a finding is not settled, unscanned
+    unless a complete scan still counts (`scanned`)."""
     if not isinstance(look, MachineState) or now - look.at > LOOK_VALID or look.faults.keys() & STRANGER:
         return "silent"
     if not look.engine_running or look.signature_at is None or look.faults.keys() & ENGINE:
         return "old" if "signatures-not-loaded" in look.faults and look.engine_running else "unprotected"
     if now - look.signature_at > SIGNATURES_FAIL:
         return "old"
-    return "found" if findings else "clean"
+    if findings:
+        return "found"
+    return "clean" if scanned else "unscanned"
 
 
 def signature_age(look: MachineLook | None, now: datetime) -> int | None:

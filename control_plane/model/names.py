@@ -36,6 +36,8 @@ RESERVED_LABELS = frozenset(
 )
 TENANT_CODE = re.compile(r"^[a-z][a-z0-9]{1,14}$")
 UID = re.compile(r"^[a-z][a-z0-9._-]{2,31}$")
+#: New groups of a department. Rules of other services name them, so they are simpler than what older forms allow.
+GROUP = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 
 
 def to_ascii(name: str) -> str:

@@ -42,14 +42,24 @@ class NoticeKind(StrEnum):
     SUBSTITUTE_ENDED = "substitute_ended"
     RUN_FAILED = "run_failed"
     ROLLOUT_HALTED = "rollout_halted"
+    SIGNATURES_STUCK = "signatures_stuck"
+    CONTENT_INFECTED = "content_infected"
+    VOLUME_WARNED = "volume_warned"
+    VOLUME_THROTTLED = "volume_throttled"
+    REVIEW = "review"
+    REVIEW_LATE = "review_late"
+
+
+#: What a department's contacts are told whoever else is.
+FOR_CONTACTS = frozenset({NoticeKind.VOLUME_WARNED, NoticeKind.VOLUME_THROTTLED})
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One thing to be told. `key` names the event: a notice with a known key is not kept again. `people`: opaque keys;
     `roles`: everybody who holds one of them in `tenant` or in the estate, but those in `without`. `tenant` is an opaque
-    id: its contacts are told when nobody of `people` has an address. `params`: words of the text;
-    `person/WORD` is somebody's key, said as their name; a `Text` is said in the reader's language."""
+    id: its contacts are told when nobody of `people` has an address, and always of `FOR_CONTACTS`. `params`: words of
+    the text; `person/WORD` is somebody's key, said as their name; a `Text` is said in the reader's language."""
 
     key: str
     kind: NoticeKind
@@ -120,9 +130,9 @@ def told_by(entry: AuditEntry) -> list[Notice]:
         tenant = next((s.value for s in entry.subjects if s.kind == "tenant"), None)
         both = [str(detail["substitute"]), str(detail["stands_for"])]
         days = {"since": str(detail["since"])[:10], "until": str(detail["until"])[:10], "why": entry.reason}
-        named: dict[str, str | Text] = {**days, "role": ROLES[str(detail["role"])].title}
+        standing: dict[str, str | Text] = {**days, "role": ROLES[str(detail["role"])].title}
         people: dict[str, str | Text] = {"person/who": both[0], "person/for": both[1]}
-        return [Notice(key, _SUBSTITUTES[act], both, (), (), tenant, {**named, **people})]
+        return [Notice(key, _SUBSTITUTES[act], both, (), (), tenant, {**standing, **people})]
     word = STATES[entry.outcome][1] if entry.outcome in STATES else entry.outcome
     if act is AuditAct.RUN_ENDED and entry.outcome in _BAD and detail.get("kind") != "request":
         run = next(s.value for s in entry.subjects if s.kind == "run")
@@ -134,6 +144,15 @@ def told_by(entry: AuditEntry) -> list[Notice]:
         because = Text.from_json(detail["text"]) if detail.get("text") else ""
         halted: dict[str, str | Text] = {"subject": rollout, "state": state, "why": because}
         return [Notice(key, NoticeKind.ROLLOUT_HALTED, roles=["operator"], params=halted)]
+    if act is AuditAct.RELEASE_CHECKED and entry.outcome == "infected":
+        named = {s.kind: s.value for s in entry.subjects}
+        malware: dict[str, str | Text] = {"subject": named["site"], "release": named["release"][:8]}
+        malware |= {"place": str(detail["place"] or "–"), "what": str(detail["found"])}
+        all_of = ("clerk", "approver", "operator")
+        return [Notice(key, NoticeKind.CONTENT_INFECTED, (), all_of, (), named["tenant"], malware)]
+    if act is AuditAct.SIGNATURES_STUCK:
+        stuck: dict[str, str | Text] = {"why": Text.from_json(detail["text"])}
+        return [Notice(key, NoticeKind.SIGNATURES_STUCK, roles=["operator"], params=stuck)]
     return []
 
 

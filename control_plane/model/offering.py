@@ -13,11 +13,13 @@ from typing import Any, Literal
 
 from control_plane.model.change_class import ChangeRules
 from control_plane.model.errors import Problem
+from control_plane.model.internet import CentrePolicy
 from control_plane.model.machine import Machine
 from control_plane.model.network import AddressPlan
 from control_plane.model.ports import Probe
 from control_plane.model.questions import Questions
 from control_plane.model.resource import Owner, Resource
+from control_plane.model.restoring import Aspects
 from control_plane.model.site_post import Posting
 from control_plane.model.tenant import Contact, Document, TenantNames, TenantStatus, Tier
 from control_plane.model.text import Text
@@ -55,6 +57,8 @@ class EstateView:
     `core.<domain>`. `machines` is the inventory without retired ones. `allocations[(pool, subject)]` is a recorded
     value (`uid_number`, `uid:zhangsan`).
     `specs`: subscription id → spec as it is stored, for what two tenants must agree on; it may be invalid.
+    `policies`: subscription id → the revision of the centre's policy that it has; absent: the one that was shipped.
+    `console_url`: where departments' browsers find the console, None: under its name in `core.<domain>`.
     """
 
     name: str
@@ -69,6 +73,13 @@ class EstateView:
     ttl: int = 300
     machines: Sequence[Machine] = ()
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    policies: Mapping[str, CentrePolicy] = field(default_factory=dict)
+    console_url: str | None = None
+
+    @property
+    def console(self) -> str:
+        """Where departments' browsers find the console, without a slash at the end."""
+        return self.console_url or f"https://console.core.{self.domain}"
 
     def tenant_networks(self, code: str) -> tuple[str, str]:
         """IPv4 and IPv6 prefix of a tenant's LAN."""
@@ -124,6 +135,8 @@ class Offering:
     resources can be in: a plan of one subscription looks at these only, and does not need the others to answer.
     `questions`: its form in words; `asking`: how requests for it are treated; both None when it cannot be asked for.
     `posting`: where notices of a department can be shown on its first home page.
+    `aspects`: what of its form can go back to a former day alone.
+    `entrances`: names at which its visitors are sent to the console's sign-in.
     """
 
     id: str
@@ -141,3 +154,5 @@ class Offering:
     questions: Questions | None = None
     asking: ChangeRules | None = None
     posting: Posting | None = None
+    aspects: Aspects = field(default_factory=Aspects)
+    entrances: Callable[[SubscriptionView, EstateView], list[str]] | None = None

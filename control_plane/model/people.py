@@ -30,6 +30,7 @@ class Act(StrEnum):
     HOSTS = "hosts"
     SECURITY = "security"
     SEE_PEOPLE = "see_people"
+    PEOPLE = "people"
     SEE_AUDIT = "see_audit"
     ASK = "ask"
     SIGN = "sign"
@@ -37,6 +38,8 @@ class Act(StrEnum):
     REVIEW = "review"
     PROPOSE_CLASSES = "propose_classes"
     SIGN_CLASSES = "sign_classes"
+    WEBHOOKS = "webhooks"
+    STAFF = "staff"
 
 
 Reach = Literal["tenant", "estate"]
@@ -55,17 +58,21 @@ class Role:
     least: int = 0
 
 
+#: `STAFF`: who leaves, and first passwords; who joins or has other groups is asked for.
+_DEPARTMENT = frozenset({Act.SEE_TENANT, Act.ASK, Act.STAFF})
 _LOOK = frozenset({Act.SEE_TENANT, Act.SEE_ESTATE})
 #: To stop is quick and undoes nothing: a freeze, a run's stop, a rollout's pause. To lift is a second person's.
 _STOP = frozenset({Act.FREEZE, Act.LIFT})
 #: Who changes what must be signed by whom: never operators alone, whom it binds.
 _TABLE = frozenset({Act.PROPOSE_CLASSES, Act.SIGN_CLASSES, Act.REVIEW})
-_CARRY_OUT = frozenset({Act.APPLY, Act.DRIFT, Act.ROLLOUTS, Act.HOSTS, Act.SECURITY})
+_CARRY_OUT = frozenset({Act.APPLY, Act.DRIFT, Act.ROLLOUTS, Act.HOSTS, Act.SECURITY, Act.WEBHOOKS, Act.STAFF})
+#: What leaves the centre, and what gets in, is a security officer's concern too.
+_GUARD = frozenset({Act.SECURITY, Act.WEBHOOKS})
 ROLES: Mapping[str, Role] = {
     role.name: role
     for role in (
-        Role("clerk", t("clerk"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK})),
-        Role("approver", t("department approver"), "tenant", frozenset({Act.SEE_TENANT, Act.ASK, Act.SIGN}), least=1),
+        Role("clerk", t("clerk"), "tenant", _DEPARTMENT),
+        Role("approver", t("department approver"), "tenant", _DEPARTMENT | {Act.SIGN}, least=1),
         Role(
             "operator",
             t("operator"),
@@ -78,7 +85,7 @@ ROLES: Mapping[str, Role] = {
             "security_officer",
             t("security officer"),
             "estate",
-            _LOOK | _STOP | _TABLE | {Act.PLAN, Act.SECURITY, Act.SEE_PEOPLE, Act.SEE_AUDIT, Act.SIGN},
+            _LOOK | _STOP | _TABLE | _GUARD | {Act.PLAN, Act.SEE_PEOPLE, Act.PEOPLE, Act.SEE_AUDIT, Act.SIGN},
             second_factor=True,
             least=1,
         ),

@@ -1,11 +1,11 @@
 """Protocols between the engine and the outside: what a driver, a prober and an issuer promise.
 
-`workflow` knows these and nothing of the implementations; `wiring.py` puts them together.
+`workflow` knows these and nothing of the implementations; `wiring` puts them together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -145,30 +145,63 @@ class CheckedArchive(Protocol):
     warnings: Sequence[Text]
 
 
-class FileStore(Protocol):
+class Staged(Protocol):
+    """A content that lies whole beside its place; nobody finds it until it is placed, and unplaced it goes."""
+
+    def place(self) -> None:
+        """Bring it to its place in one step, over what is there. To be called in the transaction that writes the row
+        of it, as its last act."""
+        ...
+
+
+class StagedRelease(Staged, Protocol):
+    """A release that lies whole beside its place."""
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Path and content of each file, one after the other."""
+        ...
+
+
+class ContentStore(Protocol):
+    """Contents by name. `workflow/contents.py` alone calls `drop` and `tidy`."""
+
+    def names(self) -> Iterable[str]:
+        """What is there."""
+        ...
+
+    def drop(self, name: str, /) -> None:
+        """Delete the content; one that is not there stays so."""
+        ...
+
+    def tidy(self) -> int:
+        """Delete what was begun more than a day ago and never placed; how many those were."""
+        ...
+
+
+class FileStore(ContentStore, Protocol):
     """Files that people bring in, by the hash (SHA-256, hex) of their content."""
 
-    def put(self, content: bytes) -> str:
-        """Keep a content (the same again: no effect); its hash."""
+    def staged(self, content: bytes) -> AbstractContextManager[Staged]:
+        """Write a content beside its place."""
         ...
 
     def get(self, digest: str) -> bytes:
         """The content. Raises NotFound when it is not there, or not what it was."""
         ...
 
-    def drop(self, digest: str) -> None:
-        """Delete the content; one that is not there stays so."""
-        ...
 
-
-class ReleaseStore(Protocol):
+class ReleaseStore(ContentStore, Protocol):
     """Content of sites by release id: normalised tar archives kept by the centre."""
 
-    def take(self, archive: Path, limit_bytes: int | None) -> CheckedArchive:
-        """Check an uploaded archive whole and keep it. Raises Invalid with every bad entry; keeps nothing then."""
+    def take(
+        self, archive: Path, limit_bytes: int | None
+    ) -> AbstractContextManager[tuple[CheckedArchive, StagedRelease]]:
+        """Check an uploaded archive whole and write it beside its place. Raises Invalid with every bad entry."""
         ...
 
-    def take_files(self, files: Mapping[str, bytes], limit_bytes: int | None) -> CheckedArchive:
+    def take_files(
+        self, files: Mapping[str, bytes], limit_bytes: int | None
+    ) -> AbstractContextManager[tuple[CheckedArchive, StagedRelease]]:
         """The same with files that were made here, path → content."""
         ...
 
@@ -177,8 +210,9 @@ class ReleaseStore(Protocol):
         not be read."""
         ...
 
-    def drop(self, release_id: str) -> None:
-        """Delete the content of a release; one that is not there stays so."""
+    def files(self, release: str) -> Iterator[tuple[str, bytes]]:
+        """Path and content of each file of a stored release, one after the other; of one beyond `LARGEST_CHECKED` its
+        beginning. Raises NotFound."""
         ...
 
     def open_archive(self, source: Mapping[str, Any]) -> bytes:

@@ -49,7 +49,8 @@ def _blank(items: Sequence[Item], today: date) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Several:
     """A list of things, each asked for on pages of its own. `label` is the path of what one of them is called by;
-    `fresh` makes the next one, from those that are there and today's date. From a file: `key` is the field by which a
+    `fresh` makes the next one, from those that are there and today's date; one of them alone (the last in some order)
+    decides on it, so that thousands need not be looked at for each. From a file: `key` is the field by which a
     row is one that is there already; or rows that are equal but for the list `gather` (and for what is `counted` up for
     each) become one."""
 

@@ -47,6 +47,9 @@ MOVING = frozenset({RequestState.APPROVED, RequestState.APPLYING})
 #: The content may be changed.
 EDITABLE = frozenset({RequestState.DRAFT, RequestState.RETURNED})
 
+#: So many are listed at once, when those that are over are among them.
+MOST_LISTED = 1000
+
 TITLES: Mapping[RequestState, Text] = {
     RequestState.DRAFT: t("draft"),
     RequestState.SUBMITTED: t("submitted"),

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from control_plane.model.errors import Invalid, Problem
 from control_plane.model.machine import Ring
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
 RolloutKind = Literal["patches", "signatures", "configuration"]
 #: In which order rings get a change.
@@ -57,8 +57,7 @@ ACTS: Mapping[str, frozenset[RolloutState]] = {
     "release": frozenset({RolloutState.DRAFT, RolloutState.WAITING, RolloutState.STOPPED, RolloutState.SOAKING}),
     "pause": MOVING - {RolloutState.ROLLING_BACK},
     "resume": frozenset({RolloutState.PAUSED}),
-    "abort": frozenset(RolloutState)
-    - {RolloutState.DONE, RolloutState.ABORTED, RolloutState.ROLLED_BACK, RolloutState.ROLLING_BACK},
+    "abort": frozenset(RolloutState) - {RolloutState.DONE, RolloutState.ABORTED, RolloutState.ROLLED_BACK},
     "rollback": frozenset(RolloutState)
     - {RolloutState.DRAFT, RolloutState.SCHEDULED, RolloutState.ROLLED_BACK, RolloutState.ROLLING_BACK},
 }
@@ -106,6 +105,7 @@ class RolloutEvent(StrEnum):
     SETTLED = "wave.settled"
     FINISHED = "wave.finished"
     CAUGHT_UP = "item.caught_up"
+    JOINED = "item.joined"
     PAUSED = "rollout.paused"
     RESUMED = "rollout.resumed"
     WAITING = "rollout.waiting"
@@ -258,22 +258,46 @@ def judge(facts: WaveFacts, thresholds: Thresholds | None, now: datetime) -> Ver
     failed = facts.count(ItemState.FAILED)
     base = facts.total if facts.open else facts.reached
     if failed > thresholds.error_count:
-        said = t("{failed} machines failed; more than {limit} may not.", failed=failed, limit=thresholds.error_count)
+        said = tn(
+            "{failed} machine failed; more than {limit} may not.",
+            "{failed} machines failed; more than {limit} may not.",
+            count=failed,
+            failed=failed,
+            limit=thresholds.error_count,
+        )
         return Verdict("stop", said)
     if failed and 100 * failed > thresholds.errors * base:
         share = _percent(failed, base)
-        said = t(
+        said = tn(
+            "{failed} of {total} machine failed: {share} % is over {limit} %.",
             "{failed} of {total} machines failed: {share} % is over {limit} %.",
-            failed=failed, total=base, share=share, limit=_number(thresholds.errors),
+            failed=failed, count=base, total=base, share=share, limit=_number(thresholds.errors),
         )  # fmt: skip
         return Verdict("stop", said)
     if not facts.total:
         return Verdict("person", t("Nobody is left in this wave; that is no success."))
     if facts.open:
-        return Verdict("work", t("{open} of {total} machines are left to do.", open=facts.open, total=facts.total))
+        return Verdict(
+            "work",
+            tn(
+                "{open} of {total} machine is left to do.",
+                "{open} of {total} machines are left to do.",
+                open=facts.open,
+                count=facts.total,
+                total=facts.total,
+            ),
+        )
     good = facts.count(ItemState.OK)
     if not facts.reached:
-        return Verdict("person", t("None of {total} machines answered; that is no success.", total=facts.total))
+        return Verdict(
+            "person",
+            tn(
+                "The only machine did not answer; that is no success.",
+                "None of {total} machines answered; that is no success.",
+                count=facts.total,
+                total=facts.total,
+            ),
+        )
     if 100 * facts.reached < thresholds.reached * facts.total:
         said = t(
             "Only {reached} of {total} machines answered; at least {limit} % must.",
@@ -281,16 +305,27 @@ def judge(facts: WaveFacts, thresholds: Thresholds | None, now: datetime) -> Ver
         )  # fmt: skip
         return Verdict("person", said)
     if not good or 100 * good < thresholds.success * facts.reached:
-        said = t(
+        said = tn(
+            "{good} of {total} machine was measured as good: {share} % is under {limit} %.",
             "{good} of {total} machines were measured as good: {share} % is under {limit} %.",
-            good=good, total=facts.reached, share=_percent(good, facts.reached), limit=_number(thresholds.success),
+            good=good, count=facts.reached, total=facts.reached, share=_percent(good, facts.reached),
+            limit=_number(thresholds.success),
         )  # fmt: skip
         return Verdict("person", said)
     if facts.settled_at is None:
         return Verdict("work", t("All machines answered; the last measurement is not written yet."))
     until = facts.settled_at + timedelta(seconds=thresholds.soak)
     if now < until:
-        return Verdict("soak", t("{good} machines are good; it is watched.", good=good), until)
+        return Verdict(
+            "soak",
+            tn(
+                "{good} machine is good; it is watched.",
+                "{good} machines are good; it is watched.",
+                count=good,
+                good=good,
+            ),
+            until,
+        )
     if failed:
         said = t(
             "{good} of {total} machines are good; {failed} failed: {share} % is not over {limit} %.",
@@ -298,7 +333,16 @@ def judge(facts: WaveFacts, thresholds: Thresholds | None, now: datetime) -> Ver
             limit=_number(thresholds.errors),
         )  # fmt: skip
         return Verdict("next", said)
-    return Verdict("next", t("{good} of {total} machines are good.", good=good, total=facts.reached))
+    return Verdict(
+        "next",
+        tn(
+            "{good} of {total} machine is good.",
+            "{good} of {total} machines are good.",
+            good=good,
+            count=facts.reached,
+            total=facts.reached,
+        ),
+    )
 
 
 def _percent(part: int, whole: int) -> str:

@@ -6,12 +6,36 @@ Grammar: `estate` | `tenant:CODE` | `subscription:CODE/OFFERING` | `system:NAME`
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from control_plane.model.errors import Invalid, Problem
-from control_plane.model.text import t
+from control_plane.model.text import Listed, Text, t
 
 SYSTEMS = ("dns", "directory", "web", "gateway", "security")
+#: Rings as scopes name them.
+RINGS: Mapping[str, Text] = {
+    "centre": t("0 centre"),
+    "pilot": t("1 pilot"),
+    "broad": t("2 broad"),
+    "all": t("3 all"),
+    "servers": t("4 servers"),
+}
+#: So many terms are named; of more, one fewer.
+_FEW = 4
+#: Systems, and what a freeze may name besides.
+_SYSTEM_WORDS: Mapping[str, Text] = {
+    "dns": t("all names in the DNS"),
+    "directory": t("the whole directory"),
+    "web": t("all websites"),
+    "gateway": t("the internet gateway"),
+    "security": t("protection of machines"),
+    "patches": t("patching"),
+    "signatures": t("fetching of signatures"),
+    "snapshots": t("publishing of snapshots"),
+    "scans": t("scanning by itself"),
+}
 _TERM = re.compile(r"^(tenant|subscription|system|host):([A-Za-z0-9][A-Za-z0-9_./-]*)$")
 
 
@@ -44,6 +68,36 @@ class Scope:
             or (kind == "host" and value == name)
             for kind, value in self.terms
         )
+
+
+def scope_words(scope: str, titles: Mapping[str, Text] = MappingProxyType({})) -> Text | Listed | str:
+    """A scope of a plan, a run or a freeze as people call it: `the whole estate`, `department fgw, host web`; of many
+    terms the first. `titles`: what offerings are called."""
+    terms = scope.split(",")
+    shown = terms if len(terms) <= _FEW else terms[: _FEW - 1]
+    named: list[Text | str] = [_term_words(*term.strip().partition(":")[::2], titles) for term in shown]
+    if len(terms) > len(shown):
+        named.append(t("and {count} more", count=len(terms) - len(shown)))
+    return named[0] if len(named) == 1 else Listed(named)
+
+
+def _term_words(kind: str, value: str, titles: Mapping[str, Text]) -> Text | str:
+    match kind:
+        case "estate":
+            return t("the whole estate")
+        case "tenant":
+            return t("department {code}", code=value)
+        case "subscription":
+            code, _, offering = value.partition("/")
+            return t("service {name} of department {code}", name=titles.get(offering, offering), code=code)
+        case "host":
+            return t("host {name}", name=value)
+        case "ring":
+            return t("ring {name}", name=RINGS.get(value, value))
+        case "system" if value in _SYSTEM_WORDS:
+            return _SYSTEM_WORDS[value]
+        case _:
+            return f"{kind}:{value}" if value else kind
 
 
 def _matches(kind: str, value: str, tenant: str, offering: str, part: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from control_plane.model.content_check import ContentCheck
 from control_plane.model.errors import Problem
 from control_plane.model.text import t
 
@@ -27,12 +28,14 @@ EARLIEST = date(1990, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class PostFile:
-    """The file of a post: what it is called, its ending (`model.file_kind`), octets, hash of its content."""
+    """The file of a post: what it is called, its ending (`model.file_kind`), octets, hash of its content, and what the
+    antivirus engine has said of it (None: not kept yet)."""
 
     name: str
     kind: str
     octets: int
     sha256: str
+    check: ContentCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

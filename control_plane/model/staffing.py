@@ -1,4 +1,5 @@
-"""Whether there are enough people to sign: each role's least number, and each line of the table of classes.
+"""Whether there are enough people to sign: each role's least number, each line of the table of classes, and what nobody
+would hold any more once somebody goes.
 
 Pure: people, departments and lines in, what is short out. Must not look anything up.
 """
@@ -10,9 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from control_plane.model.change_class import Condition
+from control_plane.model.errors import Rejected
 from control_plane.model.people import ROLES, Person
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
+#: The service whose wish says who works in a department.
+PEOPLE = "directory"
 MOST_NAMES = 5
 
 
@@ -46,7 +50,12 @@ def shortages(
     found = [s for role in ROLES if role in signing for s in _of_role(role, holders[role])]
     alone = sorted(code for code in departments if code not in approved)
     if alone and "approver" in signing:
-        text = t("No approver in {count} departments: {codes}.", count=len(alone), codes=_few(alone))
+        text = tn(
+            "No approver in {count} department: {codes}.",
+            "No approver in {count} departments: {codes}.",
+            count=len(alone),
+            codes=_few(alone),
+        )
         found.append(Shortage("approver", tuple(alone), 0, ROLES["approver"].least, "failed", text))
     for line in lines:
         sets = [holders[role] for role in line.signs]
@@ -57,6 +66,24 @@ def shortages(
             )
             found.append(Shortage(None, (), able, len(sets), "failed", text))
     return sorted(found, key=lambda s: s.state != "failed")
+
+
+def keep_somebody(people: Iterable[Person], going: Mapping[str, Collection[str]]) -> None:
+    """Raise Rejected when the centre would be without one of the roles that it needs people of. `going`: the roles that
+    people lose, by their keys. Substitutes hold nothing of their own; local accounts count like anybody: they come in
+    with the directory away."""
+    needed = {role.name for role in ROLES.values() if role.reach == "estate" and role.least}
+    held: dict[str, set[str]] = {}
+    for person in people:
+        for grant in person.grants:
+            if grant.role in needed and grant.stands_for is None:
+                held.setdefault(grant.role, set()).add(person.key)
+    for role, keys in held.items():
+        if all(role in going.get(key, ()) for key in keys):
+            raise Rejected(
+                t("Nobody else holds the role {role}; the centre would be without it.", role=ROLES[role].title),
+                t("Give it to somebody else first: gasp users grant PERSON {role} --reason …", role=role),
+            )
 
 
 def _of_role(role: str, keys: Collection[str]) -> list[Shortage]:

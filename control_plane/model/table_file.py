@@ -18,9 +18,11 @@ from control_plane.model.packed import DAMAGED_FAULTS
 from control_plane.model.text import Text, t
 
 LARGEST, MOST_ROWS, MOST_COLUMNS, MOST_CELL = 2 << 20, 5000, 60, 2000
-#: Octets of all parts of a workbook, and elements in one part: five per cell of the largest table.
-_UNPACKED, _MOST_ELEMENTS = 24 << 20, 5 * MOST_ROWS * MOST_COLUMNS
+#: Octets of all parts of a workbook for each row that is allowed, and elements in one part: five per cell.
+_UNPACKED, _MOST_ELEMENTS = 5 << 10, 5 * MOST_ROWS * MOST_COLUMNS
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+#: How a workbook writes what XML or its own escapes would swallow: `_x000A_`. Half a character stays as it is written.
+_ESCAPED = re.compile("_x((?![Dd][89A-Fa-f])[0-9A-Fa-f]{4})_")
 _REL = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _PACKAGE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
 #: An apostrophe that our own files put before what a spreadsheet would run.
@@ -38,13 +40,13 @@ class TableFile:
     encoding: str
 
 
-def read_table(content: bytes, field: str) -> TableFile | Problem:
-    """The table in a file, or why there is none."""
+def read_table(content: bytes, field: str, most_rows: int = MOST_ROWS) -> TableFile | Problem:
+    """The table in a file, or why there is none. A table of more than `most_rows` rows is refused."""
     if not content.strip():
         return Problem("file-empty", t("The file is empty."), t("Choose another one."), field=field)
     if content.startswith(b"PK\x03\x04"):
         try:
-            return _table(_workbook(content), "XLSX", field)
+            return _table(_workbook(content, most_rows), "XLSX", field, most_rows)
         except (*DAMAGED_FAULTS, LookupError, ElementTree.ParseError):
             return _bad(t("The workbook is damaged or no workbook."), field)
     for encoding, name in (("utf-8-sig", "UTF-8"), ("gb18030", "GB18030")):
@@ -54,7 +56,7 @@ def read_table(content: bytes, field: str) -> TableFile | Problem:
             continue
         if "\x00" in text:
             break
-        return _table(enumerate(_csv(text), 1), name, field)
+        return _table(enumerate(_csv(text), 1), name, field, most_rows)
     return _bad(t("This is neither CSV nor an Excel workbook."), field)
 
 
@@ -63,7 +65,7 @@ def _bad(text: Text, field: str) -> Problem:
     return Problem("no-table", text, remedy, field=field)
 
 
-def _table(found: Iterator[tuple[int, list[str]]], encoding: str, field: str) -> TableFile | Problem:
+def _table(found: Iterator[tuple[int, list[str]]], encoding: str, field: str, most_rows: int) -> TableFile | Problem:
     head: list[str] = []
     rows: list[tuple[int, list[str]]] = []
     try:
@@ -75,8 +77,8 @@ def _table(found: Iterator[tuple[int, list[str]]], encoding: str, field: str) ->
                 head = plain
                 if len(head) > MOST_COLUMNS:
                     return _bad(t("The table has more than {limit} columns.", limit=MOST_COLUMNS), field)
-            elif len(rows) == MOST_ROWS:
-                return _bad(t("The table has more than {limit} rows.", limit=MOST_ROWS), field)
+            elif len(rows) == most_rows:
+                return _bad(t("The table has more than {limit} rows.", limit=most_rows), field)
             else:
                 rows.append((number, plain))
     except csv.Error as error:
@@ -95,10 +97,10 @@ def _csv(text: str) -> Iterator[list[str]]:
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
 
 
-def _workbook(content: bytes) -> Iterator[tuple[int, list[str]]]:
+def _workbook(content: bytes, most_rows: int) -> Iterator[tuple[int, list[str]]]:
     """Rows of the first sheet."""
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
-        if sum(part.file_size for part in packed.infolist()) > _UNPACKED:
+        if sum(part.file_size for part in packed.infolist()) > _UNPACKED * most_rows:
             raise ValueError("too large")
         texts = []
         if "xl/sharedStrings.xml" in packed.namelist():
@@ -130,9 +132,12 @@ def _first_sheet(packed: zipfile.ZipFile) -> str:
 def _each(packed: zipfile.ZipFile, name: str, tag: str) -> Iterator[ElementTree.Element]:
     """The elements of one name in a part, which are forgotten one after the other; what nobody asks for is not read.
 
-    The part declares nothing of its own: a document type could make it grow without end.
+    The part declares nothing of its own: a document type could make it grow without end. Such a declaration would be
+    overlooked in UTF-16, which no spreadsheet program writes.
     """
     content = packed.read(name)
+    if b"\0" in content[:4096]:
+        raise ValueError("is UTF-16")
     if b"<!" in content[:4096].replace(b"<!--", b"") or b"<!ENTITY" in content:
         raise ValueError("declares entities")
     count, within = 0, list[ElementTree.Element]()
@@ -164,7 +169,8 @@ def _value(cell: ElementTree.Element, texts: list[str]) -> str:
 def _text(item: ElementTree.Element) -> str:
     """The text of an item without the readings of signs that may stand beside it."""
     phonetic = {id(found) for reading in item.iter(f"{_MAIN}rPh") for found in reading.iter(f"{_MAIN}t")}
-    return "".join(found.text or "" for found in item.iter(f"{_MAIN}t") if id(found) not in phonetic)
+    text = "".join(found.text or "" for found in item.iter(f"{_MAIN}t") if id(found) not in phonetic)
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def _column(reference: str) -> int:

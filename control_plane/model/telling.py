@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from control_plane.model.text import Text, t
+from control_plane.model.scope import scope_words
+from control_plane.model.text import Text, t, tn
 
 
 def telling(kind: str, data: Mapping[str, Any], mark: Callable[[str], str]) -> Text | None:
@@ -13,23 +14,36 @@ def telling(kind: str, data: Mapping[str, Any], mark: Callable[[str], str]) -> T
     for the state of a failed change."""
     match kind:
         case "run.created":
-            return t("begun, scope {scope}", scope=data.get("scope", "estate"))
+            return t("begun for {scope}", scope=scope_words(str(data.get("scope", "estate"))))
         case "plan.observed":
             summary = data.get("summary", {})
             counts = {name: summary.get(name, 0) for name in ("delete", "update", "create")}
             return t("looked: {delete} to delete, {update} to update, {create} to create", **counts)
         case "part.started":
-            return t("{part}: {count} changes", part=data.get("part"), count=data.get("changes"))
+            return tn(
+                "{part}: {count} change", "{part}: {count} changes", part=data.get("part"), count=data.get("changes")
+            )
         case "part.notice":
             return t("{part}: {stage}", part=data.get("part"), stage=data.get("stage"))
         case "part.progress":
-            return t("{done} of {total} changes", done=data.get("done"), total=data.get("total"))
+            return tn(
+                "{done} of {total} change",
+                "{done} of {total} changes",
+                done=data.get("done"),
+                count=data.get("total"),
+                total=data.get("total"),
+            )
         case "part.done":
             return t("{part}: {done} of {total} done", **{k: data.get(k) for k in ("part", "done", "total")})
         case "change.failed":
             return failure(data, mark)
         case "change.held":
-            return t("{count} changes held back: {why}", count=data.get("count"), why=_stored(data.get("why")))
+            return tn(
+                "{count} change held back: {why}",
+                "{count} changes held back: {why}",
+                count=data.get("count"),
+                why=_stored(data.get("why")),
+            )
         case "verify.started":
             return t("verifying")
         case "verify.done":

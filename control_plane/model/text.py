@@ -52,27 +52,56 @@ def in_language(name: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Text:
-    """One translatable sentence with named parameters (`{name}` in the msgid)."""
+    """One translatable sentence with named parameters (`{name}` in the msgid). With a `plural` the msgid is for one
+    only, and the parameter `count` decides."""
 
     msgid: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    plural: str | None = None
 
     def render(self, language: str | None = None) -> str:
         """The sentence in `language` (default: the current reader's)."""
-        template = _catalogue(language or _language.get()).gettext(self.msgid) if self.msgid else ""
+        catalogue = _catalogue(language or _language.get())
+        if self.plural is not None:
+            template = catalogue.ngettext(self.msgid, self.plural, 1 if str(self.params.get("count")) == "1" else 2)
+        else:
+            template = catalogue.gettext(self.msgid) if self.msgid else ""
         return template.format(**self.params) if self.params else template
 
     def __str__(self) -> str:
         return self.render()
 
     def as_json(self) -> dict[str, Any]:
-        """Storable form; parameters become strings."""
-        return {"msgid": self.msgid, "params": {k: str(v) for k, v in self.params.items()}}
+        """Storable form; sentences within it stay sentences, other parameters become strings."""
+        body: dict[str, Any] = {"msgid": self.msgid, "params": {k: _stored(v) for k, v in self.params.items()}}
+        return body if self.plural is None else {**body, "plural": self.plural}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Text:
         """Inverse of `as_json`."""
-        return cls(data["msgid"], dict(data.get("params", {})))
+        params = {k: _restored(v) for k, v in data.get("params", {}).items()}
+        return cls(data["msgid"], params, data.get("plural"))
+
+
+class Listed(tuple[Any, ...]):
+    """Several texts as one parameter of a sentence: rendered as late as the sentence, with commas between them."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self))
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, Text):
+        return value.as_json()
+    return [_stored(item) for item in value] if isinstance(value, Listed) else str(value)
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return Text.from_json(value)
+    return Listed(map(_restored, value)) if isinstance(value, list) else value
 
 
 def t(msgid: str, /, **params: Any) -> Text:
@@ -81,3 +110,11 @@ def t(msgid: str, /, **params: Any) -> Text:
     The msgid must be a literal, so that `make messages` finds it.
     """
     return Text(msgid, params)
+
+
+def tn(one: str, many: str, /, **params: Any) -> Text:
+    """As `t`, for a sentence that counts: `tn("{count} host", "{count} hosts", count=number)`.
+
+    The parameter `count`, a number or one that was written out (`1,234`), decides; it need not stand in the sentence.
+    """
+    return Text(one, params, many)

@@ -24,6 +24,12 @@ QUIET_DAYS = 3
 HORIZON = 60
 
 
+def moment_words(at: datetime | str | None) -> str:
+    """A time (aware, or ISO 8601) for people, to the minute; a dash for none."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return f"{moment.astimezone(ZONE):%Y-%m-%d %H:%M}" if moment else "–"
+
+
 @dataclass(frozen=True, slots=True)
 class Holiday:
     """Days off in a row, both ends included."""

@@ -26,6 +26,15 @@ Held = Mapping[tuple[str, str], Sequence[Claim]]
 _CHUNK = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Somebody who goes from one tenant (opaque id) to another with what they hold: (pool, subject)."""
+
+    from_id: str
+    to_id: str
+    holds: Sequence[tuple[str, str]]
+
+
 @dataclass(frozen=True)
 class Pools:
     """`numbers`: pool → first and last value. `quarantine`: how long a released subject stays reserved for the
@@ -97,6 +106,22 @@ def claim(connection: Connection, held: Held, pools: Pools, now: datetime) -> li
     if not problems:
         problems.extend(_record(connection, new, codes, pools, now))
     return list({(p.where, p.field): p for p in reversed(problems)}.values())[::-1]
+
+
+def hand_over(connection: Connection, moves: Iterable[Move], offering: str) -> None:
+    """Let what these people hold belong to the tenant they move to: name, number and key stay theirs."""
+    columns = allocations.c
+    going: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for move in moves:
+        for pool, subject in move.holds:
+            going[move.from_id, move.to_id, pool].append(subject)
+    for (from_id, to_id, pool), subjects in going.items():
+        for start in range(0, len(subjects), _CHUNK):
+            held = (
+                columns.pool == pool, columns.tenant_id == from_id, columns.offering == offering,
+                columns.released_at.is_(None), columns.subject.in_(subjects[start : start + _CHUNK]),
+            )  # fmt: skip
+            connection.execute(update(allocations).where(*held).values(tenant_id=to_id))
 
 
 def _by_pool(wanted: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

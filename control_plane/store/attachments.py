@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 
-from control_plane.model.attachment import Attachment, AttachmentState, Scan
+from control_plane.model.attachment import HELD, KEPT_DAYS, Attachment, AttachmentState, Scan
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
-from control_plane.model.request import Request
+from control_plane.model.request import FINAL, Request, RequestState, reference
 from control_plane.model.run import Actor
 from control_plane.model.text import t
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
-from control_plane.store.portal_tables import attachments, site_posts
+from control_plane.store.portal_tables import attachments
+from control_plane.store.requests_tables import requests
 from control_plane.store.tables import actors, tenants
+
+#: A file that the engine could not look at, though it answers, is tried again after so long.
+ODD_AGAIN = timedelta(minutes=5)
+#: States of requests that are over; the condition for a file whose content is kept.
+_FINAL = [state.value for state in FINAL]
+HELD_ROWS = (attachments.c.removed_at.is_(None), attachments.c.state.in_([state.value for state in HELD]))
 
 
 class AttachmentRepository:
@@ -31,17 +39,21 @@ class AttachmentRepository:
 
     def of(self, request: int) -> builtins.list[Attachment]:
         """Those of a request, oldest first."""
-        return self._find(attachments.c.request_id == request)
+        found = self._database.shared(("attachments", request), lambda: self._find(attachments.c.request_id == request))
+        return [*found]
 
     def of_tenant(self, tenant_id: str) -> builtins.list[Attachment]:
         """Those of a tenant, oldest first."""
         return self._find(attachments.c.tenant_id == tenant_id)
 
-    def waiting(self, limit: int) -> builtins.list[Attachment]:
-        """Those that nobody looked at yet, oldest first; those that could not be looked at come last."""
-        return self._find(
-            attachments.c.state == AttachmentState.WAITING.value, limit=limit, first=attachments.c.error.is_not(None)
-        )
+    def waiting(self, limit: int, *, due: bool = False) -> builtins.list[Attachment]:
+        """Those that nobody looked at yet, oldest first; those that could not be looked at come last. `due`: without
+        those of which that was found less than `ODD_AGAIN` ago."""
+        where = [attachments.c.state == AttachmentState.WAITING.value]
+        if due:
+            tried = attachments.c.checked_at
+            where.append(or_(tried.is_(None), tried <= self._clock() - ODD_AGAIN))
+        return self._find(*where, limit=limit, first=attachments.c.error.is_not(None))
 
     def get(self, request: int, attachment: int) -> Attachment:
         """One of a request. Raises NotFound."""
@@ -51,13 +63,13 @@ class AttachmentRepository:
         return found[0]
 
     def octets(self, tenant: str) -> int:
-        """What files of a living tenant (code) need on the disk."""
+        """What files of a living tenant's (code) drafts and requests under way need on the disk."""
         query = (
             select(func.sum(attachments.c.bytes))
             .join(tenants, tenants.c.id == attachments.c.tenant_id)
+            .join(requests, requests.c.id == attachments.c.request_id)
             .where(
-                tenants.c.code == tenant, tenants.c.ended_at.is_(None), attachments.c.removed_at.is_(None),
-                attachments.c.state != AttachmentState.INFECTED.value,
+                tenants.c.code == tenant, tenants.c.ended_at.is_(None), requests.c.state.not_in(_FINAL), *HELD_ROWS
             )
         )  # fmt: skip
         with self._database.read() as connection:
@@ -101,11 +113,12 @@ class AttachmentRepository:
                 detail = {"found": scan.found, "signatures": scan.signatures}
                 self._record(AuditAct.ATTACHMENT_CHECKED, attachment, reference, None, outcome=state.value, **detail)
 
-    def unseen(self, ids: Iterable[int], error: str) -> None:
-        """Say why the engine could not look at some; they wait on."""
+    def unseen(self, ids: Iterable[int], error: str, *, odd: bool = False) -> None:
+        """Say why the engine could not look at some; they wait on, and odd ones are not tried again at once."""
         where = (attachments.c.id.in_(list(ids)), attachments.c.state == AttachmentState.WAITING.value)
+        values = {"error": error[:400], "checked_at": self._clock() if odd else None}
         with self._database.write() as connection:
-            connection.execute(update(attachments).where(*where).values(error=error[:400]))
+            connection.execute(update(attachments).where(*where).values(values))
 
     def forget(self, tenant_id: str) -> None:
         """Of an ended tenant: names are erased and files count as removed; hashes stay."""
@@ -113,16 +126,25 @@ class AttachmentRepository:
         with self._database.write() as connection:
             connection.execute(update(attachments).where(attachments.c.tenant_id == tenant_id).values(values))
 
-    def in_use(self, sha256: str) -> bool:
-        """Whether a file of a request or a notice has this content."""
-        there = attachments.c.sha256 == sha256, attachments.c.removed_at.is_(None), attachments.c.state != "infected"
-        living = select(tenants.c.id).where(tenants.c.ended_at.is_(None))
-        posted = site_posts.c.file_sha256 == sha256, site_posts.c.tenant_id.in_(living)
+    def expire(self) -> int:
+        """End what the rule says: files of requests that were taken back, and of those that have been over for
+        `KEPT_DAYS`. Their names stay with the request; how many those were."""
+        old = requests.c.finished_at < self._clock() - timedelta(days=KEPT_DAYS)
+        over = or_(requests.c.state == RequestState.WITHDRAWN.value, and_(requests.c.state.in_(_FINAL), old))
+        columns = (attachments.c.id, attachments.c.request_id, requests.c.created_at)
+        query = select(*columns).join(requests, requests.c.id == attachments.c.request_id).where(over, *HELD_ROWS)
         with self._database.read() as connection:
-            return any(
-                connection.execute(select(column).where(*where).limit(1)).first() is not None
-                for column, where in ((attachments.c.id, there), (site_posts.c.id, posted))
-            )
+            if connection.execute(query.limit(1)).first() is None:
+                return 0
+        with self._database.write() as connection:
+            rows = connection.execute(query).all()
+            for row in rows:
+                one = self.get(row.request_id, row.id)
+                where = attachments.c.id == one.id
+                connection.execute(update(attachments).where(where).values(state=AttachmentState.EXPIRED.value))
+                about = reference(row.request_id, row.created_at)
+                self._record(AuditAct.ATTACHMENT_REMOVED, one, about, None, outcome="expired")
+            return len(rows)
 
     def _find(self, *where: Any, limit: int | None = None, first: Any = None) -> builtins.list[Attachment]:
         query = (

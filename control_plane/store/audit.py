@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, insert, or_, select
+from sqlalchemy import Connection, Select, func, insert, or_, select
 
 from control_plane.model.audit import FIRST, AuditAct, AuditEntry, AuditQuery, Signoff, Subject, chained
 from control_plane.model.run import Actor
@@ -117,6 +117,18 @@ class AuditRepository:
         """Entries that fit, newest first."""
         with self._database.read() as connection:
             return list(_entries(connection, _query(asked)))
+
+    def last(self) -> int:
+        """Number of the newest entry; 0 without one."""
+        with self._database.read() as connection:
+            return int(connection.scalar(select(func.max(audit_entries.c.number))) or 0)
+
+    def after(self, number: int, limit: int) -> list[AuditEntry]:
+        """Entries with larger numbers, oldest first; at most so many."""
+        columns = audit_entries.c
+        query = select(audit_entries).where(columns.number > number).order_by(columns.number).limit(limit)
+        with self._database.read() as connection:
+            return list(_entries(connection, query))
 
     def names(self, keys: Iterable[str]) -> dict[str, str]:
         """Names behind keys; one whose name was erased is missing."""

@@ -1,8 +1,8 @@
-"""When each of the worker's chores last began, ended and succeeded, and what its last error was."""
+"""When each of the worker's chores last began, ended and succeeded, and what its last error was; who is at it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
+from control_plane.store.leases import Holder
 from control_plane.store.rollouts_tables import chores
 
 
@@ -35,9 +36,26 @@ class ChoreRepository:
         self._database = database
         self._clock = clock
 
-    def begin(self, name: str, every: int, pid: int) -> None:
-        """It begins now, in this process."""
-        self._set(name, every=every, started_at=self._clock(), pid=pid)
+    def begin(self, name: str, every: int, holder: Holder, alive: Callable[[Holder], bool]) -> bool:
+        """It begins now, in this process; False while another living one is at it."""
+        values = {
+            "every": every,
+            "started_at": self._clock(),
+            "pid": holder.pid,
+            "holder_start": holder.start_time,
+            "holder_boot": holder.boot_id,
+        }
+        with self._database.write() as connection:
+            row = connection.execute(select(chores).where(chores.c.name == name)).one_or_none()
+            if row is None:
+                connection.execute(insert(chores).values(name=name, failures=0, **values))
+                return True
+            before = Holder(row.pid, row.holder_start, row.holder_boot)
+            under_way = row.ended_at is None or row.ended_at < row.started_at
+            if under_way and before != holder and alive(before):
+                return False
+            connection.execute(update(chores).where(chores.c.name == name).values(values))
+        return True
 
     def end(self, name: str, error: str | None) -> int:
         """It ended, well or with an error; returns how often it has failed in a row."""
@@ -61,8 +79,3 @@ class ChoreRepository:
                 )
                 for row in connection.execute(select(chores).order_by(chores.c.name))
             ]  # fmt: skip
-
-    def _set(self, name: str, **values: Any) -> None:
-        with self._database.write() as connection:
-            if connection.execute(update(chores).where(chores.c.name == name).values(values)).rowcount == 0:
-                connection.execute(insert(chores).values(name=name, failures=0, **values))

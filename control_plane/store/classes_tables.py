@@ -28,4 +28,4 @@ class_tables = Table(
 #: One proposal waits at a time, and one table is in force.
 for _state in ("proposed", "in_force"):
     _where = text(f"state = '{_state}'")
-    Index(f"uq_class_tables_{_state}", class_tables.c.state, unique=True, sqlite_where=_where, postgresql_where=_where)
+    Index(f"uq_class_tables_{_state}", class_tables.c.state, unique=True, sqlite_where=_where)

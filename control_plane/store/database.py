@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine, event, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from control_plane.model.errors import ControlPlaneError, PermanentError, TemporaryError
 from control_plane.model.text import t
@@ -25,6 +26,9 @@ BUSY_SECONDS = 30
 BACKUPS = 5
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITER_LOCK = 0x67617370
+#: Of PostgreSQL: all statements of a look see one moment. A write asks for the lock first and then sees the newest.
+READING: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+T = TypeVar("T")
 
 
 class Database:
@@ -32,12 +36,15 @@ class Database:
     each name that `tell` was given, once its transaction is committed."""
 
     def __init__(self, url: str, told: Callable[[str], None] = lambda _name: None) -> None:
-        self.engine = create_engine(url, pool_size=20, max_overflow=20)
+        # A server that was restarted gets a new connection, not an error.
+        options: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": BUSY_SECONDS}
+        if not url.startswith("sqlite"):
+            options |= {"pool_pre_ping": True, "connect_args": {"client_encoding": "utf8"}}
+        self.engine = create_engine(url, **options)
         self.sqlite = self.engine.dialect.name == "sqlite"
         self._told = told
         self._local = threading.local()
-        if self.sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
+        event.listen(self.engine, "connect", _prepare_sqlite if self.sqlite else _prepare_postgresql)
         event.listen(self.engine, "begin", self._begin)
 
     @contextmanager
@@ -52,6 +59,35 @@ class Database:
         with self._transaction(writing=True) as connection:
             yield connection
 
+    @property
+    def inside(self) -> bool:
+        """Whether this thread has a transaction open."""
+        return getattr(self._local, "current", None) is not None
+
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """What is read by `shared` in the block is read once in this thread, until it writes."""
+        self._local.memory = {}
+        try:
+            yield
+        finally:
+            self._local.memory = None
+
+    def shared(self, key: Hashable, read: Callable[[], T]) -> T:
+        """What `read` gives, which must not be changed by who gets it; inside `sharing` the former answer to `key`."""
+        memory: dict[Hashable, T] | None = getattr(self._local, "memory", None)
+        if memory is None or self.writing:
+            return read()
+        if key not in memory:
+            memory[key] = read()
+        return memory[key]
+
+    @property
+    def writing(self) -> bool:
+        """Whether this thread has a transaction open in which it writes."""
+        current: tuple[Connection, bool] | None = getattr(self._local, "current", None)
+        return current is not None and current[1]
+
     def tell(self, name: str) -> None:
         """In a write: there is work of this name, for who hears it (`told`)."""
         self._local.names.add(name)
@@ -65,14 +101,21 @@ class Database:
             yield current[0]
             return
         try:
-            with self.engine.connect().execution_options(gasp_write=writing) as connection, connection.begin():
+            options = {"gasp_write": writing, **({} if self.sqlite or writing else READING)}
+            with self.engine.connect().execution_options(**options) as connection, connection.begin():
                 self._local.current, self._local.names = (connection, writing), set()
                 try:
                     yield connection
                 finally:
                     self._local.current = None
-        except OperationalError as error:
-            raise _explained(error) from error
+                    if writing and getattr(self._local, "memory", None):
+                        self._local.memory = {}
+        except DBAPIError as error:
+            if not isinstance(error, OperationalError) and not error.connection_invalidated:
+                raise
+            raise _explained(error, self.sqlite) from error
+        except PoolTimeout as error:
+            raise _busy_too_long() from error
         for name in sorted(self._local.names):
             self._told(name)
 
@@ -115,14 +158,18 @@ class Database:
                 t("The database is at revision {revision}, which this version does not know.", revision=before),
                 t("Use the version that wrote it, or a newer one."),
             )
-        if self.sqlite and before is not None:
-            self._copy(before)
+        copy = self._copy(before) if self.sqlite and before is not None else None
         if self.sqlite and self.path is not None:
             with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as plain:
                 plain.execute("PRAGMA journal_mode = WAL")
         with self.write() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except Exception as error:
+                if isinstance(error, DBAPIError) and (error.connection_invalidated or _busy(_reason(error))):
+                    raise
+                raise _not_upgraded(error, before, newest, copy) from error
 
     @property
     def path(self) -> Path | None:
@@ -130,35 +177,91 @@ class Database:
         name = self.engine.url.database
         return Path(name) if self.sqlite and name and name != ":memory:" else None
 
-    def _copy(self, revision: str) -> None:
+    def _copy(self, revision: str) -> Path | None:
         if self.path is None:
-            return
+            return None
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         target = self.path.with_name(f"{self.path.name}.before-{stamp}-{revision}")
-        target.touch(mode=0o600)
-        with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(target)) as copy:
-            source.backup(copy)
+        try:
+            target.touch(mode=0o600)
+            with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(target)) as copy:
+                source.backup(copy)
+        except (OSError, sqlite3.Error) as error:
+            target.unlink(missing_ok=True)
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            text = t("No copy of the database could be made before its upgrade, so it is as it was: {reason}.",
+                     reason=reason)  # fmt: skip
+            room = {"mib": _mib(self.path), "folder": self.path.parent}
+            raise TemporaryError(text, t("Make room for {mib} MiB in {folder}, then start again.", **room)) from error
         for old in sorted(self.path.parent.glob(f"{self.path.name}.before-*"))[:-BACKUPS]:
             old.unlink()
+        return target
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
 
 
-def _explained(error: OperationalError) -> ControlPlaneError:
-    reason = str(error.orig)
-    if "locked" in reason or "busy" in reason:
+def _mib(path: Path) -> int:
+    """What a copy of a database needs, rounded up."""
+    return (path.stat().st_size >> 20) + 1
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+
+
+def _busy(reason: str) -> bool:
+    return "locked" in reason or "busy" in reason or "lock timeout" in reason
+
+
+def _full(reason: str) -> bool:
+    return "disk is full" in reason or "No space left" in reason or "disk full" in reason
+
+
+def _not_upgraded(error: Exception, before: str | None, newest: str, copy: Path | None) -> ControlPlaneError:
+    hint = t("The version before this one still works with it. Mend the reason, then start again.")
+    if copy is not None:
+        hint = t(
+            "The version before this one still works with it. Mend the reason, then start again; a copy is {copy}.",
+            copy=copy,
+        )
+    fault = t(
+        "The database could not be brought from revision {revision} to {newest}, and is as it was: {reason}.",
+        revision=before or "-",
+        newest=newest,
+        reason=_reason(error),
+    )
+    return PermanentError(fault, hint)
+
+
+def _explained(error: DBAPIError, sqlite: bool) -> ControlPlaneError:
+    reason = _reason(error)
+    if _busy(reason):
+        return _busy_too_long()
+    if _full(reason):
         return TemporaryError(
-            t("The database was busy for more than {seconds} s.", seconds=BUSY_SECONDS), t("Try again.")
+            t("The disk of the database is full; nothing was changed: {reason}.", reason=reason),
+            t("Make room there, then do it again."),
         )
     return TemporaryError(
         t("The database cannot be used: {reason}.", reason=reason),
-        t("Look at the disk's free space and at the owner and mode of the state folder."),
+        t("Look at the disk's free space and at the owner and mode of the state folder.")
+        if sqlite
+        else t("Look whether the database server runs and lets this user in (GASP_DATABASE); then try again."),
     )
+
+
+def _busy_too_long() -> ControlPlaneError:
+    return TemporaryError(t("The database was busy for more than {seconds} s.", seconds=BUSY_SECONDS), t("Try again."))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    connection.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+    connection.commit()

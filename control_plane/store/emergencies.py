@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import insert, select, update
 
 from control_plane.model.emergency import MOVING, Early, Emergency, EmergencyState
 from control_plane.model.errors import NotFound
@@ -77,11 +77,14 @@ class EmergencyRepository:
     def list(self, everything: bool = False) -> builtins.list[Emergency]:
         """Newest first: those that are not reviewed or not over; `everything`: all. Where nothing was changed nothing
         is to be reviewed."""
-        if everything:
-            return self._find()
-        columns = emergencies.c
-        waits = and_(columns.reviewed_at.is_(None), columns.state != EmergencyState.FAILED.value)
-        return self._find(or_(waits, columns.state.in_(MOVING)))
+        return [
+            one
+            for one in self._all()
+            if everything or one.state in MOVING or (one.reviewed_at is None and one.state is not EmergencyState.FAILED)
+        ]
+
+    def _all(self) -> builtins.list[Emergency]:
+        return self._database.shared("emergencies", self._find)
 
     def moving(self) -> builtins.list[Emergency]:
         """Those to which something happens still, oldest first."""
@@ -93,14 +96,11 @@ class EmergencyRepository:
 
     def early(self) -> dict[int, Early]:
         """Request → whose act it was to make it real ahead of its signatures, and whether that stands still."""
-        columns = emergencies.c
-        query = select(columns.request_id, columns.actor_key, columns.for_key, columns.state)
         found: dict[int, Early] = {}
-        with self._database.read() as connection:
-            for row in connection.execute(query):
-                before = found.get(row.request_id, Early())
-                keys = before.keys | {key for key in (row.actor_key, row.for_key) if key}
-                found[row.request_id] = Early(keys, before.stands or EmergencyState(row.state) in MOVING)
+        for one in self._all():
+            before = found.get(one.request, Early())
+            keys = before.keys | {key for key in (one.actor.key, one.stands_for) if key}
+            found[one.request] = Early(keys, before.stands or one.state in MOVING)
         return found
 
     def _find(self, *where: Any) -> builtins.list[Emergency]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Integer, String, Table, Text
 
+from control_plane.store.requests_tables import requests
 from control_plane.store.tables import Instant, metadata
 
 emergencies = Table(
     "emergencies",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("request_id", ForeignKey("requests.id"), nullable=False, index=True),
+    Column("request_id", ForeignKey(requests.c.id), nullable=False, index=True),
     Column("state", String(12), nullable=False, index=True),
     Column("actor_key", ForeignKey("actors.key"), nullable=False),
     Column("at", Instant, nullable=False),

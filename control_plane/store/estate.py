@@ -13,21 +13,34 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Table, func, insert, select, update
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, NotFound, StalePlan
+from control_plane.model.internet import SERVICE
 from control_plane.model.offering import Claim
 from control_plane.model.resource import Owner
 from control_plane.model.run import Actor
+from control_plane.model.staffing import PEOPLE
 from control_plane.model.tenant import EstateDocument, TenantDocument, TenantNames, TenantStatus, Tier
 from control_plane.model.text import t
 from control_plane.store import allocations as pools_of
-from control_plane.store.allocations import Pools
+from control_plane.store.allocations import Move, Pools
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock, opaque
+from control_plane.store.policies import finished
+from control_plane.store.reviews_tables import people_reviews
+from control_plane.store.staff_tables import password_sheets
 from control_plane.store.tables import actors, estate, imports, revisions, subscriptions, tenant_revisions, tenants
+from control_plane.store.webhooks_tables import webhooks
+
+#: What lies sealed, or is about people, for a tenant alone, and what is left of it when that ends.
+_SEALED: Sequence[tuple[Table, Mapping[str, Any]]] = (
+    (password_sheets, {"sealed": None}),
+    (webhooks, {"secret": "", "former": None}),
+    (people_reviews, {"moves": None}),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,7 @@ class TenantRow:
 @dataclass(frozen=True, slots=True)
 class SubscriptionRow:
     """A tenant's instance of an offering. `observed_generation` is the last one verified on real systems, `text` its
-    spec as it is stored."""
+    spec as it is stored, `policy` the revision of the centre's policy that it has (0: the shipped one, or none)."""
 
     tenant_id: str
     code: str
@@ -74,6 +87,7 @@ class SubscriptionRow:
     generation: int
     observed_generation: int
     state: Literal["active", "ended"]
+    policy: int = 0
 
     @property
     def id(self) -> str:
@@ -98,18 +112,21 @@ class Revision:
     actor_key: str
     actor_name: str
     cause: str
+    policy: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionChange:
     """A wish: spec None ends the subscription; `expected_generation` guards against a change in between
-    (0: there is none yet)."""
+    (0: there is none yet). `policy`: another revision of the centre's policy (None: it stays; a new subscription gets
+    the one that was rolled out last)."""
 
     tenant_code: str
     offering: str
     tier: Tier
     spec: Mapping[str, Any] | None
     expected_generation: int | None = None
+    policy: int | None = None
 
 
 Claims = Mapping[tuple[str, str], Sequence[Claim]]
@@ -258,8 +275,12 @@ class EstateRepository:
                 self._audit.record(AuditAct.TENANT_CHANGED, actor, about, detail={"cause": cause})
         return ids
 
-    def change(self, actor: Actor, cause: str, changes: Sequence[SubscriptionChange], claims: Claims) -> None:
-        """Make the changes, all or none.
+    def change(
+        self, actor: Actor, cause: str, changes: Sequence[SubscriptionChange], claims: Claims,
+        moves: Sequence[Move] = (),
+    ) -> None:  # fmt: skip
+        """Make the changes, all or none. `moves`: people who go from one of these subscriptions to another of the same
+        offering, and keep what they hold.
 
         Raises NotFound (no such tenant), StalePlan (a generation is not the expected one) and Invalid
         (a claim cannot be had; `where` of its problems is the subscription's id).
@@ -269,14 +290,16 @@ class EstateRepository:
             query = select(tenants.c.code, tenants.c.id).where(tenants.c.ended_at.is_(None))
             ids = {row.code: row.id for row in connection.execute(query)}
             _refuse_unknown(ids, changes)
-            known = _generations(connection, [ids[c.tenant_code] for c in changes])
+            known = _known(connection, [ids[c.tenant_code] for c in changes])
             moved: list[str] = []
             created: list[dict[str, Any]] = []
             changed: list[dict[str, Any]] = []
             history: list[dict[str, Any]] = []
             for change in changes:
                 key = (ids[change.tenant_code], change.offering)
-                generation = known.get(key, 0)
+                generation, policy = known.get(key, (0, None))
+                if policy is None and change.offering == SERVICE:
+                    policy = finished(connection)
                 if change.expected_generation not in (None, generation):
                     moved.append(f"{change.tenant_code}/{change.offering}")
                 values = {
@@ -286,6 +309,7 @@ class EstateRepository:
                     "generation": generation + 1,
                     "state": "ended" if change.spec is None else "active",
                     "spec": "{}" if change.spec is None else orjson.dumps(change.spec).decode(),
+                    "policy": (policy or 0) if change.policy is None else change.policy,
                 }
                 (changed if key in known else created).append(values)
                 history.append(_revision_values(values, actor, cause, now))
@@ -299,6 +323,8 @@ class EstateRepository:
             for values in changed:
                 key = (values["tenant_id"], values["offering"])
                 connection.execute(update(subscriptions).where(_is_subscription(key)).values(values))
+            if any(values["offering"] == PEOPLE for values in history):
+                self._database.tell("accounts")  # who left is cut at once, whoever wished it
             if history:
                 connection.execute(insert(revisions), history)
                 about = [Subject("tenant", v["tenant_id"]) for v in history]
@@ -312,6 +338,8 @@ class EstateRepository:
                 )
             held = {(ids[code], offering): wanted for (code, offering), wanted in claims.items()}
             held |= {(v["tenant_id"], v["offering"]): () for v in [*created, *changed] if v["state"] == "ended"}
+            for offering in {change.offering for change in changes} if moves else ():
+                pools_of.hand_over(connection, moves, offering)
             problems = pools_of.claim(connection, held, self._pools, now)
             if problems:
                 raise Invalid(problems)
@@ -334,6 +362,8 @@ class EstateRepository:
                 update(tenants).where(tenants.c.id == row.id).values(ended_at=now, generation=row.generation + 1)
             )
             connection.execute(insert(tenant_revisions).values(_tenant_revision(values, actor, cause, now)))
+            for table, forgotten in _SEALED:  # nobody is handed a password, and nobody told anything, any more
+                connection.execute(update(table).where(table.c.tenant_id == row.id).values(forgotten))
             self._audit.record(AuditAct.TENANT_ENDED, actor, [Subject("tenant", row.id)], detail={"cause": cause})
 
     def record_import(self, actor: Actor, digest: str, summary: Mapping[str, Any]) -> int:
@@ -388,6 +418,7 @@ def _subscription(row: Any) -> SubscriptionRow:
         row.generation,
         row.observed_generation,
         row.state,
+        row.policy,
     )
 
 
@@ -395,12 +426,16 @@ def _is_subscription(key: tuple[Any, Any]) -> Any:
     return (subscriptions.c.tenant_id == key[0]) & (subscriptions.c.offering == key[1])
 
 
-def _generations(connection: Connection, tenant_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+def _known(connection: Connection, tenant_ids: Sequence[str]) -> dict[tuple[str, str], tuple[int, int | None]]:
+    """Generation and revision of the policy by tenant and offering; None for a subscription that has ended."""
     columns = subscriptions.c
-    query = select(columns.tenant_id, columns.offering, columns.generation)
+    query = select(columns.tenant_id, columns.offering, columns.generation, columns.policy, columns.state)
     if len(set(tenant_ids)) <= 100:
         query = query.where(columns.tenant_id.in_(set(tenant_ids)))
-    return {(row.tenant_id, row.offering): row.generation for row in connection.execute(query)}
+    return {
+        (row.tenant_id, row.offering): (row.generation, row.policy if row.state == "active" else None)
+        for row in connection.execute(query)
+    }
 
 
 def _refuse_unknown(ids: Mapping[str, str], changes: Sequence[SubscriptionChange]) -> None:
@@ -415,7 +450,7 @@ def _unknown(codes: Sequence[str]) -> NotFound:
 
 def _revision(row: Any) -> Revision:
     spec = orjson.loads(row.spec) if row.spec is not None else None
-    return Revision(row.generation, row.tier, spec, row.at, row.actor_key, row.name, row.cause)
+    return Revision(row.generation, row.tier, spec, row.at, row.actor_key, row.name, row.cause, row.policy)
 
 
 def _revision_values(values: Mapping[str, Any], actor: Actor, cause: str, now: datetime) -> dict[str, Any]:
@@ -425,6 +460,7 @@ def _revision_values(values: Mapping[str, Any], actor: Actor, cause: str, now: d
         "generation": values["generation"],
         "tier": values["tier"],
         "spec": values["spec"] if values["state"] == "active" else None,
+        "policy": values["policy"],
         "at": now,
         "actor_key": actor.key,
         "cause": cause,

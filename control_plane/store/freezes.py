@@ -3,6 +3,7 @@ small read of the few freezes that are in force, so that a new one is seen at on
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,6 +89,9 @@ class FreezeRepository:
 
     def list(self, lifted: bool = False) -> list[Freeze]:
         """Those in force, newest first; with `lifted` all that ever were."""
+        return [*self._database.shared(("freezes", lifted), lambda: self._list(lifted))]
+
+    def _list(self, lifted: bool) -> builtins.list[Freeze]:
         query = _query().order_by(freezes.c.id.desc())
         if not lifted:
             query = query.where(freezes.c.lifted_at.is_(None))

@@ -12,12 +12,14 @@ import orjson
 from sqlalchemy import delete, insert, select
 
 from control_plane.model.audit import AuditAct, Subject
+from control_plane.model.content_check import CheckState, ContentCheck
 from control_plane.model.errors import NotFound
 from control_plane.model.run import Actor
 from control_plane.model.text import t
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
+from control_plane.store.portal_tables import content_checks
 from control_plane.store.tables import certificates, releases, tenants
 
 #: Values in one query; SQLite takes 32,766.
@@ -50,6 +52,7 @@ class ReleaseRow:
     note: str
     actor_key: str
     at: datetime
+    check: ContentCheck
 
 
 class CertificateRepository:
@@ -157,8 +160,8 @@ class ReleaseRepository:
                 about = [Subject("tenant", tenant_id), Subject("site", site), Subject("release", release_id)]
                 self._audit.record(AuditAct.RELEASE_ADDED, actor, about, digest=sha256, reason=note)
 
-    def delete(self, release: ReleaseRow, actor: Actor, reason: str) -> bool:
-        """Forget a release (one that is gone: no effect). Returns whether no site of anybody has its content now."""
+    def delete(self, release: ReleaseRow, actor: Actor, reason: str) -> None:
+        """Forget a release (one that is gone: no effect)."""
         columns = releases.c
         where = (
             columns.tenant_id == release.tenant_id, columns.site == release.site, columns.release_id == release.id
@@ -168,11 +171,17 @@ class ReleaseRepository:
                 about = [Subject("tenant", release.tenant_id), Subject("site", release.site)]
                 about.append(Subject("release", release.id))
                 self._audit.record(AuditAct.RELEASE_DELETED, actor, about, digest=release.sha256, reason=reason)
-            return connection.execute(select(columns.site).where(columns.release_id == release.id)).first() is None
 
     def list(self, site: str | None = None, tenant_id: str | None = None) -> list[ReleaseRow]:
         """Releases of living tenants (or of `tenant_id`, living or not), newest first."""
-        query = select(releases).join(tenants).order_by(releases.c.at.desc(), releases.c.release_id)
+        said = content_checks.c
+        looked = (said.state, said.found, said.place, said.signatures, said.error)
+        query = (
+            select(releases, *looked)
+            .join(tenants)
+            .outerjoin(content_checks, said.name == releases.c.release_id)
+            .order_by(releases.c.at.desc(), releases.c.release_id)
+        )
         living = tenants.c.ended_at.is_(None) if tenant_id is None else releases.c.tenant_id == tenant_id
         query = query.where(living)
         if site is not None:
@@ -189,6 +198,14 @@ class ReleaseRepository:
                     row.note,
                     row.actor_key,
                     row.at,
+                    ContentCheck(
+                        row.release_id,
+                        CheckState(row.state or "waiting"),
+                        row.found,
+                        row.place,
+                        row.signatures,
+                        row.error,
+                    ),
                 )
                 for row in connection.execute(query)
             ]

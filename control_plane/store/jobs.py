@@ -16,7 +16,7 @@ from control_plane.model.text import language, t
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.jobs_tables import jobs
-from control_plane.store.leases import Holder
+from control_plane.store.leases import Holder, holder_columns, holder_of
 from control_plane.store.tables import actors
 
 OPEN = (JobState.WAITING.value, JobState.RUNNING.value)
@@ -50,7 +50,7 @@ class JobRepository:
                     at=self._clock(),
                     state=(JobState.RUNNING if holder else JobState.WAITING).value,
                     attempts=1 if holder else 0,
-                    **_holder(holder),
+                    **(holder_columns(holder) if holder else {}),
                 )
             )
             if not holder:
@@ -67,11 +67,11 @@ class JobRepository:
         with self._database.write() as connection:
             for row in connection.execute(query).all():
                 if row.holder_pid is not None:
-                    before = Holder(row.holder_pid, row.holder_start, row.holder_boot)
+                    before = holder_of(row)
                     dropped = before == holder and row.lane != "at_once"
                     if not dropped and alive(before):
                         continue
-                values = {"state": JobState.RUNNING.value, "attempts": row.attempts + 1, **_holder(holder)}
+                values = {"state": JobState.RUNNING.value, "attempts": row.attempts + 1, **holder_columns(holder)}
                 connection.execute(update(jobs).where(jobs.c.id == row.id).values(values))
                 return self.get(row.id)
         return None
@@ -93,8 +93,23 @@ class JobRepository:
             "finished_at": self._clock(),
         }
         with self._database.write() as connection:
+            found = self.get(job)
+            if found.kind.forgets:
+                values["given"] = orjson.dumps(found.kind.kept(found.given)).decode()
             connection.execute(update(jobs).where(jobs.c.id == job, jobs.c.state.in_(OPEN)).values(values))
             return self.get(job)
+
+    def withdraw(self, job: int, refusal: Mapping[str, Any]) -> bool:
+        """End it as refused if nobody has begun it; whether that was so."""
+        values = {
+            "state": JobState.REFUSED.value, "refusal": orjson.dumps(refusal).decode(), "finished_at": self._clock(),
+        }  # fmt: skip
+        with self._database.write() as connection:
+            found = self.get(job)
+            if found.kind.forgets:
+                values["given"] = orjson.dumps(found.kind.kept(found.given)).decode()
+            mine = update(jobs).where(jobs.c.id == job, jobs.c.state == JobState.WAITING.value)
+            return connection.execute(mine.values(values)).rowcount == 1
 
     def get(self, job: int) -> Job:
         """One job. Raises NotFound."""
@@ -131,9 +146,3 @@ def _job(row: Any) -> Job:
         JobState(row.state), row.attempts, row.language, row.run_id, row.first_run, orjson.loads(row.answer or "{}"),
         orjson.loads(row.refusal) if row.refusal else None, row.finished_at,
     )  # fmt: skip
-
-
-def _holder(holder: Holder | None) -> dict[str, Any]:
-    if holder is None:
-        return {}
-    return {"holder_pid": holder.pid, "holder_start": holder.start_time, "holder_boot": holder.boot_id}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -30,6 +31,16 @@ class Holder:
     boot_id: str
 
 
+def holder_columns(holder: Holder) -> dict[str, Any]:
+    """What a row keeps of who is at it."""
+    return {"holder_pid": holder.pid, "holder_start": holder.start_time, "holder_boot": holder.boot_id}
+
+
+def holder_of(row: Any) -> Holder:
+    """Who is at it, by those columns."""
+    return Holder(row.holder_pid, row.holder_start, row.holder_boot)
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right to write; `token` is larger than that of every lease given out before, of any name."""
@@ -45,32 +56,45 @@ class LeaseRepository:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._let_go: set[int] = set()  # tokens whose release is not known to be written: the database was away
 
     def acquire(self, name: str, holder: Holder, alive: Callable[[Holder], bool]) -> Lease | None:
         """The lease, or None while another living process holds it."""
-        with self._database.write() as connection:
-            row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
-            if row is not None and not row.released and alive(Holder(row.pid, row.start_time, row.boot_id)):
-                return None
-            token = (connection.scalar(select(func.max(leases.c.token))) or 0) + 1
-            values = {
-                "token": token,
-                "pid": holder.pid,
-                "start_time": holder.start_time,
-                "boot_id": holder.boot_id,
-                "acquired_at": self._clock(),
-                "released": False,
-            }
-            if row is None:
-                connection.execute(insert(leases).values(name=name, **values))
-            else:
-                connection.execute(update(leases).where(leases.c.name == name).values(values))
+        let_go, token = tuple(self._let_go), 0
+        try:
+            with self._database.write() as connection:
+                if let_go:
+                    connection.execute(update(leases).where(leases.c.token.in_(let_go)).values(released=True))
+                row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
+                if row is not None and not row.released and alive(Holder(row.pid, row.start_time, row.boot_id)):
+                    return None
+                token = (connection.scalar(select(func.max(leases.c.token))) or 0) + 1
+                values = {
+                    "token": token,
+                    "pid": holder.pid,
+                    "start_time": holder.start_time,
+                    "boot_id": holder.boot_id,
+                    "acquired_at": self._clock(),
+                    "released": False,
+                }
+                if row is None:
+                    connection.execute(insert(leases).values(name=name, **values))
+                else:
+                    connection.execute(update(leases).where(leases.c.name == name).values(values))
+        except TemporaryError:
+            if token:
+                self._let_go.add(token)  # it may be written, and nobody has it
+            raise
+        self._let_go.difference_update(let_go)
         return Lease(name, token, holder)
 
     def release(self, lease: Lease) -> None:
-        """Give it back; without effect when it was lost."""
+        """Give it back; without effect when it was lost. While the database is away, it is given back with the next
+        lease that this process asks for."""
+        self._let_go.add(lease.token)
         with self._database.write() as connection:
             connection.execute(update(leases).where(leases.c.token == lease.token).values(released=True))
+        self._let_go.discard(lease.token)
 
     def check(self, lease: Lease) -> None:
         """Raises LeaseLost when the lease is no longer the current one."""

@@ -22,7 +22,7 @@ machines = Table(
     Column("retired_at", Instant),
 )
 _LIVING = text("retired_at IS NULL")
-Index("uq_machines_name", machines.c.name, unique=True, sqlite_where=_LIVING, postgresql_where=_LIVING)
+Index("uq_machines_name", machines.c.name, unique=True, sqlite_where=_LIVING)
 
 machine_history = Table(
     "machine_history",

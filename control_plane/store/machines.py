@@ -79,10 +79,12 @@ class MachineRepository:
     def all(self, *, retired: bool = False) -> list[Machine]:
         """All machines by name; with `retired` also those that were taken out."""
         query = select(*_COLUMNS).join(tenants, tenants.c.id == machines.c.tenant_id)
-        if not retired:
-            query = query.where(machines.c.retired_at.is_(None))
-        with self._database.read() as connection:
-            return [_machine(row) for row in connection.execute(query.order_by(machines.c.name, machines.c.id))]
+
+        def read() -> list[Machine]:
+            with self._database.read() as connection:
+                return [_machine(row) for row in connection.execute(query.order_by(machines.c.name, machines.c.id))]
+
+        return [m for m in self._database.shared("machines", read) if retired or m.retired_at is None]
 
     def facts(self) -> dict[str, Mapping[str, Any]]:
         """What another console's list said of a machine, by id."""
@@ -90,11 +92,11 @@ class MachineRepository:
         with self._database.read() as connection:
             return {row.id: orjson.loads(row.facts) for row in connection.execute(query)}
 
-    def touched(self) -> list[Machine]:
+    def touched(self, every: Sequence[Machine] | None = None) -> list[Machine]:
         """Machines that we manage, and retired ones on which our things may still be. Lost ones are not among them,
-        unless the same machine came back and was enrolled again."""
+        unless the same machine came back and was enrolled again. `every`: all of them, where they were just read."""
         with self._database.read() as connection:
-            known = [m for m in self.all(retired=True) if m.managed and m.host]
+            known = [m for m in (every if every is not None else self.all(retired=True)) if m.managed and m.host]
             if all(m.retired_at is None for m in known):
                 return known
             written, lost = set(connection.scalars(_WRITTEN)), set(connection.scalars(_LOST))
@@ -105,6 +107,12 @@ class MachineRepository:
             if m.retired_at is None
             or (baseline_id(m.id) in written and (m.id not in lost or (m.host, m.fingerprint) in back))
         ]
+
+    def prepared(self) -> set[str]:
+        """Ids of machines on which our baseline was written."""
+        with self._database.read() as connection:
+            written = set(connection.scalars(_WRITTEN))
+        return {m.id for m in self.all() if baseline_id(m.id) in written}
 
     def lost(self) -> list[tuple[Machine, str]]:
         """Machines that were given up with our things on them, each with the reason."""

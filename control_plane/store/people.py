@@ -5,12 +5,12 @@ Must not judge who may do what: `workflow` does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, true, update
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
@@ -57,6 +57,8 @@ class Attempt:
     outcome: str
 
 
+#: Values in one condition.
+CHUNK = 500
 #: Of a substitute's grant: the one it stands for, and who holds that.
 _OWN, _HOLDER = grants.alias("own_grant"), actors.alias("holder")
 #: What the outcome of an attempt is in the audit trail.
@@ -101,25 +103,34 @@ class PeopleRepository:
 
     def find(self, name: str) -> Person | None:
         """The person whose actor is called `name`, with the grants that are in force now."""
-        return next(iter(self._people(actors.c.name == name)), None)
+        return self._database.shared(("person", name), lambda: next(iter(self._people(actors.c.name == name)), None))
 
     def all(self) -> list[Person]:
         """Everybody, by name."""
-        return self._people(None)
+        return [*self._database.shared("people", lambda: self._people(None))]
 
     def _people(self, where: Any) -> list[Person]:
+        alive = or_(grants.c.tenant_id.is_(None), tenants.c.ended_at.is_(None))
+        held = _granting().where(_in_force(self._clock()), alive).subquery()
+        columns = [held.c[name].label(f"grant_{name}") for name in GRANTED]
         query = (
-            select(people, actors.c.name, tenants.c.code)
-            .join(actors)
+            select(people, actors.c.name, tenants.c.code, *columns)
+            .select_from(people)
+            .join(actors, actors.c.key == people.c.key)
             .outerjoin(tenants, tenants.c.id == people.c.tenant_id)
-            .order_by(actors.c.name)
+            .outerjoin(held, held.c.person_key == people.c.key)
+            .order_by(actors.c.name, held.c.id)
         )
         if where is not None:
             query = query.where(where)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-            held = self._grants([row.key for row in rows] if where is not None else None)
-            return [_person(row, held.get(row.key, ())) for row in rows]
+        found: dict[str, tuple[Any, list[Grant]]] = {}
+        for row in rows:
+            _, own = found.setdefault(row.key, (row, []))
+            if row.grant_id is not None:
+                own.append(_grant(row, "grant_"))
+        return [_person(row, tuple(own)) for row, own in found.values()]
 
     def credentials(self, key: str) -> Credentials:
         """What proves this person."""
@@ -134,6 +145,10 @@ class PeopleRepository:
         """Give a local account a new password's hash."""
         self._set(key, verifier=verifier, must_change=must_change)
 
+    def set_must_change(self, key: str, must_change: bool) -> None:
+        """Whether the next sign-in goes on with a password of one's own."""
+        self._set(key, must_change=must_change)
+
     def set_factor(self, key: str, sealed: str | None, *, enrolled: bool) -> None:
         """Keep a sealed second factor; `enrolled` once a code of it was right. The last step starts anew."""
         self._set(key, second_factor=sealed, enrolled=enrolled, last_step=0)
@@ -146,6 +161,10 @@ class PeopleRepository:
             )
             return changed.rowcount == 1
 
+    def close(self, key: str) -> None:
+        """Forget what proves this person: second factor, and the password of a local account."""
+        self._set(key, verifier=None, second_factor=None, enrolled=False, last_step=0)
+
     def prefer(self, key: str, language: str | None, theme: str) -> None:
         """Keep language (None: as the browser says) and theme."""
         self._set(key, language=language, theme=theme)
@@ -155,24 +174,21 @@ class PeopleRepository:
             connection.execute(update(people).where(people.c.key == key).values(values))
 
     # roles -------------------------------------------------------------------------------------------------------
-    def _grants(self, keys: Sequence[str] | None) -> dict[str, tuple[Grant, ...]]:
-        columns = grants.c
-        query = _granting().where(
-            _in_force(self._clock()), or_(columns.tenant_id.is_(None), tenants.c.ended_at.is_(None))
-        )
-        if keys is not None:
-            query = query.where(columns.person_key.in_(keys))
-        found: dict[str, tuple[Grant, ...]] = {}
-        with self._database.read() as connection:
-            for row in connection.execute(query):
-                found[row.person_key] = (*found.get(row.person_key, ()), _grant(row))
-        return found
+    def coming(self, key: str, first: datetime | None = None, last: datetime | None = None) -> list[Grant]:
+        """What somebody holds at any moment from `first` (None: now) to `last` (None: for good), substitutions
+        included: a grant counts in its own days, and a substitute's only while the other's does."""
+        begin = first or self._clock()
 
-    def coming(self, key: str) -> list[Grant]:
-        """What somebody holds or will hold, substitutions included."""
-        columns, now = grants.c, self._clock()
-        over = columns.until.is_(None) | (columns.until > now)
-        query = _granting().where(columns.person_key == key, columns.revoked_at.is_(None), over)
+        def meets(columns: Any) -> Any:
+            ends = or_(columns.until.is_(None), columns.until > begin)
+            return and_(columns.revoked_at.is_(None), ends, columns.since < last if last is not None else true())
+
+        query = _granting().where(
+            grants.c.person_key == key,
+            meets(grants.c),
+            or_(grants.c.for_grant.is_(None), meets(_OWN.c)),
+            or_(grants.c.tenant_id.is_(None), tenants.c.ended_at.is_(None)),
+        )
         with self._database.read() as connection:
             return [_grant(row) for row in connection.execute(query)]
 
@@ -300,6 +316,24 @@ class PeopleRepository:
                 ended.where(columns.expires_at > now, columns.id != (spare or "")).values(ended_at=now)
             ).rowcount
 
+    def end_sessions_of_gone(self, entries: Collection[str]) -> int:
+        """End all sessions of those whose directory entries (by their keys) are not there any more."""
+        columns, ended = web_sessions.c, 0
+        theirs = (
+            select(columns.id)
+            .join(people, people.c.key == columns.person_key)
+            .where(columns.ended_at.is_(None), columns.expires_at > self._clock())
+        )
+        wanted = sorted(entries)
+        for start in range(0, len(wanted), CHUNK):
+            mine = people.c.directory_key.in_(wanted[start : start + CHUNK])
+            with self._database.read() as connection:
+                found = list(connection.scalars(theirs.where(mine)))
+            for session in found:
+                self.end_session(session)
+            ended += len(found)
+        return ended
+
     # attempts ----------------------------------------------------------------------------------------------------
     def record_attempt(self, typed: str, person_key: str | None, address: str, outcome: str) -> None:
         """Keep one attempt, as it was typed."""
@@ -394,9 +428,13 @@ def _granting() -> Any:
     )
 
 
-def _grant(row: Any) -> Grant:
-    stands_for = Actor(row.for_key, row.for_name) if row.for_key else None
-    return Grant(row.id, row.role, row.code, row.since, row.until, row.by, row.reason, stands_for)
+#: Columns of a query of `_granting` that make a `Grant`.
+GRANTED = ("id", "role", "code", "since", "until", "by", "reason", "for_key", "for_name")
+
+
+def _grant(row: Any, prefix: str = "") -> Grant:
+    number, role, tenant, since, until, by, reason, key, name = (getattr(row, f"{prefix}{n}") for n in GRANTED)
+    return Grant(number, role, tenant, since, until, by, reason, Actor(key, name) if key else None)
 
 
 def _person(row: Any, held: tuple[Grant, ...]) -> Person:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,7 +29,8 @@ _PREFIX = re.compile(r"^[0-9a-f]{6,64}$")
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """A plan as it was saved; `body` is `Plan.as_json()`, without the personal content that was erased since."""
+    """A plan as it was saved; `body` is `Plan.as_json()`, without the personal content that was erased since.
+    `restore`: what of whom goes back to when, if it is such a plan."""
 
     digest: str
     scope: str
@@ -37,6 +38,7 @@ class StoredPlan:
     actor_key: str
     body: dict[str, Any]
     undo_of: int | None = None
+    restore: dict[str, Any] | None = None
 
     def verifies(self) -> bool:
         """Whether the digest is that of the stored changes (see `model.plan.digest_of`)."""
@@ -67,11 +69,17 @@ class PlanRepository:
         self._newest: NewestPlan | None = None
 
     def save(
-        self, plan: Plan, actor: Actor, personal: Collection[str] | None = None, undo_of: int | None = None
+        self,
+        plan: Plan,
+        actor: Actor,
+        personal: Collection[str] | None = None,
+        undo_of: int | None = None,
+        restore: Mapping[str, Any] | None = None,
     ) -> None:
         """Store a plan (once more: its time and actor are the newest).
 
-        `personal`: kinds whose content can be erased (None: every kind); `undo_of`: the run that the plan takes back.
+        `personal`: kinds whose content can be erased (None: every kind); `undo_of`: the run that the plan takes back;
+        `restore`: what it brings back of whom.
         """
         body = plan.as_json()
         payloads = []
@@ -94,6 +102,7 @@ class PlanRepository:
             "created_at": self._clock(),
             "body": orjson.dumps(body).decode(),
             "undo_of": undo_of,
+            "restore": None if restore is None else orjson.dumps(restore).decode(),
         }
         with self._database.write() as connection:
             found = connection.execute(update(plans).where(plans.c.digest == plan.digest).values(values))
@@ -107,6 +116,9 @@ class PlanRepository:
     def load(self, prefix: str) -> StoredPlan:
         """The plan whose digest begins with `prefix` (6 characters or more). Raises NotFound, also when several do."""
         wanted = prefix.strip().lower()
+        return self._database.shared(("plan", wanted), lambda: self._load(prefix, wanted))
+
+    def _load(self, prefix: str, wanted: str) -> StoredPlan:
         with self._database.read() as connection:
             rows = []
             if _PREFIX.match(wanted):
@@ -148,7 +160,8 @@ class PlanRepository:
 
 
 def _stored(row: Any, body: dict[str, Any]) -> StoredPlan:
-    return StoredPlan(row.digest, row.scope, row.created_at, row.actor_key, body, row.undo_of)
+    restore = orjson.loads(row.restore) if row.restore else None
+    return StoredPlan(row.digest, row.scope, row.created_at, row.actor_key, body, row.undo_of, restore)
 
 
 def _prune(connection: Connection) -> None:

@@ -1,9 +1,10 @@
-"""Tables of what departments bring in on their pages: posts of sites, attachments of requests."""
+"""Tables of what departments bring in: posts of sites, attachments of requests, and what was found in contents."""
 
 from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, String, Table, Text, text
 
+from control_plane.store.requests_tables import requests
 from control_plane.store.tables import Instant, metadata
 
 site_posts = Table(
@@ -39,11 +40,24 @@ site_post_releases = Table(
     Column("release_id", String(80), primary_key=True),
 )
 
+#: What the antivirus engine said of a content by its name: id of a release, or hash of the file of a post.
+content_checks = Table(
+    "content_checks",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("found", Text),
+    Column("place", Text),
+    Column("signatures", String(80)),
+    Column("error", Text),
+    Column("checked_at", Instant),
+)
+
 attachments = Table(
     "attachments",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("request_id", ForeignKey(requests.c.id), nullable=False),
     Column("tenant_id", ForeignKey("tenants.id"), nullable=False, index=True),
     Column("name", Text, nullable=False),
     Column("kind", String(10), nullable=False),
@@ -67,5 +81,4 @@ Index(
     attachments.c.sha256,
     unique=True,
     sqlite_where=_THERE,
-    postgresql_where=_THERE,
 )

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from control_plane.model.audit import AuditAct, Subject
+from control_plane.model.content_check import CheckState, ContentCheck
 from control_plane.model.errors import NotFound, StalePlan
 from control_plane.model.run import Actor
 from control_plane.model.site_post import Post, PostFile
@@ -16,7 +17,13 @@ from control_plane.model.text import t
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
-from control_plane.store.portal_tables import site_post_releases, site_posts
+from control_plane.store.portal_tables import content_checks, site_post_releases, site_posts
+
+_CHECKS = content_checks.c
+#: Posts with what is known of their files.
+_LOOKED = select(site_posts, _CHECKS.state, _CHECKS.found, _CHECKS.error).outerjoin(
+    content_checks, _CHECKS.name == site_posts.c.file_sha256
+)
 
 
 class PostRepository:
@@ -30,7 +37,7 @@ class PostRepository:
     def list(self, tenant_id: str, site: str | None = None) -> builtins.list[Post]:
         """Posts of a site (None: of all sites of the tenant), newest day first."""
         where = [site_posts.c.tenant_id == tenant_id] + ([site_posts.c.site == site] if site is not None else [])
-        query = select(site_posts).where(*where).order_by(site_posts.c.day.desc(), site_posts.c.id.desc())
+        query = _LOOKED.where(*where).order_by(site_posts.c.day.desc(), site_posts.c.id.desc())
         with self._database.read() as connection:
             return [_post(row) for row in connection.execute(query)]
 
@@ -38,7 +45,7 @@ class PostRepository:
         """One post of a site. Raises NotFound."""
         where = (site_posts.c.id == post, site_posts.c.tenant_id == tenant_id, site_posts.c.site == site)
         with self._database.read() as connection:
-            row = connection.execute(select(site_posts).where(*where)).one_or_none()
+            row = connection.execute(_LOOKED.where(*where)).one_or_none()
         if row is None:
             raise NotFound(
                 t("There is no notice {id} on this site.", id=post), t("See gasp posts list {site}.", site=site)
@@ -123,7 +130,10 @@ def _content(column: str, title: str, day: date, text: str, file: PostFile | Non
 
 
 def _post(row: Any) -> Post:
-    file = PostFile(row.file_name, row.file_kind, row.file_bytes, row.file_sha256) if row.file_sha256 else None
+    file = None
+    if row.file_sha256:
+        check = ContentCheck(row.file_sha256, CheckState(row.state or "waiting"), row.found, error=row.error)
+        file = PostFile(row.file_name, row.file_kind, row.file_bytes, row.file_sha256, check)
     return Post(
         row.id, row.tenant_id, row.site, row.area, row.title, row.day, row.text, file, row.withdrawn, row.version,
         row.changed_at, row.actor_key,

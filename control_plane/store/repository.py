@@ -8,42 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from control_plane.model.plan import Memory
-from control_plane.store.access import AccessRepository
-from control_plane.store.allocations import Pools
-from control_plane.store.at_work import AtWork, at_work
-from control_plane.store.attachments import AttachmentRepository
 from control_plane.store.audit import AuditRepository
-from control_plane.store.chores import ChoreRepository
-from control_plane.store.classes import ClassRepository
 from control_plane.store.database import Database
-from control_plane.store.drift import DriftRepository, Kept, Override
-from control_plane.store.emergencies import EmergencyRepository
-from control_plane.store.estate import (
-    EstateRepository,
-    Revision,
-    SubscriptionChange,
-    SubscriptionRow,
-    TenantRow,
-    owners,
-)
-from control_plane.store.freezes import FreezeRepository
-from control_plane.store.holdings import CertificateRepository, CertificateRow, ReleaseRepository, ReleaseRow
 from control_plane.store.identity import ActorRepository, Clock
-from control_plane.store.jobs import JobRepository
-from control_plane.store.leases import Holder, Lease, LeaseLost, LeaseRepository
-from control_plane.store.machines import Contact, Finding, MachineRepository
-from control_plane.store.mail import MailRepository
-from control_plane.store.people import PeopleRepository
-from control_plane.store.plans import PlanRepository, StoredPlan
-from control_plane.store.posts import PostRepository
-from control_plane.store.requests import RequestRepository
-from control_plane.store.rollouts import RolloutRepository
-from control_plane.store.runs import LastChange, RunChange, RunRepository, RunRow
-from control_plane.store.substitutes import SubstituteRepository
 from control_plane.store.tables import (
     allocations,
     drift_kept,
@@ -55,27 +27,42 @@ from control_plane.store.tables import (
     tenant_revisions,
 )
 
-__all__ = [
-    "CertificateRow",
-    "Contact",
-    "Finding",
-    "Holder",
-    "Kept",
-    "LastChange",
-    "Lease",
-    "LeaseLost",
-    "Override",
-    "Pools",
-    "ReleaseRow",
-    "Revision",
-    "RunChange",
-    "RunRow",
-    "Store",
-    "StoredPlan",
-    "SubscriptionChange",
-    "SubscriptionRow",
-    "TenantRow",
-]
+if TYPE_CHECKING:
+    from control_plane.model.plan import Memory
+    from control_plane.store.access import AccessRepository
+    from control_plane.store.allocations import Pools
+    from control_plane.store.api_answers import AnswerRepository
+    from control_plane.store.at_work import AtWork
+    from control_plane.store.attachments import AttachmentRepository
+    from control_plane.store.by_itself import ScanRepository, SignatureTurnRepository
+    from control_plane.store.chores import ChoreRepository
+    from control_plane.store.classes import ClassRepository
+    from control_plane.store.content_checks import ContentCheckRepository
+    from control_plane.store.contents import ContentRepository
+    from control_plane.store.drift import DriftRepository
+    from control_plane.store.emergencies import EmergencyRepository
+    from control_plane.store.estate import EstateRepository
+    from control_plane.store.freezes import FreezeRepository
+    from control_plane.store.holdings import CertificateRepository, ReleaseRepository
+    from control_plane.store.jobs import JobRepository
+    from control_plane.store.leases import LeaseRepository
+    from control_plane.store.machines import MachineRepository
+    from control_plane.store.mail import MailRepository
+    from control_plane.store.people import PeopleRepository
+    from control_plane.store.persons import PersonRepository
+    from control_plane.store.plans import PlanRepository
+    from control_plane.store.policies import PolicyRepository
+    from control_plane.store.posts import PostRepository
+    from control_plane.store.requests import RequestRepository
+    from control_plane.store.reviews import ReviewRepository
+    from control_plane.store.rollouts import RolloutRepository
+    from control_plane.store.runs import RunRepository
+    from control_plane.store.site_sign_in import SiteSessionRepository
+    from control_plane.store.staff import LeaverRepository, SheetRepository
+    from control_plane.store.substitutes import SubstituteRepository
+    from control_plane.store.tokens import TokenRepository
+    from control_plane.store.views import ViewRepository
+    from control_plane.store.webhooks import WebhookRepository
 
 
 def utc_now() -> datetime:
@@ -96,29 +83,9 @@ class Store:
         wake: Callable[[str], None] = lambda _chore: None,
     ) -> None:
         self.database = Database(url, wake)
+        self._clock, self._pools = clock, pools
         self.actors = ActorRepository(self.database)
-        self.mail = MailRepository(self.database, clock)
-        self.audit = AuditRepository(self.database, self.actors, clock, self.mail.heard)
-        self.estate = EstateRepository(self.database, clock, pools or Pools(), self.audit)
-        self.plans = PlanRepository(self.database, clock)
-        self.runs = RunRepository(self.database, clock, self.audit)
-        self.leases = LeaseRepository(self.database, clock)
-        self.drift = DriftRepository(self.database, clock, self.audit)
-        self.certificates = CertificateRepository(self.database, clock)
-        self.releases = ReleaseRepository(self.database, clock, self.audit)
-        self.machines = MachineRepository(self.database, clock, self.audit)
-        self.rollouts = RolloutRepository(self.database, clock, self.audit)
-        self.freezes = FreezeRepository(self.database, clock, self.audit)
-        self.chores = ChoreRepository(self.database, clock)
-        self.access = AccessRepository(self.database, clock, self.audit)
-        self.people = PeopleRepository(self.database, self.actors, clock, self.audit)
-        self.emergencies = EmergencyRepository(self.database, clock)
-        self.classes = ClassRepository(self.database, clock, self.audit)
-        self.substitutes = SubstituteRepository(self.database, clock, self.audit)
-        self.requests = RequestRepository(self.database, self.actors, clock, self.audit)
-        self.jobs = JobRepository(self.database, clock)
-        self.posts = PostRepository(self.database, clock, self.audit)
-        self.attachments = AttachmentRepository(self.database, clock, self.audit)
+        self.audit = AuditRepository(self.database, self.actors, clock, lambda entry: self.mail.heard(entry))
 
     def upgrade(self) -> None:
         """Bring the database to the newest form; a copy is made before. When it fails, nothing has changed."""
@@ -136,13 +103,25 @@ class Store:
         with self.database.read():
             yield
 
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """People, freezes, requests and their files are read once in the block, until this thread writes. For pages
+        that only look; whoever judges an act reads anew."""
+        with self.database.sharing():
+            yield
+
     def at_work(self) -> list[AtWork]:
         """What goes on just now."""
+        from control_plane.store.at_work import at_work
+
         with self.database.read() as connection:
             return at_work(connection)
 
     def stamp(self) -> str:
         """Another one whenever tenants, subscriptions, what is verified of them, numbers or releases have changed."""
+        return self.database.shared("stamp", self._stamp)
+
+    def _stamp(self) -> str:
         with self.database.read() as connection:
             counted = connection.execute(
                 select(
@@ -152,15 +131,20 @@ class Store:
                     select(func.sum(subscriptions.c.observed_generation)).scalar_subquery(),
                     select(func.max(allocations.c.id)).scalar_subquery(),
                     select(func.count()).select_from(releases).scalar_subquery(),
+                    select(func.max(releases.c.at)).scalar_subquery(),  # one more, one less: as many as before
                 )
             ).one()
         return "/".join(map(str, counted))
 
     def memory(self, now: datetime) -> Memory:
         """What `diff` needs to know of the past."""
-        kept = drift_kept.c
+        from control_plane.model.plan import Memory
+        from control_plane.store.estate import owners
+
+        kept, state = drift_kept.c, resource_states.c
+        columns = (state.resource_id, state.applied_hash, state.tenant_id, state.offering)
         with self.database.read() as connection:
-            applied = connection.execute(select(resource_states)).all()
+            applied = connection.execute(select(*columns)).all()
             left = connection.execute(select(kept.resource_id, kept.observed_hash).where(kept.until > now)).all()
             known = owners(connection)
         return Memory(
@@ -173,3 +157,250 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self.database.close()
+
+    # repositories, each loaded when it is first asked for ----------------------------------------
+    @cached_property
+    def mail(self) -> MailRepository:
+        """The outbox."""
+        from control_plane.store.mail import MailRepository
+
+        return MailRepository(self.database, self._clock)
+
+    @cached_property
+    def estate(self) -> EstateRepository:
+        """What is desired."""
+        from control_plane.store.allocations import Pools
+        from control_plane.store.estate import EstateRepository
+
+        return EstateRepository(self.database, self._clock, self._pools or Pools(), self.audit)
+
+    @cached_property
+    def plans(self) -> PlanRepository:
+        """Plans."""
+        from control_plane.store.plans import PlanRepository
+
+        return PlanRepository(self.database, self._clock)
+
+    @cached_property
+    def runs(self) -> RunRepository:
+        """Runs."""
+        from control_plane.store.runs import RunRepository
+
+        return RunRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def leases(self) -> LeaseRepository:
+        """Who is at work."""
+        from control_plane.store.leases import LeaseRepository
+
+        return LeaseRepository(self.database, self._clock)
+
+    @cached_property
+    def drift(self) -> DriftRepository:
+        """Hand-made states: kept, accepted."""
+        from control_plane.store.drift import DriftRepository
+
+        return DriftRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def certificates(self) -> CertificateRepository:
+        """Certificates that were issued."""
+        from control_plane.store.holdings import CertificateRepository
+
+        return CertificateRepository(self.database, self._clock)
+
+    @cached_property
+    def releases(self) -> ReleaseRepository:
+        """Releases of sites."""
+        from control_plane.store.holdings import ReleaseRepository
+
+        return ReleaseRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def machines(self) -> MachineRepository:
+        """The inventory."""
+        from control_plane.store.machines import MachineRepository
+
+        return MachineRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def rollouts(self) -> RolloutRepository:
+        """Rollouts."""
+        from control_plane.store.rollouts import RolloutRepository
+
+        return RolloutRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def freezes(self) -> FreezeRepository:
+        """Change freezes."""
+        from control_plane.store.freezes import FreezeRepository
+
+        return FreezeRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def chores(self) -> ChoreRepository:
+        """The worker's chores."""
+        from control_plane.store.chores import ChoreRepository
+
+        return ChoreRepository(self.database, self._clock)
+
+    @cached_property
+    def access(self) -> AccessRepository:
+        """The access record's ledger."""
+        from control_plane.store.access import AccessRepository
+
+        return AccessRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def people(self) -> PeopleRepository:
+        """People, roles, sessions."""
+        from control_plane.store.people import PeopleRepository
+
+        return PeopleRepository(self.database, self.actors, self._clock, self.audit)
+
+    @cached_property
+    def site_sessions(self) -> SiteSessionRepository:
+        """Who has come in at which intranet site."""
+        from control_plane.store.site_sign_in import SiteSessionRepository
+
+        return SiteSessionRepository(self.database, self._clock)
+
+    @cached_property
+    def persons(self) -> PersonRepository:
+        """Everything that is known of one person."""
+        from control_plane.store.persons import PersonRepository
+
+        return PersonRepository(self.database, self.actors, self._clock)
+
+    @cached_property
+    def emergencies(self) -> EmergencyRepository:
+        """Changes ahead of their signatures."""
+        from control_plane.store.emergencies import EmergencyRepository
+
+        return EmergencyRepository(self.database, self._clock)
+
+    @cached_property
+    def classes(self) -> ClassRepository:
+        """Tables of classes."""
+        from control_plane.store.classes import ClassRepository
+
+        return ClassRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def substitutes(self) -> SubstituteRepository:
+        """Substitutes."""
+        from control_plane.store.substitutes import SubstituteRepository
+
+        return SubstituteRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def requests(self) -> RequestRepository:
+        """Requests."""
+        from control_plane.store.requests import RequestRepository
+
+        return RequestRepository(self.database, self.actors, self._clock, self.audit)
+
+    @cached_property
+    def jobs(self) -> JobRepository:
+        """What was asked for on pages."""
+        from control_plane.store.jobs import JobRepository
+
+        return JobRepository(self.database, self._clock)
+
+    @cached_property
+    def posts(self) -> PostRepository:
+        """Notices on home pages."""
+        from control_plane.store.posts import PostRepository
+
+        return PostRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def tokens(self) -> TokenRepository:
+        """Tokens of programs."""
+        from control_plane.store.tokens import TokenRepository
+
+        return TokenRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def sheets(self) -> SheetRepository:
+        """Sheets of one-time passwords."""
+        from control_plane.store.staff import SheetRepository
+
+        return SheetRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def leavers(self) -> LeaverRepository:
+        """Whose lock in the directory is ours."""
+        from control_plane.store.staff import LeaverRepository
+
+        return LeaverRepository(self.database, self._clock)
+
+    @cached_property
+    def reviews(self) -> ReviewRepository:
+        """Reviews of departments' people."""
+        from control_plane.store.reviews import ReviewRepository
+
+        return ReviewRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def content_checks(self) -> ContentCheckRepository:
+        """Whether files and releases were checked for malware."""
+        from control_plane.store.content_checks import ContentCheckRepository
+
+        return ContentCheckRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def policies(self) -> PolicyRepository:
+        """Revisions of the centre's rules."""
+        from control_plane.store.policies import PolicyRepository
+
+        return PolicyRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def views(self) -> ViewRepository:
+        """Views of lists that people keep."""
+        from control_plane.store.views import ViewRepository
+
+        return ViewRepository(self.database, self._clock)
+
+    @cached_property
+    def webhooks(self) -> WebhookRepository:
+        """Webhooks and what was delivered to them."""
+        from control_plane.store.webhooks import WebhookRepository
+
+        return WebhookRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def answers(self) -> AnswerRepository:
+        """Answers that programs may ask for again."""
+        from control_plane.store.api_answers import AnswerRepository
+
+        return AnswerRepository(self.database, self._clock)
+
+    @cached_property
+    def attachments(self) -> AttachmentRepository:
+        """Files that go with requests."""
+        from control_plane.store.attachments import AttachmentRepository
+
+        return AttachmentRepository(self.database, self._clock, self.audit)
+
+    @cached_property
+    def contents(self) -> ContentRepository:
+        """What is kept by content."""
+        from control_plane.store.contents import ContentRepository
+
+        return ContentRepository(self.database)
+
+    @cached_property
+    def scans(self) -> ScanRepository:
+        """Scans that need no command."""
+        from control_plane.store.by_itself import ScanRepository
+
+        return ScanRepository(self.database, self._clock)
+
+    @cached_property
+    def signature_turns(self) -> SignatureTurnRepository:
+        """Signatures that need no command."""
+        from control_plane.store.by_itself import SignatureTurnRepository
+
+        return SignatureTurnRepository(self.database, self._clock, self.audit)

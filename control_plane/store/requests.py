@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from control_plane.model import audit
 from control_plane.model.errors import NotFound, StalePlan
@@ -32,11 +33,26 @@ from control_plane.store.audit import AuditRepository, Behalf
 from control_plane.store.database import Database
 from control_plane.store.identity import ActorRepository, Clock
 from control_plane.store.portal_tables import attachments
-from control_plane.store.requests_tables import request_events, request_signoffs, requests
+from control_plane.store.requests_tables import request_events, request_marks, request_signoffs, requests
 from control_plane.store.tables import actors, tenants
 
+#: Hashes of the files of a request.
+_FILES = (
+    select(func.aggregate_strings(attachments.c.sha256, ","))
+    .where(attachments.c.request_id == requests.c.id, attachments.c.removed_at.is_(None))
+    .scalar_subquery()
+    .label("file_hashes")
+)
 #: For whom a substitute signed.
 _PRINCIPAL = actors.alias("principal")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """When somebody marked a block of a plan as looked at, and the hash of what it said."""
+
+    content: str
+    at: datetime
 
 
 class RequestRepository:
@@ -51,7 +67,7 @@ class RequestRepository:
     # reading ----------------------------------------------------------------------------------------------------
     def get(self, request_id: int) -> Request:
         """One request. Raises NotFound."""
-        found = self._find(requests.c.id == request_id)
+        found = self._database.shared(("request", request_id), lambda: self._find(requests.c.id == request_id))
         if not found:
             raise no_such_request(str(request_id))
         return found[0]
@@ -62,9 +78,11 @@ class RequestRepository:
         tenants_: frozenset[str] | None = None,
         states: Iterable[RequestState] | None = None,
         asker: str | None = None,
-        limit: int | None = 1000,
+        below: int | None = None,
+        limit: int | None = None,
     ) -> Sequence[Request]:
-        """Newest first: of these living tenants (None: all), in these states, filed by this actor (key)."""
+        """Newest first: of these living tenants (None: all), in these states, filed by this actor (key), with a number
+        below this one."""
         where: builtins.list[Any] = []
         if tenants_ is not None:
             where += [tenants.c.code.in_(tenants_), tenants.c.ended_at.is_(None)]
@@ -72,6 +90,8 @@ class RequestRepository:
             where.append(requests.c.state.in_([state.value for state in states]))
         if asker is not None:
             where.append(requests.c.asker_key == asker)
+        if below is not None:
+            where.append(requests.c.id < below)
         return self._find(*where, limit=limit)
 
     def of_ended_tenants(self, states: Iterable[RequestState]) -> Sequence[Request]:
@@ -99,6 +119,13 @@ class RequestRepository:
         """Events of all requests that came after one, in order: for who follows (mail, audit)."""
         return self._records(request_events.c.seq > after_seq, limit=limit)
 
+    def marks(self, request_id: int, viewer: str) -> dict[str, Mark]:
+        """Block → the mark of one person (key) on it."""
+        columns = request_marks.c
+        query = select(request_marks).where(columns.request_id == request_id, columns.actor_key == viewer)
+        with self._database.read() as connection:
+            return {row.block: Mark(row.content, row.at) for row in connection.execute(query)}
+
     def _records(self, *where: Any, limit: int | None = None) -> Sequence[RequestRecord]:
         query = (
             select(request_events, actors.c.name)
@@ -118,7 +145,7 @@ class RequestRepository:
 
     def _find(self, *where: Any, limit: int | None = None) -> Sequence[Request]:
         query = (
-            select(requests, actors.c.name.label("asker_name"), tenants.c.code, tenants.c.ended_at)
+            select(requests, actors.c.name.label("asker_name"), tenants.c.code, tenants.c.ended_at, _FILES)
             .join(actors, actors.c.key == requests.c.asker_key)
             .join(tenants, tenants.c.id == requests.c.tenant_id)
             .where(*where)
@@ -128,8 +155,7 @@ class RequestRepository:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             signed = _signoffs(connection, [row.id for row in rows])
-            files = _files(connection, [row.id for row in rows])
-        return [replace(_request(row, signed.get(row.id, ())), files=files.get(row.id, ())) for row in rows]
+        return [_request(row, signed.get(row.id, ())) for row in rows]
 
     # writing ----------------------------------------------------------------------------------------------------
     def create(self, content: Content, asker: Actor, base_generation: int, base: Mapping[str, Any] | None) -> int:
@@ -229,6 +255,24 @@ class RequestRepository:
         with self._database.write() as connection:
             connection.execute(update(requests).where(*where).values(values))
 
+    def mark(self, request: Request, viewer: Actor, block: str, content: str | None) -> None:
+        """Keep a mark of one person on a block, or take it away (`content` None). It is theirs alone, as a draft is."""
+        columns = request_marks.c
+        mine = (columns.request_id == request.id, columns.actor_key == viewer.key, columns.block == block)
+        with self._database.write() as connection:
+            connection.execute(delete(request_marks).where(*mine))
+            if content is not None:
+                connection.execute(
+                    insert(request_marks).values(
+                        request_id=request.id, actor_key=viewer.key, block=block, content=content, at=self._clock()
+                    )
+                )
+
+    def hand_over(self, request: Request, heir: Actor) -> None:
+        """Somebody else asks for it from now on."""
+        with self._database.write() as connection:
+            connection.execute(update(requests).where(requests.c.id == request.id).values(asker_key=heir.key))
+
     def busy_with(self, request: Request) -> Request | None:
         """Another request for the same service that is under way, or None."""
         found = self._find(
@@ -308,15 +352,6 @@ def _signoffs(connection: Connection, ids: Sequence[int]) -> dict[int, list[Sign
     return found
 
 
-def _files(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    columns = attachments.c
-    query = select(columns.request_id, columns.sha256).where(columns.request_id.in_(ids), columns.removed_at.is_(None))
-    found: dict[int, tuple[str, ...]] = {}
-    for row in connection.execute(query.order_by(columns.sha256)) if ids else ():
-        found[row.request_id] = (*found.get(row.request_id, ()), row.sha256)
-    return found
-
-
 def _request(row: Any, signoffs: Sequence[Signoff]) -> Request:
     return Request(
         id=row.id,
@@ -346,4 +381,5 @@ def _request(row: Any, signoffs: Sequence[Signoff]) -> Request:
         tried_at=row.tried_at,
         signoffs=tuple(signoffs),
         tenant_ended=row.ended_at is not None,
+        files=tuple(sorted(row.file_hashes.split(","))) if row.file_hashes else (),
     )

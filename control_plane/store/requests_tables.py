@@ -50,7 +50,6 @@ Index(
     requests.c.offering,
     unique=True,
     sqlite_where=_OPEN,
-    postgresql_where=_OPEN,
 )
 _DRAFT = text("state = 'draft'")
 #: A form that is sent twice makes one draft.
@@ -62,7 +61,6 @@ Index(
     requests.c.asker_key,
     unique=True,
     sqlite_where=_DRAFT,
-    postgresql_where=_DRAFT,
 )
 
 request_signoffs = Table(
@@ -91,8 +89,18 @@ for _name, _column in (("actor", request_signoffs.c.actor_key), ("role", request
         _column,
         unique=True,
         sqlite_where=_HOLDS,
-        postgresql_where=_HOLDS,
     )
+
+#: What somebody marked as looked at: one block of a plan, with the hash of what it said then.
+request_marks = Table(
+    "request_marks",
+    metadata,
+    Column("request_id", ForeignKey("requests.id"), primary_key=True),
+    Column("actor_key", ForeignKey("actors.key"), primary_key=True),
+    Column("block", String(400), primary_key=True),
+    Column("content", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+)
 
 request_events = Table(
     "request_events",

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
@@ -68,7 +68,8 @@ class ItemRow:
 
 @dataclass(frozen=True, slots=True)
 class RolloutRow:
-    """One rollout. `thresholds` are as stored: whoever reads them must expect that they cannot be read."""
+    """One rollout. `thresholds` are as stored: whoever reads them must expect that they cannot be read. `attempts`: how
+    often the step that began at the place `attempted` was begun and did not end."""
 
     id: int
     kind: RolloutKind
@@ -87,6 +88,8 @@ class RolloutRow:
     created_at: datetime
     finished_at: datetime | None
     caught_up_at: datetime | None
+    attempts: int = 0
+    attempted: str | None = None
     waves: Sequence[WaveRow] = ()
 
 
@@ -187,6 +190,8 @@ class RolloutRepository:
 
     def counts(self, rollout_ids: Sequence[int]) -> dict[int, dict[int, dict[str, int]]]:
         """Rollout id → wave → how many items are in which state."""
+        if not rollout_ids:
+            return {}
         columns = rollout_items.c
         query = (
             select(columns.rollout_id, columns.wave, columns.state, func.count().label("n"))
@@ -244,6 +249,21 @@ class RolloutRepository:
             connection.execute(
                 update(rollout_waves).where(columns.rollout_id == rollout_id, columns.number == number).values(values)
             )
+
+    def join(self, rollout_id: int, item: ItemRow, token: int | None = None) -> None:
+        """Another machine or subscription, in the state it has; one that left and is back takes its old place."""
+        columns = rollout_items.c
+        values = {
+            **_item_values(rollout_id, item),
+            "touched": item.touched,
+            "text": _text(item.text),
+            "at": self._clock(),
+        }
+        with self._database.write() as connection:
+            check_token(connection, token)
+            same = (columns.rollout_id == rollout_id, columns.item == item.item)
+            connection.execute(delete(rollout_items).where(*same, columns.state == ItemState.REMOVED.value))
+            connection.execute(insert(rollout_items).values(values))
 
     def set_item(
         self,
@@ -331,12 +351,14 @@ def _rows(connection: Connection, query: Any) -> list[RolloutRow]:
             row.id, row.kind, row.title, row.snapshot, RolloutState(row.state), row.wave, row.thresholds, row.reason,
             row.ignore_windows, row.not_before, _sentence(row.why), row.until,
             RolloutState(row.paused_from) if row.paused_from else None, Actor(row.actor_key, row.name),
-            row.created_at, row.finished_at, row.caught_up_at,
+            row.created_at, row.finished_at, row.caught_up_at, row.attempts, row.attempted,
         )
         for row in connection.execute(query)
     ]  # fmt: skip
     columns = rollout_waves.c
     waves: dict[int, list[WaveRow]] = {row.id: [] for row in found}
+    if not waves:
+        return []
     statement = select(rollout_waves).where(columns.rollout_id.in_(waves)).order_by(columns.number)
     for row in connection.execute(statement):
         waves[row.rollout_id].append(

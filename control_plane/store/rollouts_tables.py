@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from control_plane.store.tables import Instant, metadata
 
@@ -27,6 +27,8 @@ rollouts = Table(
     Column("finished_at", Instant),
     Column("caught_up_at", Instant),
     Column("events", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempted", Text),
     sqlite_autoincrement=True,
 )
 
@@ -104,4 +106,6 @@ chores = Table(
     Column("error", Text),
     Column("failures", Integer, nullable=False),
     Column("pid", Integer),
+    Column("holder_start", BigInteger),
+    Column("holder_boot", String(40)),
 )

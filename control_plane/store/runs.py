@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
@@ -25,12 +25,14 @@ from control_plane.model.text import Text, t
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
-from control_plane.store.leases import Holder, check_token
+from control_plane.store.leases import Holder, check_token, holder_columns, holder_of
 from control_plane.store.tables import actors, resource_states, run_changes, run_events, runs
 
 STATES = ("applied", "already", "refused", "failed", "held", "unknown")
 _DONE = ("applied", "already")
 _CHUNK = 500
+#: Lists that are no longer than this are read once for a page.
+FEW = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class RunRepository:
         self._database = database
         self._clock = clock
         self._audit = audit
+        self._abandoned: set[int] = set()
 
     def create(self, kind: str, scope: str, digest: str | None, actor: Actor, holder: Holder, total: int = 0) -> int:
         """A new run, `waiting`; returns its id. `holder`: the process that carries it out."""
@@ -106,7 +109,7 @@ class RunRepository:
                     actor_key=actor.key,
                     state=RunState.WAITING.value,
                     total=total,
-                    **_holder(holder),
+                    **holder_columns(holder),
                     started_at=self._clock(),
                     stop_requested=False,
                     events=0,
@@ -123,7 +126,7 @@ class RunRepository:
     def take_over(self, run_id: int, holder: Holder, fence_token: int | None = None) -> None:
         """Another process carries on a run (resume): clears its end and any wish to stop."""
         values = {
-            **_holder(holder),
+            **holder_columns(holder),
             "finished_at": None,
             "stop_requested": False,
             "state": RunState.WAITING.value,
@@ -238,6 +241,11 @@ class RunRepository:
 
     def list(self, limit: int = 50, state: str | None = None) -> Sequence[RunRow]:
         """Newest first."""
+        if state is None and limit <= FEW:
+            return self._database.shared("runs", lambda: self._list(FEW, None))[:limit]
+        return self._list(limit, state)
+
+    def _list(self, limit: int, state: str | None) -> Sequence[RunRow]:
         query = select(runs, actors.c.name).join(actors).order_by(runs.c.id.desc()).limit(limit)
         if state is not None:
             query = query.where(runs.c.state == state)
@@ -275,8 +283,13 @@ class RunRepository:
             row = connection.execute(query).one_or_none()
         return LastChange(row.run_id, row.at, Actor(row.key, row.name), row.action, row.state) if row else None
 
+    def abandon(self, run_id: int) -> None:
+        """This process does no more for the run, and could not write what became of it: the database was away."""
+        self._abandoned.add(run_id)
+
     def mark_interrupted(self, alive: Callable[[Holder], bool]) -> Sequence[int]:
-        """Runs that are not finished and whose process is gone become `interrupted`; returns their ids."""
+        """Runs that are not finished and whose process is gone, or has abandoned them, become `interrupted`; returns
+        their ids."""
         now = self._clock()
         columns = runs.c
         open_runs = select(columns.id, columns.holder_pid, columns.holder_start, columns.holder_boot).where(
@@ -289,7 +302,7 @@ class RunRepository:
             dead = [
                 row.id
                 for row in connection.execute(open_runs.order_by(columns.id)).all()
-                if not alive(Holder(row.holder_pid, row.holder_start, row.holder_boot))
+                if row.id in self._abandoned or not alive(holder_of(row))
             ]
             for run_id in dead:
                 state = RunState.INTERRUPTED.value
@@ -298,6 +311,7 @@ class RunRepository:
                     update(runs).where(columns.id == run_id).values(state=state, finished_at=now, sentence=None)
                 )
                 self._ended(connection, run_id)
+        self._abandoned.difference_update(dead)
         return dead
 
     def _ended(self, connection: Connection, run_id: int) -> None:
@@ -368,7 +382,7 @@ def _change_values(run_id: int, change: Change, outcome: Outcome, at: datetime) 
 
 
 def _upsert(connection: Connection, table: Any, keys: Sequence[str]) -> Any:
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    dialect: Any = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     statement = dialect.insert(table)
     new = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
     return statement.on_conflict_do_update(index_elements=list(keys), set_=new)
@@ -377,6 +391,8 @@ def _upsert(connection: Connection, table: Any, keys: Sequence[str]) -> Any:
 def _rows(connection: Connection, query: Any) -> list[RunRow]:
     found = connection.execute(query).all()
     counts: dict[int, dict[str, int]] = {row.id: dict.fromkeys(STATES, 0) for row in found}
+    if not counts:
+        return []
     columns = run_changes.c
     grouped = (
         select(columns.run_id, columns.state, func.count().label("n"))
@@ -421,10 +437,6 @@ def _change(row: Any) -> RunChange:
         row.line,
         row.at,
     )
-
-
-def _holder(holder: Holder) -> dict[str, Any]:
-    return {"holder_pid": holder.pid, "holder_start": holder.start_time, "holder_boot": holder.boot_id}
 
 
 def _text(text: Text | None) -> str | None:

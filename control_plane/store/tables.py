@@ -79,8 +79,8 @@ tenants = Table(
     Column("ended_at", Instant),
 )
 _LIVING = text("ended_at IS NULL")
-Index("uq_tenants_code", tenants.c.code, unique=True, sqlite_where=_LIVING, postgresql_where=_LIVING)
-Index("uq_tenants_network_index", tenants.c.network_index, unique=True, sqlite_where=_LIVING, postgresql_where=_LIVING)
+Index("uq_tenants_code", tenants.c.code, unique=True, sqlite_where=_LIVING)
+Index("uq_tenants_network_index", tenants.c.network_index, unique=True, sqlite_where=_LIVING)
 
 tenant_revisions = Table(
     "tenant_revisions",
@@ -103,6 +103,7 @@ subscriptions = Table(
     Column("generation", Integer, nullable=False),
     Column("observed_generation", Integer, nullable=False),
     Column("state", String(10), nullable=False),
+    Column("policy", Integer, nullable=False, server_default="0"),
 )
 
 revisions = Table(
@@ -116,6 +117,7 @@ revisions = Table(
     Column("at", Instant, nullable=False),
     Column("actor_key", ForeignKey("actors.key"), nullable=False),
     Column("cause", String(200), nullable=False),
+    Column("policy", Integer, nullable=False, server_default="0"),
 )
 Index("ix_revisions_cause", revisions.c.cause)
 
@@ -154,7 +156,6 @@ Index(
     allocations.c.subject,
     unique=True,
     sqlite_where=_HELD,
-    postgresql_where=_HELD,
 )
 Index(
     "uq_allocations_number",
@@ -162,7 +163,6 @@ Index(
     allocations.c.number,
     unique=True,
     sqlite_where=_NUMBERED,
-    postgresql_where=_NUMBERED,
 )
 
 plans = Table(
@@ -174,6 +174,7 @@ plans = Table(
     Column("created_at", Instant, nullable=False),
     Column("body", Text, nullable=False),
     Column("undo_of", Integer),
+    Column("restore", Text),
 )
 
 change_payloads = Table(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, request
 
 from control_plane.model.people import Act
 from control_plane.model.text import t
-from control_plane.web import door, show
+from control_plane.web import door, exporting, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -37,4 +37,4 @@ def accounts() -> Any:
         empty=t("There are no people here."),
         now=services().clock(),
     )
-    return render_template("list.html", title=t("Accounts"), table=table)
+    return exporting.page("list.html", table, title=t("Accounts"))

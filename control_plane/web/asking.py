@@ -22,6 +22,7 @@ from control_plane.web.door import needs
 from control_plane.web.forms import Compared, Form, Stop, compared
 from control_plane.web.portal import asked_for
 from control_plane.web.services import services
+from control_plane.workflow.attachments import RULE as FILES_RULE
 
 pages = Blueprint("asking", __name__)
 #: What the address says that came from a file (`web/many.py`).
@@ -257,6 +258,7 @@ def _check(row: Json, error: ControlPlaneError | None = None, text: str = "") ->
         files=client_files(row),
         taken=[request.args.get(name, 0, type=int) for name in TAKEN] if TAKEN[0] in request.args else None,
         endings=" ".join(ENDINGS),
+        files_rule=str(FILES_RULE),
         most=LARGEST >> 20,
     )
 

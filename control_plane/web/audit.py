@@ -15,7 +15,7 @@ from markupsafe import Markup
 from control_plane.model.errors import Invalid
 from control_plane.model.people import ROLES, Act
 from control_plane.model.text import Text, t
-from control_plane.web import door, show
+from control_plane.web import door, exporting, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Row, Table
@@ -40,6 +40,8 @@ FAMILIES: dict[str, Text] = {
     "role": t("roles"),
     "account": t("accounts and passwords"),
     "sign_in": t("sign-ins"),
+    "token": t("tokens of programs"),
+    "webhook": t("webhooks"),
     "record": t("the access record"),
 }
 
@@ -140,7 +142,7 @@ def audit() -> Any:
     table = Table(
         COLUMNS, found, request.args, caption=t("Audit trail"), empty=t("No entry fits."), now=services().clock()
     )
-    table.keep = {name: value for name, value in asked.items() if value}
+    table.keep, table.exports = {name: value for name, value in asked.items() if value}, False
     newest = NEWEST if len(found) == NEWEST else 0
     page = render_template(
         "audit.html", table=table, asked=asked, error=error, families=FAMILIES, newest=newest,
@@ -153,9 +155,11 @@ def audit() -> Any:
 @needs(Act.SEE_AUDIT)
 def export(form: str) -> Any:
     """Everything that fits, as a file."""
-    if form not in ("csv", "json"):
+    if form not in ("csv", "json", "xlsx"):
         abort(404)
-    text = door.client().audit.export("csv" if form == "csv" else "json", _asked())
+    text = door.client().audit.export("json" if form == "json" else "csv", _asked())
+    if form == "xlsx":
+        return exporting.workbook_of(text, "audit", str(t("Audit trail")))
     kind = "text/csv" if form == "csv" else "application/json"
     answer = Response(text, mimetype=kind)
     answer.headers["Content-Disposition"] = f'attachment; filename="audit.{form}"'
@@ -173,4 +177,4 @@ def trail(code: str) -> Any:
         OWN, found, request.args, caption=t("Audit trail"), empty=t("Nothing was done yet."), now=services().clock()
     )
     title = t("What was done: {code}", code=code)
-    return render_template("list.html", title=title, table=table)
+    return exporting.page("list.html", table, title=title)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, request, url_for
 
 from control_plane.model.change_class import CLASSES, CONDITION_TITLES, SIGNING_ORDER
 from control_plane.model.class_table import LARGEST, MOST_HOSTS, MOST_TENANTS, NOT_STANDARD
@@ -12,7 +12,7 @@ from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, NotFound, StalePlan
 from control_plane.model.people import ROLES, Act
 from control_plane.model.text import t
-from control_plane.web import door
+from control_plane.web import door, exporting
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -22,10 +22,10 @@ COLUMNS = (
     Column("number", t("Proposal"), "id"),
     Column("state", t("State"), "state", filter=True),
     Column("at", t("Proposed"), "time"),
-    Column("by", t("By")),
+    Column("by", t("By"), "who"),
     Column("reason", t("Reason")),
     Column("changes", t("What differs")),
-    Column("signed_by", t("Signed by")),
+    Column("signed_by", t("Signed by"), "who"),
     Column("signed_at", t("Signed"), "time"),
     Column("ended_reason", t("Why it ended")),
 )
@@ -93,7 +93,7 @@ def _number(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
-def _page(error: ControlPlaneError | None = None) -> str:
+def _page(error: ControlPlaneError | None = None) -> Any:
     client = door.client().classes
     now = client.show()
     rows = [
@@ -105,11 +105,11 @@ def _page(error: ControlPlaneError | None = None) -> str:
         empty=t("The table is as it was shipped."), now=services().clock(),
     )  # fmt: skip
     typed = request.method == "POST" and "most_tenants" in request.form
-    return render_template(
+    return exporting.page(
         "classes.html",
+        table,
         now=now,
         proposal=now["proposal"],
-        table=table,
         form=_table() if typed else now["table"],
         numbers=(("most_tenants", MOST_TENANTS), ("most_hosts", MOST_HOSTS)),
         not_standard=NOT_STANDARD,

@@ -12,7 +12,7 @@ from flask import Blueprint, render_template, url_for
 from control_plane.model.client import Json
 from control_plane.model.people import Act
 from control_plane.model.request import OPEN
-from control_plane.model.text import Text, language, t
+from control_plane.model.text import Text, language, t, tn
 from control_plane.web import door, show
 from control_plane.web.door import needs
 from control_plane.web.seen import Need, codes, hand_made, promises
@@ -25,10 +25,32 @@ COLUMNS, LINES = 4, 6
 TONES = ("bad", "warn", "blind", "held")
 #: Count of a tenant's machines → what it means; {count} and {tenants}.
 MACHINES: Sequence[tuple[str, str, Text]] = (
-    ("findings", "bad", t("{count} findings of the antivirus are open: {tenants}.")),
-    ("overdue", "bad", t("{count} patches are overdue: {tenants}.")),
-    ("unprotected", "bad", t("{count} machines are not protected: {tenants}.")),
-    ("silent", "blind", t("{count} machines do not answer: {tenants}.")),
+    (
+        "findings",
+        "bad",
+        tn(
+            "{count} finding of the antivirus is open: {tenants}.",
+            "{count} findings of the antivirus are open: {tenants}.",
+        ),
+    ),
+    ("overdue", "bad", tn("{count} patch is overdue: {tenants}.", "{count} patches are overdue: {tenants}.")),
+    (
+        "unprotected",
+        "bad",
+        tn("{count} machine is not protected: {tenants}.", "{count} machines are not protected: {tenants}."),
+    ),
+    (
+        "not_scanned",
+        "warn",
+        tn(
+            "{count} machine was not scanned lately: {tenants}.", "{count} machines were not scanned lately: {tenants}."
+        ),
+    ),
+    (
+        "silent",
+        "blind",
+        tn("{count} machine does not answer: {tenants}.", "{count} machines do not answer: {tenants}."),
+    ),
 )
 
 
@@ -127,7 +149,11 @@ def _freezes() -> list[Need]:
     if not rows:
         return []
     oldest = show.moment(min(row["at"] for row in rows)).striptags()
-    text = t("Frozen: {scopes}; the oldest since {when}.", scopes=codes(row["scope"] for row in rows), when=oldest)
+    text = t(
+        "Frozen: {scopes}; the oldest since {when}.",
+        scopes=codes(str(show.scope(row["scope"])) for row in rows),
+        when=oldest,
+    )
     return [("held", text, url_for("freezes.freezes"))]
 
 

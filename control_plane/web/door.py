@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -89,6 +90,12 @@ def rows(name: Literal["tenants", "sites", "accounts", "probes"]) -> list[Json]:
     return in_sight(found, "code" if name == "tenants" else "tenant")
 
 
+def known(code: str) -> None:
+    """Raises NotFound for a department that is not there."""
+    if code not in {row["code"] for row in rows("tenants")}:
+        access.no_such_tenant(code)
+
+
 def in_sight(found: list[Json], field: str = "tenant") -> list[Json]:
     """Those rows that belong to tenants which this person may see; `field` names the tenant."""
     seen = access.tenants_in_sight(person())
@@ -154,6 +161,7 @@ def install(app: Flask) -> None:
     """Put the door before every page of `app`."""
     app.before_request(_enter)
     app.after_request(_leave)
+    app.teardown_request(_forget)
 
 
 def _enter() -> Any:
@@ -161,6 +169,9 @@ def _enter() -> Any:
     wanted = needs_of(request.endpoint)
     if request.endpoint == "static":
         return None
+    if request.method in ("GET", "HEAD"):
+        g.sharing = ExitStack()
+        g.sharing.enter_context(services().sharing())
     g.session = None
     g.visit = request.cookies.get(VISIT, "")
     if len(g.visit) < 40:
@@ -224,7 +235,14 @@ def _check_form() -> None:
         raise BadRequest("token")
 
 
+def _forget(_error: BaseException | None = None) -> None:
+    """What was read for this page is not known any more: a stream that follows it reads anew."""
+    if "sharing" in g:
+        g.pop("sharing").close()
+
+
 def _leave(response: Response) -> Response:
+    _forget()
     headers = response.headers
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"

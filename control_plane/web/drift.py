@@ -6,13 +6,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, request, url_for
 
 from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
-from control_plane.web import door, jobs
+from control_plane.web import door, exporting, jobs
 from control_plane.web.door import needs
 from control_plane.web.plans import difference
 from control_plane.web.services import services
@@ -66,11 +66,11 @@ def _page(error: Any = None) -> Any:
     newest = door.client().runs(limit=1)
     # a drift row has what should be as `before`; a reader of a difference wants what was found to come second
     details = [{**row, "lines": difference(row) if row["action"] != "kept" else []} for row in table.rows]
-    return render_template(
+    return exporting.page(
         "drift.html",
+        table,
         look=look,
         old=look and newest and datetime.fromisoformat(newest[0]["started_at"]) > look[0],
-        table=table,
         unseen=unseen,
         details=details,
         error=error,

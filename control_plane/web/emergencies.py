@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from markupsafe import Markup
 
 from control_plane.model.change_class import CLASSES
 from control_plane.model.errors import ControlPlaneError, NotFound, Rejected
 from control_plane.model.people import Act
 from control_plane.model.text import t
-from control_plane.web import door, jobs, show
+from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.states import mark
@@ -37,7 +37,7 @@ COLUMNS = (
     Column("by_name", t("Done by"), draw=lambda row: show.foreign(row["by_name"])),
     Column("at", t("Since"), "time"),
     Column("reason", t("Reason")),
-    Column("reviewed_by", t("Reviewed by")),
+    Column("reviewed_by", t("Reviewed by"), "who"),
     Column("review", t("Review")),
 )
 
@@ -75,7 +75,7 @@ def apply(reference: str) -> Any:
     return (_page(job["error"]), 422) if job["error"] else jobs.follow(job)
 
 
-def _page(error: Any = None, reviewing: int | None = None) -> str:
+def _page(error: Any = None, reviewing: int | None = None) -> Any:
     rows = door.client().emergencies.list(everything=True)
     open_ = {row["id"] for row in door.client().emergencies.list()}
     living = [row for row in rows if row["id"] in open_]
@@ -83,9 +83,9 @@ def _page(error: Any = None, reviewing: int | None = None) -> str:
         COLUMNS, rows, request.args, caption=t("Emergencies"), empty=t("There never was an emergency."),
         now=services().clock(),
     )  # fmt: skip
-    return render_template(
+    return exporting.page(
         "emergencies.html",
-        table=table,
+        table,
         living=living,
         kind=CLASSES["emergency"],
         error=error,

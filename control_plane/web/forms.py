@@ -1,7 +1,7 @@
 """The form of a service on pages, made from its typed spec: which page follows, what a field holds, what is wrong.
 
-The spec says which fields there are (`form_shape.py`), `model/questions.py` in which words they are asked for. Must not
-fetch or keep anything.
+The spec says which fields there are (`workflow/form_shape.py`), `model/questions.py` in which words they are asked for.
+Must not fetch or keep anything.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from operator import itemgetter
 from typing import Annotated, Any
 
 from markupsafe import Markup, escape
@@ -22,7 +23,7 @@ from control_plane.model.questions import Ask, Page, Questions, Several
 from control_plane.model.tenant import Document, Tier
 from control_plane.model.text import Text, t
 from control_plane.web import show
-from control_plane.web.form_shape import Path, Shape, as_text, get, model_of, path_of, put, shape_of, typed
+from control_plane.workflow.form_shape import Path, Shape, as_text, get, model_of, path_of, put, shape_of, typed
 from control_plane.workflow.import_problems import problems_of
 
 LONGEST_REASON = 1000
@@ -275,8 +276,11 @@ class Form:
         """Everything that is wrong, each with its page and, as `field`, the field there. `found`: what the rules of the
         centre said, with paths of the spec; what the form says itself is left out of it."""
         out: dict[tuple[str, str | None, str], tuple[Stop | None, Problem]] = {}
+        below: dict[Path, list[tuple[int, Stop]]] = {}
+        for number, one in enumerate(self.stops):
+            below.setdefault(one.base, []).append((number, one))
         for path, problem in [*self._faults(), *((path_of(p.field), p) for p in found)]:
-            stop, place = self._place(path)
+            stop, place = self._place(path, below)
             worded = self._worded(stop, place, problem)
             out.setdefault((stop.name if stop else "", place, worded.code), (stop, worded))
         return list(out.values())
@@ -296,11 +300,14 @@ class Form:
                     if self.whole if base else str(path[0]) in names:
                         yield (*base, *path), problem
 
-    def _place(self, path: Path) -> tuple[Stop | None, str | None]:
-        """The page and field of a path: the field itself, else one below it, else the page of the thing or list."""
+    def _place(self, path: Path, below: Mapping[Path, Sequence[tuple[int, Stop]]]) -> tuple[Stop | None, str | None]:
+        """The page and field of a path: the field itself, else one below it, else the page of the thing or list.
+        `below`: stops with their numbers by base, so that a list of thousands is not walked for each fault in it."""
         near: tuple[Stop, str] | None = None
-        for stop in self.stops:
-            if not isinstance(stop.part, Page) or path[: len(stop.base)] != stop.base:
+        for _, stop in sorted(
+            (s for end in range(len(path) + 1) for s in below.get(path[:end], ())), key=itemgetter(0)
+        ):
+            if not isinstance(stop.part, Page):
                 continue
             rest = path[len(stop.base) :]
             for ask in stop.part.asks:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, request
 
 from control_plane.model.errors import Rejected
 from control_plane.model.people import Act
 from control_plane.model.text import t
-from control_plane.web import door, jobs
+from control_plane.web import door, exporting, jobs
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -18,13 +18,13 @@ pages = Blueprint("freezes", __name__)
 COLUMNS = (
     Column("id", t("Freeze"), "id"),
     Column("state", t("State"), "state", filter=True),
-    Column("scope", t("Scope"), "code", filter=True),
+    Column("scope", t("Scope"), "scope", filter=True),
     Column("reason", t("Reason")),
-    Column("by", t("Set by"), filter=True),
+    Column("by", t("Set by"), "who", filter=True),
     Column("at", t("Since"), "time"),
     Column("lifted_at", t("Lifted"), "time"),
-    Column("lifted_by", t("Lifted by")),
-    Column("second", t("Agreed by")),
+    Column("lifted_by", t("Lifted by"), "who"),
+    Column("second", t("Agreed by"), "who"),
     Column("lift_reason", t("Reason of the lift")),
 )
 
@@ -75,4 +75,4 @@ def _page(error: Any = None, lifting: int | None = None) -> Any:
     )
     active = [row for row in found if row["state"] == "in_force"]
     mine = door.person().name
-    return render_template("freezes.html", table=table, active=active, error=error, lifting=lifting, mine=mine)
+    return exporting.page("freezes.html", table, active=active, error=error, lifting=lifting, mine=mine)

@@ -13,9 +13,10 @@ from flask import Blueprint, render_template, request, url_for
 
 from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, NotFound, Problem
+from control_plane.model.naming import MACHINE_HISTORY
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
-from control_plane.web import door, jobs, show
+from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -47,17 +48,10 @@ SEVERITIES: dict[str, Text] = {
     "low": t("low"),
     "unknown": t("not rated"),
 }
-HISTORIES: dict[str, Text] = {
-    "enrolled": t("enrolled"),
-    "observed": t("seen in a list"),
-    "ring": t("given to another ring"),
-    "transferred": t("given to another tenant"),
-    "retired": t("retired"),
-}
 COLUMNS = (
     Column("name", t("Host"), "code", lambda row: url_for("hosts.host", name=row["name"])),
     Column("shown", t("State"), "state", filter=True),
-    Column("role", t("Role"), filter=True),
+    Column("role", t("Role"), filter=True, words=show.ROLES),
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
     Column("ring_shown", t("Ring"), filter=True, words=RINGS),
     Column("patches", t("Patches"), "state", filter=True),
@@ -92,7 +86,7 @@ def hosts() -> Any:
         now=services().clock(),
     )
     silent = sum(1 for row in found if row["silent_because"])
-    return render_template("hosts.html", table=table, silent=silent)
+    return exporting.page("hosts.html", table, silent=silent)
 
 
 @pages.post("/console/hosts")
@@ -153,7 +147,7 @@ def host(name: str) -> Any:
         centre=access.allows(door.person(), Act.SEE_ESTATE),
         rings=RINGS,
         severities=SEVERITIES,
-        histories=HISTORIES,
+        histories=MACHINE_HISTORY,
         notes=[NOTES.get(note, note) for note in found["notes"]],
         findings=findings,
     )

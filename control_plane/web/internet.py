@@ -14,7 +14,8 @@ from control_plane.model.client import Json
 from control_plane.model.errors import NotFound
 from control_plane.model.people import Act
 from control_plane.model.text import Text, language, t
-from control_plane.web import door, jobs, show
+from control_plane.model.volume import what_next
+from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Row, Table
@@ -50,10 +51,10 @@ def used(row: Row) -> Markup | str:
 
 COLUMNS = (
     Column("tenant", t("Tenant"), "code", lambda row: url_for("internet.tenant", code=row["tenant"])),
-    Column("name", t("Name"), draw=lambda row: show.foreign(row["name"])),
+    Column("name", t("Name"), draw=lambda row: show.name_of({"name_zh": row["name"], **row})),
     Column("state", t("State"), "state", filter=True),
     Column("tier", t("Tier"), filter=True),
-    Column("used_octets", t("This month"), "number", draw=used),
+    Column("used_octets", t("This month"), "number", draw=used, unit=t("octets")),
     Column("used_percent", t("Used %"), "number"),
     Column("rules", t("Rules"), "number"),
     Column("direct", t("Direct ways"), "number"),
@@ -76,7 +77,7 @@ def internet() -> Any:
         now=services().clock(),
     )
     unseen = sum(1 for row in rows if row["state"] == "unmeasured")
-    return render_template("internet.html", table=table, seen=seen, unseen=unseen)
+    return exporting.page("internet.html", table, seen=seen, unseen=unseen)
 
 
 @pages.get("/console/internet/<code>")
@@ -97,6 +98,7 @@ def tenant(code: str) -> Any:
         rules=[worded(rule) for rule in found["rules"]],
         otherwise=ACTIONS[found["otherwise"]],
         used=used(found),
+        next=what_next(found),
     )
 
 

@@ -10,7 +10,7 @@ from control_plane.model.client import Json
 from control_plane.model.people import Act
 from control_plane.model.run import FINAL, RunState
 from control_plane.model.text import t
-from control_plane.web import door
+from control_plane.web import door, exporting
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -23,7 +23,7 @@ COLUMNS = (
     Column("state", t("State"), "state", filter=True),
     Column("title", t("What")),
     Column("sentence", t("How it stands")),
-    Column("actor", t("Who"), filter=True),
+    Column("actor", t("Who"), "who", filter=True),
     Column("run", t("Run"), "id", lambda row: url_for("runs.run", number=row["run"]) if row["run"] else None),
     Column("at", t("Since"), "time"),
 )
@@ -56,7 +56,7 @@ def jobs() -> Any:
         empty=t("Nothing was asked for on these pages yet."),
         now=services().clock(),
     )
-    return render_template("list.html", title=t("Acts"), table=table)
+    return exporting.page("list.html", table, title=t("Acts"))
 
 
 @pages.get("/console/jobs/<int:number>")

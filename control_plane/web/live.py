@@ -1,14 +1,12 @@
 """What a run does, as it happens: a stream of numbered events. A browser that comes back says which it has seen.
 
-One stream holds one thread of the server, so there are few, each is short, and whoever gets none looks again instead.
+There are few streams, each is short, and whoever gets none looks again instead.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from threading import BoundedSemaphore
 from typing import Any
 
 import orjson
@@ -19,13 +17,12 @@ from control_plane.web import door, runs, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.workflow import access
+from control_plane.workflow.seats import STREAMS, impatient, last_event, seat
 
 pages = Blueprint("live", __name__)
-#: Streams at once in this process; a quarter of its threads is left for pages.
-STREAMS = BoundedSemaphore(12)
 #: Seconds: between two looks, between two heads, between two questions whether the person may still see it, and the
 #: longest life of one stream; the browser comes back after `RETRY` milliseconds.
-LOOK, HEAD, ASK, LIFE, RETRY = 0.2, 1.0, 5.0, 25.0, 500
+LOOK, HEAD, ASK, LIFE, RETRY = 0.2, 1.0, 1.0, 25.0, 500
 
 
 @pages.get("/console/runs/<int:number>/events")
@@ -33,35 +30,15 @@ LOOK, HEAD, ASK, LIFE, RETRY = 0.2, 1.0, 5.0, 25.0, 500
 def run(number: int) -> Any:
     """Events after `Last-Event-ID` (or `after`), the head now and then, and `end` when the run has ended."""
     door.client().run(number)
-    seen = request.headers.get("Last-Event-ID") or request.args.get("after", "")
-    after = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else 0
-    if not STREAMS.acquire(blocking=False):
+    after = last_event(request.headers.get("Last-Event-ID") or request.args.get("after", "")) or 0
+    taken = seat(STREAMS)
+    if taken is None:
         return Response(status=503, headers={"Retry-After": "5"})
-    seat = Seat()
-    response = Response(stream_with_context(_events(number, after, seat)), mimetype="text/event-stream")
+    impatient(request.environ)
+    response = Response(stream_with_context(taken.hold(_happening(number, after))), mimetype="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"
-    response.call_on_close(seat.leave)
+    response.call_on_close(taken.leave)
     return response
-
-
-class Seat:
-    """One of `STREAMS`, given back once: when the stream ends or when the browser goes, before or after its begin."""
-
-    def __init__(self) -> None:
-        self._taken = [None]
-
-    def leave(self) -> None:
-        """Give it back."""
-        with suppress(IndexError):
-            self._taken.pop()
-            STREAMS.release()
-
-
-def _events(number: int, after: int, seat: Seat) -> Iterator[str]:
-    try:
-        yield from _happening(number, after)
-    finally:
-        seat.leave()
 
 
 def _happening(number: int, after: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Pro
 from control_plane.model.names import to_unicode
 from control_plane.model.people import Act
 from control_plane.model.text import t
+from control_plane.model.volume import what_next
 from control_plane.web import door, jobs
 from control_plane.web.asking import form_of, told
 from control_plane.web.door import needs
@@ -36,7 +37,7 @@ def own(code: str) -> Any:
 @needs(Act.ASK, tenant="code")
 def act(code: str) -> Any:
     """Test an address from a machine of the department, or begin to ask for an exception."""
-    _known(code)
+    door.known(code)
     try:
         match request.form.get("act", ""):
             case "test":
@@ -66,13 +67,8 @@ def _begun(code: str, host: str, rule: str) -> Any:
     return redirect(url_for("asking.page", reference=row["reference"], step=step), 303)
 
 
-def _known(code: str) -> None:
-    if code not in {row["code"] for row in door.rows("tenants")}:
-        access.no_such_tenant(code)
-
-
 def _page(code: str, error: ControlPlaneError | None = None) -> str:
-    _known(code)
+    door.known(code)
     client = door.client()
     try:
         seen, found = door.recent(f"internet/{code}", lambda: client.internet.show(code))
@@ -89,6 +85,7 @@ def _page(code: str, error: ControlPlaneError | None = None) -> str:
         access=found,
         seen=seen,
         used=used(found),
+        next=what_next(found),
         rules=[worded(rule) for rule in found["rules"]],
         otherwise=ACTIONS[found["otherwise"]],
         refused=[

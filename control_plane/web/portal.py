@@ -12,7 +12,7 @@ from control_plane.model.errors import NotFound
 from control_plane.model.offering import Offering
 from control_plane.model.people import Act
 from control_plane.model.request import FINAL, RequestState
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.web import door
 from control_plane.web.door import needs
 from control_plane.web.forms import Form
@@ -38,6 +38,7 @@ def home() -> Any:
     return render_template(
         "portal.html",
         departments=[department(row) for row in own_tenants()],
+        reviews={row["tenant"]: row for row in door.client().reviews.list() if row["state"] != "done"},
         mine=[row for row in found if row["state"] == "draft" or "answer" in row["acts"]],
         waiting=waiting,
         running=[r for r in found if r["state"] not in CLOSED | {RequestState.DRAFT, RequestState.RETURNED}],
@@ -97,7 +98,11 @@ def service(code: str, offering: str) -> Any:
 
 def within(days: int) -> Text:
     """How long something may take at most."""
-    return t("within one working day") if days == 1 else t("within {days} working days", days=days)
+    return (
+        t("within one working day")
+        if days == 1
+        else tn("within {days} working day", "within {days} working days", count=days, days=days)
+    )
 
 
 def own_tenants() -> list[Json]:

@@ -28,6 +28,10 @@ pages = Blueprint("posts", __name__)
 LARGEST_FORM = LARGEST_FILE + (1 << 20)
 DONE: Mapping[str, Text] = {
     "written": t("The notice is kept. Nobody sees it yet: look at the preview, then publish."),
+    "waits": t(
+        "The notice is kept. Its file could not be checked for malware just now: it is checked by itself, and nothing "
+        "is published before."
+    ),
     "withdrawn": t("The notice is taken off with the next publication."),
 }
 
@@ -109,7 +113,7 @@ def _save(row: Json, known: Json | None) -> Any:
     form = request.form
     version = form.get("version", "")
     with sent_file("file") as (path, name):
-        door.client().posts.save(
+        kept = door.client().posts.save(
             row["site"],
             column=form.get("column", ""),
             title=form.get("title", ""),
@@ -122,7 +126,8 @@ def _save(row: Json, known: Json | None) -> Any:
             drop_file=bool(form.get("drop_file")),
             once=None if known else form.get("once") or None,
         )
-    return redirect(url_for("posts.posts", code=row["tenant"], site=row["site"], said="written"), 303)
+    said = "waits" if kept["file"] is not None and kept["file"]["state"] == "waiting" else "written"
+    return redirect(url_for("posts.posts", code=row["tenant"], site=row["site"], said=said), 303)
 
 
 def _list(row: Json, error: ControlPlaneError | None = None) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, request, url_for
 
 from control_plane.model.people import Act
 from control_plane.model.text import t
-from control_plane.web import door
+from control_plane.web import door, exporting
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -41,7 +41,7 @@ def probes() -> Any:
         empty=t("Nothing is promised here."),
         now=services().clock(),
     )
-    return render_template("probes.html", look=look, table=table)
+    return exporting.page("probes.html", table, look=look)
 
 
 @pages.post("/console/probes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -11,8 +10,9 @@ from markupsafe import Markup
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, StalePlan
 from control_plane.model.people import Act
+from control_plane.model.request import MOST_LISTED
 from control_plane.model.text import Text, t
-from control_plane.web import door, show
+from control_plane.web import door, exporting, show
 from control_plane.web.asking import answers_of, client_files, form_of
 from control_plane.web.door import needs
 from control_plane.web.plans import SIGNS, WORDS, difference
@@ -34,6 +34,8 @@ DONE: dict[str, Text] = {
     "return": t("The department is asked; the due date waits for its answer."),
     "refuse": t("It is not approved; the department is told why."),
     "retry": t("It is tried again."),
+    "mark": t("Marked as looked at; this is for you alone."),
+    "unmark": t("Your mark is taken away."),
 }
 #: Changes of a plan that a review shows unfolded.
 SHOWN = 100
@@ -62,10 +64,10 @@ def _columns(endpoint: str) -> tuple[Column, ...]:
 @needs(Act.SEE_TENANT)
 def mine() -> Any:
     """Requests of my department."""
-    table = _table("requests.request_page", door.client().requests.list(), t("My requests"))
-    return render_template(
-        "requests.html", title=t("My requests"), table=table, notice=DONE.get(request.args.get("said", ""))
-    )
+    rows, pages_ = _listed()
+    table = _table("requests.request_page", rows, t("My requests"))
+    notice = DONE.get(request.args.get("said", ""))
+    return exporting.page("requests.html", table, title=t("My requests"), notice=notice, **pages_)
 
 
 @pages.get("/console/requests")
@@ -74,15 +76,24 @@ def queue() -> Any:
     """What is to be decided, the earliest due date first."""
     signs = access.allows(door.person(), Act.SIGN)
     everything = bool(request.args.get("all")) or not signs
-    rows = [r for r in door.client().requests.list(waiting_for_me=not everything) if r["state"] != "draft"]
+    rows, pages_ = _listed(waiting_for_me=not everything)
+    rows = [row for row in rows if row["state"] != "draft"]
     rows.sort(key=lambda row: (row["finished_at"] is not None, row["due"] or "9", row["id"]))
     table = _table("requests.review", rows, t("Requests"), t("No request waits for you.") if not everything else None)
-    return render_template("requests.html", title=t("Requests"), table=table, signs=signs, everything=everything)
+    return exporting.page("requests.html", table, title=t("Requests"), signs=signs, everything=everything, **pages_)
+
+
+def _listed(**only: Any) -> tuple[list[Json], Json]:
+    """Requests from where the address says, and what the page says of older ones."""
+    before = request.args.get("before") or None
+    rows = door.client().requests.list(before=before, **only)
+    older = rows[-1]["reference"] if len(rows) >= MOST_LISTED else None
+    return rows, {"before": before, "older": older, "most": MOST_LISTED}
 
 
 def _table(endpoint: str, rows: list[Json], caption: Text, empty: Text | None = None) -> Table:
     columns = tuple(c for c in _columns(endpoint) if c.field != "state_title")
-    return Table(
+    table = Table(
         columns,
         rows,
         request.args,
@@ -90,6 +101,8 @@ def _table(endpoint: str, rows: list[Json], caption: Text, empty: Text | None = 
         empty=empty or t("There are no requests yet."),
         now=services().clock(),
     )
+    table.keep = {name: request.args[name] for name in ("all", "before") if request.args.get(name)}
+    return table
 
 
 @pages.get("/portal/requests/<reference>")
@@ -150,26 +163,31 @@ def decide(reference: str) -> Any:
     client, form = door.client().requests, request.form
     row, text = client.show(reference), form.get("text", "").strip()
     act, _, role = form.get("act", "").partition(":")
+    about = {"block": form.get("block") or None, "content": form.get("content") or None}
     try:
         _wanted(text, act, ("return", "refuse", "comment"))
         if act == "sign":
             client.sign(row["id"], digest=form.get("digest", ""), role=role or None, note=text)
         elif act == "return":
-            client.send_back(row["id"], reason=text)
+            client.send_back(row["id"], reason=text, **about)
         elif act == "refuse":
             client.refuse(row["id"], reason=text)
         elif act == "comment":
-            client.comment(row["id"], text=text)
+            client.comment(row["id"], text=text, **about)
+        elif act in ("mark", "unmark"):
+            client.mark(row["id"], block=about["block"] or "", content=about["content"], viewed=act == "mark")
         elif act == "retry":
             client.retry(row["id"])
         else:
             raise NotFound(t("There is no such act."))
     except StalePlan as error:
-        return _review(client.show(reference), error, text, act), 409
+        return _review(client.show(reference), error, text, about["block"]), 409
     except ControlPlaneError as error:
-        return _review(client.show(reference), error, text, act), 422
+        return _review(client.show(reference), error, text, about["block"]), 422
     done = "commented" if act == "comment" else act
-    return redirect(url_for("requests.review", reference=row["reference"], said=done), 303)
+    place = form.get("place", "") if act in ("mark", "unmark") else ""
+    anchor = f"block-{place}" if place.isascii() and place.isdigit() else None
+    return redirect(url_for("requests.review", reference=row["reference"], said=done, _anchor=anchor), 303)
 
 
 @pages.post("/console/requests/<reference>/letter")
@@ -194,13 +212,16 @@ def _wanted(text: str, act: str, acts: tuple[str, ...]) -> None:
         raise Invalid([Problem("missing-field", *missing, field="text")])
 
 
-def _review(row: Json, error: ControlPlaneError | None = None, text: str = "", act: str = "") -> str:
+def _review(row: Json, error: ControlPlaneError | None = None, text: str = "", block: str | None = None) -> str:
+    """`text` is what was typed: about all of it, or about one `block` of the plan."""
     changes: list[Json] = []
+    blocks: list[Json] = []
     plan = None
     if row["plan_digest"]:
         try:
             plan = door.client().get_plan(row["plan_digest"])
-            changes = [{**c, "lines": difference(c)} for c in door.in_sight(plan["changes"])]
+            blocks = door.client().requests.blocks(row["id"])
+            changes = [plan["changes"][place] for one in blocks for place in one["changes"]]
         except NotFound:
             plan = None
     return render_template(
@@ -209,18 +230,29 @@ def _review(row: Json, error: ControlPlaneError | None = None, text: str = "", a
         answers=answers_of(row),
         files=client_files(row),
         plan=plan,
-        changes=changes[:SHOWN],
+        blocks=_drawn(blocks, changes),
+        count=len(changes),
         hidden=max(0, len(changes) - SHOWN),
-        tenants=sorted(Counter(change["tenant"] for change in changes).items()),
         titles={need["role"]: need["title"] for need in row["needs"]},
         signs=SIGNS,
         words=WORDS,
         error=error,
         text=text,
-        act=act,
+        block=block,
         due=due(row),
         notice=DONE.get(request.args.get("said", "")),
     )
+
+
+def _drawn(blocks: list[Json], changes: list[Json]) -> list[Json]:
+    """Blocks with their changes as lines; only the first `SHOWN` of all changes are drawn."""
+    drawn, first = [], 0
+    for block in blocks:
+        count = len(block["changes"])
+        shown = changes[first : min(first + count, SHOWN)]
+        first += count
+        drawn.append({**block, "count": count, "shown": [{**c, "lines": difference(c)} for c in shown]})
+    return drawn
 
 
 def due(row: Row) -> Markup | str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, request, url_for
 
 from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.people import Act
 from control_plane.model.rollout import ACTS, MOVING
+from control_plane.model.scope import RINGS
 from control_plane.model.text import Text, t
-from control_plane.web import door, jobs
+from control_plane.web import door, exporting, jobs
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -22,13 +23,6 @@ KINDS: dict[str, Text] = {
     "patches": t("patches"),
     "signatures": t("signatures"),
     "configuration": t("configuration"),
-}
-RINGS: dict[str, Text] = {
-    "centre": t("0 centre"),
-    "pilot": t("1 pilot"),
-    "broad": t("2 broad"),
-    "all": t("3 all"),
-    "servers": t("4 servers"),
 }
 #: States of items whose words mean something else elsewhere.
 ITEMS = {"off": "unanswered", "removed": "removed_from"}
@@ -45,6 +39,7 @@ EVENTS: dict[str, Text] = {
     "wave.settled": t("the wave has settled"),
     "wave.finished": t("the wave is finished"),
     "item.caught_up": t("one that was off has caught up"),
+    "item.joined": t("one that came since goes with it"),
     "rollout.paused": t("paused"),
     "rollout.resumed": t("goes on"),
     "rollout.waiting": t("waits for a person"),
@@ -64,7 +59,7 @@ COLUMNS = (
     Column("progress", t("Wave")),
     Column("good", t("In order")),
     Column("sentence", t("How it stands")),
-    Column("actor", t("Who"), filter=True),
+    Column("actor", t("Who"), "who", filter=True),
     Column("created_at", t("Made"), "time"),
 )
 MACHINES = (
@@ -102,7 +97,7 @@ def rollouts() -> Any:
         empty=t("There are no rollouts yet. Make one: gasp rollouts create"),
         now=services().clock(),
     )
-    return render_template("rollouts.html", table=table)
+    return exporting.page("rollouts.html", table)
 
 
 @pages.get("/console/rollouts/<int:number>")
@@ -155,12 +150,13 @@ def _page(number: int, error: Any = None) -> Any:
         empty=t("This rollout touches nothing."),
         now=services().clock(),
     )
-    return render_template(
+    return exporting.page(
         "rollout.html",
+        table,
         rollout=flat(found),
+        revision=found["policy"],
         kind=KINDS.get(found["kind"], found["kind"]),
         rings=RINGS,
-        table=table,
         items=ITEMS,
         events=[{**event, "text": EVENTS.get(event["type"], event["type"])} for event in client.events(number)],
         working=found["state"] in WORKING,

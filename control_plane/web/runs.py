@@ -8,11 +8,12 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Rejected
+from control_plane.model.naming import RUN_KINDS
 from control_plane.model.people import Act
 from control_plane.model.run import RESUMABLE
 from control_plane.model.telling import telling
 from control_plane.model.text import Text, t
-from control_plane.web import door, jobs, show
+from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.states import word
@@ -24,9 +25,9 @@ WORKING = jobs.WORKING
 COLUMNS = (
     Column("id", t("Run"), "id", lambda row: url_for("runs.run", number=row["id"])),
     Column("state", t("State"), "state", filter=True),
-    Column("kind", t("Kind"), filter=True),
-    Column("scope", t("Scope"), "code"),
-    Column("who", t("Who"), filter=True),
+    Column("kind", t("Kind"), filter=True, words=RUN_KINDS),
+    Column("scope", t("Scope"), "scope"),
+    Column("who", t("Who"), "who", filter=True),
     Column("started_at", t("Started"), "time"),
     Column("took", t("Took")),
     Column("changed", t("Changed"), "number"),
@@ -58,7 +59,7 @@ def runs() -> Any:
         empty=t("Nothing was carried out yet. A run begins when a plan is applied: gasp apply"),
         now=services().clock(),
     )
-    return render_template("list.html", title=t("Runs"), table=table)
+    return exporting.page("list.html", table, title=t("Runs"))
 
 
 @pages.get("/console/runs/<int:number>")
@@ -113,7 +114,9 @@ def progress(events: list[Json]) -> Json:
 def log(number: int) -> Any:
     """All of it as text, for a file."""
     events = door.client().run_events(number)
-    lines = "".join(f"{event['at']}\t{event['number']}\t{event['type']}\t{sentence(event)}\n" for event in events)
+    lines = "".join(
+        f"{show.stamp(event['at'])}\t{event['number']}\t{event['type']}\t{sentence(event)}\n" for event in events
+    )
     return Response(lines, mimetype="text/plain", headers={"Content-Disposition": f"inline; filename=run-{number}.log"})
 
 

@@ -13,6 +13,7 @@ from control_plane.model.people import Act
 from control_plane.model.text import Text, t
 from control_plane.web import door
 from control_plane.web.door import needs
+from control_plane.web.plans import WORDS
 from control_plane.workflow import access
 
 pages = Blueprint("search", __name__)
@@ -100,4 +101,4 @@ def explain() -> Any:
         answer = door.client().explain(subject)
     except ControlPlaneError as error:
         return render_template("explain.html", subject=subject, answer=None, error=error), 404
-    return render_template("explain.html", subject=subject, answer=answer, error=None)
+    return render_template("explain.html", subject=subject, answer=answer, error=None, actions=WORDS)

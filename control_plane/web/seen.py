@@ -10,16 +10,26 @@ from dataclasses import replace
 from flask import url_for
 
 from control_plane.model.client import Json
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, tn
 from control_plane.web import show
 from control_plane.web.services import services
 
 #: (tone, sentence, address).
 Need = tuple[str, Text, str]
-_UNKEPT = t("{count} promises were not kept on {when}: {tenants}.")
-_UNMEASURED = t("{count} promises could not be measured on {when}: {tenants}.")
-_BY_HAND = t("{count} things were changed by hand, as seen on {when}: {tenants}.")
-_UNSEEN = t("{count} systems could not be seen on {when}: {parts}.")
+_UNKEPT = tn(
+    "{count} promise was not kept on {when}: {tenants}.", "{count} promises were not kept on {when}: {tenants}."
+)
+_UNMEASURED = tn(
+    "{count} promise could not be measured on {when}: {tenants}.",
+    "{count} promises could not be measured on {when}: {tenants}.",
+)
+_BY_HAND = tn(
+    "{count} thing was changed by hand, as seen on {when}: {tenants}.",
+    "{count} things were changed by hand, as seen on {when}: {tenants}.",
+)
+_UNSEEN = tn(
+    "{count} system could not be seen on {when}: {parts}.", "{count} systems could not be seen on {when}: {parts}."
+)
 
 
 def promises() -> list[Need]:

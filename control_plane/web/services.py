@@ -5,38 +5,66 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
+import orjson
 from flask import current_app
 
 from control_plane.model.client import Client
 from control_plane.model.offering import Offering
 from control_plane.model.text import Text
 from control_plane.workflow.sign_in import SignIn
+from control_plane.workflow.site_gate import SiteGate
 from control_plane.workflow.trial import Trial
 
 #: How long what was seen is shown again without another look.
 FRESH = timedelta(seconds=30)
 
 
+Look = tuple[datetime, str, Sequence[dict[str, Any]]]
+"""When somebody looked at real systems, who did, and the rows that were found."""
+
+
 @dataclass
 class Looks:
-    """The last look at real systems, by what was looked at; kept in memory, with its time and who asked."""
+    """The last look at real systems, by what was looked at. In `folder`, for all processes of the web server and for
+    the time after its end; without a folder in this process alone."""
 
-    _kept: dict[str, tuple[datetime, str, Sequence[dict[str, Any]]]] = field(default_factory=dict)
+    folder: Path | None = None
+    _kept: dict[str, tuple[int, Look]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self, what: str, at: datetime, who: str, rows: Sequence[dict[str, Any]]) -> None:
         """Replace the last look."""
+        stamp = 0
         with self._lock:
-            self._kept[what] = (at, who, rows)
+            if self.folder is not None:
+                self.folder.mkdir(mode=0o700, exist_ok=True)
+                with NamedTemporaryFile(dir=self.folder, delete=False) as fresh:  # mode 0600
+                    fresh.write(orjson.dumps({"at": at.isoformat(), "who": who, "rows": rows}))
+                stamp = Path(fresh.name).replace(self.folder / what).stat().st_mtime_ns
+            self._kept[what] = (stamp, (at, who, rows))
 
-    def last(self, what: str) -> tuple[datetime, str, Sequence[dict[str, Any]]] | None:
-        """The last look, if there was one since the console started."""
+    def last(self, what: str) -> Look | None:
+        """The last look, if there was one."""
         with self._lock:
-            return self._kept.get(what)
+            known = self._kept.get(what)
+            if self.folder is None:
+                return known[1] if known else None
+            try:
+                stamp = (self.folder / what).stat().st_mtime_ns
+                if known is None or known[0] != stamp:
+                    found = orjson.loads((self.folder / what).read_bytes())
+                    look = datetime.fromisoformat(found["at"]), found["who"], found["rows"]
+                    known = self._kept[what] = (stamp, look)
+            except (OSError, ValueError, KeyError):  # nobody looked, or what is there is not ours
+                return None
+            return known[1]
 
 
 @dataclass
@@ -74,7 +102,8 @@ class Recent:
 @dataclass(frozen=True)
 class Services:
     """`client` gives the control plane with somebody as its actor; `offerings`: names for people by id; `catalogue`:
-    the offerings themselves, for their forms; `trial`: accounts to try with, in a lab only."""
+    the offerings themselves, for their forms; `trial`: accounts to try with, in a lab only; `sharing`: what a page
+    that only looks reads of people, freezes and requests is read once in it; `gate`: who comes in at intranet sites."""
 
     client: Callable[[str], Client]
     sign_in: SignIn
@@ -83,6 +112,8 @@ class Services:
     offerings: Mapping[str, Text] = field(default_factory=dict)
     catalogue: Mapping[str, Offering] = field(default_factory=dict)
     trial: Trial | None = None
+    sharing: Callable[[], AbstractContextManager[None]] = nullcontext
+    gate: SiteGate | None = None
     looks: Looks = field(default_factory=Looks)
     kept: Kept = field(default_factory=Kept)
     recent: Recent = field(default_factory=Recent)

@@ -28,8 +28,8 @@ from control_plane.model.errors import (
     UnsafePlan,
 )
 from control_plane.model.people import Act, Stage
-from control_plane.model.text import Text, language, t
-from control_plane.web import door, duties, show, states
+from control_plane.model.text import Text, language, t, tn
+from control_plane.web import door, duties, show, states, views
 from control_plane.web.services import services
 from control_plane.workflow import access
 from control_plane.workflow.sign_in import SignInRefused, TooManyAttempts
@@ -83,6 +83,7 @@ NAVIGATION: Sequence[Group] = (
             Entry("plans.plans", t("Plans"), Act.SEE_ESTATE),
             Entry("drift.drift", t("Hand-made changes"), Act.SEE_ESTATE),
             Entry("rollouts.rollouts", t("Rollouts"), Act.SEE_ESTATE),
+            Entry("policies.policies", t("Internet rules of the centre"), Act.SEE_ESTATE),
             Entry("freezes.freezes", t("Freezes"), Act.SEE_ESTATE),
             Entry("emergencies.emergencies", t("Emergencies"), Act.SEE_TENANT),
             Entry("classes.classes", t("Classes of changes"), Act.SEE_ESTATE),
@@ -98,6 +99,7 @@ NAVIGATION: Sequence[Group] = (
             Entry("hosts.hosts", t("Hosts and machines"), Act.SEE_TENANT),
             Entry("snapshots.snapshots", t("Snapshots"), Act.SEE_ESTATE),
             Entry("accounts.accounts", t("Accounts"), Act.SEE_TENANT),
+            Entry("reviews.reviews", t("Reviews of people"), Act.SEE_ESTATE),
         ),
     ),
     Group(
@@ -107,6 +109,7 @@ NAVIGATION: Sequence[Group] = (
             Entry("audit.audit", t("Audit trail"), Act.SEE_AUDIT),
             Entry("people.people", t("People and roles"), Act.SEE_PEOPLE),
             Entry("people.sign_ins", t("Sign-ins"), Act.SEE_PEOPLE),
+            Entry("webhooks.webhooks", t("Webhooks"), Act.WEBHOOKS),
         ),
     ),
 )
@@ -143,9 +146,11 @@ class Number(IntegerConverter):
 def install(app: Flask) -> None:
     """Everything for templates, and errors of any kind."""
     app.url_map.converters["int"] = Number
-    app.jinja_env.globals.update(emergencies=duties.emergencies)
-    app.jinja_env.globals.update(t=t, asset=asset, mark=states.mark, shape=states.shape, show=show, word=states.word)
-    app.jinja_env.filters.update(plain=show.plain, moment=_moment, content=show.content)
+    app.jinja_env.globals.update(emergencies=duties.emergencies, saved_views=views.mine)
+    app.jinja_env.globals.update(
+        t=t, tn=tn, asset=asset, mark=states.mark, shape=states.shape, show=show, word=states.word
+    )
+    app.jinja_env.filters.update(plain=show.plain, moment=_moment, content=show.content, service=show.service)
     app.context_processor(_surroundings)
     app.register_error_handler(ControlPlaneError, _told)
     app.register_error_handler(HTTPException, _http)

@@ -10,11 +10,35 @@ from zoneinfo import ZoneInfo
 import yaml
 from markupsafe import Markup, escape
 
+from control_plane.model.naming import actor_words, cause_words
+from control_plane.model.scope import scope_words
 from control_plane.model.text import Text, language, t
 from control_plane.web.services import services
 from control_plane.web.states import mark
 
 ZONE = ZoneInfo("Asia/Shanghai")
+#: What hosts are for.
+ROLES: Mapping[str, Text] = {
+    "gateway": t("internet gateway"),
+    "ns-primary": t("first name server"),
+    "ns-secondary": t("second name server"),
+    "directory": t("directory server"),
+    "web": t("public web server"),
+    "intranet": t("internal web server"),
+    "monitor": t("monitoring"),
+    "repository": t("repository host"),
+    "mail": t("mail host"),
+    "citizen": t("a citizen's machine"),
+    "workstation": t("workstation"),
+}
+#: What a site shows that is no release by its number.
+RELEASES: Mapping[str, Text] = {"starter": t("first home page"), "release": t("nothing published yet")}
+#: Networks that hosts are in.
+ZONES: Mapping[str, Text] = {
+    "core": t("the centre's network"),
+    "tenant": t("a department's network"),
+    "internet": t("the internet"),
+}
 NOTHING = Markup('<span class="nothing">–</span>')
 
 
@@ -47,6 +71,20 @@ def exact(value: str) -> str:
     return f"{datetime.fromisoformat(value).astimezone(ZONE):%H:%M:%S}"
 
 
+def point(value: str) -> datetime | None:
+    """The point in time that a text says, with zone; None when it says none."""
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=ZONE)
+
+
+def stamp(value: str) -> str:
+    """A point in time as files have it: ISO 8601 with the offset of Asia/Shanghai."""
+    return datetime.fromisoformat(value).astimezone(ZONE).isoformat(timespec="seconds")
+
+
 def ago(seconds: float) -> Text:
     """`3 minutes ago`."""
     if seconds < 60:
@@ -64,6 +102,34 @@ def duration(start: str | None, end: str | None) -> str:
     if seconds < 60:
         return str(t("{seconds} s", seconds=f"{seconds:.1f}"))
     return str(t("{minutes} min {seconds} s", minutes=int(seconds // 60), seconds=int(seconds % 60)))
+
+
+def span(seconds: float | str) -> Text:
+    """A length of time in its largest whole unit: `24 h`, `90 min`, `45 s`; what is no number as it is."""
+    try:
+        whole = int(float(seconds))
+    except ValueError:
+        return Text(str(seconds))
+    if whole and whole % 3600 == 0:
+        return t("{hours} h", hours=whole // 3600)
+    if whole and whole % 60 == 0:
+        return t("{minutes} min", minutes=whole // 60)
+    return t("{seconds} s", seconds=whole)
+
+
+def scope(name: str) -> str:
+    """What a plan, a run or a freeze is about, in words."""
+    return str(scope_words(name, services().offerings))
+
+
+def who(name: str | None) -> str | Markup:
+    """Who did something, as people are called."""
+    return str(actor_words(name)) if name else NOTHING
+
+
+def cause(name: str) -> str:
+    """Why a version of a wish came to be, in words."""
+    return str(cause_words(name))
 
 
 def plain(value: Any) -> Markup:
@@ -114,8 +180,10 @@ def name_of(row: Mapping[str, Any]) -> Markup:
 
 
 def foreign(text: str) -> Markup:
-    """Chinese text on whatever page."""
-    return escape(text) if language() == "zh_CN" else Markup('<span lang="zh-CN">{}</span>').format(text)
+    """Text that people wrote, usually Chinese, on whatever page."""
+    return (
+        escape(text) if language() == "zh_CN" or text.isascii() else Markup('<span lang="zh-CN">{}</span>').format(text)
+    )
 
 
 def machine(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,6 +200,7 @@ def machine(row: Mapping[str, Any]) -> dict[str, Any]:
 __all__ = [
     "ZONE",
     "ago",
+    "cause",
     "content",
     "duration",
     "exact",
@@ -142,5 +211,10 @@ __all__ = [
     "name_of",
     "octets",
     "plain",
+    "point",
+    "scope",
     "service",
+    "span",
+    "stamp",
+    "who",
 ]

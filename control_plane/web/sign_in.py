@@ -15,6 +15,8 @@ from control_plane.workflow.sign_in import SHORTEST_PASSWORD, TooManyAttempts
 
 pages = Blueprint("sign_in", __name__)
 EVERY_STAGE = tuple(Stage)
+#: Where somebody wanted to go who has steps of the sign-in before them still.
+BACK = "__Host-gasp-back"
 
 
 @pages.get("/")
@@ -43,7 +45,11 @@ def start() -> Any:
         services().sign_in.sign_out(g.session)
     session = services().sign_in.session(token)
     target = url_for(door.onward(session)) if session else url_for("sign_in.start")
-    return door.hold(redirect(back if back and session and session.stage is Stage.OPEN else target, 303), token)
+    if back and session and session.stage is Stage.OPEN:
+        return door.hold(redirect(back, 303), token)
+    answer = door.hold(redirect(target, 303), token)
+    answer.set_cookie(BACK, back, max_age=900 if back else 0, secure=True, httponly=True, samesite="Lax", path="/")
+    return answer
 
 
 @pages.route("/sign-in/code", methods=["GET", "POST"])
@@ -129,7 +135,11 @@ def _on(token: str, done: str | None = None) -> Any:
         return redirect(url_for("sign_in.start"), 303)
     here = session.stage is Stage.OPEN and door.session().stage is Stage.OPEN
     target = url_for("me.me", done=done) if here and done else url_for(door.onward(session))
-    return door.hold(redirect(target, 303), token)
+    back = _back(request.cookies.get(BACK)) if session.stage is Stage.OPEN else ""
+    answer = door.hold(redirect(back or target, 303), token)
+    if back:
+        answer.delete_cookie(BACK, secure=True, httponly=True, samesite="Lax", path="/")
+    return answer
 
 
 def _again(template: str, error: ControlPlaneError, **shown: Any) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, request
 from markupsafe import Markup
 
 from control_plane.model.people import Act
 from control_plane.model.text import t
-from control_plane.web import door, show
+from control_plane.web import door, exporting, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Row, Table
@@ -28,7 +28,7 @@ COLUMNS = (
     Column("state", t("State"), "state", filter=True),
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
     Column("offering", t("Service"), "service", filter=True),
-    Column("release", t("Release"), "code"),
+    Column("release", t("Release"), "code", words=show.RELEASES),
     Column("releases", t("Releases kept"), "number"),
 )
 
@@ -45,4 +45,4 @@ def sites() -> Any:
         empty=t("There are no sites yet."),
         now=services().clock(),
     )
-    return render_template("list.html", title=t("Websites"), table=table)
+    return exporting.page("list.html", table, title=t("Websites"))

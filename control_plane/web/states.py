@@ -29,6 +29,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
         "file-clean": t("checked"),
         "request-signed": t("signed"),
         "yes": t("yes"),
+        "block-viewed": t("looked at"),
         "on": t("on"),
         "ok": t("in order"),
     },
@@ -38,6 +39,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
         "warned": t("warned"),
         "throttled": t("throttled"),
         "late": t("late"),
+        "block-changed": t("changed since you looked"),
     },
     "bad": {
         "aborted": t("aborted"),
@@ -60,13 +62,15 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
         "installed": t("changed, not measured yet"),
     },
     "held": {
+        "file-expired": t("deleted by rule"),
         "paused": t("paused"),
         "in_force": t("in force"),
+        "block-earlier": t("about an earlier preview"),
     },
     "none": {
         "no": t("no"),
+        "block-open": t("not looked at yet"),
         "release-stored": t("stored"),
-        "ended": t("ended"),
         "off": t("off"),
         "draft": t("draft"),
         "untouched": t("not touched yet"),

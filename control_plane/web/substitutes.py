@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, request, url_for
 
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, NotFound
 from control_plane.model.people import ROLES, Act
 from control_plane.model.text import t
-from control_plane.web import door, show
+from control_plane.web import door, exporting, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -75,7 +75,7 @@ def end(number: int) -> Any:
     return redirect(url_for("substitutes.substitutes", said="ended"), 303)
 
 
-def _page(error: ControlPlaneError | None = None, ending: int | None = None) -> str:
+def _page(error: ControlPlaneError | None = None, ending: int | None = None) -> Any:
     client, person = door.client().substitutes, door.person()
     rows = client.list(ended=True)
     mine = client.mine()
@@ -85,9 +85,9 @@ def _page(error: ControlPlaneError | None = None, ending: int | None = None) -> 
         COLUMNS, rows, request.args, caption=t("Substitutes"), empty=t("Nobody stands in for anybody."),
         now=services().clock(),
     )  # fmt: skip
-    return render_template(
+    return exporting.page(
         "substitutes.html",
-        table=table,
+        table,
         living=living,
         roles=[(f"{r['role']}/{r['tenant'] or ''}", f"{r['title']} {r['tenant'] or ''}".strip()) for r in mine],
         others=[(name, ROLES[name].title) for name in ROLES if name in NAMED_BY_OPERATORS] if others else [],

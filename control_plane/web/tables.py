@@ -1,4 +1,4 @@
-"""One table for every list: text, filters, sort, page, all in the address, so a view is an address.
+"""One table for every list: text, filters, sort, columns, page, all in the address, so a view is an address.
 
 Works without scripts; rows are cards on a narrow screen. Must not fetch anything.
 """
@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from werkzeug.datastructures import MultiDict
 
 from control_plane.model.text import Text
@@ -26,8 +26,8 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True)
 class Column:
     """One column: the field of the row, its head, how it is shown (`text`, `state`, `time`, `number`, `code`,
-    `id`, `service`), where it leads, whether there is a filter for its values, words for its values. `draw` replaces
-    how it is shown."""
+    `id`, `service`, `scope`, `who`), where it leads, whether there is a filter for its values, words for its values.
+    `draw` replaces how it is shown; `unit` is that of its number where what is shown has one of its own."""
 
     field: str
     head: Text
@@ -36,10 +36,26 @@ class Column:
     filter: bool = False
     draw: Callable[[Row], Markup | str] | None = None
     words: Mapping[str, Text] | None = None
+    unit: Text | None = None
 
     def cell(self, row: Row, now: datetime) -> Markup | str:
         """What stands in the table."""
+        inner, address = self._inner(row, now), self.link(row) if self.link else None
+        return Markup('<a href="{}">{}</a>').format(address, inner) if address else inner
+
+    def value(self, row: Row, now: datetime) -> str | float | datetime | None:
+        """What stands in a file: numbers and moments as such, all else as people read it; None for nothing."""
         value = row.get(self.field)
+        if self.show in ("number", "id") and isinstance(value, int | float):
+            return value
+        if self.show == "time" and isinstance(value, str):
+            return show.point(value) or value
+        text = escape(self._inner(row, now)).replace("<br>", " · ").striptags()
+        return None if text == show.NOTHING.striptags() else text
+
+    def _inner(self, row: Row, now: datetime) -> Markup | str:
+        value = row.get(self.field)
+        inner: Markup | str
         if self.draw is not None:
             inner = self.draw(row)
         elif self.words is not None and isinstance(value, str) and value in self.words:
@@ -51,13 +67,17 @@ class Column:
         elif self.show == "id":
             inner = show.NOTHING if value is None else Markup("{}").format(value)
         elif self.show == "service":
-            inner = Markup(", ").join(map(show.service, value if isinstance(value, list) else [value]))
+            several = value if isinstance(value, list) else [value]
+            inner = Markup(", ").join(map(show.service, several)) if several else show.NOTHING
+        elif self.show == "scope":
+            inner = show.scope(value) if value else show.NOTHING
+        elif self.show == "who":
+            inner = show.who(value)
         elif self.show == "code":
             inner = Markup("<code>{}</code>").format(value) if value else show.NOTHING
         else:
             inner = show.plain(value)
-        address = self.link(row) if self.link else None
-        return Markup('<a href="{}">{}</a>').format(address, inner) if address else inner
+        return inner
 
 
 class Table:
@@ -75,11 +95,14 @@ class Table:
         now: datetime,
         sort: str = "",
     ) -> None:
-        self.columns, self.caption, self.empty, self.now = columns, caption, empty, now
+        self.every, self.caption, self.empty, self.now = columns, caption, empty, now
         self.total = len(rows)
+        self.exports = True
         self.keep: Mapping[str, str] = {}
         self.text = args.get("q", "").strip()
         known = {column.field: column for column in columns}
+        wanted_columns = dict.fromkeys(name for part in args.getlist("columns") for name in part.split(","))
+        self.columns = tuple(known[name] for name in wanted_columns if name in known) or tuple(columns)
         self.filters = {f: args[f"f.{f}"] for f, c in known.items() if c.filter and args.get(f"f.{f}")}
         self.choices = {c.field: _choices(rows, c.field) for c in columns if c.filter}
         wanted = args.get("sort", sort)
@@ -89,6 +112,7 @@ class Table:
         if self.sort:
             field = self.sort.removeprefix("-")
             found.sort(key=lambda row: _sortable(row.get(field)), reverse=self.sort.startswith("-"))
+        self.fitting: Sequence[Row] = found
         self.found = len(found)
         self.pages = max(1, -(-self.found // self.size))
         self.page = min(max(1, _number(args.get("page"), 1)), self.pages)
@@ -106,6 +130,11 @@ class Table:
         return bool(self.text or self.filters)
 
     @property
+    def chosen(self) -> str:
+        """The columns of this view, as the address has them; empty when they are all of them."""
+        return "" if self.columns == tuple(self.every) else ",".join(column.field for column in self.columns)
+
+    @property
     def first(self) -> int:
         """Number of the first row shown, from 1."""
         return (self.page - 1) * self.size + 1 if self.rows else 0
@@ -113,13 +142,17 @@ class Table:
     def address(self, **changed: Any) -> str:
         """The query of this view with something else in it; what is not named stays."""
         query: dict[str, Any] = {"q": self.text, **{f"f.{f}": v for f, v in self.filters.items()}, "sort": self.sort}
-        query["size"] = self.size if self.size != SIZES[-1] else None
+        query |= {"columns": self.chosen, "size": self.size if self.size != SIZES[-1] else None}
         query |= {**self.keep, **changed}
         return "?" + urlencode({key: value for key, value in query.items() if value not in (None, "")})
 
+    def hidden(self) -> list[tuple[str, str]]:
+        """What of this view a form carries that chooses other columns."""
+        return parse_qsl(self.address(columns="")[1:])
+
     def bare(self) -> str:
         """The view without text and filters."""
-        return "?" + urlencode(self.keep)
+        return "?" + urlencode({**self.keep, **({"columns": self.chosen} if self.chosen else {})})
 
     def turned(self, field: str) -> str:
         """The view sorted by a column, or the other way round."""
@@ -137,6 +170,8 @@ class Table:
             return str(column.words[value])
         if column.show == "service":
             return str(show.service(value).unescape())
+        if column.show in ("scope", "who"):
+            return str(show.scope(value) if column.show == "scope" else show.who(value))
         return word(value) if column.show == "state" and value in WORDS else value
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 
-from control_plane.model.errors import NotFound
+from control_plane.model.errors import ControlPlaneError, NotFound
 from control_plane.model.people import Act
+from control_plane.model.restoring import TITLES
 from control_plane.model.text import Text, t
-from control_plane.web import door, show
+from control_plane.web import door, exporting, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Row, Table
@@ -52,13 +53,31 @@ def tenants() -> Any:
         empty=t("No tenants yet. Import a folder of documents: gasp tenants import"),
         now=services().clock(),
     )
-    return render_template("list.html", title=t("Tenants"), table=table)
+    return exporting.page("list.html", table, title=t("Tenants"))
 
 
 @pages.get("/console/tenants/<code>")
 @needs(Act.SEE_TENANT, tenant="code")
 def tenant(code: str) -> Any:
     """One tenant."""
+    return _page(code)
+
+
+@pages.post("/console/tenants/<code>/restore")
+@needs(Act.PLAN)
+def restore(code: str) -> Any:
+    """The plan that brings back what was wanted on a former day; nothing is changed yet."""
+    given = request.form
+    try:
+        plan = door.client().restores.plan(code, to=given.get("to", ""), what=given.getlist("what"))
+    except NotFound:
+        access.no_such_tenant(code)
+    except ControlPlaneError as error:
+        return _page(code, error), 422
+    return redirect(url_for("plans.plan", digest=plan["digest"]), 303)
+
+
+def _page(code: str, error: ControlPlaneError | None = None) -> Any:
     try:
         found = door.client().tenant(code)
     except NotFound:
@@ -70,6 +89,8 @@ def tenant(code: str) -> Any:
         machines=[show.machine(row) for row in door.client().hosts() if row["tenant"] == code],
         sites=[row for row in door.rows("sites") if row["tenant"] == code],
         people=sum(1 for row in door.rows("accounts") if row["tenant"] == code),
+        what=TITLES.items(),
+        error=error,
     )
 
 

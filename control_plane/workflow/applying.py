@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from control_plane.model.content_check import CheckState, missing_release, sentence_of
 from control_plane.model.errors import (
     ControlPlaneError,
     CouldNotMeasureError,
@@ -27,7 +28,7 @@ from control_plane.model.ports import Outcome
 from control_plane.model.resource import Measured, Resource, content_hash
 from control_plane.model.run import Actor, EventType, RunState
 from control_plane.model.scope import Scope, parse_scope
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.store.leases import Lease
 from control_plane.store.repository import Store
 from control_plane.workflow.journal import Journal, OnEvent
@@ -37,6 +38,8 @@ from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.stages import carry_out_stage, frozen
 
 LEASE = "apply"
+#: The kind of resource that is content of a site.
+RELEASE = "web.release"
 Spare = Literal["nothing", "overwriting", "everything"]
 FEW_TENANTS = 6
 #: So many of what was not as planned when it was verified are named in the event.
@@ -125,7 +128,10 @@ class Applier:
             time.sleep(0.1)
 
     def _close(self, run_id: int, state: RunState, sentence: Text) -> None:
-        self.store.runs.set_state(run_id, state, sentence, self.clock())
+        try:
+            self.store.runs.set_state(run_id, state, sentence, self.clock())
+        except TemporaryError:
+            self.store.runs.abandon(run_id)
 
     def _execute(self, order: Order, journal: Journal) -> None:
         scope = parse_scope(order.scope)
@@ -142,7 +148,7 @@ class Applier:
             affected_tenants=list(plan.affected_tenants),
             generations={name: list(pair) for name, pair in generations.items() if pair[0] != pair[1]},
         )
-        if self._carry_out(self._not_frozen(steps, journal), picture, journal):
+        if self._carry_out(self._passed(self._not_frozen(steps, journal), journal), picture, journal):
             sentence = t("Stopped on request; gasp runs resume {run} finishes it.", run=journal.run_id)
             freeze = next(iter(frozen(steps, self.store.freezes.list()).values()), None)
             if freeze is not None:
@@ -229,7 +235,8 @@ class Applier:
             moved = sorted(i for i in before.keys() | now.keys() if before.get(i) != now.get(i)) or [order.scope]
         if moved:
             raise StalePlan(
-                t(
+                tn(
+                    "The world moved since this plan was made: {count} difference, {ids}.",
                     "The world moved since this plan was made: {count} differences, such as {ids}.",
                     count=len(moved),
                     ids=", ".join(moved[:5]),
@@ -277,6 +284,24 @@ class Applier:
         for freeze in {f.id: f for f in found.values()}.values():
             self._hold([c for c in steps if found.get(c.id) == freeze], freeze.text, journal)
         return [c for c in steps if c.id not in found]
+
+    def _passed(self, steps: Sequence[Change], journal: Journal) -> list[Change]:
+        """What shows nobody content that the antivirus engine has not passed; a service with other content waits
+        whole, with its reason."""
+        named: list[tuple[str, tuple[str, str]]] = []
+        for change in steps:
+            if change.kind == RELEASE and change.action != "delete" and change.resource is not None:
+                source = change.resource.payload["source"]
+                if source["kind"] == "release":
+                    named.append((source["release"], (change.tenant_id, change.offering)))
+        checks = self.store.content_checks.of({release for release, _ in named})
+        shut = {service: checks[release] for release, service in named if checks[release].state is not CheckState.CLEAN}
+        stored = self.store.contents.releases({check.name for check in shut.values()})
+        for service, check in shut.items():
+            lost = check.state is CheckState.WAITING and check.name not in stored
+            why = missing_release(check.name) if lost else sentence_of(check, check.name)
+            self._hold([c for c in steps if (c.tenant_id, c.offering) == service], why, journal)
+        return [c for c in steps if (c.tenant_id, c.offering) not in shut]
 
     def _hold(self, changes: Sequence[Change], why: Text, journal: Journal) -> None:
         if changes:
@@ -368,21 +393,49 @@ def _verdict(plan: Plan, any_steps: bool, counts: Mapping[str, int], left: Seque
     conflicts = sum(1 for c in plan.changes if c.action == "conflict")
     if plan.unmeasured and not counts.get("failed", 0) + counts.get("refused", 0) + counts.get("unknown", 0):
         parts = ", ".join(u.part for u in plan.unmeasured)
-        return RunState.COULD_NOT_MEASURE, t(
-            "{done} changes done, {held} wait; not seen: {parts}.", done=done, held=counts.get("held", 0), parts=parts
+        return RunState.COULD_NOT_MEASURE, tn(
+            "{done} change done, {held} wait; not seen: {parts}.",
+            "{done} changes done, {held} wait; not seen: {parts}.",
+            count=done,
+            done=done,
+            held=counts.get("held", 0),
+            parts=parts,
         )
     if bad and not done:
-        return RunState.FAILED, t("Nothing was changed; {bad} changes failed.", bad=bad)
+        return RunState.FAILED, tn(
+            "Nothing was changed; {bad} change failed.",
+            "Nothing was changed; {bad} changes failed.",
+            count=bad,
+            bad=bad,
+        )
     if bad or left:
-        return RunState.PARTLY, t("{done} changes done, {bad} not.", done=done, bad=max(bad, len(left)))
+        return RunState.PARTLY, tn(
+            "{done} change done, {bad} not.",
+            "{done} changes done, {bad} not.",
+            count=done,
+            done=done,
+            bad=max(bad, len(left)),
+        )
     if plan.broken:
         names = ", ".join(name for name, _ in plan.broken)
-        return RunState.PARTLY, t("{done} changes done; could not be computed: {names}.", done=done, names=names)
-    if conflicts:
-        return RunState.DONE_WITH_CONFLICTS, t(
-            "{done} changes done; {conflicts} are blocked by what is not ours.", done=done, conflicts=conflicts
+        return RunState.PARTLY, tn(
+            "{done} change done; could not be computed: {names}.",
+            "{done} changes done; could not be computed: {names}.",
+            count=done,
+            done=done,
+            names=names,
         )
-    return RunState.DONE, t("{done} changes done.", done=done) if any_steps else t("Nothing to change.")
+    if conflicts:
+        return RunState.DONE_WITH_CONFLICTS, tn(
+            "{done} change done; {conflicts} are blocked by what is not ours.",
+            "{done} changes done; {conflicts} are blocked by what is not ours.",
+            count=done,
+            done=done,
+            conflicts=conflicts,
+        )
+    return RunState.DONE, tn("{done} change done.", "{done} changes done.", count=done, done=done) if any_steps else t(
+        "Nothing to change."
+    )
 
 
 def _inside(scope: Scope, subscription: str) -> bool:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from control_plane.model.attachment import (
+    KEPT_DAYS,
     LARGEST,
     LARGEST_ALL,
     MOST,
@@ -22,32 +23,41 @@ from control_plane.model.attachment import (
     Scan,
     infected_problems,
 )
-from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, TemporaryError
+from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, Rejected, TemporaryError
 from control_plane.model.file_kind import KINDS, file_kind, shown_name, size_problem
-from control_plane.model.ports import FileStore
 from control_plane.model.request import Request, RequestEvent
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
 from control_plane.store.repository import Store
+from control_plane.workflow.contents import Contents
 from control_plane.workflow.requests import Requests
 
 Json = dict[str, Any]
 #: Files and octets that the engine is given at once, and files that are looked at in one go; so many failures end it.
 BATCH, BATCH_OCTETS, MOST_WAITING, MOST_FAILURES = 20, 40 << 20, 1000, 2
+RULE = t(
+    "Files count against your department's room while the request is open. Once it is live or refused they are kept "
+    "for {days} days for the record and count no more; of a request that was taken back they are deleted at once.",
+    days=KEPT_DAYS,
+)
+_CHECKED = frozenset(AttachmentState) - {AttachmentState.WAITING}
+_Failed = tuple[Attachment, str]
 STATES: dict[AttachmentState, Text] = {
     AttachmentState.WAITING: t("It is not checked for malware yet, so nobody can open it."),
     AttachmentState.CLEAN: t("It was checked for malware; nothing was found."),
     AttachmentState.INFECTED: t("Malware was found in it. Its content was deleted."),
+    AttachmentState.EXPIRED: t("The request is over; its content was deleted by the rule for files."),
 }
 
 
 @dataclass(frozen=True)
 class Attachments:
-    """Implements `client_attachments.AttachmentsClient`. `quota`: octets of all files of one department."""
+    """Implements `client_attachments.AttachmentsClient`. `quota`: octets of all files of one department's drafts and
+    requests under way."""
 
     store: Store
     requests: Requests
-    files: FileStore
+    contents: Contents
     scanner: Callable[[], FileScanner]
     quota: int
     actor: Callable[[], Actor]
@@ -65,21 +75,21 @@ class Attachments:
         wrong = size_problem(path.stat().st_size, LARGEST, "file")
         content = b"" if wrong else path.read_bytes()
         kind = wrong or file_kind(content, name or path.name, "file")
+        if isinstance(kind, Problem):
+            raise Invalid([kind, *self._beyond(found, self.store.attachments.of(found.id), path.stat().st_size)])
         digest = hashlib.sha256(content).hexdigest()
-        there = self.store.attachments.of(found.id)
-        known = next((one for one in there if one.sha256 == digest), None)
-        problems = [kind] if isinstance(kind, Problem) else infected_problems([known] if known else [])
-        if known is not None and not problems:
-            self.files.put(content)  # mends what was lost on the disk
-            return self._json(known, found, True)
-        problems += self._beyond(found, there, len(content))
-        if isinstance(kind, Problem) or problems:
-            raise Invalid(problems)
-        self.files.put(content)
-        with self.store.transaction():
-            shown = shown_name(name or path.name, kind)
-            made = self.store.attachments.add(found, shown, kind.ending, len(content), digest, self.actor())
-            self._moved(found, {"attached": made.id})
+        with self.contents.files.staged(content) as staged, self.store.transaction():
+            found = self.requests.may("save", request)
+            there = self.store.attachments.of(found.id)
+            made = next((one for one in there if one.sha256 == digest), None)
+            problems = infected_problems([made]) if made else self._beyond(found, there, len(content))
+            if problems:
+                raise Invalid(problems)
+            if made is None:
+                shown = shown_name(name or path.name, kind)
+                made = self.store.attachments.add(found, shown, kind.ending, len(content), digest, self.actor())
+                self._moved(found, {"attached": made.id})
+            staged.place()  # known before: mends what was lost on the disk
         return self._json(made, found, True)
 
     def _beyond(self, found: Request, there: builtins.list[Attachment], octets: int) -> builtins.list[Problem]:
@@ -96,11 +106,11 @@ class Attachments:
         used = self.store.attachments.octets(found.content.tenant) + octets
         if used > self.quota:
             text = t(
-                "With this file your department's requests have {size} MiB of files; {limit} MiB are the most.",
+                "With this file your department's open requests have {size} MiB of files; {limit} MiB are the most.",
                 size=used >> 20,
                 limit=self.quota >> 20,
             )
-            remedy = t("Take files of drafts away, or ask the centre for more.")
+            remedy = t("Take files of drafts away, let open requests end, or ask the centre for more.")
             problems.append(Problem("quota-used", text, remedy, field="file"))
         return problems
 
@@ -111,7 +121,7 @@ class Attachments:
         with self.store.transaction():
             self.store.attachments.remove(one, found.reference, self.actor())
             self._moved(found, {"removed": one.id})
-        self._drop(one.sha256)
+        self.contents.let_go_files([one.sha256])
         return self.list(found.id)
 
     def fetch(self, request: int | str, attachment: int) -> tuple[str, str, bytes]:
@@ -119,49 +129,67 @@ class Attachments:
         found = self.requests.find(request)
         one = self.store.attachments.get(found.id, attachment)
         if one.state is not AttachmentState.CLEAN:
-            raise Rejected(STATES[one.state], t("Wait until it is checked; it is offered then."))
-        return one.name, KINDS[one.kind].type, self.files.get(one.sha256)
+            waits = one.state is AttachmentState.WAITING
+            raise Rejected(STATES[one.state], t("Wait until it is checked; it is offered then.") if waits else None)
+        return one.name, KINDS[one.kind].type, self.contents.files.get(one.sha256)
 
-    def scan(self) -> Json:
+    def scan(self, *, due: bool = False) -> Json:
         """See `AttachmentsClient.scan`."""
-        counts, failed = {"clean": 0, "infected": 0}, builtins.list[str]()
-        for batch in _batches(self.store.attachments.waiting(MOST_WAITING)):
-            said = self._look(batch, failed)
-            if said is None and len(batch) > 1:  # one of them may be what the engine cannot read
-                said = {}
-                for one in batch:
-                    said |= self._look([one], failed) or {}
-                    if len(failed) > MOST_FAILURES:
-                        break
+        counts, failed, odd, answered = {"clean": 0, "infected": 0}, builtins.list[_Failed](), 0, False
+        for batch in _batches(self.store.attachments.waiting(MOST_WAITING, due=due)):
+            contents = {}
             for one in batch:
-                if one.sha256 in (said or {}):
-                    counts[self._checked(one, (said or {})[one.sha256])] += 1
+                try:
+                    contents[one.sha256] = self.contents.files.get(one.sha256)
+                except (NotFound, OSError) as error:  # its trouble alone: no other waits for it
+                    self.store.attachments.unseen([one.id], _said(error), odd=True)
+                    odd += 1
+            there = [one for one in batch if one.sha256 in contents]
+            said = self._look(there, contents, failed)
+            answered |= bool(said)
+            for one in there:
+                if one.sha256 in said:
+                    counts[self._checked(one, said[one.sha256])] += 1
             if len(failed) > MOST_FAILURES:
                 break
+        answers = answered or not failed or self._answers()
+        for one, reason in failed:
+            self.store.attachments.unseen([one.id], reason, odd=answers)
         left = len(self.store.attachments.waiting(MOST_WAITING))
-        return {**counts, "waiting": left, "error": failed[-1] if left and failed else None}
+        error_ = failed[-1][1] if failed and not answers else None
+        return {**counts, "waiting": left, "odd": odd + (len(failed) if answers else 0), "error": error_}
 
-    def _look(self, batch: builtins.list[Attachment], failed: builtins.list[str]) -> dict[str, Scan] | None:
-        """What the engine says of some; None when it could not look, of a single one with the reason in `failed`."""
+    def _look(
+        self, batch: builtins.list[Attachment], contents: Mapping[str, bytes], failed: builtins.list[_Failed]
+    ) -> dict[str, Scan]:
+        """What the engine says of some. When it cannot look at all of them together, at each alone: one of them may be
+        what it cannot read."""
         try:
-            contents = {one.sha256: self.files.get(one.sha256) for one in batch}
-            return dict(self.scanner().scan(contents))
-        except (TemporaryError, NotFound) as error:
+            return dict(self.scanner().scan({one.sha256: contents[one.sha256] for one in batch})) if batch else {}
+        except TemporaryError as error:
             if len(batch) == 1:
-                failed.append(str(error.text))
-                self.store.attachments.unseen([batch[0].id], failed[-1])
-            return None
+                failed.append((batch[0], _said(error)))
+                return {}
+        said: dict[str, Scan] = {}
+        for one in batch:
+            said |= self._look([one], contents, failed)
+            if len(failed) > MOST_FAILURES:
+                break
+        return said
+
+    def _answers(self) -> bool:
+        """Whether the engine looks at something that is nothing: then it is the files that it cannot read."""
+        try:
+            return bool(self.scanner().scan({"nothing": b"nothing"}))
+        except TemporaryError:
+            return False
 
     def _checked(self, one: Attachment, scan: Scan) -> str:
         self.store.attachments.checked(one, self.store.requests.get(one.request).reference, scan)
         if scan.found is None:
             return "clean"
-        self._drop(one.sha256)
+        self.contents.let_go_files([one.sha256])
         return "infected"
-
-    def _drop(self, digest: str) -> None:
-        if not self.store.attachments.in_use(digest):
-            self.files.drop(digest)
 
     def _moved(self, found: Request, data: Json) -> None:
         """What the request says is another thing now; who looked at a preview looks again."""
@@ -180,7 +208,7 @@ class Attachments:
             "sentence": str(STATES[one.state]),
             "found": one.found,
             "why": one.error if one.state is AttachmentState.WAITING else None,
-            "checked_at": one.checked_at.isoformat() if one.checked_at else None,
+            "checked_at": one.checked_at.isoformat() if one.checked_at and one.state in _CHECKED else None,
             "by": one.actor.name,
             "at": one.at.isoformat(),
             "mine": mine,
@@ -197,3 +225,7 @@ def _batches(waiting: Iterable[Attachment]) -> Iterator[list[Attachment]]:
         batch.append(one)
     if batch:
         yield batch
+
+
+def _said(error: Exception) -> str:
+    return str(error.text) if isinstance(error, ControlPlaneError) else str(error)

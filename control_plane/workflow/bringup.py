@@ -1,6 +1,6 @@
 """Day 0 in phases: from a bare machine to a verified estate. Each phase may be killed and repeated.
 
-The phases themselves are given by `wiring.py`; this module runs them in order, measures them and tells
+The phases themselves are given by `day_zero.py`; this module runs them in order, measures them and tells
 how long the rest may take.
 """
 

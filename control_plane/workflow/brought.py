@@ -1,4 +1,4 @@
-"""What people of a department brought in, at its end: archived with it, then forgotten, but for hashes in the trail."""
+"""What people of a department brought in, at its end: archived with it, then forgotten (`contents`)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from control_plane.model.attachment import AttachmentState
+from control_plane.model.attachment import HELD
 from control_plane.model.errors import NotFound
-from control_plane.model.ports import FileStore
 from control_plane.store.repository import Store
+from control_plane.workflow.contents import Contents
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Brought:
     """Notices and files of requests of one tenant."""
 
     store: Store
-    files: FileStore
+    contents: Contents
 
     def archived(self, tenant_id: str) -> Iterator[tuple[str, bytes]]:
         """Names and contents for the archive: lists as JSON, and each file once, by its hash."""
@@ -47,19 +47,9 @@ class Brought:
         ]  # fmt: skip
         yield "attachments.json", json.dumps(rows, ensure_ascii=False).encode()
         kinds = {post.file.sha256: post.file.kind for post in posts if post.file}
-        kinds |= {one.sha256: one.kind for one in attachments if one.state is not AttachmentState.INFECTED}
+        kinds |= {one.sha256: one.kind for one in attachments if one.state in HELD}
         for digest, kind in sorted(kinds.items()):
             try:
-                yield f"files/{digest}.{kind}", self.files.get(digest)
+                yield f"files/{digest}.{kind}", self.contents.files.get(digest)
             except NotFound:
                 continue
-
-    def forget(self, tenant_id: str) -> None:
-        """Erase names, words and contents of a tenant that has ended; what another one has too stays for that one."""
-        digests = {one.sha256 for one in self.store.attachments.of_tenant(tenant_id)}
-        digests |= {post.file.sha256 for post in self.store.posts.list(tenant_id) if post.file}
-        self.store.attachments.forget(tenant_id)
-        self.store.posts.forget(tenant_id)
-        for digest in digests:
-            if not self.store.attachments.in_use(digest):
-                self.files.drop(digest)

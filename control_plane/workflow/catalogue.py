@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
 from control_plane.model.errors import ControlPlaneError, NotFound, PermanentError, Rejected
+from control_plane.model.internet import CentrePolicy
 from control_plane.model.network import AddressPlan
 from control_plane.model.offering import EstateView, HostView, Offering, SubscriptionView, TenantView
 from control_plane.model.ports import Probe
@@ -50,6 +52,23 @@ class Specs(Mapping[str, Mapping[str, Any]]):
         return sum(1 for _ in self)
 
 
+class Policies(Mapping[str, CentrePolicy]):
+    """Revisions of the centre's policy by subscription id, read when one is asked for; absent: the shipped one."""
+
+    def __init__(self, numbers: Mapping[str, int], read: Callable[[int], CentrePolicy]) -> None:
+        self._numbers = {name: number for name, number in numbers.items() if number}
+        self._read = cache(read)
+
+    def __getitem__(self, name: str) -> CentrePolicy:
+        return self._read(self._numbers[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
 @dataclass(frozen=True)
 class World:
     """Everything that should be, at one moment.
@@ -79,18 +98,26 @@ class Catalogue:
     def __init__(
         self,
         store: Store,
-        offerings: Mapping[str, Offering],
+        discover: Callable[[], Mapping[str, Offering]],
         plan: AddressPlan,
         hosts: Callable[[], Sequence[HostView]],
         ttl: int,
         network_probes: Callable[[EstateView], list[Probe]],
+        console_url: str | None = None,
     ) -> None:
         self.store = store
-        self.offerings = offerings
+        self._discover = discover
         self._plan = plan
         self._hosts = hosts
         self._ttl = ttl
         self._network_probes = network_probes
+        self._console_url = console_url
+        self._entrances: tuple[str, frozenset[str]] = "", frozenset()
+
+    @cached_property
+    def offerings(self) -> Mapping[str, Offering]:
+        """All offerings by id, found when first wanted. Raises Invalid for a broken one."""
+        return self._discover()
 
     def estate(
         self,
@@ -113,6 +140,7 @@ class Catalogue:
             row.code: TenantView(row.id, row.code, row.names, row.status, row.network_index, row.document.contacts)
             for row in self.store.estate.tenants()
         }
+        rows = subscriptions or self.store.estate.subscriptions()
         return EstateView(
             name=document.name,
             title=document.title,
@@ -124,11 +152,43 @@ class Catalogue:
             allocations=self.store.estate.allocations(tenants),
             ttl=self._ttl,
             machines=self.store.machines.all(),
-            specs=Specs({row.id: row for row in subscriptions or self.store.estate.subscriptions()}, instead),
+            specs=Specs({row.id: row for row in rows}, instead),
+            policies=Policies({row.id: row.policy for row in rows}, self.store.policies.get),
+            console_url=self._console_url,
         )
 
-    def world(self, replacements: Replacements | None = None, tenants: frozenset[str] | None = None) -> World:
-        """Compute the desired world, optionally with other specs for some subscriptions, or of these tenants only."""
+    def entrances(self) -> frozenset[str]:
+        """Names of all sites whose visitors are sent to the console's sign-in; kept while the store's stamp is the
+        same."""
+        stamp = self.store.stamp()
+        if self._entrances[0] != stamp:
+            rows = [row for row in self.store.estate.subscriptions() if self._asks(row.offering)]
+            estate = self.estate(rows, tenants=()) if rows else None
+            found: set[str] = set()
+            for row in rows:
+                offering, tenant = self.offerings[row.offering], estate.tenants.get(row.code) if estate else None
+                if estate is None or tenant is None or offering.spec is None or offering.entrances is None:
+                    continue
+                try:
+                    view = SubscriptionView(tenant, row.offering, row.tier, offering.spec.model_validate(row.spec))
+                except ValidationError:  # a broken subscription is told of elsewhere; it opens nothing
+                    continue
+                found.update(offering.entrances(view, estate))
+            self._entrances = stamp, frozenset(found)
+        return self._entrances[1]
+
+    def _asks(self, offering: str) -> bool:
+        found = self.offerings.get(offering)
+        return found is not None and found.entrances is not None
+
+    def world(
+        self,
+        replacements: Replacements | None = None,
+        tenants: frozenset[str] | None = None,
+        systems: frozenset[str] | None = None,
+    ) -> World:
+        """Compute the desired world, optionally with other specs for some subscriptions, of these tenants only, or of
+        offerings that have something on these systems."""
         rows = self.store.estate.subscriptions()
         changed = replacements or {}
         estate = self.estate(rows, tenants, changed)
@@ -143,6 +203,8 @@ class Catalogue:
             if tenant.status is TenantStatus.LISTED or (tenants is not None and row.code not in tenants):
                 continue
             if offering is None or offering.status != "operated" or row.id not in estate.specs:
+                continue
+            if systems is not None and systems.isdisjoint(offering.systems or systems):
                 continue
             spec = estate.specs[row.id]
             try:

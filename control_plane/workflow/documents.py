@@ -38,7 +38,7 @@ PEOPLE_COLUMNS = (
     "groups",
 )
 #: Written only when somebody has it.
-RENAMED_COLUMN = "first_uid"
+SELDOM_COLUMNS = ("first_uid", "left_on")
 MAX_BYTES = 4 * 1024 * 1024
 UTF8, UTF8_BOM, GB18030 = "UTF-8", "UTF-8 with BOM", "GB18030"
 #: A spreadsheet would run these cells as formulas: written with an apostrophe before them, read without it.
@@ -236,7 +236,7 @@ def read_people(text: str, where: str) -> tuple[People, list[Problem]]:
 
 
 def _header(header: list[str], where: str) -> list[Problem]:
-    known = {*PEOPLE_COLUMNS, RENAMED_COLUMN}
+    known = {*PEOPLE_COLUMNS, *SELDOM_COLUMNS}
     faults = [t("There is no column “{name}”.", name=name) for name in dict.fromkeys(header) if name not in known]
     faults += [t("The column “{name}” stands twice.", name=n) for n in dict.fromkeys(header) if header.count(n) > 1]
     if "uid" not in header:
@@ -270,8 +270,7 @@ def write_people(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """People as CSV (RFC 4180 quoting, UTF-8, LF), in the order given; `groups` joined by semicolons."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    renamed = any(row.get(RENAMED_COLUMN) for row in rows)
-    columns = (*PEOPLE_COLUMNS, RENAMED_COLUMN) if renamed else PEOPLE_COLUMNS
+    columns = (*PEOPLE_COLUMNS, *(name for name in SELDOM_COLUMNS if any(row.get(name) for row in rows)))
     writer.writerow(columns)
     for row in rows:
         cells = [";".join(row.get(c) or ()) if c == "groups" else str(row.get(c) or "") for c in columns]

@@ -13,6 +13,7 @@ from typing import Any
 
 from control_plane.model import audit
 from control_plane.model.change_class import CLASSES
+from control_plane.model.content_check import CheckState, sentence_of
 from control_plane.model.due import due
 from control_plane.model.emergency import REVIEW_DAYS, SENTENCES, STANDS, Emergency, EmergencyState
 from control_plane.model.errors import (
@@ -158,6 +159,9 @@ class Emergencies:
                 t("{request} was made real as an emergency before, and was taken back.", request=found.reference),
                 t("Have it signed: gasp requests show {request}", request=found.reference),
             )
+        for check in self.requests.new_contents(found):
+            if check.state is not CheckState.CLEAN:
+                raise Rejected(sentence_of(check, check.name), t("Content that was not checked is never published."))
         begun = self.store.emergencies.begin(found.id, actor, reason, STANDS, other)
         data = {"text": reason, "expires": begun.expires_at.isoformat()}
         same = {"note": found.note}  # a new version: who acts on what they read before is told so

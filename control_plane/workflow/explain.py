@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from control_plane.model.dn import normalise_dn
 from control_plane.model.errors import NotFound
+from control_plane.model.internet import SERVICE
 from control_plane.model.names import to_ascii
 from control_plane.model.offering import HostView, TenantView
 from control_plane.model.plan import Change
@@ -74,7 +75,11 @@ class Explainer:
             "tenant": tenant.code,
             "offering": None,
             "asked_by": None,
-            "desired": {s.offering: {"tier": s.tier, "generation": s.generation} for s in subscriptions},
+            "desired": {
+                s.offering: {"tier": s.tier, "generation": s.generation}
+                | ({"policy": s.policy} if s.offering == SERVICE else {})
+                for s in subscriptions
+            },
             "observed": {s.offering: {"generation": s.observed_generation} for s in subscriptions},
             "since": None,
             "state": tenant.status.value,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import ip_address
@@ -23,11 +23,12 @@ from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
+from control_plane.model.volume import month_end
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.audit import outside
-from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.catalogue import Catalogue, World
 from control_plane.workflow.wishes import wish_order
 
 Json = dict[str, Any]
@@ -56,7 +57,7 @@ class Internet:
     # looking ------------------------------------------------------------------------------------------------
     def list(self) -> list[Json]:
         """See `InternetClient.list`."""
-        world = self.catalogue.world()
+        world = self._world()
         views = [v for v in world.subscriptions.values() if v.offering == OFFERING]
         used = self._usage()
         return sorted((self._row(v, world.estate, used) for v in views), key=lambda row: row["tenant"])
@@ -76,6 +77,7 @@ class Internet:
             "otherwise": proxy["otherwise"],
             "rules": [dict(rule) for rule in proxy["rules"]],
             "direct": [dict(row) for row in network["direct"]],
+            "warn_percent": network["warn_percent"],
             "peers": [
                 {"tenant": code, "agreed": code in agreed} for code in sorted([*agreed, *waiting])
             ],
@@ -96,24 +98,25 @@ class Internet:
 
     def refusals(self, tenant: str) -> builtins.list[Json]:
         """See `InternetClient.refusals`."""
-        view, _ = self._find(tenant)
-        spec = self._spec(tenant)
+        view, estate = self._find(tenant)
+        spec, last = self._spec(tenant), self.rules.later(view, estate)
         try:
             rows = self.refused(tenant)
         except TemporaryError as error:
             raise CouldNotMeasureError(error.text, error.hint) from error
-        return [{**row, "opens": self._opens(spec, view.tenant.code, row)} for row in rows]
+        return [{**row, "opens": self._opens(spec, view.tenant.code, row, last)} for row in rows]
 
-    def _opens(self, spec: Mapping[str, Any], code: str, row: Mapping[str, Any]) -> bool:
+    def _opens(self, spec: Mapping[str, Any], code: str, row: Mapping[str, Any], last: Collection[str]) -> bool:
         try:
-            return self.rules.opening(spec, code, row["host"], row["rule"], self._today()) is not None
+            return self.rules.opening(spec, code, row["host"], row["rule"], self._today(), last) is not None
         except Invalid:
             return False
 
     def excepted(self, tenant: str, host: str, rule: str, spec: Mapping[str, Any] | None = None) -> Json:
         """See `InternetClient.excepted`."""
-        self._find(tenant)
-        made = self.rules.opening(spec if spec is not None else self._spec(tenant), tenant, host, rule, self._today())
+        last = self.rules.later(*self._find(tenant))
+        form = spec if spec is not None else self._spec(tenant)
+        made = self.rules.opening(form, tenant, host, rule, self._today(), last)
         if made is None:
             raise Rejected(
                 t("Rule {rule} is the centre's and comes before all of yours.", rule=rule),
@@ -141,29 +144,46 @@ class Internet:
         row = (used or {}).get(code)
         octets = None if row is None else int(row["up"]) + int(row["down"])
         state = "unmeasured" if row is None else "on"
+        slowed = row is not None and row.get("slowed", row.get("throttled"))  # an older gateway tells the marks alone
         if not network["enabled"]:
             state = "off"
-        elif row is not None and (row.get("throttled") or row.get("warned")):
-            state = "throttled" if row.get("throttled") else "warned"
+        elif row is not None and (slowed or row.get("warned")):
+            state = "throttled" if slowed else "warned"
         return {
             "tenant": code,
             "name": view.tenant.names.zh,
+            "name_en": view.tenant.names.en,
             "enabled": network["enabled"],
             "tier": view.tier,
+            "policy": self._policy(view, estate),
             "state": state,
             "used_octets": octets,
             "month_octets": network["month_octets"],
             "used_percent": None
             if octets is None or not network["month_octets"]
             else round(100 * octets / network["month_octets"], 1),
+            "warned_at": row and row.get("warned"),
+            "throttled_at": row and row.get("throttled"),
+            "until": row and month_end(row["month"]).isoformat(),
             "rules": len(view.spec.rules),
             "direct": len(network["direct"]),
             "peers": [peer["tenant"] for peer in network["peers"]],
         }
 
+    @staticmethod
+    def _policy(view: SubscriptionView, estate: EstateView) -> int:
+        """Which revision of the centre's policy it has."""
+        found = estate.policies.get(view.id)
+        return found.number if found is not None else 0
+
+    def _world(self, tenants: frozenset[str] | None = None) -> World:
+        """What is wished of the systems of internet access; nothing else is computed."""
+        systems = self.catalogue.offerings[OFFERING].systems
+        return self.catalogue.world(tenants=tenants, systems=frozenset(systems) if systems else None)
+
     def _find(self, tenant: str) -> tuple[SubscriptionView, EstateView]:
         """A tenant's access. Raises NotFound for an unknown tenant or one without, Rejected for a broken form."""
-        world = self.catalogue.world(tenants=frozenset([tenant]))
+        world = self._world(frozenset([tenant]))
         if tenant not in world.estate.tenants:
             near = difflib.get_close_matches(tenant, world.estate.tenants, 1)
             raise NotFound(
@@ -208,6 +228,7 @@ class Internet:
             "seconds": seen["seconds"],
             "title": seen["title"],
             "expected_rule": expected["rule"],
+            "policy": self._policy(view, estate),
             **dict.fromkeys(("rule", "owner", "since", "reason_zh", "reason_en")),
         }
         return answer | _judged(view, seen, answer, where["why_url"])

@@ -6,6 +6,7 @@ role is asked when the job is placed and again when it is carried out. Must not 
 
 from __future__ import annotations
 
+import base64
 import builtins
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected, UnsafePlan
-from control_plane.model.jobs import KINDS, Job, JobKind, JobState, refusal_of
+from control_plane.model.jobs import KINDS, OVER, Job, JobKind, JobState, refusal_of
+from control_plane.model.machine import Ring
 from control_plane.model.run import FINAL, Actor, EventType, RunState
 from control_plane.model.text import Text, in_language, t
 from control_plane.store.leases import Holder
@@ -64,7 +66,8 @@ class Jobs:
             CHECKS[kind](self.act_as(actor.name), given)
         holder = myself() if asked.lane == "at_once" else None
         job, new = self.store.jobs.place(asked, subject, given, actor, once, holder)
-        if (job.kind, job.given) != (asked, given):
+        same = asked.kept(job.given) == asked.kept(given) if job.state in OVER else job.given == given
+        if job.kind != asked or not same:
             raise Rejected(
                 t("This form was sent before, with something else in it."),
                 t("Go back, load the page again and try once more."),
@@ -74,6 +77,18 @@ class Jobs:
     def show(self, job: int) -> Json:
         """See `JobsClient.show`."""
         return self._json(self.store.jobs.get(job))
+
+    def withdraw(self, job: int) -> Json:
+        """See `JobsClient.withdraw`."""
+        found, actor = self.store.jobs.get(job), self.actor()
+        if found.actor.key != actor.key:
+            raise Rejected(t("Somebody else asked for this."), t("Only who asked takes it back."))
+        text = t("It was taken back before anybody had begun it.")
+        if not self.store.jobs.withdraw(job, refusal_of(Rejected(text))):
+            raise Rejected(
+                t("It has begun, or is over; it cannot be taken back."), t("Stop its run: gasp runs stop RUN")
+            )
+        return self.show(job)
 
     def list(self, limit: int = 200) -> builtins.list[Json]:
         """See `JobsClient.list`."""
@@ -97,9 +112,11 @@ class Jobs:
             return self.store.jobs.finish(job.id, JobState.FAILED, None, refusal_of(Rejected(text)))
         try:
             self._person(job.actor, job.kind, job.given)
-            with in_language(job.language), self.store.transaction() if job.kind.whole else nullcontext():
-                answer = self._do(job)
-                return self.store.jobs.finish(job.id, JobState.DONE, answer)
+            with in_language(job.language):
+                ready = READY[job.kind.name](self.act_as(job.actor.name), job.given) if job.kind.name in READY else None
+                with self.store.transaction() if job.kind.whole else nullcontext():
+                    answer = ready() if ready else self._do(job)
+                    return self.store.jobs.finish(job.id, JobState.DONE, answer)
         except ControlPlaneError as error:
             return self.store.jobs.finish(job.id, JobState.REFUSED, None, refusal_of(error))
         except Exception as error:
@@ -142,7 +159,7 @@ class Jobs:
         waits = job.state is JobState.WAITING
         return {
             **_head(job),
-            "given": dict(job.given),
+            "given": job.kind.kept(job.given),
             "answer": dict(job.answer),
             "before": self.store.jobs.before(job) if waits else 0,
         }
@@ -153,7 +170,7 @@ def _head(job: Job) -> Json:
     return {
         "id": job.id,
         "kind": job.kind.name,
-        "title": str(Text(job.kind.title.msgid, {"subject": job.subject})),
+        "title": str(Text(job.kind.title.msgid, {"subject": job.about})),
         "subject": job.subject,
         "state": job.state.value,
         "sentence": str(_sentence(job, error)),
@@ -163,6 +180,8 @@ def _head(job: Job) -> Json:
         "run": job.run,
         "first_run": job.first_run,
         "error": {
+            "code": (job.refusal or {}).get("code"),
+            "word": (job.refusal or {}).get("word", ""),
             "text": str(error.text),
             "hint": str(error.hint) if error.hint else None,
             "problems": [
@@ -184,7 +203,7 @@ def _sentence(job: Job, error: ControlPlaneError | None) -> Text:
         case JobState.RUNNING:
             return t("It is being carried out.")
         case _:
-            return Text(job.kind.done.msgid, {"subject": job.subject})
+            return Text(job.kind.done.msgid, {"subject": job.about})
 
 
 # what each kind does: the method that the command calls too ---------------------------------------------------------
@@ -193,7 +212,8 @@ def _run(run: Json) -> Json:
 
 
 def _apply(client: Client, given: Given, hear: Hear) -> Json:
-    return _run(client.apply(given["digest"], confirm=given["confirm"] or None, on_event=hear))
+    target, wait = given.get("target") or given["digest"], given.get("wait", 600.0)
+    return _run(client.apply(target, confirm=given["confirm"] or None, on_event=hear, wait=wait))
 
 
 def _resume(client: Client, given: Given, hear: Hear) -> Json:
@@ -219,6 +239,8 @@ def _drift_accept(client: Client, given: Given, hear: Hear) -> Json:
 
 
 def _drift_revert(client: Client, given: Given, hear: Hear) -> Json:
+    if "confirm" in given:
+        return _run(client.drift_revert(given["ids"], confirm=given["confirm"] or None, on_event=hear))
     try:
         return _run(client.drift_revert(given["ids"], on_event=hear))
     except UnsafePlan as error:  # a form of chosen lines has no field for a word; a plan's page has
@@ -234,8 +256,18 @@ def _lift(client: Client, given: Given, hear: Hear) -> Json:
     return client.freezes.lift(given["freeze"], reason=given["reason"])
 
 
+def _policy_add(client: Client, given: Given, hear: Hear) -> Json:
+    made = client.policies.add(given["policy"], reason=given["reason"], based_on=given["based_on"])
+    return {"number": made["number"]}
+
+
+def _rollout_ready(client: Client, given: Given) -> Callable[[], Json]:
+    make = client.rollouts.ready(**given["order"])
+    return lambda: {"rollout": make()["id"]}
+
+
 def _rollout_create(client: Client, given: Given, hear: Hear) -> Json:
-    return {"rollout": client.rollouts.create(**given["order"])["id"]}
+    return _rollout_ready(client, given)()
 
 
 def _rollout_release(client: Client, given: Given, hear: Hear) -> Json:
@@ -287,6 +319,104 @@ def _refresh(client: Client, given: Given, hear: Hear) -> Json:
     return client.machines.refresh_signatures(given["scope"])
 
 
+def _findings_clear(client: Client, given: Given, hear: Hear) -> Json:
+    return {"findings": [row["id"] for row in client.machines.clear_findings(given["ids"], given["reason"])]}
+
+
+def _snapshots_sync(client: Client, given: Given, hear: Hear) -> Json:
+    needs = client.snapshots.estimate(given["depot"])
+    for row in needs:
+        if not row["enough"]:
+            raise Rejected(
+                t("The disk of the repository host has not enough room for {kind}; nothing was fetched.", **row),
+                t("Delete old ones first, or give the host a larger disk."),
+            )
+    return {"taken": [client.snapshots.sync(row["kind"]) for row in needs]}
+
+
+def _snapshots_take(client: Client, given: Given, hear: Hear) -> Json:
+    return {"taken": client.snapshots.take(client.snapshots.medium(given["medium"]))}
+
+
+def _snapshots_publish(client: Client, given: Given, hear: Hear) -> Json:
+    return client.snapshots.publish(given["snapshot"], given["ring"])
+
+
+def _snapshots_prune(client: Client, given: Given, hear: Hear) -> Json:
+    """Deletes only what was shown: one that a ring has lost since then waits for the next look."""
+    found = client.snapshots.prune(given["depot"], given["keep"], dry_run=True)
+    if more := sorted(set(found["removed"]) - set(given["removed"])):
+        raise Rejected(
+            t("More would be deleted now than was shown: {names}.", names=", ".join(more)), t("Look at the list again.")
+        )
+    return client.snapshots.prune(given["depot"], given["keep"])
+
+
+def _no_auditor(client: Client, given: Given) -> None:
+    """Whom auditors watch does not decide who they are: that is done on the machine itself. Raises Rejected."""
+    who = given["person"]
+    found = (p for p in client.people.list() if who in (p["person"], p["person"].partition(":")[2]))
+    if "auditor" in (given.get("role"), *(grant["role"] for person in found for grant in person["roles"])):
+        raise Rejected(
+            t("Nothing about an auditor is changed on a page: auditors watch who does it."),
+            t("On the machine itself: gasp users"),
+        )
+
+
+def _grant(client: Client, given: Given, hear: Hear) -> Json:
+    _no_auditor(client, given)
+    more = {name: given[name] or None for name in ("tenant", "until")}
+    return {"person": client.people.grant(given["person"], given["role"], reason=given["reason"], **more)["person"]}
+
+
+def _revoke(client: Client, given: Given, hear: Hear) -> Json:
+    _no_auditor(client, given)
+    more = {"tenant": given["tenant"] or None, "reason": given["reason"]}
+    return {"person": client.people.revoke(given["person"], given["role"], **more)["person"]}
+
+
+def _account_add(client: Client, given: Given, hear: Hear) -> Json:
+    return client.people.add(given["account"], display=given["name"])
+
+
+def _sign_in_reset(client: Client, given: Given, hear: Hear) -> Json:
+    _no_auditor(client, given)
+    return client.people.reset(given["person"])
+
+
+def _passwords(client: Client, given: Given, hear: Hear) -> Json:
+    """No password is in the answer, which is kept."""
+    return client.sheets.issue(given["tenant"], uids=given["uids"], reason=given["reason"])
+
+
+def _account_leave(client: Client, given: Given, hear: Hear) -> Json:
+    left = client.staff.leave(given["uid"], tenant=given["tenant"], reason=given["reason"], on_event=hear)
+    return {"uid": left["uid"], "run": left["run"]}
+
+
+def _people_add(client: Client, given: Given, hear: Hear) -> Json:
+    return client.staff.add(given["person"], tenant=given["tenant"], on_event=hear)
+
+
+def _people_take(client: Client, given: Given, hear: Hear) -> Json:
+    """Who they are is not in the answer, which is kept."""
+    content, more = base64.b64decode(given["content"]), {"tenant": given["tenant"], "complete": given["complete"]}
+    done = client.staff.take(content, **more, digest=given["digest"], confirm=given["confirm"] or None, on_event=hear)
+    return {name: done[name] for name in ("digest", "counts", "tenants", "run", "cut")}
+
+
+def _people_settle(client: Client, given: Given, hear: Hear) -> Json:
+    return client.staff.settle(given["tenant"], on_event=hear)
+
+
+def _review_move(client: Client, given: Given, hear: Hear) -> Json:
+    return client.reviews.move(given["review"], on_event=hear)
+
+
+def _group_change(client: Client, given: Given, hear: Hear) -> Json:
+    return client.groups.change(given["tenant"], given["wish"], digest=given["digest"], on_event=hear)
+
+
 def _internet_test(client: Client, given: Given, hear: Hear) -> Json:
     return client.internet.test(given["tenant"], given["url"])
 
@@ -296,6 +426,8 @@ def _emergency(client: Client, given: Given, hear: Hear) -> Json:
     return {"emergency": made["id"], "request": made["request"], "state": made["state"]}
 
 
+#: What must be looked at outside before the one transaction of act and note; what is given back then does the act.
+READY: Mapping[str, Callable[[Client, Given], Callable[[], Json]]] = {"rollout_create": _rollout_ready}
 DOERS: Mapping[str, Callable[[Client, Given, Hear], Json]] = {
     "apply": _apply,
     "resume": _resume,
@@ -305,6 +437,7 @@ DOERS: Mapping[str, Callable[[Client, Given, Hear], Json]] = {
     "drift_revert": _drift_revert,
     "freeze": _freeze,
     "lift": _lift,
+    "policy_add": _policy_add,
     "rollout_create": _rollout_create,
     "rollout_release": _rollout_release,
     "rollout_resume": _rollout_resume,
@@ -316,6 +449,23 @@ DOERS: Mapping[str, Callable[[Client, Given, Hear], Json]] = {
     "transfer": _transfer,
     "scan": _scan,
     "refresh": _refresh,
+    "findings_clear": _findings_clear,
+    "snapshots_sync": _snapshots_sync,
+    "snapshots_take": _snapshots_take,
+    "snapshots_publish": _snapshots_publish,
+    "snapshots_prune": _snapshots_prune,
+    "grant": _grant,
+    "revoke": _revoke,
+    "account_add": _account_add,
+    "sign_in_reset": _sign_in_reset,
+    "password_reset": _passwords,
+    "passwords_issue": _passwords,
+    "account_leave": _account_leave,
+    "people_add": _people_add,
+    "people_take": _people_take,
+    "people_settle": _people_settle,
+    "review_move": _review_move,
+    "group_change": _group_change,
     "internet_test": _internet_test,
     "own_internet_test": _internet_test,
     "emergency": _emergency,
@@ -325,8 +475,10 @@ DOERS: Mapping[str, Callable[[Client, Given, Hear], Json]] = {
 # what is judged before anything is written down -----------------------------------------------------------------------
 def _check_apply(client: Client, given: Given) -> None:
     """There is something to do, and the typed word is the one that the plan's guards ask for."""
+    if "target" in given:  # planned under the lease, where its guards are asked
+        return
     plan, typed = client.get_plan(given["digest"]), given["confirm"]
-    if not any(c["action"] != "conflict" for c in plan["changes"]) and not plan.get("restores"):
+    if "wait" not in given and not any(c["action"] != "conflict" for c in plan["changes"]) and not plan.get("restores"):
         raise Rejected(t("There is nothing in this plan to carry out."), t("Plan again."))
     by_digest = len(typed) >= CONFIRM_LENGTH and plan["digest"].startswith(typed)
     lacking = [g["confirm"] for g in plan["guards"] if g["confirm"] and not by_digest and typed != g["confirm"]]
@@ -341,6 +493,38 @@ def _check_drift(client: Client, given: Given) -> None:
         raise Invalid([Problem("no-choice", t("Nothing is chosen."), t("Choose at least one line."), field="ids")])
 
 
+def _check_findings(client: Client, given: Given) -> None:
+    problems = []
+    if not given["ids"]:
+        text = t("No finding is chosen.")
+        problems.append(Problem("no-choice", text, t("Choose at least one."), field="findings"))
+    if not given["reason"]:
+        text, remedy = t("A reason is needed."), t("Say why in one sentence.")
+        problems.append(Problem("no-reason", text, remedy, field="reason"))
+    if problems:
+        raise Invalid(problems)
+
+
+def _check_publish(client: Client, given: Given) -> None:
+    """A ring of tenants gets it by a rollout; at once only when somebody says that they know what that means."""
+    problems = []
+    if given["ring"] not in list(Ring):
+        text = t("“{ring}” is no ring.", ring=given["ring"])
+        problems.append(Problem("no-ring", text, t("Choose one of the list."), field="ring"))
+    elif given["ring"] and not given["sure"]:
+        problems.append(
+            Problem(
+                "not-sure", t("Without a rollout nothing measures it, and nothing stops it."),
+                t("Make a rollout, or tick that you know this."), field="sure",
+            )
+        )  # fmt: skip
+    if not given["snapshot"]:
+        text = t("No snapshot is chosen.")
+        problems.append(Problem("no-snapshot", text, t("Choose one of the list."), field="snapshot"))
+    if problems:
+        raise Invalid(problems)
+
+
 def _check_emergency(client: Client, given: Given) -> None:
     if not given["reason"]:
         text, remedy = t("A reason is needed."), t("Say why in one sentence.")
@@ -352,5 +536,7 @@ CHECKS: Mapping[str, Callable[[Client, Given], None]] = {
     "drift_keep": _check_drift,
     "drift_accept": _check_drift,
     "drift_revert": _check_drift,
+    "findings_clear": _check_findings,
+    "snapshots_publish": _check_publish,
     "emergency": _check_emergency,
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from control_plane.model.ports import Outcome
 from control_plane.model.run import Actor, Event, EventType
 from control_plane.store.leases import Lease
 from control_plane.store.repository import Store
+from control_plane.workflow.fault import reached
 
 OnEvent = Callable[[Event], None]
 
@@ -38,11 +37,12 @@ class Journal:
         for event in self.store.runs.append(self.run_id, [(type_, data)], self.lease.token):
             if self.on_event:
                 self.on_event(event)
-        self._seen[type_] += 1
-        if self.fault in (f"kill:{type_}", f"kill:{type_}:{self._seen[type_]}"):
-            os.kill(os.getpid(), signal.SIGKILL)
+        reached(type_, self.fault, self._seen)
 
     def outcomes(self, batch: Sequence[tuple[Change, Outcome]]) -> None:
-        """Record what became of changes."""
+        """Record what became of changes. Whose account was removed is signed in no more."""
         self.store.runs.outcomes(self.run_id, batch, self.clock(), self.lease.token)
+        gone = [c.id for c, outcome in batch if c.destroys_data and outcome.state in ("applied", "already")]
+        if gone:
+            self.store.people.end_sessions_of_gone(gone)
         self.counts.update(outcome.state for _, outcome in batch)

@@ -1,153 +1,31 @@
-"""The control plane in this process: implements `model.client.Client` over the workflow's parts."""
+"""The control plane in this process: implements `model.client.Client` over the workflow's parts.
+
+Its areas are in `areas.py`; here are the verbs that belong to none. What only some verbs need is imported in them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from control_plane.model.attachment import FileScanner
-from control_plane.model.client import Json, OnEvent
-from control_plane.model.client_people import PeopleClient
-from control_plane.model.client_snapshots import SnapshotsClient
 from control_plane.model.errors import NotFound
-from control_plane.model.machine import Hands, Repository
-from control_plane.model.ports import FileStore, Prober, ProbeResult, ReleaseStore
-from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionRow
-from control_plane.store.repository import Store
-from control_plane.workflow.access_record import AccessRecord
-from control_plane.workflow.applying import Applier, Order
-from control_plane.workflow.attachments import Attachments
-from control_plane.workflow.audit import Audit
-from control_plane.workflow.brought import Brought
-from control_plane.workflow.classes import Classes
-from control_plane.workflow.drift import Drift
-from control_plane.workflow.emergencies import Emergencies
-from control_plane.workflow.explain import Explainer
-from control_plane.workflow.export_tenants import export_tenants
-from control_plane.workflow.freezes import Freezes
-from control_plane.workflow.import_tenants import Importer
-from control_plane.workflow.internet import Internet
-from control_plane.workflow.jobs import Jobs
-from control_plane.workflow.machines import Machines
-from control_plane.workflow.mail import Mails
-from control_plane.workflow.offboard import Offboarding
-from control_plane.workflow.planning import Planner
-from control_plane.workflow.posts import Posts
+from control_plane.workflow.areas import Areas
 from control_plane.workflow.process import process_alive
-from control_plane.workflow.requests import Requests
-from control_plane.workflow.rollout_making import RolloutMaker
-from control_plane.workflow.rollouts import Rollouts
-from control_plane.workflow.runs import resume, run_details, run_json, undo_changes, undo_plan, undo_targets
-from control_plane.workflow.site_space import SiteSpace
-from control_plane.workflow.sites import Sites
-from control_plane.workflow.status import Status
-from control_plane.workflow.substitutes import Substitutes
-from control_plane.workflow.wishes import wish_order
-from control_plane.workflow.worker import WorkerStatus
 
-Area = TypeVar("Area")
+if TYPE_CHECKING:
+    from control_plane.model.client import Json, OnEvent
+    from control_plane.model.ports import ProbeResult
+    from control_plane.model.run import Event
+    from control_plane.store.estate import SubscriptionRow
+    from control_plane.workflow.applying import Order
 
 
-class LocalClient:
+class LocalClient(Areas):
     """In-process client. The actor is whoever runs the process."""
-
-    def __init__(
-        self,
-        planner: Planner,
-        applier: Applier,
-        store: Store,
-        releases: ReleaseStore,
-        prober: Prober,
-        status: Status,
-        actor_name: str,
-        config: Callable[[], Mapping[str, Any]],
-        snapshots: SnapshotsClient,
-        hands: Hands,
-        record: AccessRecord,
-        internet: Internet,
-        repository: Callable[[], Repository],
-        state: Path,
-        people: PeopleClient,
-        requests: Callable[[Callable[[], Actor]], Requests],
-        files: FileStore,
-        scanner: Callable[[], FileScanner],
-        file_quota: int,
-        site_space: tuple[int, int],
-    ) -> None:
-        self.snapshots = snapshots
-        self.rollouts = Rollouts(
-            store,
-            lambda: RolloutMaker(store, planner.catalogue, store.machines.all, repository),
-            lambda: self.actor,
-            planner.clock,
-        )
-        self.freezes = Freezes(store, lambda: self.actor)
-        self.worker = WorkerStatus(store, state, planner.clock)
-        self.planner = planner
-        self.applier = applier
-        self.store = store
-        self.importer = Importer(store, planner.catalogue.offerings, planner.catalogue.estate)
-        self.sites_ = Sites(planner.catalogue, applier, store, releases, SiteSpace(store, releases, *site_space))
-        self.posts = Posts(store, planner.catalogue, self.sites_, releases, files, planner.clock, lambda: self.actor)
-        self.drift_ = Drift(planner, applier, store)
-        self.explainer = Explainer(planner, store)
-        self.prober = prober
-        self.status_ = status
-        self.actor_name = actor_name
-        self._actor: Actor | None = None  # found once where the actor stays the same
-        self._config = config
-        self.machines = Machines(store, hands, applier, status.hosts, lambda: self.actor, planner.clock)
-        self.record = record
-        self.offboarding = Offboarding(
-            planner, applier, store, releases, self.export_tenants, self.machines.retire_all, Brought(store, files)
-        )
-        self.internet = internet
-        self.people = people
-        self.audit = Audit(store)
-        self.mail = Mails(store, lambda: self.actor, planner.clock)
-        self.requests = requests(lambda: self.actor)
-        self.attachments = Attachments(store, self.requests, files, scanner, file_quota, lambda: self.actor)
-        self.classes = Classes(store, self.requests, lambda: self.actor)
-        self.emergencies = Emergencies(store, self.requests, applier, planner.clock, lambda: self.actor)
-        self.substitutes = Substitutes(store, planner.clock, lambda: status.accounts(None), lambda: self.actor)
-        self.jobs = Jobs(store, self.acting_as, lambda: self.actor, planner.clock)
-        store.runs.mark_interrupted(process_alive)
-
-    @property
-    def actor(self) -> Actor:
-        """Who acts."""
-        return self._actor or self.store.actors.get(self.actor_name)
-
-    def acting_as(self, name: str) -> Self:
-        """The same control plane with somebody else as the actor: the console works for many people."""
-        made = copy(self)
-        made.actor_name, made._actor = name, self.store.actors.get(name)
-        for area in (
-            "machines",
-            "record",
-            "internet",
-            "people",
-            "rollouts",
-            "freezes",
-            "snapshots",
-            "requests",
-            "mail",
-            "jobs",
-            "posts",
-            "substitutes",
-            "classes",
-            "emergencies",
-        ):
-            setattr(made, area, _acting(getattr(self, area), lambda: made.actor))
-        made.attachments = replace(self.attachments, requests=made.requests, actor=lambda: made.actor)
-        made.offboarding = replace(self.offboarding, retire=made.machines.retire_all)
-        return made
 
     # plans and runs -------------------------------------------------------------------------------
     def plan(self, scope: str = "estate") -> Json:
@@ -163,11 +41,22 @@ class LocalClient:
         answer = {**stored.body, "guards": [g.as_json() for g in guards]}
         if stored.undo_of is not None:
             answer["restores"] = self._restores(stored.undo_of)
+        if stored.restore is not None:
+            from control_plane.workflow.restores import shown
+
+            answer |= shown(stored.restore)
         return answer
 
     def _restores(self, run_id: int) -> list[Json]:
+        from control_plane.workflow.runs import left_out, undo_targets
+
         return [
-            {"subscription": name, "from_generation": new, "to_generation": old}
+            {
+                "subscription": name,
+                "from_generation": new,
+                "to_generation": old,
+                "without": [str(text) for text in left_out(name, old, self.store)],
+            }
             for name, (old, new) in sorted(undo_targets(run_id, self.store).items())
         ]
 
@@ -189,10 +78,18 @@ class LocalClient:
         return self.run(run)
 
     def _order(self, target: str, confirm: str | None) -> Order:
+        from control_plane.workflow.applying import Order
+
         if target != "estate" and ":" not in target:
             stored = self.store.plans.load(target)
+            if stored.restore is not None:
+                order = self.restores.order(stored)
+                return replace(order, digest=stored.digest, confirm=confirm, spare="nothing")
             if stored.undo_of is None:
                 return Order(stored.scope, digest=stored.digest, confirm=confirm)
+            from control_plane.workflow.runs import undo_changes
+            from control_plane.workflow.wishes import wish_order
+
             changes = undo_changes(stored.undo_of, self.store)
             cause = f"undo {stored.undo_of}"
             order = wish_order(self.planner.catalogue, changes, self.actor, cause, "undo")
@@ -201,11 +98,15 @@ class LocalClient:
 
     def runs(self, *, limit: int = 50, state: str | None = None) -> list[Json]:
         """See `Client.runs`."""
+        from control_plane.workflow.runs import run_json
+
         self.store.runs.mark_interrupted(process_alive)  # a server lives longer than the runs that it shows
         return [run_json(row) for row in self.store.runs.list(limit, state)]
 
     def run(self, run_id: int) -> Json:
         """See `Client.run`."""
+        from control_plane.workflow.runs import run_details
+
         self.store.runs.mark_interrupted(process_alive)
         return run_details(self.store.runs.get(run_id), self.store)
 
@@ -222,10 +123,14 @@ class LocalClient:
 
     def resume_run(self, run_id: int, *, on_event: OnEvent | None = None) -> Json:
         """See `Client.resume_run`."""
+        from control_plane.workflow.runs import resume
+
         return self.run(resume(run_id, self.store, self.applier, self.actor, _plain(on_event)))
 
     def undo_run(self, run_id: int) -> Json:
         """See `Client.undo_run`."""
+        from control_plane.workflow.runs import undo_changes, undo_plan
+
         changes = undo_changes(run_id, self.store)
         plan = undo_plan(changes, self.planner, self.actor)
         self.store.plans.save(plan, self.actor, self.planner.personal, undo_of=run_id)
@@ -379,6 +284,8 @@ class LocalClient:
 
     def export_tenants(self, folder: Path, codes: Sequence[str] = ()) -> Json:
         """See `Client.export_tenants`."""
+        from control_plane.workflow.export_tenants import export_tenants
+
         return export_tenants(self.store, folder, codes)
 
     def diff_tenants(self, path: Path) -> Json:
@@ -397,6 +304,10 @@ class LocalClient:
     def sites(self) -> list[Json]:
         """See `Client.sites`."""
         return self.sites_.rows()
+
+    def infected_sites(self) -> list[str]:
+        """See `Client.infected_sites`."""
+        return self.sites_.infected()
 
     def publish_release(self, site: str, archive: Path, *, note: str = "") -> Json:
         """See `Client.publish_release`."""
@@ -434,16 +345,15 @@ class LocalClient:
         """See `Client.maintenance`."""
         return self.sites_.maintenance(site, on, self.actor, _plain(on_event), confirm)
 
+    def database(self) -> Json:
+        """See `Client.database`."""
+        from control_plane.store.moving import describe
+
+        return describe(self.store.database)
+
     def config(self) -> Mapping[str, Any]:
         """See `Client.config`."""
         return self._config()
-
-
-def _acting(area: Area, actor: Callable[[], Actor]) -> Area:
-    """A part of the control plane with somebody else as who acts; every part that records it has `actor`."""
-    made = copy(area)
-    object.__setattr__(made, "actor", actor)  # some are frozen
-    return made
 
 
 def _plain(on_event: OnEvent | None) -> Callable[[Event], None] | None:

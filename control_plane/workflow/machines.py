@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.model.audit import AuditAct, Subject
+from control_plane.model.by_itself import SCAN_PATHS, ByItself
 from control_plane.model.client_machines import Json, OnProgress
 from control_plane.model.errors import (
     CouldNotMeasureError,
@@ -34,7 +35,9 @@ from control_plane.model.machine import (
     MachineState,
     Ring,
     Scanned,
+    Seen,
     baseline_id,
+    shared,
 )
 from control_plane.model.machine_rules import FAULTS
 from control_plane.model.resource import CouldNotMeasure
@@ -47,8 +50,6 @@ from control_plane.workflow.audit import outside
 from control_plane.workflow.machine_import import Export, read_export
 from control_plane.workflow.machine_rows import Rows, finding_json
 
-#: What is scanned when nobody says: where people keep files, not what packages brought.
-SCAN_PATHS = ("/home", "/root", "/srv", "/tmp", "/var/tmp", "/opt", "/usr/local")
 OFFERING = "security"
 
 
@@ -63,13 +64,14 @@ class Machines:
         hosts: Callable[[], list[dict[str, Any]]],
         actor: Callable[[], Actor],
         clock: Callable[[], datetime],
+        rules: ByItself = ByItself(),  # noqa: B008 frozen
     ) -> None:
         self.store, self.hands, self.applier, self.actor, self.clock = store, hands, applier, actor, clock
-        self._hosts = hosts
+        self._hosts, self.rules = hosts, rules
 
     # inventory ------------------------------------------------------------------------------------
     def _rows(self) -> Rows:
-        return Rows(self.store, self._hosts(), self.clock())
+        return Rows(self.store, self._hosts(), self.clock(), self.rules)
 
     def rows(self) -> list[Json]:
         """See `MachinesClient.rows`."""
@@ -117,10 +119,11 @@ class Machines:
             raise Invalid(problems)
 
     def _enter(self, name: str, tenant: str, ring: Ring, host: str, fingerprint: str) -> Machine:
-        twin = next((m for m in self.store.machines.all() if m.fingerprint == fingerprint and m.name != name), None)
+        others = (m for m in self.store.machines.all() if m.name != name)
+        twin = next((m for m in others if shared(m.fingerprint, fingerprint)), None)
         if twin is not None:
             raise Rejected(
-                t("{name} is {twin} (of {tenant}) by machine-id and host key: a clone, or the same machine twice.",
+                t("{name} is {twin} (of {tenant}) by machine-id or host key: a clone, or the same machine twice.",
                   name=name, twin=twin.name, tenant=twin.tenant),
                 t("Give the clone an identity of its own (machine-id and SSH host keys), or retire {twin}.",
                   twin=twin.name),
@@ -308,7 +311,6 @@ class Machines:
                 p,
                 since=first[f"pending/{p.package}/{p.candidate}"],
                 held_since=first.get(f"held/{p.package}"),
-                held_by="the machine's own administrator" if p.held else None,
             )
             for p in look.pending
         ]
@@ -377,7 +379,7 @@ class Machines:
         answer: Json = {"target": target, "files": 0, "machines": [], "findings": []}
         with self._outside(AuditAct.MACHINE_SCANNED, machines) as became:
             for machine in machines:
-                ended = self._scan_one(machine, paths or SCAN_PATHS, answer["findings"], on_progress)
+                ended = self._scan_one(machine, paths, answer["findings"], on_progress)
                 answer["files"] += ended.files
                 answer["machines"].append(
                     {
@@ -386,6 +388,7 @@ class Machines:
                         "files": ended.files,
                         "found": [{"path": f.path, "signature": f.signature} for f in ended.found],
                         "error": str(ended.error) if ended.error else None,
+                        "scanned_at": ended.at.isoformat() if ended.at and not paths else None,
                     }
                 )
             became |= {"files": answer["files"], "findings": len(set(answer["findings"]))}
@@ -397,17 +400,19 @@ class Machines:
     ) -> Scanned:
         files, found = 0, 0
         ended = Scanned(machine.id, 0, (), None)
-        for news in self.hands.scan(machine, paths):
+        for news in self.hands.scan(machine, paths or SCAN_PATHS):
             match news:
                 case Found():
                     found += 1
                     ids.extend(self.store.machines.report(machine, [news], self.clock()))
                 case Scanned():
                     ended = news
-                case _:
-                    files = news
+                case Seen():
+                    files = news.files
             if on_progress is not None and not isinstance(news, Scanned):
                 on_progress({"machine": machine.name, "files": files, "found": found})
+        if ended.at is not None and not paths:  # only a scan of all that is usually scanned says that it is clean
+            self.store.scans.ended(machine.id, ended.at, ended.files, found)
         return ended
 
     def refresh_signatures(self, scope: str = "estate") -> Json:

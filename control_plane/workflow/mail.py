@@ -7,31 +7,30 @@ anywhere. A mail of which nobody knows whether it was handed over is looked up a
 from __future__ import annotations
 
 import builtins
-import os
 import re
-import signal
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email.headerregistry import Address as MailAddress
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import CouldNotMeasureError, NotFound, Rejected, TemporaryError
-from control_plane.model.notice import Address, Notice, NoticeKind, Post, frame, one_line, say
+from control_plane.model.notice import FOR_CONTACTS, Address, Notice, NoticeKind, Post, frame, one_line, say
 from control_plane.model.people import ROLES, Person
 from control_plane.model.request import ACTIONS, OPEN, Request, parse_reference
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, in_language, t
+from control_plane.model.windows import moment_words
 from control_plane.store.mail import Mail, StoredNotice
 from control_plane.store.repository import Store
 from control_plane.workflow.access import held
-from control_plane.workflow.access_times import ZONE
+from control_plane.workflow.fault import reached
 from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.request_view import RequestView
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
 
 LEASE = "mail"
 #: Seconds from the first failure to the next try, doubled each time up to the second; tries until it is given up.
@@ -58,6 +57,7 @@ class MailTicker:
     gather: int
     operators: str
     fault: str | None = None
+    _seen: Counter[str] = field(default_factory=Counter)
 
     def tick(self) -> str | None:
         """One turn; a line for the log, or None. Nothing is done while another process does it."""
@@ -103,8 +103,8 @@ class MailTicker:
         people = {person.key: person for person in self.store.people.all()}
         found = [book.of(people.get(key), self.store.actors.name(key)) for key in notice.people]
         told = [one for one in found if one is not None]
-        if notice.people and not told and stored.code is not None:
-            told = book.contacts(stored.code)
+        if stored.code is not None and (notice.kind in FOR_CONTACTS or (notice.people and not told)):
+            told += book.contacts(stored.code)
         for role in notice.roles:
             told += [
                 one
@@ -136,7 +136,7 @@ class MailTicker:
         """The mail's state afterwards; None: its time has not come."""
         if mail.next_at > self.clock() or not self.store.mail.settle(mail, "sending"):
             return None
-        self._boundary("mail.sending")
+        reached("mail.sending", self.fault, self._seen)
         mail = next(m for m in self.store.mail.find("sending") if m.id == mail.id)
         state, error, later = "sent", None, None
         try:
@@ -146,14 +146,9 @@ class MailTicker:
         except TemporaryError as fault:
             state, error = self._again(mail), str(fault.text)
             later = self.clock() + timedelta(seconds=min(FIRST_PAUSE * 2 ** min(mail.tries - 1, 20), LONGEST_PAUSE))
-        self._boundary("mail.handed_over")
+        reached("mail.handed_over", self.fault, self._seen)
         self.store.mail.settle(mail, state, error=error, next_at=later)
         return state
-
-    def _boundary(self, event: str) -> None:
-        """Where fault tests kill the process."""
-        if self.fault == f"kill:{event}":
-            os.kill(os.getpid(), signal.SIGKILL)
 
     @staticmethod
     def _again(mail: Mail) -> str:
@@ -163,6 +158,11 @@ class MailTicker:
     def message(self, mail: Mail) -> EmailMessage:
         """The mail itself. What people typed is in its body, on lines of ours, and in no other head than the subject,
         encoded there by the standard library."""
+        from email.headerregistry import Address as MailAddress
+        from email.message import EmailMessage
+        from email.policy import SMTP
+        from email.utils import format_datetime
+
         language = mail.to.language
         with in_language(language):
             told = [self._said(stored, language) for stored in self.store.mail.notices_of(mail.id)]
@@ -190,6 +190,8 @@ class MailTicker:
         params = dict(notice.params)
         if "request" in params:
             params = {**self._words(str(params["request"]), notice.tenant, language), **params}
+        elif notice.tenant is not None:
+            params = {"tenant": self._named(notice.tenant, stored.code, language), **params}
         for word in [name for name in params if name.startswith("person/")]:
             params[word.partition("/")[2]] = self._called(str(params.pop(word)))
         return say(notice.kind, params, language)
@@ -199,19 +201,22 @@ class MailTicker:
         person = self.store.people.find(name)
         return person.display if person is not None else name
 
+    def _named(self, tenant_id: str | None, code: str | None, language: str) -> str:
+        """A tenant's name in the reader's language; `code` when nobody knows one."""
+        names = next((row.names for row in self.store.estate.tenants(ended=True) if row.id == tenant_id), None)
+        return (code or "–") if names is None else names.zh if language == "zh_CN" else names.en
+
     def _words(self, reference: str, tenant_id: str | None, language: str) -> dict[str, str | Text]:
         """What a text may say of a request, as it is now."""
         request = self.store.requests.get(parse_reference(reference) or 0)
         view, content = self.view(), request.content
         due, offering = view.due(request), view.offerings.get(content.offering)
-        names = next((row.names for row in self.store.estate.tenants(ended=True) if row.id == tenant_id), None)
-        name = content.tenant if names is None else names.zh if language == "zh_CN" else names.en
         return {
             "service": offering.title if offering is not None else content.offering,
             "action": ACTIONS[content.action],
-            "tenant": name,
+            "tenant": self._named(tenant_id, content.tenant, language),
             "who": str(view.holders(request)[2]),
-            "due": f"{due.at.astimezone(ZONE):%Y-%m-%d %H:%M}" if due is not None else "–",
+            "due": moment_words(due.at if due is not None else None),
         }
 
 

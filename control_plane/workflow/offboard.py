@@ -20,7 +20,6 @@ from typing import Any
 from control_plane.model.errors import NoConsent, Rejected, TemporaryError
 from control_plane.model.machine import baseline_id
 from control_plane.model.plan import digest_of
-from control_plane.model.ports import ReleaseStore
 from control_plane.model.resource import CouldNotMeasure, Look, Measured, content_hash
 from control_plane.model.run import Actor
 from control_plane.model.scope import Scope, parse_scope
@@ -44,7 +43,6 @@ class Offboarding:
     planner: Planner
     applier: Applier
     store: Store
-    releases: ReleaseStore
     export: Export
     retire: Callable[[str], None]
     brought: Brought
@@ -101,8 +99,10 @@ class Offboarding:
         remaining += sorted(i for look in after if isinstance(look, Measured) for i in look.waiting if i in baselines)
         if not remaining:
             self.retire(code)
-            self.store.estate.end_tenant(code, actor, self.planner.clock())
-            self.brought.forget(tenant_id)
+            with self.store.transaction():
+                self.store.estate.end_tenant(code, actor, self.planner.clock())
+                self.brought.contents.forget(tenant_id)
+            self.brought.contents.sweep()
         now = _others(after, tenant_id)
         # what runs did in the meantime, this one's own included, was planned and shown; only the rest is a surprise
         since = [run.id for run in self.store.runs.list(1000) if run.id > last]
@@ -231,7 +231,7 @@ class Offboarding:
                 for name, content in self.brought.archived(tenant_id):
                     _add(tar, f"{code}/{name}", content)
                 for release in self.store.releases.list(tenant_id=tenant_id):
-                    content = self.releases.open_archive({"kind": "release", "release": release.id})
+                    content = self.brought.contents.releases.open_archive({"kind": "release", "release": release.id})
                     _add(tar, f"{code}/releases/{release.site}/{release.id}.tar", content)
         temporary.rename(archive)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,22 @@ from zoneinfo import ZoneInfo
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
-from control_plane.model.people import EXCLUSIVE, ROLES, Grant, Person
+from control_plane.model.people import EXCLUSIVE, LEFT, ROLES, Act, Grant, Person
+from control_plane.model.request import Request, RequestState
 from control_plane.model.run import Actor
-from control_plane.model.text import Text, t
+from control_plane.model.staffing import keep_somebody
+from control_plane.model.text import Text, t, tn
 from control_plane.store.repository import Store
+from control_plane.workflow.access import allows
 from control_plane.workflow.sign_in import Proofs
 
 ZONE = ZoneInfo("Asia/Shanghai")
 ACCOUNT = re.compile(r"^[a-z][a-z0-9._-]{1,30}$")
 FIRST = "first"
+#: Requests that somebody has to go on with.
+UNDER_WAY = frozenset(RequestState) - {
+    RequestState.DRAFT, RequestState.LIVE, RequestState.REFUSED, RequestState.WITHDRAWN,
+}  # fmt: skip
 
 
 class People:
@@ -93,7 +100,7 @@ class People:
             by = self.actor()
             if by.name == found.name:
                 raise Rejected(t("Nobody gives a role to themselves."), t("Ask another person of the centre."))
-            held = {grant.role for grant in self.store.people.coming(found.key)}
+            held = {grant.role for grant in self.store.people.coming(found.key, last=end)}
             clash = sorted({other for group in EXCLUSIVE if role in group for other in group & held} - {role})
             if clash:
                 raise Rejected(
@@ -122,8 +129,10 @@ class People:
                     t("{person} does not hold {role}.", person=found.login, role=role),
                     t("See gasp users show {person}.", person=found.name),
                 )
+            keep_somebody(self.store.people.all(), {found.key: {role}})
             for grant in gone:
                 self.store.people.revoke(grant.id, reason.strip(), self.actor())
+            self.store.tokens.end_of(found.key, t("A role of its owner was taken away."), self.actor())
             return self.show(found.name)
 
     def add(self, name: str, *, display: str = "") -> dict[str, Any]:
@@ -154,10 +163,92 @@ class People:
         with self.store.transaction():
             ended = self.store.people.end_sessions(found.key)
             self.store.people.set_factor(found.key, None, enrolled=False)
+            self.store.tokens.end_of(found.key, t("The sign-in of its owner was reset."), self.actor())
             file = self._first_password(found) if found.kind == "account" else None
             about, detail = [Subject("person", found.key)], {"sessions_ended": ended, "new_password": file is not None}
             self.store.audit.record(AuditAct.ACCOUNT_RESET, self.actor(), about, detail=detail)
         return {"person": found.name, "sessions_ended": ended, "password_file": str(file) if file else None}
+
+    def leave(self, person: str, *, to: str | None = None, reason: str) -> dict[str, Any]:
+        """See `PeopleClient.leave`."""
+        with self.store.transaction():  # alone among writers: no request begins, and nobody signs one, beside it
+            return self._leave(person, to, reason)
+
+    def _leave(self, person: str, to: str | None, reason: str) -> dict[str, Any]:
+        found, by = self._known(person), self.actor()
+        if found.name == by.name:
+            raise Rejected(t("Nobody cuts themselves off."), t("Ask another person of the centre."))
+        mine = self.store.requests.list(asker=found.key)
+        open_ = [one for one in mine if one.state in UNDER_WAY]
+        problems = [] if reason.strip() else [_no_reason()]
+        if open_ and not to:
+            names = ", ".join(one.reference for one in open_[:5])
+            text = tn("{count} request of {person} is under way: {names}.",
+                      "{count} requests of {person} are under way: {names}.",
+                     count=len(open_), person=found.login, names=names)  # fmt: skip
+            problems.append(_bad("to", text, t("Say who takes them over: --to PERSON")))
+        if problems:
+            raise Invalid(problems)
+        own = [grant for grant in found.grants if grant.stands_for is None]
+        keep_somebody(self.store.people.all(), {found.key: {grant.role for grant in own}})
+        heir = self._known(to) if to else None
+        if heir is not None:
+            self._may_inherit(found, heir, open_)
+        proofs = self.store.people.credentials(found.key)
+        sessions = self.store.people.end_sessions(found.key)
+        tokens = self.store.tokens.end_of(found.key, t("Its owner left."), by)
+        ended = [self.store.substitutes.end(one, str(LEFT), by).id for one in self.store.substitutes.of(found.key)]
+        for grant in own:
+            self.store.people.revoke(grant.id, reason.strip(), by)
+        self.store.people.close(found.key)
+        if heir is not None:
+            for one in open_:
+                self.store.requests.hand_over(one, Actor(heir.key, heir.name))
+        about = [Subject("person", found.key), *([Subject("person", heir.key)] if heir else [])]
+        about += [Subject("request", one.reference) for one in open_]
+        detail = {"sessions": sessions, "tokens": tokens, "roles": len(own), "requests": len(open_)}
+        entry = self.store.audit.record(
+            AuditAct.COLLEAGUE_LEFT,
+            by,
+            about,
+            reason=reason.strip(),
+            detail={**detail, "substitutions": len(ended)},
+        )
+        return {
+            "person": found.name,
+            "name": found.display,
+            "at": self.clock().isoformat(),
+            "by": by.name,
+            "reason": reason.strip(),
+            "to": heir.name if heir else None,
+            "roles": [{"role": grant.role, "tenant": grant.tenant} for grant in own],
+            "sessions": sessions,
+            "tokens": tokens,
+            "second_factor": proofs.second_factor is not None,
+            "password": proofs.verifier is not None,
+            "substitutions": len(ended),
+            "requests": [one.reference for one in open_],
+            "drafts": sum(1 for one in mine if one.state is RequestState.DRAFT),
+            "entry": entry,
+            "next": f"gasp accounts leave {found.login} --reason …" if found.kind == "directory" else None,
+        }
+
+    def _may_inherit(self, found: Person, heir: Person, open_: Sequence[Request]) -> None:
+        """Raises Rejected when somebody cannot take over these requests: whoever asks never signs."""
+        if heir.key == found.key:
+            raise Rejected(t("Work is handed over to somebody else."), t("Name another person: --to PERSON"))
+        signed = [one.reference for one in open_ if any(heir.key in signoff.keys for signoff in one.holding)]
+        if signed:
+            text = t("{person} signed {names}, and whoever asks never signs.",
+                     person=heir.login, names=", ".join(signed))  # fmt: skip
+            raise Rejected(text, t("Name another person: --to PERSON"))
+        closed = sorted({one.content.tenant for one in open_ if not allows(heir, Act.ASK, one.content.tenant)})
+        if closed:
+            raise Rejected(
+                t("{person} may not ask for services of {tenants}.", person=heir.login, tenants=", ".join(closed)),
+                t("Give a role first: gasp users grant {person} clerk --tenant {tenant} --reason …",
+                  person=heir.login, tenant=closed[0]),
+            )  # fmt: skip
 
     def sign_ins(self, limit: int = 200) -> builtins.list[dict[str, Any]]:
         """See `PeopleClient.sign_ins`."""

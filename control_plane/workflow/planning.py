@@ -13,7 +13,7 @@ from control_plane.model.plan import Memory, Plan, diff
 from control_plane.model.ports import Driver
 from control_plane.model.resource import Kind, Look, Measured, Sensitivity
 from control_plane.model.scope import Scope
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.workflow.catalogue import Catalogue, Replacements, World
 from control_plane.workflow.observe import looking, parts_of
 
@@ -69,18 +69,21 @@ class Planner:
         """
         self._check_scope(scope)
         with looking(self.parts(scope), scope.tenants, self.clock) as looks:
-            world = self.catalogue.world(replacements, scope.tenants)
+            world = self.catalogue.world(replacements, scope.tenants, self.systems(scope))
             return self.compare(scope, world, looks(), kept=kept)
 
     def parts(self, scope: Scope) -> list[tuple[Driver, str]]:
         """All parts that can matter for the scope, each with its driver. Of single subscriptions: those of their
         offerings' systems only."""
-        found = parts_of(self.drivers, scope)
+        found, systems = parts_of(self.drivers, scope), self.systems(scope)
+        return [(driver, part) for driver, part in found if systems is None or part.partition(":")[0] in systems]
+
+    def systems(self, scope: Scope) -> frozenset[str] | None:
+        """The systems of a scope of single subscriptions: those of their offerings. None: any may matter."""
         if not scope.terms or any(kind != "subscription" for kind, _ in scope.terms):
-            return found
+            return None
         offerings = [self.catalogue.offerings.get(value.partition("/")[2]) for _, value in scope.terms]
-        systems = {system for offering in offerings if offering for system in offering.systems or ()}
-        return [(driver, part) for driver, part in found if part.partition(":")[0] in systems]
+        return frozenset(system for offering in offerings if offering for system in offering.systems or ())
 
     def compare(
         self, scope: Scope, world: World, looks: Sequence[Look], *, kept: bool = True, at: datetime | None = None
@@ -139,7 +142,8 @@ class Planner:
             found.append(
                 Guard(
                     "cuts-off",
-                    t(
+                    tn(
+                        "The plan takes network access from {count} tenant ({tenants}); the limit is {limit}.",
                         "The plan takes network access from {count} tenants ({tenants}); the limit is {limit}.",
                         count=len(cut),
                         tenants=_some(cut),

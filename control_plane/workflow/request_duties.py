@@ -117,6 +117,11 @@ class Duties:
             self.holds(role, request.content.tenant) for role in request.needs
         )
 
+    def reads(self, request: Request) -> bool:
+        """Whether its plan is theirs to read through: they ask or sign in its department, or tend it for the centre."""
+        roles = (*request.needs, "operator")
+        return self.may_ask(request.content.tenant) or any(self.holds(r, request.content.tenant) for r in roles)
+
     def locked(self, request: Request) -> bool:
         """Whether its content is what an emergency made real and stands for: it is signed as it is, refused or taken
         back, and not changed meanwhile."""

@@ -5,8 +5,6 @@ Mail and audit follow the recorded events (`store.requests.records`); nobody is 
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from control_plane.model.request import Request, RequestEvent, Signoff
 from control_plane.model.run import Actor
 from control_plane.model.text import Text
 from control_plane.store.repository import Store
+from control_plane.workflow.fault import reached
 
 
 @dataclass
@@ -42,7 +41,5 @@ class RequestJournal:
         moved = self.store.requests.step(
             request, event, actor, data or {}, signoff=signoff, void=void, void_of=void_of, values=values
         )
-        self._seen[event] += 1
-        if self.fault in (f"kill:{event}", f"kill:{event}:{self._seen[event]}"):
-            os.kill(os.getpid(), signal.SIGKILL)
+        reached(event, self.fault, self._seen)
         return moved

@@ -193,7 +193,8 @@ class RequestPlans:
         public = rules.public(before, after)
         table = self.planner.catalogue.store.classes.current()
         touched = len(short.affected), short.hosts
-        return classify(Facts(standard, public, short.lost, *touched, request.content.offering), table)
+        words = tuple(rules.words(before, after))
+        return classify(Facts(standard, public, short.lost, *touched, request.content.offering, words), table)
 
 
 def digest_of(content: str, short: Agreed) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from control_plane.model.content_check import UNCHECKED, CheckState, infected_release
 from control_plane.model.errors import ControlPlaneError, StalePlan, TemporaryError
 from control_plane.model.freeze import Freeze, Frozen, covering
 from control_plane.model.plan import Plan
@@ -18,7 +19,7 @@ from control_plane.model.ports import Prober, ProbeResult
 from control_plane.model.request import MOVING, OPEN, Request, RequestEvent, RequestState, Signoff
 from control_plane.model.run import Actor, Event, EventType, RunState
 from control_plane.model.scope import parse_scope
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.store.audit import Behalf
 from control_plane.store.leases import LeaseLost
 from control_plane.store.repository import Store
@@ -50,7 +51,13 @@ class PlanMoved(StalePlan):
     """The plan under the lease is not what was signed, for these requests."""
 
     def __init__(self, found: Mapping[int, tuple[Agreed, str]]) -> None:
-        super().__init__(t("The world moved since {count} requests were signed.", count=len(found)))
+        super().__init__(
+            tn(
+                "The world moved since {count} request was signed.",
+                "The world moved since {count} requests were signed.",
+                count=len(found),
+            )
+        )
         self.found = found
 
 
@@ -121,11 +128,13 @@ class RequestTicker:
         found = []
         now, freezes = self.clock(), self.store.freezes.list()
         for request in reversed(self.store.requests.list(states=MOVING)):
-            if request.applied_at is not None or self._rests(request, now):
+            if request.applied_at is not None or (request.why != UNCHECKED and self._rests(request, now)):
                 continue
             if self._frozen(request, freezes):
                 if request.why != HELD:  # nothing is tried meanwhile
                     self._wait(request, HELD)
+                continue
+            if self._shut(request):
                 continue
             try:
                 wish = self.forms.wish(request)
@@ -157,6 +166,21 @@ class RequestTicker:
         systems = {kinds[row[1]].system for row in request.agreed.get("rows", ()) if row[1] in kinds}
         tenants = {request.content.tenant, *request.agreed.get("affected", ())}
         return any(covering(freezes, code, system=name) for code in tenants for name in systems or (None,))
+
+    def _shut(self, request: Request) -> bool:
+        """Whether it would show content that the antivirus engine has not passed. It waits for that; where malware was
+        found it is over: the department brings other content."""
+        for check in self.requests.new_contents(request):
+            if check.state is CheckState.INFECTED:
+                why = infected_release(check.name, check)
+                values = {"state": RequestState.REFUSED, "finished_at": self.clock(), "why": why}
+                self.journal.step(request, RequestEvent.REFUSED, None, {"why": why.as_json()}, values=values)
+                return True
+            if check.state is CheckState.WAITING:
+                if request.why != UNCHECKED:
+                    self._wait(request, UNCHECKED)
+                return True
+        return False
 
     def _gone(self, request: Request) -> list[Signoff]:
         """Signoffs of people who do not hold the role any more in which they signed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,7 @@ from control_plane.model.request import (
 )
 from control_plane.model.text import Text, t
 from control_plane.model.windows import Calendar
+from control_plane.workflow.request_blocks import title_of
 from control_plane.workflow.request_duties import Duties
 from control_plane.workflow.request_plans import sentences
 
@@ -94,8 +95,14 @@ class RequestView:
             "acts": self.duties.acts(request),
         }
 
-    def full(self, request: Request, records: Sequence[RequestRecord], problems: Sequence[Problem]) -> Json:
-        """Everything about one."""
+    def full(
+        self,
+        request: Request,
+        records: Sequence[RequestRecord],
+        problems: Sequence[Problem],
+        blocks: Collection[tuple[str, str]] = (),
+    ) -> Json:
+        """Everything about one. `blocks`: id and content of those of its plan, where somebody wrote about one."""
         short = request.agreed
         return {
             **self.row(request),
@@ -130,7 +137,7 @@ class RequestView:
                 }
                 for s in request.signoffs
             ],
-            "conversation": [self._said(r) for r in records if r.type is not RequestEvent.SAVED],
+            "conversation": [self._said(r, blocks) for r in records if r.type is not RequestEvent.SAVED],
         }
 
     def display(self, name: str) -> str:
@@ -206,7 +213,8 @@ class RequestView:
             "letter": str(signed.letter.text) if signed and signed.letter else None,
         }
 
-    def _said(self, record: RequestRecord) -> Json:
+    def _said(self, record: RequestRecord, blocks: Collection[tuple[str, str]]) -> Json:
+        about = record.data.get("block")
         name = record.actor.name if record.actor else None
         return {
             "number": record.number,
@@ -217,6 +225,13 @@ class RequestView:
             "by_name": self.display(name) if name else None,
             "text": _text(record.data),
             "system": record.actor is None,
+            "about": {
+                "block": about["id"],
+                "title": str(title_of(about)),
+                "now": (about["id"], about["content"]) in blocks,
+            }
+            if about
+            else None,
         }
 
 

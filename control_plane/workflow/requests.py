@@ -14,15 +14,18 @@ from typing import Any, get_args
 
 from control_plane.model.attachment import AttachmentState, infected_problems
 from control_plane.model.change_class import CLASSES
+from control_plane.model.content_check import REMEDY, CheckState, ContentCheck, infected_release, releases_in
 from control_plane.model.due import due, used
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, StalePlan
 from control_plane.model.notice import one_line
 from control_plane.model.people import ROLES
+from control_plane.model.questions import Several
 from control_plane.model.request import (
     ACTIONS,
     ACTS,
     DECIDING,
     EDITABLE,
+    MOST_LISTED,
     OPEN,
     TITLES,
     Action,
@@ -37,42 +40,43 @@ from control_plane.model.request import (
 )
 from control_plane.model.run import Actor
 from control_plane.model.tenant import Tier
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, language, t
 from control_plane.model.windows import Calendar
 from control_plane.store.repository import Store
 from control_plane.store.requests import no_such_request
 from control_plane.workflow.access import no_such_tenant
 from control_plane.workflow.access_times import ZONE
 from control_plane.workflow.planning import Planner
+from control_plane.workflow.request_blocks import RequestBlocks
 from control_plane.workflow.request_duties import Duties
 from control_plane.workflow.request_forms import RequestForms, storable
 from control_plane.workflow.request_journal import RequestJournal
 from control_plane.workflow.request_offers import by_hand, offered, previewed
 from control_plane.workflow.request_plans import Preview, RequestPlans
+from control_plane.workflow.request_tables import Read, part_of, read_file
 from control_plane.workflow.request_view import RequestView
 
 Json = dict[str, Any]
 MOST_WORDS = 5000
 #: How long the number of a letter, and the name of who brought it, may be.
 MOST_LETTER = 100
-#: So many of the newest are listed.
-MOST_ROWS = 1000
 #: Acts for which a request waits for somebody.
 TURNS: Sequence[RequestAct] = ("sign", "answer", "retry")
 
 
 class Requests:
-    """Implements `model.client_requests.RequestsClient`."""
+    """Implements `model.client_requests.RequestsClient`. `forms` knows the faults of drafts, whoever looks at them."""
 
     def __init__(
         self, store: Store, planner: Planner, calendar: Callable[[], Calendar], actor: Callable[[], Actor],
-        fault: str | None = None,
+        fault: str | None = None, forms: RequestForms | None = None,
     ) -> None:  # fmt: skip
         self.store = store
         self.planner = planner
-        self.forms = RequestForms(store, planner.catalogue)
+        self.forms = forms or RequestForms(store, planner.catalogue)
         self.plans = RequestPlans(self.forms, planner)
         self.journal = RequestJournal(store, fault)
+        self.parts = RequestBlocks(store)
         self.calendar = calendar
         self.actor = actor
 
@@ -84,8 +88,9 @@ class Requests:
         return offered(self.store, self.planner.catalogue.offerings, tenant)
 
     def list(
-        self, *, tenant: str | None = None, states: builtins.list[str] | None = None, waiting_for_me: bool = False
-    ) -> builtins.list[Json]:
+        self, *, tenant: str | None = None, states: builtins.list[str] | None = None, waiting_for_me: bool = False,
+        before: int | str | None = None,
+    ) -> builtins.list[Json]:  # fmt: skip
         """See `RequestsClient.list`."""
         duties = self._duties()
         if tenant is not None:
@@ -95,9 +100,19 @@ class Requests:
         if waiting_for_me:  # however many came after it: what waits is in one of these states, one for a service
             waits = frozenset[RequestState]().union(*(ACTS[act] for act in TURNS))
             wanted = [state for state in (wanted if wanted is not None else RequestState) if state in waits]
-        newest = None if waiting_for_me else MOST_ROWS
-        rows = self.store.requests.list(tenants_=sight, states=wanted, limit=newest)
-        found = [r for r in rows if duties.sees(r)]
+        below = before if before is None or isinstance(before, int) else parse_reference(before)
+        if before is not None and below is None:
+            raise no_such_request(str(before))
+        # one is open for a service at a time, so all of those are listed; of all that ever were, page by page
+        most = None if wanted is not None and set(wanted) <= OPEN else MOST_LISTED
+        found: builtins.list[Request] = []
+        while most is None or len(found) < most:
+            rows = self.store.requests.list(tenants_=sight, states=wanted, below=below, limit=most)
+            found += [r for r in rows if duties.sees(r)]
+            if most is None or len(rows) < most:
+                break
+            below = rows[-1].id
+        found = found[:most]
         if waiting_for_me:
             found = [r for r in found if set(TURNS) & set(duties.acts(r))]
         view = self.view(duties, {request.content.tenant for request in found})
@@ -122,6 +137,11 @@ class Requests:
             }
             for r in self.store.requests.events(self._find(request).id, after)
         ]
+
+    def blocks(self, request: int | str) -> builtins.list[Json]:
+        """See `RequestsClient.blocks`."""
+        duties = self._duties()
+        return self.parts.shown(self._find(request, duties), duties.sight, duties.actor.key)
 
     # writing ----------------------------------------------------------------------------------------------------
     def draft(self, tenant: str, offering: str, action: str = "new") -> Json:
@@ -193,11 +213,48 @@ class Requests:
         self._in_sight(duties, tenant)
         content = self._begun(tenant, offering, action)
         chosen: Any = tier if tier is not None else content.tier
+        tried = replace(content, spec=None if action == "end" else storable(spec or {}), tier=chosen)
+        return [problem.as_json() for problem in self._tried(tried)]
+
+    def _tried(self, content: Content) -> builtins.list[Problem]:
+        """What is wrong with content that is not kept."""
         generation, base = self.forms.current(content)
         now = self.planner.clock()
-        tried = replace(content, spec=None if action == "end" else storable(spec or {}), tier=chosen)
-        trial = Request(0, tried, "", RequestState.DRAFT, 0, self.actor(), now, now, generation, base)
-        return [problem.as_json() for problem in self.forms.problems(trial)]
+        return self.forms.problems(
+            Request(0, content, "", RequestState.DRAFT, 0, self.actor(), now, now, generation, base)
+        )
+
+    def check_rows(self, tenant: str, offering: str, part: str | None, content: bytes) -> Json:
+        """See `RequestsClient.check_rows`."""
+        duties, actor = self._duties(), self.actor()
+        self._in_sight(duties, tenant)
+        _, now = self.forms.current(Content(tenant, offering, "new", "S", {}))
+        begun = self._begun(tenant, offering, "change" if now is not None else "new")
+        mine = self.store.requests.draft_of(begun, actor)
+        _, several, read = self._rows(mine.content if mine else begun, part, content)
+        where = {"request": mine.reference if mine else None, "action": begun.action}
+        return {**where, "list": several.name, **read.counts()}
+
+    def take_rows(self, request: int | str, part: str | None, content: bytes, *, version: int | None = None) -> Json:
+        """See `RequestsClient.take_rows`."""
+        found = self._may("save", request)
+        spec, several, read = self._rows(found.content, part, content)
+        saved = self.save(found.id, spec=spec, version=found.version if version is None else version)
+        where = {"request": saved["reference"], "action": found.content.action}
+        return {**where, "list": several.name, **read.counts()}
+
+    def _rows(self, content: Content, part: str | None, file: bytes) -> tuple[Json, Several, Read]:
+        if content.action == "end":
+            raise Rejected(t("The end of a service has no form to fill."))
+        offering, today = self.forms.offering(content.offering), self.planner.clock().astimezone(ZONE).date()
+        several = part_of(offering, part)
+        before = content.spec or (offering.questions.first if offering.questions else {})
+
+        def judge(spec: Mapping[str, Any]) -> builtins.list[Problem]:
+            return self._tried(replace(content, spec=storable(spec)))
+
+        spec, read = read_file(offering, several, before, file, today, judge)
+        return spec, several, read
 
     def validate(self, request: int | str) -> builtins.list[Json]:
         """See `RequestsClient.validate`."""
@@ -344,22 +401,51 @@ class Requests:
         values = {"state": RequestState.WITHDRAWN, "finished_at": self.planner.clock(), "why": None}
         return self._moved(found, RequestEvent.WITHDRAWN, _line(reason), **values)
 
-    def comment(self, request: int | str, *, text: str) -> Json:
+    def comment(self, request: int | str, *, text: str, block: str | None = None, content: str | None = None) -> Json:
         """See `RequestsClient.comment`."""
-        return self._moved(self._may("comment", request), RequestEvent.COMMENTED, _needed(text))
+        words = _needed(text)
+        with self.store.transaction():  # beside others who speak or sign at the same moment
+            found = self._may("comment", request)
+            about = {"text": words, **self._about(found, block, content)}
+            moved = self.journal.step(found, RequestEvent.COMMENTED, self.actor(), about)
+            return self._shown(moved)  # no look after it that could fail
+
+    def mark(
+        self, request: int | str, *, block: str, content: str | None = None, viewed: bool = True
+    ) -> builtins.list[Json]:
+        """See `RequestsClient.mark`."""
+        duties = self._duties()
+        found = self._find(request, duties)
+        if not duties.reads(found):
+            raise Rejected(t("Only who asks or signs marks parts of a plan as looked at."))
+        one = self.parts.one(found, duties.sight, block, content if viewed else None)
+        self.store.requests.mark(found, duties.actor, one.id, one.content if viewed else None)
+        return self.parts.shown(found, duties.sight, duties.actor.key)
+
+    def _about(self, found: Request, block: str | None, content: str | None) -> Json:
+        """What an event says of the part that somebody writes about; nothing of none."""
+        if block is None:
+            return {}
+        return {"block": self.parts.one(found, self._duties().sight, block, content).said()}
 
     # deciding ---------------------------------------------------------------------------------------------------
     def sign(
         self, request: int | str, *, digest: str, role: str | None = None, note: str = "", reason: str = ""
     ) -> Json:
         """See `RequestsClient.sign`."""
-        found, actor = self._find(request), self.actor()
+        with self.store.transaction():  # alone among writers: who signs or speaks beside it moves nothing under it
+            moved = self._sign(request, digest, role, note, reason)
+            return self._shown(moved)  # no look after it that could fail
+
+    def _sign(self, request: int | str, digest: str, role: str | None, note: str, reason: str) -> Request:
+        duties, actor = self._duties(), self.actor()
+        found = self._find(request, duties)
         self._readable(found)
         if found.asker.key == actor.key:
             raise Rejected(t("Whoever asked for it never signs it."))
         if any(actor.key in s.keys for s in found.holding):
             raise Rejected(t("You have signed it already; one person signs once."))
-        found, duties = self._may("sign", request), self._duties()
+        self._allowed("sign", found, duties)
         mine = duties.signs_as(found)
         chosen = role if role is not None else mine[0]
         if chosen not in mine:
@@ -383,9 +469,13 @@ class Requests:
         self, request: int | str, *, digest: str, number: str, date: str, brought_by: str, note: str = ""
     ) -> Json:
         """See `RequestsClient.letter`."""
+        with self.store.transaction():
+            moved = self._letter(request, digest, _letter(number, date, brought_by, self.planner.clock()), note)
+            return self._shown(moved)  # no look after it that could fail
+
+    def _letter(self, request: int | str, digest: str, letter: Letter, note: str) -> Request:
         found, actor = self._may("letter", request), self.actor()
         self._readable(found)
-        letter = _letter(number, date, brought_by, self.planner.clock())
         agreed = self._same(found, digest)
         other = self._duties().signs_for(found, "operator")
         signoff = Signoff(
@@ -405,24 +495,24 @@ class Requests:
             )
         return found.digest
 
-    def _signed(self, found: Request, event: RequestEvent, data: Json, signoff: Signoff) -> Json:
-        with self.store.transaction():
-            moved = self.journal.step(
-                found, event, self.actor(), data, signoff=signoff, values={"state": RequestState.REVIEW}
-            )
-            if not moved.missing:
-                moved = self.approved(moved)
-        return self._shown(moved)
+    def _signed(self, found: Request, event: RequestEvent, data: Json, signoff: Signoff) -> Request:
+        moved = self.journal.step(
+            found, event, self.actor(), data, signoff=signoff, values={"state": RequestState.REVIEW}
+        )
+        return moved if moved.missing else self.approved(moved)
 
-    def send_back(self, request: int | str, *, reason: str) -> Json:
+    def send_back(
+        self, request: int | str, *, reason: str, block: str | None = None, content: str | None = None
+    ) -> Json:
         """See `RequestsClient.send_back`."""
         found, text = self._may("return", request), _needed(reason)
+        about = self._about(found, block, content)
         if found.state is RequestState.FAILED and self.forms.wish(found).change is None:
             raise Rejected(
                 t("What it asks for is the desired state already; it can only be tried again."),
                 t("Try again, or go back first: gasp runs undo {run}", run=found.run_id or "RUN"),
             )
-        return self._moved(found, RequestEvent.RETURNED, text, **self.paused(found), why=Text(text))
+        return self._spoken(found, RequestEvent.RETURNED, text, about, **self.paused(found), why=Text(text))
 
     def paused(self, found: Request) -> dict[str, Any]:
         """The values of a request whose clock stops because it waits for the department. Whatever is asked for then
@@ -445,7 +535,10 @@ class Requests:
 
     # parts ------------------------------------------------------------------------------------------------------
     def _moved(self, found: Request, event: RequestEvent, text: str, **values: Any) -> Json:
-        return self._shown(self.journal.step(found, event, self.actor(), {"text": text}, values=values))
+        return self._spoken(found, event, text, {}, **values)
+
+    def _spoken(self, found: Request, event: RequestEvent, text: str, about: Json, **values: Any) -> Json:
+        return self._shown(self.journal.step(found, event, self.actor(), {"text": text, **about}, values=values))
 
     def _sound(self, found: Request) -> builtins.list[Problem]:
         """Warnings. Raises Invalid with every problem."""
@@ -469,6 +562,10 @@ class Requests:
     def _may(self, act: RequestAct, request: int | str) -> Request:
         duties = self._duties()
         found = self._find(request, duties)
+        self._allowed(act, found, duties)
+        return found
+
+    def _allowed(self, act: RequestAct, found: Request, duties: Duties) -> None:
         if act not in duties.acts(found):
             if act in ("save", "answer", "return") and duties.locked(found):
                 raise Rejected(
@@ -483,7 +580,6 @@ class Requests:
                 t("{request} is {state}; you cannot do this now.", request=found.reference, state=TITLES[found.state]),
                 t("What you can do with it now: {acts}", acts=acts),
             )
-        return found
 
     # files that go with requests (`workflow/attachments.py`) -----------------------------------------------------
     def find(self, request: int | str) -> Request:
@@ -501,7 +597,19 @@ class Requests:
     def _problems(self, found: Request, *, told: bool = False) -> builtins.list[Problem]:
         """Of its form, and of its files; `told`: for a page that shows it, never to judge by."""
         of_form = self.forms.told(found) if told else self.forms.problems(found)
-        return [*of_form, *infected_problems(self.store.attachments.of(found.id))]
+        return [*of_form, *infected_problems(self.store.attachments.of(found.id)), *self._infected(found)]
+
+    def new_contents(self, found: Request) -> Collection[ContentCheck]:
+        """What the antivirus engine has said of releases that it would show and that are not shown now."""
+        new = releases_in(found.content.spec) - releases_in((found.base or {}).get("spec"))
+        return self.store.content_checks.of(new).values()
+
+    def _infected(self, found: Request) -> builtins.list[Problem]:
+        return [
+            Problem("release-infected", infected_release(check.name, check), REMEDY, field="sites")
+            for check in self.new_contents(found)
+            if check.state is CheckState.INFECTED
+        ]
 
     def _readable(self, found: Request) -> None:
         """Nobody signs what cannot be opened. Raises Rejected."""
@@ -522,7 +630,9 @@ class Requests:
 
     def view(self, duties: Duties | None = None, tenants_: Collection[str] = ()) -> RequestView:
         """How requests look to who acts; these tenants are called by their names."""
-        tenants = {row.code: row.names.zh for row in self.store.estate.tenants(codes=tenants_)} if tenants_ else {}
+        rows = self.store.estate.tenants(codes=tenants_) if tenants_ else ()
+        english = language() == "en"
+        tenants = {row.code: (row.names.en if english else "") or row.names.zh for row in rows}
         return RequestView(
             duties or self._duties(), tenants, self.planner.catalogue.offerings, self.calendar(), self.planner.clock()
         )
@@ -532,7 +642,9 @@ class Requests:
             self._problems(found, told=True) if found.state in (RequestState.DRAFT, RequestState.RETURNED) else []
         )
         records = self.store.requests.events(found.id)
-        return self.view(duties, {found.content.tenant}).full(found, records, problems)
+        spoken = any("block" in record.data for record in records)
+        now = {(one.id, one.content) for one in self.parts.of(found, None)} if spoken else set()
+        return self.view(duties, {found.content.tenant}).full(found, records, problems, now)
 
 
 def _state(name: str) -> RequestState:

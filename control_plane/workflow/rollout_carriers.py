@@ -6,7 +6,8 @@ A carrier does and looks; it judges nothing and keeps nothing. Configuration has
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol
 
 from control_plane.model.errors import Rejected
 from control_plane.model.machine import (
@@ -40,11 +41,20 @@ BLIND: Mapping[Depot, frozenset[Fault]] = {
 }
 
 
+When = Literal["going", "over", "back"]
+"""When something joins: while waves go; at the end, the last chance; on the way back, what came with the change."""
+
+
 class Carrier(Protocol):
     """Brings one kind of change to the items of a wave, and looks whether it is there."""
 
     def present(self, row: RolloutRow) -> frozenset[str]:
         """Ids of the items that still exist."""
+        ...
+
+    def joining(self, row: RolloutRow, known: Collection[str], when: When) -> Sequence[ItemRow]:
+        """What came since the rollout was made and must not be left behind: items in the wave of their ring. `known`:
+        ids of its items that have not left."""
         ...
 
     def before(self, row: RolloutRow, wave: WaveRow) -> str:
@@ -60,6 +70,10 @@ class Carrier(Protocol):
         when it cannot be."""
         ...
 
+    def ready(self, items: Sequence[ItemRow]) -> AbstractContextManager[None]:
+        """Within, `carry` of these items begins sooner; touches nothing."""
+        ...
+
     def carry(
         self, row: RolloutRow, wave: int, items: Sequence[ItemRow], proceed: Proceed, back: bool
     ) -> Iterator[Installed]:
@@ -72,13 +86,14 @@ class Carrier(Protocol):
 
 
 class MachineCarrier:
-    """Packages or signatures. `machines` gives the inventory as it is now, `measure` looks at machines, `promises`
-    measures those of tenants."""
+    """Packages or signatures. `machines` gives the inventory as it is now, `prepared` the ids of those whose package
+    source is ours, `measure` looks at machines, `promises` measures those of tenants."""
 
     def __init__(
         self,
         what: Depot,
         machines: Callable[[], Sequence[Machine]],
+        prepared: Callable[[], Collection[str]],
         repository: Repository,
         installer: Installer,
         measure: Callable[[Sequence[Machine]], Mapping[str, MachineLook]],
@@ -86,6 +101,7 @@ class MachineCarrier:
     ) -> None:
         self.what = what
         self.machines = machines
+        self.prepared = prepared
         self.repository = repository
         self.installer = installer
         self.look = measure
@@ -97,6 +113,14 @@ class MachineCarrier:
     def present(self, row: RolloutRow) -> frozenset[str]:
         """See `Carrier`."""
         return frozenset(self._known())
+
+    def joining(self, row: RolloutRow, known: Collection[str], when: When) -> Sequence[ItemRow]:
+        """See `Carrier`. A machine that has no baseline yet installs nothing of ours, and would only fail; a ring
+        without a wave keeps what it has."""
+        waves = {wave.ring: wave.number for wave in row.waves}
+        new = [m for m in self._known().values() if m.id not in known and m.ring in waves]
+        prepared = self.prepared() if new else ()
+        return [ItemRow(m.id, waves[m.ring], m.name, m.tenant, m.ring) for m in new if m.id in prepared]
 
     def before(self, row: RolloutRow, wave: WaveRow) -> str:
         """See `Carrier`."""
@@ -130,8 +154,15 @@ class MachineCarrier:
         self, row: RolloutRow, wave: int, items: Sequence[ItemRow], proceed: Proceed, back: bool
     ) -> Iterator[Installed]:
         """See `Carrier`. Whether it goes on or back is decided by what the ring offers."""
+        yield from self.installer.install(self._machines(items), self.what, proceed)
+
+    def ready(self, items: Sequence[ItemRow]) -> AbstractContextManager[None]:
+        """See `Carrier`."""
+        return self.installer.ready(self._machines(items), self.what)
+
+    def _machines(self, items: Sequence[ItemRow]) -> list[Machine]:
         known = self._known()
-        yield from self.installer.install([known[i.item] for i in items if i.item in known], self.what, proceed)
+        return [known[i.item] for i in items if i.item in known]
 
     def measure(self, row: RolloutRow, items: Sequence[ItemRow], back: bool) -> Mapping[str, Found]:
         """See `Carrier`. On the way there the promises of the machines' tenants are measured too."""

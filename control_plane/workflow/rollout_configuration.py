@@ -5,22 +5,28 @@ What somebody else wished in the meantime is never overwritten, neither on the w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from control_plane.model.machine import Installed, Proceed
+from control_plane.model.internet import SERVICE
+from control_plane.model.machine import Installed, Proceed, Ring
 from control_plane.model.ports import ProbeResult
-from control_plane.model.rollout import ItemState
+from control_plane.model.rollout import ORDER, ItemState
 from control_plane.model.run import Event, EventType, RunState
 from control_plane.model.text import t
 from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.policies import revision_in
 from control_plane.store.repository import Store
 from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.rollout_carriers import When
+from control_plane.workflow.rollout_making import rings_of
 from control_plane.workflow.rollout_promises import Found, Promises, judged
 from control_plane.workflow.wishes import wish_order
 
+Wish = Mapping[str, Any]
 #: States of a run in which what did not fail is verified or only blocked by something that is not ours.
 GOOD = (RunState.DONE, RunState.DONE_WITH_CONFLICTS)
 
@@ -38,6 +44,21 @@ class ConfigurationCarrier:
         """See `Carrier`."""
         return frozenset(self._subscriptions())
 
+    def joining(self, row: RolloutRow, known: Collection[str], when: When) -> Sequence[ItemRow]:
+        """See `Carrier`. Only a revision of the policy that goes to all departments concerns who begins later: they
+        begin with the one that ended well before it, or with it when it had ended itself. Who is not made real yet
+        cannot be measured, and joins at the end."""
+        number = revision_in(row.title)
+        if number is None or row.snapshot is None:
+            return ()
+        back, found = when == "back", self.store.estate.subscriptions(offering=SERVICE)
+        new = [s for s in found if s.id not in known and (s.policy == number) is back]
+        if when == "going":
+            new = [s for s in new if s.observed_generation]
+        rings = rings_of(self.store.machines.all(), [s.code for s in new]) if new else {}
+        former = self.store.policies.finished() if back else None
+        return [_joining(row, s, rings[s.code], number, s.policy if former is None else former) for s in new]
+
     def before(self, row: RolloutRow, wave: WaveRow) -> str:
         """See `Carrier`: what was wished before is kept with each item."""
         return ""
@@ -48,6 +69,10 @@ class ConfigurationCarrier:
     def unpublish(self, row: RolloutRow, wave: WaveRow) -> bool:
         """See `Carrier`: there is no repository."""
         return False
+
+    def ready(self, items: Sequence[ItemRow]) -> AbstractContextManager[None]:
+        """See `Carrier`: there is nothing to get ready."""
+        return nullcontext()
 
     def carry(
         self, row: RolloutRow, wave: int, items: Sequence[ItemRow], proceed: Proceed, back: bool
@@ -61,6 +86,11 @@ class ConfigurationCarrier:
             wanted, former = (item.before, item.wish) if back else (item.wish, item.before)
             if found is None or wanted is None:
                 continue
+            if not back and not found.observed_generation and revision_in(row.title) is not None:
+                text = t("Its internet access is not made real yet; it gets the revision when it is.")
+                yield Installed(item.item, "unreachable", str(text))
+                continue
+            wanted, former = _on(found, wanted, former)
             if not _is(found, wanted) and not _is(found, former):
                 yield Installed(item.item, "failed", str(t("Changed by somebody else since; it is left as it is.")))
                 continue
@@ -72,9 +102,7 @@ class ConfigurationCarrier:
                 continue
             going.append(item)
             if not _is(found, wanted):
-                changes.append(
-                    SubscriptionChange(found.code, found.offering, wanted["tier"], wanted["spec"], found.generation)
-                )
+                changes.append(_change(found, wanted))
         if going:
             yield from self._apply(row, wave, going, changes)
 
@@ -141,5 +169,32 @@ class ConfigurationCarrier:
         return {s.id: s for s in self.store.estate.subscriptions()}
 
 
-def _is(found: SubscriptionRow, wish: Mapping[str, Any] | None) -> bool:
-    return wish is not None and found.tier == wish["tier"] and found.spec == wish["spec"]
+def _is(found: SubscriptionRow, wish: Wish | None) -> bool:
+    return wish is not None and (found.tier, found.spec) == (wish["tier"], wish["spec"]) and not _moves(found, wish)
+
+
+def _moves(found: SubscriptionRow, wish: Wish) -> bool:
+    return bool(wish.get("policy", found.policy) != found.policy)
+
+
+def _on(found: SubscriptionRow, wanted: Wish, former: Wish | None) -> tuple[Wish, Wish | None]:
+    """A rollout that moves the policy alone goes on top of what a department has changed in its own form since."""
+    if former is None or any(wanted[field] != former[field] for field in ("tier", "spec")):
+        return wanted, former
+    now = {"tier": found.tier, "spec": found.spec}
+    return {**wanted, **now}, {**former, **now}
+
+
+def _joining(row: RolloutRow, found: SubscriptionRow, ring: Ring, number: int, former: int) -> ItemRow:
+    """An item in the wave of the department's ring, or the next one that there is."""
+    place = ORDER.index(ring)
+    later = [w.number for w in row.waves if w.ring is not None and ORDER.index(w.ring) >= place]
+    stand = {"tier": found.tier, "spec": found.spec}
+    wish, before = {**stand, "policy": number}, {**stand, "policy": former}
+    wave = min(later, default=len(row.waves))
+    return ItemRow(found.id, wave, found.id, found.code, ring, wish=wish, before=before)
+
+
+def _change(found: SubscriptionRow, wish: Wish) -> SubscriptionChange:
+    policy = wish["policy"] if _moves(found, wish) else None
+    return SubscriptionChange(found.code, found.offering, wish["tier"], wish["spec"], found.generation, policy)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem
+from control_plane.model.internet import SERVICE
 from control_plane.model.machine import Machine, Repository, Ring
+from control_plane.model.patching import brief, faults, losses, merge, unfit
 from control_plane.model.rollout import ORDER, RolloutKind, Thresholds, read_thresholds
 from control_plane.model.text import Text, t
 from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.policies import PREFIX
 from control_plane.store.repository import Store
 from control_plane.store.rollouts import ItemRow, WaveRow
 from control_plane.workflow.catalogue import Catalogue
@@ -21,9 +24,11 @@ from control_plane.workflow.wishes import claims_of
 
 @dataclass(frozen=True)
 class RolloutOrder:
-    """What was asked for. `snapshot` for patches and signatures; `offering`, `patch` (RFC 7386, over each spec),
-    `tier`, `tenants` (none: all that have the offering) and `groups` (waves as lists of codes; none: by ring) for
-    configuration. `thresholds` as typed. `ignore_windows`: the reason for not waiting for windows.
+    """What was asked for. `snapshot` for patches and signatures; `offering`, `patch` (over each spec, as in
+    `model.patching`), `tier`, `tenants` (none: all that have the offering) and `groups` (waves as lists of codes; none:
+    by ring) for configuration; or `policy`, a revision of the centre's, in place of `patch` and `tier`. `thresholds` as
+    typed. `ignore_windows`: the reason for not waiting for windows. `replace_lists`: a yes to what departments lose
+    from lists of their own.
     """
 
     kind: RolloutKind
@@ -32,18 +37,22 @@ class RolloutOrder:
     offering: str | None = None
     patch: Mapping[str, Any] | None = None
     tier: str | None = None
+    policy: int | None = None
     tenants: Sequence[str] = ()
     groups: Sequence[Sequence[str]] = ()
     thresholds: Mapping[str, str] | None = None
     ignore_windows: str | None = None
     not_before: str | None = None
+    replace_lists: bool = False
 
 
 @dataclass(frozen=True)
 class RolloutDraft:
-    """A checked order: what it is called, its thresholds, waves and items."""
+    """A checked order: what it is called, its thresholds, waves and items. `snapshot`: of the order; of a revision of
+    the policy that goes to all departments, that revision."""
 
     title: str
+    snapshot: str | None
     thresholds: Thresholds
     not_before: datetime | None
     waves: Sequence[WaveRow]
@@ -87,13 +96,16 @@ class RolloutMaker:
             problems.append(_lacks("ignore_windows", t("Say why windows are not waited for.")))
         if order.kind == "configuration":
             waves, items = self._subscriptions(order, problems)
-            title = f"{order.offering}"
+            title, snapshot = f"{order.offering}", None
+            if order.policy is not None:
+                name = f"{PREFIX}{order.policy}"
+                title, snapshot = f"{title} {name}", name if not order.tenants and not order.groups else None
         else:
             waves, items = self._machines(order, problems)
-            title = f"{order.snapshot}"
+            title, snapshot = f"{order.snapshot}", order.snapshot
         if problems:
             raise Invalid(problems)
-        return RolloutDraft(title, thresholds, not_before, waves, items)
+        return RolloutDraft(title, snapshot, thresholds, not_before, waves, items)
 
     def _machines(self, order: RolloutOrder, problems: list[Problem]) -> tuple[list[WaveRow], list[ItemRow]]:
         what = "signatures" if order.kind == "signatures" else "patches"
@@ -123,7 +135,9 @@ class RolloutMaker:
             remedy = t("Did you mean {near}?", near=near[0]) if near else None
             text = t("There is no offering “{name}”.", name=order.offering or "–")
             problems.append(Problem("no-offering", text, remedy, field="offering"))
-        if not order.patch and order.tier is None:
+        if order.policy is not None:
+            problems += self._policy(order)
+        elif not order.patch and order.tier is None:
             problems.append(_lacks("patch", t("Say what changes: --patch FILE or --tier.")))
         rows = {s.code: s for s in self.store.estate.subscriptions(offering=order.offering)}
         listed = [code for group in order.groups for code in group]
@@ -138,6 +152,11 @@ class RolloutMaker:
             problems.append(
                 Problem("groups", text, t("Leave out --tenant, or list each one in a group."), field="groups")
             )
+        problems += faults(order.patch)
+        for code in () if problems else chosen:
+            for field in unfit(rows[code].spec, order.patch):
+                text = t("“{field}” of {tenant} is no list, so nothing is added to it.", field=field, tenant=code)
+                problems.append(Problem("bad-addition", text, t("Write the field without “+”."), field="patch"))
         if problems:
             return [], []
         groups = [(f"group {n}", None, list(g)) for n, g in enumerate(order.groups, 1)] or self._by_ring(chosen)
@@ -146,9 +165,11 @@ class RolloutMaker:
             waves.append(WaveRow(number, title, ring))
             for code in codes:
                 wish = _wish(rows[code], order)
-                before = {"tier": rows[code].tier, "spec": rows[code].spec}
+                before = _stand(rows[code], order)
                 items.append(ItemRow(rows[code].id, number, rows[code].id, code, ring, wish=wish, before=before))
-                changes.append(SubscriptionChange(code, rows[code].offering, wish["tier"], wish["spec"]))
+                changes.append(
+                    SubscriptionChange(code, rows[code].offering, wish["tier"], wish["spec"], policy=order.policy)
+                )
         if not items:
             problems.append(
                 Problem("nobody", t("Nobody has {offering}.", offering=order.offering), None, field="tenants")
@@ -161,13 +182,21 @@ class RolloutMaker:
             problems.append(Problem(error.code, error.text, error.hint))
         return waves, items
 
+    def _policy(self, order: RolloutOrder) -> list[Problem]:
+        """What is wrong with a rollout of a revision."""
+        problems = []
+        if order.offering != SERVICE or order.patch or order.tier is not None:
+            text = t("A revision of the policy goes out by itself, to internet access.")
+            problems.append(Problem("policy-alone", text, t("Leave out --patch and --tier."), field="policy"))
+        if order.policy and all(row.number != order.policy for row in self.store.policies.list()):
+            text = t("There is no revision {number} of the policy.", number=order.policy)
+            remedy = t("“gasp internet policy list” shows all of them.")
+            problems.append(Problem("no-policy", text, remedy, field="policy"))
+        return problems
+
     def _by_ring(self, codes: Sequence[str]) -> list[tuple[str, Ring | None, list[str]]]:
-        """Tenants by the ring of their earliest machine; those without one come with the rest."""
-        first: dict[str, Ring] = {}
-        for machine in self.machines():
-            if machine.managed and machine.retired_at is None and machine.ring is not Ring.CENTRE:
-                first[machine.tenant] = min(machine.ring, first.get(machine.tenant, Ring.SERVERS))
-        rings = {code: first.get(code, Ring.ALL) for code in codes}
+        """Tenants by their rings."""
+        rings = rings_of(self.machines(), codes)
         return [
             (ring.name.lower(), ring, [c for c in codes if rings[c] is ring])
             for ring in ORDER
@@ -175,21 +204,51 @@ class RolloutMaker:
         ]
 
 
+def rings_of(machines: Sequence[Machine], codes: Collection[str]) -> dict[str, Ring]:
+    """The ring of each tenant: that of its earliest machine; those without one come with the rest."""
+    first: dict[str, Ring] = {}
+    for machine in machines:
+        if machine.managed and machine.retired_at is None and machine.ring is not Ring.CENTRE:
+            first[machine.tenant] = min(machine.ring, first.get(machine.tenant, Ring.SERVERS))
+    return {code: first.get(code, Ring.ALL) for code in codes}
+
+
 def _wish(row: SubscriptionRow, order: RolloutOrder) -> dict[str, Any]:
-    return {"tier": order.tier or row.tier, "spec": merge(row.spec, order.patch or {})}
+    wish = {"tier": order.tier or row.tier, "spec": merge(row.spec, order.patch or {})}
+    return wish if order.policy is None else {**wish, "policy": order.policy}
 
 
-def merge(target: Any, patch: Any) -> Any:
-    """JSON merge patch (RFC 7386)."""
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(target) if isinstance(target, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge(merged.get(key), value)
-    return merged
+def _stand(row: SubscriptionRow, order: RolloutOrder) -> dict[str, Any]:
+    """What a subscription has of what the order may change: a change of forms goes on whatever the policy is."""
+    stand = {"tier": row.tier, "spec": row.spec}
+    return stand if order.policy is None else {**stand, "policy": row.policy}
+
+
+def replaced(items: Sequence[ItemRow]) -> list[dict[str, Any]]:
+    """What departments would lose from lists of their own: {tenant, field, items}, entries as people read them."""
+    found = []
+    for item in items:
+        before, wish = (form["spec"] if form is not None else {} for form in (item.before, item.wish))
+        for loss in losses(before, wish):
+            found.append({"tenant": item.tenant, "field": loss.field, "items": [brief(one) for one in loss.items]})
+    return found
+
+
+def refuse_losses(items: Sequence[ItemRow]) -> None:
+    """Raises Invalid with a problem for each list of a department that would lose entries."""
+    problems = [
+        Problem(
+            "replaces-lists",
+            t("{tenant} would lose {count} of its own in {field}: {items}.",
+              tenant=one["tenant"], count=len(one["items"]), field=one["field"], items="; ".join(one["items"][:3])),
+            t("Write “{field}+” to add to what each has, or agree to the loss: --replace-lists, the box in the form.",
+              field=one["field"].rpartition(".")[2]),
+            field="replace_lists",
+        )
+        for one in replaced(items)
+    ]  # fmt: skip
+    if problems:
+        raise Invalid(problems)
 
 
 def _moment(text: str | None) -> datetime | None:

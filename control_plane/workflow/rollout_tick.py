@@ -6,16 +6,16 @@ goes on. Before each machine is touched, lease, state, freezes, window and thres
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
-from control_plane.model.errors import ControlPlaneError, Invalid, TemporaryError, UnsafePlan
+from control_plane.model.errors import ControlPlaneError, Invalid, Rejected, TemporaryError, UnsafePlan
 from control_plane.model.freeze import Frozen
 from control_plane.model.machine import Ring
 from control_plane.model.rollout import (
@@ -33,15 +33,19 @@ from control_plane.model.windows import Calendar, is_open, window_at
 from control_plane.store.leases import Lease, LeaseLost
 from control_plane.store.repository import Store
 from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
+from control_plane.workflow.fault import reached
 from control_plane.workflow.process import myself, process_alive
-from control_plane.workflow.rollout_carriers import Carrier
+from control_plane.workflow.rollout_carriers import Carrier, When
 
 LEASE = "rollouts"
 #: Seconds between two attempts at machines that were off.
 CATCH_UP_SECONDS = 30
+#: How often a step is begun again from the same place when its process was killed in it.
+ATTEMPTS = 5
 OPEN = (ItemState.PENDING, ItemState.TOUCHING)
 LATE = (ItemState.OFF, ItemState.UNMEASURED)
 ROLLING = frozenset({RolloutState.ROLLING_BACK})
+IN_WAVE = (RolloutState.RUNNING, RolloutState.SOAKING)
 
 
 class Ticker:
@@ -84,6 +88,7 @@ class Ticker:
         """One rollout's trouble stops no other. What may pass by itself keeps the state; the rest asks a person."""
         step = Step(self, row, lease)
         try:
+            step.attempt()
             step.run()
         except LeaseLost:
             raise
@@ -97,6 +102,7 @@ class Ticker:
             step.ask_person(said)
         except Exception as error:
             step.ask_person(t("{kind}: {error}", kind=type(error).__name__, error=error))
+        step.ended()
 
     @staticmethod
     def _release_hint(row: RolloutRow, error: UnsafePlan) -> Text:
@@ -105,9 +111,7 @@ class Ticker:
     def event(self, row: RolloutRow, type_: RolloutEvent, token: int, **data: Any) -> None:
         """Record an event; afterwards is where fault tests kill the process."""
         self.store.rollouts.append(row.id, type_, data, token=token)
-        self._seen[type_] += 1
-        if self.fault in (f"kill:{type_}", f"kill:{type_}:{self._seen[type_]}"):
-            os.kill(os.getpid(), signal.SIGKILL)
+        reached(type_, self.fault, self._seen)
 
 
 class Step:
@@ -121,17 +125,42 @@ class Step:
         self.frozen: Frozen | None = None
         self.cut: TemporaryError | None = None
 
+    def attempt(self) -> None:
+        """Count this step before it is begun. Raises Rejected when it has killed its process again and again without
+        getting any further; a person's release begins the count anew."""
+        row, place = self.row, self._place()
+        count = row.attempts + 1 if row.attempted == place else 1
+        if count > ATTEMPTS:
+            raise Rejected(
+                t("Its process was killed {count} times at this very step; it is not begun again by itself.",
+                  count=ATTEMPTS)
+            )  # fmt: skip
+        self.rollouts.note(row.id, self.token, attempts=count, attempted=place)
+
+    def ended(self) -> None:
+        """The step has ended, however it went; its process was not killed in it."""
+        self.rollouts.note(self.row.id, self.token, attempts=0)
+
+    def _place(self) -> str:
+        """How far it has come: what is the same before and after a killed step that did nothing."""
+        counts = Counter("open" if i.state in OPEN else i.state.value for i in self._items())
+        wave = next((w for w in self.row.waves if w.number == self.row.wave), None)
+        published = wave is not None and wave.published_at is not None
+        words = [self.row.state.value, str(self.row.wave), *(["published"] if published else [])]
+        return " ".join([*words, *(f"{state}={number}" for state, number in sorted(counts.items()))])
+
     def run(self) -> None:
         """Everything that can be done now."""
         self._mark_removed()
+        self._join()
         if self.row.state is RolloutState.SCHEDULED:
             self._begin()
         if self.row.state is RolloutState.ROLLING_BACK:
             self._roll_back()
-        while self.row.state in (RolloutState.RUNNING, RolloutState.SOAKING):
+        while self.row.state in IN_WAVE:
             if not (self._run_wave() if self.row.state is RolloutState.RUNNING else self._end_soak()):
                 break
-        if self.row.state in (RolloutState.RUNNING, RolloutState.SOAKING, RolloutState.CATCHING_UP):
+        if self.row.state in (*IN_WAVE, RolloutState.CATCHING_UP):
             self._catch_up()
 
     # --- states ---
@@ -147,13 +176,15 @@ class Step:
         if wave.started_at is None:
             self.rollouts.set_wave(self.row.id, wave.number, self.token, started_at=self.ticker.clock())
             self._event(RolloutEvent.STARTED, wave=wave.number, title=wave.title)
-        if wave.published_at is None:
-            self._publish(wave)
-        if any(i.state in (ItemState.TOUCHING, ItemState.INSTALLED) for i in self._items(wave.number)):
-            self._check_way()  # left over by a step that something ended
-        todo = [i for i in self._items(wave.number) if i.state in OPEN and self._window_open(i)]
-        if todo:
-            self._carry(wave, todo)
+        items = self._items(wave.number)
+        todo = [i for i in items if i.state in OPEN and self._window_open(i)]
+        with self.carrier.ready(todo) if todo else nullcontext():
+            if wave.published_at is None:
+                self._publish(wave)
+            if any(i.state in (ItemState.TOUCHING, ItemState.INSTALLED) for i in items):
+                self._check_way()  # left over by a step that something ended
+            if todo:
+                self._carry(wave, todo)
         if self.rollouts.state(self.row.id) is not RolloutState.RUNNING:
             return self._reload()
         self._measure([i for i in self._items(wave.number) if i.state is ItemState.INSTALLED])
@@ -204,17 +235,19 @@ class Step:
         return self._finish()
 
     def _finish(self) -> bool:
-        left = [i for i in self._items() if i.state in LATE]
-        state = RolloutState.CATCHING_UP if left else RolloutState.DONE
-        if self.row.state is not state:
-            self._event(RolloutEvent.ENDED, state=state.value, left=[i.name for i in left])
-            self._move(state, finished_at=self.ticker.clock())
+        with self.ticker.store.transaction():  # who begins after it gets what this one has brought
+            self._join(over=True)
+            left = [i for i in self._items() if i.state in LATE]
+            state = RolloutState.CATCHING_UP if left else RolloutState.DONE
+            if self.row.state is not state:
+                self._event(RolloutEvent.ENDED, state=state.value, left=[i.name for i in left])
+                self._move(state, finished_at=self.ticker.clock())
         return False
 
     def _catch_up(self) -> None:
         """Machines that were off, or could not be measured, in this wave and those before it."""
         row, now = self._fresh(), self.ticker.clock()
-        if row.state not in (RolloutState.RUNNING, RolloutState.SOAKING, RolloutState.CATCHING_UP):
+        if row.state not in (*IN_WAVE, RolloutState.CATCHING_UP):
             return
         late = [i for i in self._items() if i.state in LATE and i.wave <= row.wave]
         again = row.caught_up_at is None or now - row.caught_up_at >= timedelta(seconds=CATCH_UP_SECONDS)
@@ -349,6 +382,26 @@ class Step:
         for item in self._items():
             if item.item not in present and item.state not in (ItemState.REMOVED, ItemState.OK, ItemState.RETURNED):
                 self.rollouts.set_item(self.row.id, item.item, ItemState.REMOVED, token=self.token)
+
+    def _join(self, over: bool = False) -> None:
+        """What came since the rollout was made: it goes with its ring, or catches up when its ring had its turn. A wave
+        that is watched is judged without it. `over`: all rings had their turn."""
+        back = self.row.state is RolloutState.ROLLING_BACK
+        when: When = "back" if back else "over" if over else "going"
+        known = {i.item for i in self._items() if i.state is not ItemState.REMOVED}
+        published = {w.number for w in self.row.waves if w.published_at is not None}
+        for item in self.carrier.joining(self.row, known, when):
+            current = item.wave == self.row.wave and self.row.state in IN_WAVE and not over
+            if (back and item.wave not in published) or (current and self.row.state is RolloutState.SOAKING):
+                continue
+            if back:
+                item = replace(item, touched=True)
+            elif current:
+                self.rollouts.set_wave(self.row.id, item.wave, self.token, settled_at=None)
+            elif over or item.wave <= self.row.wave:
+                item = replace(item, state=ItemState.OFF, text=t("It came when its ring had its turn; it catches up."))
+            self.rollouts.join(self.row.id, item, self.token)
+            self._event(RolloutEvent.JOINED, wave=item.wave, item=item.item, name=item.name)
 
     # --- small things ---
 

@@ -24,9 +24,10 @@ from control_plane.model.rollout import (
 from control_plane.model.run import FINAL, Actor
 from control_plane.model.text import Text, t
 from control_plane.model.windows import ZONE
+from control_plane.store.policies import revision_in
 from control_plane.store.repository import Store
 from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
-from control_plane.workflow.rollout_making import RolloutDraft, RolloutMaker, RolloutOrder
+from control_plane.workflow.rollout_making import RolloutDraft, RolloutMaker, RolloutOrder, refuse_losses, replaced
 
 Json = dict[str, Any]
 #: Items that are not where they should be.
@@ -69,6 +70,7 @@ class Rollouts:
             "thresholds": _thresholds(row.thresholds),
             "waves": [_wave(w, [i for i in items if i.wave == w.number]) for w in row.waves],
             "items": [_item(i) for i in items],
+            "replaced": replaced(items),
         }
 
     def events(self, rollout_id: int, after: int = 0) -> Sequence[Json]:
@@ -99,18 +101,34 @@ class Rollouts:
             "not_before": _iso(draft.not_before),
             "waves": [_wave(w, [i for i in draft.items if i.wave == w.number]) for w in draft.waves],
             "items": [_item(i) for i in draft.items],
+            "replaced": replaced(draft.items),
         }
 
     def create(self, **order: Any) -> Json:
         """See `RolloutsClient.create`."""
+        return self.ready(**order)()
+
+    def ready(self, **order: Any) -> Callable[[], Json]:
+        """See `RolloutsClient.ready`."""
         asked = RolloutOrder(**order)
-        return self.show(self._store(asked, self.maker().draft(asked)))
+        draft = self.maker().draft(asked)
+        if not asked.replace_lists:
+            refuse_losses(draft.items)
+        return lambda: self.show(self._store(asked, draft))
+
+    def begin(self, order: RolloutOrder, draft: RolloutDraft) -> int:
+        """Make a rollout of a draft and release it in one transaction, so that none is left lying about; its id.
+        Raises Rejected when another one of its kind has not ended."""
+        with self.store.transaction():
+            rollout_id = self._store(order, draft)
+            self.release(rollout_id)
+        return rollout_id
 
     def _store(self, order: RolloutOrder, draft: RolloutDraft) -> int:
         rollouts = self.store.rollouts
         with self.store.transaction():
             rollout_id = rollouts.create(
-                order.kind, draft.title, order.snapshot, draft.thresholds.as_json(), order.reason.strip(),
+                order.kind, draft.title, draft.snapshot, draft.thresholds.as_json(), order.reason.strip(),
                 order.ignore_windows, draft.not_before, draft.waves, draft.items, self.actor(),
             )  # fmt: skip
             self._event(rollout_id, RolloutEvent.CREATED, reason=order.reason.strip(), kind=order.kind)
@@ -122,8 +140,9 @@ class Rollouts:
         """See `RolloutsClient.release`."""
         row = self._may("release", rollout_id)
         if row.state is RolloutState.DRAFT:
-            self._refuse_second(row)
-            self._move(row, RolloutState.SCHEDULED, RolloutEvent.RELEASED, reason)
+            with self.store.transaction():  # of two at the same moment the second one sees the first
+                self._refuse_second(row)
+                self._move(row, RolloutState.SCHEDULED, RolloutEvent.RELEASED, reason)
             return self.show(rollout_id)
         _need_reason(reason)
         target = row.paused_from if row.state is RolloutState.WAITING and row.paused_from else RolloutState.RUNNING
@@ -165,6 +184,7 @@ class Rollouts:
         row = self._may("rollback", rollout_id)
         _need_reason(reason)
         with self.store.transaction():
+            self._refuse_mixture(row)
             self._move(row, RolloutState.ROLLING_BACK, RolloutEvent.ROLLING_BACK, reason, caught_up_at=None)
             for wave in row.waves:
                 states = frozenset(ItemState) - {ItemState.REMOVED, ItemState.PENDING}
@@ -186,16 +206,44 @@ class Rollouts:
     def _refuse_second(self, row: RolloutRow) -> None:
         """Two rollouts of one kind at once would take turns in what the rings have."""
         for other in self.store.rollouts.list():
-            if (
-                other.id != row.id
-                and other.kind == row.kind
-                and other.state not in OVER
-                and row.kind != "configuration"
-            ):
+            if other.id != row.id and other.state not in OVER and _same_way(row, other):
                 raise Rejected(
                     t("Rollout {id} of the same kind is {state}.", id=other.id, state=other.state.value),
                     t("Let it end, or end it: gasp rollouts abort {id} --reason WHY", id=other.id),
                 )
+
+    def _refuse_mixture(self, row: RolloutRow) -> None:
+        """The way back leads to what was before this rollout. While another one moves the same things, or after a later
+        one has, that would undo it for some and leave it with others: the newest goes back first."""
+        began = _began(row)
+        for other in self.store.rollouts.list():
+            if other.id == row.id or not self._meet(row, other):
+                continue
+            said = {"id": row.id, "other": other.id}
+            if other.state not in OVER:
+                raise Rejected(
+                    t(
+                        "Rollout {other} moves the same things now; to take {id} back beneath it would mix both.",
+                        **said,
+                    ),
+                    t("Let it end, or take it back first: gasp rollouts rollback {id} --reason WHY", id=other.id),
+                )
+            stays = _same_way(row, other) and other.state in (RolloutState.DONE, RolloutState.ABORTED)
+            then = _began(other) if stays else None
+            if began is not None and then is not None and (then, other.id) > (began, row.id):
+                raise Rejected(
+                    t("Rollout {other} went out after {id} and was not taken back; some would keep it.", **said),
+                    t("Take that one back first: gasp rollouts rollback {id} --reason WHY", id=other.id),
+                )
+
+    def _meet(self, row: RolloutRow, other: RolloutRow) -> bool:
+        """Whether two rollouts move the same things: rings; revisions or forms of the same subscriptions."""
+        if row.kind != other.kind or row.kind != "configuration":
+            return row.kind == other.kind
+        if (revision_in(row.title) is None) is not (revision_in(other.title) is None):
+            return False
+        mine = {item.item for item in self.store.rollouts.items(row.id)}
+        return any(item.item in mine for item in self.store.rollouts.items(other.id))
 
     def _move(self, row: RolloutRow, state: RolloutState, event: RolloutEvent, reason: str, **values: Any) -> None:
         keep = {k: v for k, v in values.items() if k != "go_on"}
@@ -216,6 +264,18 @@ class Rollouts:
         for wave in row.waves:
             if wave.run_id is not None and self.store.runs.get(wave.run_id).state not in FINAL:
                 self.store.runs.request_stop(wave.run_id, self.actor())
+
+
+def _same_way(row: RolloutRow, other: RolloutRow) -> bool:
+    """Whether two rollouts decide the same: what the rings have, or which revision of the policy departments have."""
+    if row.kind != "configuration" or other.kind != row.kind:
+        return row.kind == other.kind
+    return None not in (revision_in(row.title), revision_in(other.title))
+
+
+def _began(row: RolloutRow) -> datetime | None:
+    """When its first wave was given what it brings; None for one that never came so far."""
+    return min((w.published_at for w in row.waves if w.published_at is not None), default=None)
 
 
 def _summary(
@@ -239,6 +299,7 @@ def _summary(
         "kind": row.kind,
         "title": row.title,
         "snapshot": row.snapshot,
+        "policy": revision_in(row.title) if row.kind == "configuration" else None,
         "state": row.state.value,
         "sentence": str(said),
         "wave": row.wave,

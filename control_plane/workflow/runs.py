@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from control_plane.model.errors import NotFound, Rejected
+from control_plane.model.content_check import CheckState
+from control_plane.model.errors import ControlPlaneError, NotFound, Rejected, TemporaryError
+from control_plane.model.names import to_ascii
 from control_plane.model.plan import Plan
 from control_plane.model.run import EXIT_CODES, RESUMABLE, Actor, EventType, RunState
 from control_plane.model.scope import Scope, parse_scope
 from control_plane.model.text import Text, t
 from control_plane.store.estate import SubscriptionChange
+from control_plane.store.holdings import ReleaseRow
 from control_plane.store.repository import Store
 from control_plane.store.runs import RunRow
 from control_plane.workflow.applying import Applier, Order
@@ -114,24 +118,98 @@ def undo_changes(run_id: int, store: Store) -> list[SubscriptionChange]:
         )
     current = {s.id: s for s in store.estate.subscriptions(ended=True)}
     changes = []
-    for name, (old, _) in sorted(targets.items()):
+    for name, (old, new) in sorted(targets.items()):
         row = current.get(name)
         if row is None:
             raise NotFound(t("The subscription {name} does not exist any more.", name=name))
-        revision = next((r for r in store.estate.revisions(name) if r.generation == old), None)
+        revisions = {r.generation: r for r in store.estate.revisions(name)}
+        revision, made = revisions.get(old), revisions.get(new)
+        moved = revision is not None and made is not None and revision.policy != made.policy
         changes.append(
             SubscriptionChange(
                 tenant_code=row.code,
                 offering=row.offering,
                 tier=revision.tier if revision else row.tier,
-                spec=revision.spec if revision else None,
+                spec=without_lost_previews(revision.spec, store)[0] if revision else None,
                 expected_generation=row.generation,
+                policy=revision.policy if revision and moved else None,
             )
         )
+    _still_stored(changes, run_id, store)
     return changes
 
 
-def undo_scope(changes: list[SubscriptionChange]) -> Scope:
+def without_lost_previews(spec: Mapping[str, Any] | None, store: Store) -> tuple[Any, list[Text]]:
+    """An older form without previews of releases that are not stored any more, or must not be shown; and what that
+    leaves out. A preview is a look at something that nobody has published; what is live is another matter."""
+    kept, lost = copy.deepcopy(spec), list[Text]()
+    for site in _sites_of(kept):
+        main, release = to_ascii(site["names"]["main"]), site.get("preview")
+        if release and not any(_shows(row, release) for row in store.releases.list(main)):
+            del site["preview"]
+            lost.append(
+                t("The preview of {site} stays closed: release {release} is not there any more, or did not pass the "
+                  "check for malware.", site=main, release=str(release)[:8])
+            )  # fmt: skip
+    return kept, lost
+
+
+def _shows(row: ReleaseRow, release: str) -> bool:
+    return row.id == release and row.check.state is CheckState.CLEAN
+
+
+def left_out(name: str, generation: int, store: Store) -> list[Text]:
+    """What going back to an older form of a subscription does not bring back."""
+    revision = next((r for r in store.estate.revisions(name) if r.generation == generation), None)
+    return without_lost_previews(revision.spec, store)[1] if revision else []
+
+
+def _sites_of(spec: Any) -> list[Any]:
+    sites = (spec or {}).get("sites")
+    return sites if isinstance(sites, list) else []
+
+
+def _still_stored(changes: list[SubscriptionChange], run_id: int, store: Store) -> None:
+    """Raises Rejected when a website would go back to content that was deleted to make room or has malware in it,
+    TemporaryError when it was not checked yet."""
+    for main, release, state in content_of(changes, store):
+        if state is not CheckState.CLEAN:
+            raise _not_shown(main, release, state, run_id)
+
+
+def content_of(changes: Sequence[SubscriptionChange], store: Store) -> Iterator[tuple[str, str, CheckState | None]]:
+    """(main name, release, what its check said; None when it was deleted) of what would be live again."""
+    for change in changes:
+        for site in _sites_of(change.spec):
+            main, release = to_ascii(site["names"]["main"]), (site.get("source") or {}).get("release")
+            if release:
+                row = next((row for row in store.releases.list(main) if row.id == release), None)
+                yield main, str(release), row.check.state if row is not None else None
+
+
+def _not_shown(main: str, release: str, state: CheckState | None, run_id: int) -> ControlPlaneError:
+    facts = {"run": run_id, "release": release[:8], "site": main}
+    other = t("Go to one that is there: gasp sites activate {site} RELEASE.", site=main)
+    if state is None:
+        return Rejected(
+            t("Run {run} cannot be undone: release {release} of {site} was deleted to make room.", **facts),
+            t(
+                "Store the same content again (gasp sites publish {site} ARCHIVE; it gets the same number), or go to "
+                "one that is there: gasp sites activate {site} RELEASE.",
+                site=main,
+            ),
+        )
+    if state is CheckState.INFECTED:
+        return Rejected(
+            t("Run {run} cannot be undone: malware was found in release {release} of {site}.", **facts), other
+        )
+    return TemporaryError(
+        t("Run {run} cannot be undone yet: release {release} of {site} is not checked for malware.", **facts),
+        t("It is checked by itself; then try again. gasp doctor says whether the worker runs."),
+    )
+
+
+def undo_scope(changes: Sequence[SubscriptionChange]) -> Scope:
     """The scope of an undo: exactly the subscriptions it sets back."""
     return parse_scope(",".join(f"subscription:{c.tenant_code}/{c.offering}" for c in changes))
 
@@ -140,7 +218,7 @@ class _OnlyLooking(Exception):
     """Ends the transaction of a preview."""
 
 
-def undo_plan(changes: list[SubscriptionChange], planner: Planner, actor: Actor) -> Plan:
+def undo_plan(changes: Sequence[SubscriptionChange], planner: Planner, actor: Actor) -> Plan:
     """The plan that brings the older specs back; what they need is recorded for the moment of planning only."""
     store = planner.catalogue.store
     claims = claims_of(planner.catalogue, changes)

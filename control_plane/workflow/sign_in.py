@@ -19,7 +19,7 @@ from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, Problem, Rejected, TemporaryError
 from control_plane.model.people import LEFT, Person, Session, Stage
 from control_plane.model.run import Actor
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.store.repository import Store
 
 IDLE = timedelta(minutes=30)
@@ -27,8 +27,9 @@ LONGEST = timedelta(hours=12)
 #: For the steps between the password and the open door.
 UNFINISHED = timedelta(minutes=10)
 SEEN_EVERY = timedelta(minutes=1)
-#: So long a look at the directory counts, seconds: a leaver is cut no later.
-LEAVER_SECONDS = 60.0
+#: So long a look at the directory counts, seconds: who is cut there by hand is cut here no later. After a sign-in the
+#: first look counts shorter, as somebody may be leaving in that very moment.
+LEAVER_SECONDS, AT_SIGN_IN = 60.0, 1.0
 WINDOW = timedelta(minutes=30)
 FREE_PER_NAME, FREE_PER_ADDRESS = 5, 30
 LONGEST_WAIT = timedelta(minutes=15)
@@ -61,6 +62,10 @@ class Entry(Protocol):
     @property
     def disabled(self) -> bool:
         """Whether it was locked for good."""
+
+    @property
+    def must_change(self) -> bool:
+        """Whether its password is good for taking one's own only."""
 
 
 class Directory(Protocol):
@@ -179,7 +184,13 @@ class SignIn:
         if wait > 0:
             self.store.people.record_attempt(typed, None, address, "blocked")
             raise TooManyAttempts(
-                t("Too many attempts. Try again in {seconds} seconds.", seconds=int(wait) + 1), delay=wait
+                tn(
+                    "Too many attempts. Try again in {seconds} second.",
+                    "Too many attempts. Try again in {seconds} seconds.",
+                    count=int(wait) + 1,
+                    seconds=int(wait) + 1,
+                ),
+                delay=wait,
             )
 
     def _wait(self, count: int, newest: datetime | None, free: int) -> float:
@@ -204,11 +215,14 @@ class SignIn:
         if not self.directory().check_bind(entry.dn, password) or entry.disabled:
             return None
         person = self.store.people.ensure(f"directory:{entry.uid.lower()}", entry.display, entry.tenant, entry.key)
-        if self.store.people.credentials(person.key).directory_key != entry.key:
+        known = self.store.people.credentials(person.key)
+        if known.directory_key != entry.key:
             raise SignInRefused(
                 t("This name belonged to somebody else before."), t("Ask the centre to reset the name for you.")
             )
-        self._here[person.key] = self._monotonic() + LEAVER_SECONDS
+        if known.must_change != entry.must_change:
+            self.store.people.set_must_change(person.key, entry.must_change)
+        self._here[person.key] = self._monotonic() - LEAVER_SECONDS + AT_SIGN_IN
         return person
 
     def _next(self, person: Person, *, proven: bool) -> Stage:
@@ -297,6 +311,7 @@ class SignIn:
             self.store.people.set_verifier(person.key, self.proofs.hash(new), must_change=False)
         elif entry is not None:
             self.directory().set_password(entry.dn, new)
+            self.store.people.set_must_change(person.key, False)
         with self.store.transaction():
             self._record(AuditAct.PASSWORD_CHANGED, session)
             self.store.people.end_sessions(person.key, spare=session.id)
@@ -314,15 +329,12 @@ class SignIn:
         session = self.store.people.session(_id(token)) if token else None
         if session is None:
             return None
-        if not self._still_here(session.person):
+        person = self.present(session.person)
+        if person is None:
             self.store.people.end_sessions(session.person.key)
             return None
-        for other in (g.stands_for for g in session.person.grants if g.stands_for is not None):
-            principal = self.store.people.find(other.name)
-            if principal is not None and not self._still_here(principal):
-                for found in self.store.substitutes.of(principal.key):
-                    self.store.substitutes.end(found, str(LEFT), None)
-                return self.store.people.session(session.id)
+        if person is not session.person:
+            return self.store.people.session(session.id)
         if session.stage is Stage.OPEN and session.person.needs_second_factor and not session.person.enrolled:
             self.store.people.move_session(session.id, session.id, Stage.ENROL, self._end(UNFINISHED))
             return self.store.people.session(session.id)
@@ -331,15 +343,29 @@ class SignIn:
             self.store.people.seen(session.id, min(now + IDLE, session.created_at + LONGEST))
         return session
 
-    def _still_here(self, person: Person) -> bool:
-        if person.kind != "directory" or self._here.get(person.key, 0.0) > self._monotonic():
+    def present(self, person: Person, within: float = LEAVER_SECONDS) -> Person | None:
+        """Somebody as they are now; None when they left. What they hold for somebody else who left ends here. A look at
+        the directory counts for `within` seconds. Raises TemporaryError as `session`."""
+        if not self._still_here(person, within):
+            return None
+        for other in (g.stands_for for g in person.grants if g.stands_for is not None):
+            principal = self.store.people.find(other.name)
+            if principal is not None and not self._still_here(principal, within):
+                for found in self.store.substitutes.of(principal.key):
+                    self.store.substitutes.end(found, str(LEFT), None)
+                return self.store.people.find(person.name)
+        return person
+
+    def _still_here(self, person: Person, within: float) -> bool:
+        seen = self._here.get(person.key)
+        if person.kind != "directory" or (seen is not None and self._monotonic() - seen < within):
             return True
         entry = self.directory().find(person.login)
         known = self.store.people.credentials(person.key).directory_key
         if entry is None or entry.disabled or entry.key != known:
             self._here.pop(person.key, None)
             return False
-        self._here[person.key] = self._monotonic() + LEAVER_SECONDS
+        self._here[person.key] = self._monotonic()
         return True
 
     def sign_out(self, session: Session) -> None:

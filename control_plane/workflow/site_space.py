@@ -6,19 +6,21 @@ one in preview, those that a request names, and the newest `keep`. All others ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from control_plane.model.content_check import CheckState
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.names import to_ascii
-from control_plane.model.ports import CheckedArchive, ReleaseStore
+from control_plane.model.ports import CheckedArchive, Staged
 from control_plane.model.request import EDITABLE, OPEN
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
 from control_plane.store.estate import SubscriptionRow
 from control_plane.store.holdings import ReleaseRow
 from control_plane.store.repository import Store
+from control_plane.workflow.contents import Contents
 
 Json = dict[str, Any]
 
@@ -28,7 +30,7 @@ class SiteSpace:
     """`limit`: octets of all releases of one department; `keep`: how many of the newest of each site stay."""
 
     store: Store
-    releases: ReleaseStore
+    contents: Contents
     limit: int
     keep: int
 
@@ -43,34 +45,42 @@ class SiteSpace:
 
     def used(self, tenant_id: str) -> int:
         """Octets that a department's releases need."""
-        return sum(row.bytes for row in self.store.releases.list(tenant_id=tenant_id))
+        rows = self.store.releases.list(tenant_id=tenant_id)
+        return sum(row.bytes for row in rows if row.check.state is not CheckState.INFECTED)  # their content is gone
 
     def facts(self, row: SubscriptionRow) -> Json:
         """What is used and what may be, with the rule: {used, limit, keep, rule}."""
         return {"used": self.used(row.tenant_id), "limit": self.limit, "keep": self.keep, "rule": str(self.rule)}
 
     def store_checked(
-        self, row: SubscriptionRow, main: str, checked: CheckedArchive, note: str, actor: Actor
-    ) -> tuple[bool, list[str]]:
+        self, row: SubscriptionRow, main: str, checked: CheckedArchive, staged: Staged, note: str, actor: Actor,
+        checks: Callable[[], None], *, made_here: bool = False,
+    ) -> tuple[bool, list[str]]:  # fmt: skip
         """Keep a checked archive as a release of a site and delete what is too old: whether it is new, and what went.
-        Raises Invalid with figures when there is no room; nothing is kept and nothing deleted then."""
-        known = self.store.releases.list(main, row.tenant_id)
-        if checked.release_id in {release.id for release in known}:
-            return False, []
-        old = self._old(row, main, known, self.keep - 1)
-        after = self.used(row.tenant_id) - sum(release.bytes for release in old) + checked.bytes
-        if after > self.limit:
-            if all(release.id != checked.release_id for release in self.store.releases.list()):
-                self.releases.drop(checked.release_id)
-            raise Invalid([self._full(row, checked.bytes, after)])
+        Room is judged where the release is written, so of two uploads at once the second one sees the first. Raises
+        Invalid with figures when there is none; nothing is kept and nothing deleted then. `checks` writes down what the
+        antivirus engine has said of it; `made_here`: of notices."""
         with self.store.transaction():
-            self.store.releases.add(
-                checked.release_id, main, row.tenant_id, checked.sha256, checked.bytes, checked.files, note, actor
-            )
-            gone = [release for release in old if self.store.releases.delete(release, actor, str(self.rule))]
-        for release in gone:
-            self.releases.drop(release.id)
-        return True, [release.id for release in old]
+            if made_here:
+                self.store.posts.made(row.tenant_id, main, checked.release_id)
+            known = self.store.releases.list(main, row.tenant_id)
+            new = checked.release_id not in {release.id for release in known}
+            old = self._old(row, main, known, self.keep - 1) if new else []
+            after = self.used(row.tenant_id) - sum(release.bytes for release in old) + checked.bytes
+            if new and after > self.limit:
+                raise Invalid([self._full(row, checked.bytes, after)])
+            if new:
+                self.store.releases.add(
+                    checked.release_id, main, row.tenant_id, checked.sha256, checked.bytes, checked.files, note, actor
+                )
+            for release in old:
+                self.store.releases.delete(release, actor, str(self.rule))
+            checks()
+            staged.place()  # known before: mends what was lost on the disk
+        gone = [release.id for release in old]
+        if gone:
+            self.contents.let_go_releases(gone)
+        return new, gone
 
     def _full(self, row: SubscriptionRow, octets: int, after: int) -> Problem:
         return Problem(
@@ -111,8 +121,8 @@ class SiteSpace:
         return found
 
     def _delete(self, release: ReleaseRow, actor: Actor, reason: str) -> None:
-        if self.store.releases.delete(release, actor, reason):
-            self.releases.drop(release.id)
+        self.store.releases.delete(release, actor, reason)
+        self.contents.let_go_releases([release.id])
 
     def _old(self, row: SubscriptionRow, main: str, known: list[ReleaseRow], keep: int) -> list[ReleaseRow]:
         needed = self._needed(row, main)

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import copy
 import difflib
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from control_plane.model.content_check import REMEDY, CheckState, ContentCheck, sentence_of
 from control_plane.model.errors import NotFound, Rejected
 from control_plane.model.names import to_ascii, to_unicode
-from control_plane.model.ports import ReleaseStore
+from control_plane.model.ports import CheckedArchive, StagedRelease
 from control_plane.model.run import Actor
 from control_plane.model.site import preview_name
 from control_plane.model.text import t
 from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.holdings import ReleaseRow
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier
 from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.content_checks import ContentChecks
 from control_plane.workflow.journal import OnEvent
 from control_plane.workflow.site_space import SiteSpace
 from control_plane.workflow.wishes import wish_order
@@ -36,18 +40,23 @@ class Sites:
     catalogue: Catalogue
     applier: Applier
     store: Store
-    releases: ReleaseStore
     space: SiteSpace
+    checks: ContentChecks
 
     def rows(self) -> list[dict[str, Any]]:
         """All sites of operated offerings."""
-        rows = []
+        rows, stored = [], defaultdict[str, dict[str, ReleaseRow]](dict)
+        for row in self.store.releases.list():
+            stored[row.site][row.id] = row
         for subscription in self._subscriptions():
             for site in subscription.spec["sites"]:
                 main = to_ascii(site["names"]["main"])
                 source = site.get("source") or {}
                 in_force = subscription.generation == subscription.observed_generation
                 state = "maintenance" if site.get("maintenance") else ("live" if in_force else "pending")
+                live = stored[main].get(source.get("release", ""))
+                if live is not None and live.check.state is CheckState.INFECTED:
+                    state = "site-infected"
                 rows.append(
                     {
                         "site": main,
@@ -58,12 +67,18 @@ class Sites:
                         "names": [main, *(to_ascii(a) for a in site["names"].get("aliases", ()))],
                         "release": source.get("release") or source.get("kind", "starter"),
                         "preview": site.get("preview"),
-                        "releases": len(self.store.releases.list(main)),
+                        "releases": len(stored[main]),
                         "state": state,
                         "url": f"https://{main}/",
                     }
                 )
         return sorted(rows, key=lambda row: row["site"])
+
+    def infected(self) -> list[str]:
+        """Main names of sites in whose live content something was found."""
+        if not self.store.content_checks.found():
+            return []
+        return [row["site"] for row in self.rows() if row["state"] == "site-infected"]
 
     def publish(self, name: str, archive: Path, note: str, actor: Actor) -> dict[str, Any]:
         """Check an archive and keep it as a release; nothing on any host changes."""
@@ -71,8 +86,8 @@ class Sites:
         main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
         offering = self.catalogue.offerings[subscription.offering]
         limits = (offering.tiers or {}).get(subscription.tier, {})
-        checked = self.releases.take(archive, limits.get("storage_bytes"))
-        new, deleted = self.space.store_checked(subscription, main, checked, note, actor)
+        with self.space.contents.releases.take(archive, limits.get("storage_bytes")) as (checked, staged):
+            new, deleted = self.keep(subscription, main, checked, staged, note, actor)
         return {
             "release": checked.release_id,
             "site": main,
@@ -80,9 +95,22 @@ class Sites:
             "bytes": checked.bytes,
             "new": new,
             "deleted": deleted,
+            "check": self.store.content_checks.of([checked.release_id])[checked.release_id].state.value,
             "warnings": [str(w) for w in checked.warnings],
             "next": f"gasp sites preview {main} {checked.release_id[:8]}",
         }
+
+    def keep(
+        self, row: SubscriptionRow, main: str, checked: CheckedArchive, staged: StagedRelease, note: str, actor: Actor,
+        *, made_here: bool = False,
+    ) -> tuple[bool, list[str]]:  # fmt: skip
+        """Keep a checked archive as a release, with what the antivirus engine says of it. See
+        `SiteSpace.store_checked`; raises Invalid, too, with the file in which malware was found."""
+        said = self.checks.uploaded(checked, staged)
+        return self.space.store_checked(
+            row, main, checked, staged, note, actor, lambda: self.checks.keep(checked.release_id, said),
+            made_here=made_here,
+        )  # fmt: skip
 
     def releases_of(self, name: str) -> list[dict[str, Any]]:
         """What is stored for a site, newest first, with what is live and what is in preview."""
@@ -98,6 +126,9 @@ class Sites:
                 "files": row.files,
                 "bytes": row.bytes,
                 "state": "live" if row.id == live else "preview" if row.id == preview else "stored",
+                "check": row.check.state.value,
+                "check_sentence": _said(row.check),
+                "why": row.check.error if row.check.state is CheckState.WAITING else None,
             }
             for row in self.store.releases.list(to_ascii(site["names"]["main"]))
         ]
@@ -130,6 +161,7 @@ class Sites:
         subscription, index = self.find(name)
         main = to_ascii(subscription.spec["sites"][index]["names"]["main"])
         wanted = self.store.releases.get(release, main).id
+        self.checks.demand(wanted)
         run = self._change(subscription, index, {"preview": wanted}, f"preview {wanted[:8]}", actor, on_event, confirm)
         domain = self.catalogue.estate().domain
         intra = f"intra.{domain}"
@@ -148,6 +180,7 @@ class Sites:
             source = {"kind": "starter"}
         else:
             source = {"kind": "release", "release": self.store.releases.get(release, main).id}
+            self.checks.demand(source["release"])
         preview = None if site.get("preview") == source.get("release") else site.get("preview")
         label = (source.get("release") or "starter")[:8]
         change = {"source": source, "preview": preview}
@@ -232,3 +265,9 @@ class Sites:
             t("There is no site “{name}”.", name=name),
             t("Did you mean {near}?", near=near[0]) if near else t("See gasp sites list."),
         )
+
+
+def _said(check: ContentCheck) -> str:
+    """What is known of a release, and what helps where something was found."""
+    said = str(sentence_of(check, check.name))
+    return f"{said} {REMEDY}" if check.state is CheckState.INFECTED else said

@@ -7,17 +7,20 @@ ring that has nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.client_snapshots import Json
-from control_plane.model.errors import NotFound
+from control_plane.model.errors import NotFound, Rejected
 from control_plane.model.machine import Depot, Repository, Ring
+from control_plane.model.rollout import RolloutState
 from control_plane.model.run import Actor
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.store.repository import Store
 from control_plane.workflow.audit import outside
+from control_plane.workflow.rollouts import OVER
 
 Tell = Callable[[int, int, str], None]
 
@@ -39,12 +42,13 @@ def first_publication(
             fence(ring)
             repository.publish(what, ring, newest)
             given += 1
-    return t("{count} publications to rings", count=given)
+    return tn("{count} publication to a ring", "{count} publications to rings", count=given)
 
 
 class Snapshots:
     """Implements `model.client_snapshots.SnapshotsClient`. `keep`: how many of a kind the estate keeps; `fence` raises
-    when a ring may be given nothing now, or (None) the repository host may not be changed."""
+    when a ring may be given nothing now, or (None) the repository host may not be changed; `folder`: where an
+    operator puts media that pages may import."""
 
     def __init__(
         self,
@@ -53,7 +57,9 @@ class Snapshots:
         fence: Callable[[Ring | None], None],
         store: Store,
         actor: Callable[[], Actor],
+        folder: Path | None = None,
     ) -> None:
+        self._folder = folder
         self._repository, self._keep, self._fence, self._store, self.actor = repository, keep, fence, store, actor
 
     def all(self, kind: Depot | None = None) -> list[Json]:
@@ -104,15 +110,43 @@ class Snapshots:
             taken.append({"kind": what, **found})
         return taken
 
+    def media(self) -> list[Json]:
+        """See `SnapshotsClient.media`."""
+        rows = []
+        for path in sorted(self._folder.iterdir()) if self._folder and self._folder.is_dir() else ():
+            if not path.name.startswith(".") and path.exists():
+                found = path.stat()
+                at = datetime.fromtimestamp(found.st_mtime, UTC).isoformat()
+                rows.append({"name": path.name, "octets": None if path.is_dir() else found.st_size, "at": at})
+        return rows
+
+    def medium(self, name: str) -> Path:
+        """See `SnapshotsClient.medium`."""
+        if self._folder is None or name not in {row["name"] for row in self.media()}:
+            raise NotFound(t("There is no medium “{name}”.", name=name), t("Put it into the folder for media first."))
+        return self._folder / name
+
     def publish(self, snapshot: str, ring: int) -> Json:
         """See `SnapshotsClient.publish`."""
         what = kind_of(snapshot)
         self._fence(Ring(ring))
+        self._refuse_amid(what, Ring(ring))
         before = self._repository().published(what)[Ring(ring)]
         about, detail = [Subject("snapshot", snapshot)], {"ring": ring, "before": before}
         with outside(self._store, AuditAct.SNAPSHOT_PUBLISHED, self.actor(), about, detail=detail) as became:
             became["changed"] = changed = self._repository().publish(what, Ring(ring), snapshot)
         return {"snapshot": snapshot, "kind": what, "ring": ring, "before": before, "changed": changed}
+
+    def _refuse_amid(self, what: Depot, ring: Ring) -> None:
+        """A rollout on its way decides what its rings have: it would overrule this, or judge machines by it."""
+        for row in self._store.rollouts.list():
+            open_ = row.state not in OVER and row.state is not RolloutState.CATCHING_UP
+            if open_ and row.kind == what and any(wave.ring is ring for wave in row.waves):
+                raise Rejected(
+                    t("Rollout {id} decides what ring {ring} has; it is {state}.", id=row.id, ring=ring.name.lower(),
+                      state=row.state.value),
+                    t("Let it end, take it back, or end it: gasp rollouts abort {id} --reason WHY", id=row.id),
+                )  # fmt: skip
 
     def prune(self, kind: Depot, keep: int | None = None, *, dry_run: bool = False) -> Json:
         """See `SnapshotsClient.prune`."""

@@ -25,7 +25,11 @@ Check = Callable[[], tuple[str, Text, Text | None]]
 """One check of the installation: state (passed, warning, failed), what was found, remedy."""
 
 
-@dataclass(frozen=True)
+Figures = tuple[str | None, Mapping[str, int], Mapping[str, tuple[int, int]]]
+"""Name of the estate, tenants by status, subscriptions by offering: all and waiting."""
+
+
+@dataclass
 class Status:
     """Answers `status`, `doctor`, `hosts` and `accounts`. `host_rows` gives all hosts with their state."""
 
@@ -37,12 +41,11 @@ class Status:
     version: str
     clock: Callable[[], datetime]
     console_url: str | None = None
+    _kept: tuple[str, Figures] | None = None
 
     def summary(self) -> dict[str, Any]:
         """Reads the database and the lab's own files only."""
-        document = self.store.estate.document()
-        tenants = self.store.estate.tenants()
-        services = self.store.estate.counts()
+        estate, tenants, services = self._figures()
         runs = self.store.runs.list(1)
         newest = self.store.plans.newest()
         holder = self.store.leases.holder(LEASE)
@@ -50,8 +53,8 @@ class Status:
         return {
             "version": self.version,
             "console_url": self.console_url,
-            "estate": document.name if document else None,
-            "tenants": dict(Counter(row.status.value for row in tenants)),
+            "estate": estate,
+            "tenants": dict(tenants),
             "subscriptions": {
                 "total": sum(every for every, _ in services.values()),
                 "pending": sum(pending for name, (_, pending) in services.items() if self._operated(name)),
@@ -70,6 +73,15 @@ class Status:
             "busy": bool(holder and process_alive(holder)),
             "drift_kept": len(self.store.drift.kept(self.clock())),
         }
+
+    def _figures(self) -> Figures:
+        """What changes with the store's stamp only, read once for each."""
+        stamp = self.store.stamp()
+        if self._kept is None or self._kept[0] != stamp:
+            document = self.store.estate.document()
+            tenants = Counter(row.status.value for row in self.store.estate.tenants())
+            self._kept = stamp, (document.name if document else None, tenants, self.store.estate.counts())
+        return self._kept[1]
 
     def _operated(self, offering: str) -> bool:
         known = self.catalogue.offerings.get(offering)
@@ -96,9 +108,9 @@ class Status:
                         "uid": person["uid"],
                         "tenant": subscription.code,
                         "name": person["display_name"],
-                        "uid_number": int(estate.allocations.get(("uid_number", f"uid:{person['uid']}"), 0)) or None,
-                        "status": "active",
-                        "groups": list(person.get("groups", ())),
+                        "uid_number": int(estate.allocations.get(("uid_number", _subject(person)), 0)) or None,
+                        "status": "left" if person.get("left_on") else "active",
+                        "groups": [] if person.get("left_on") else list(person.get("groups", ())),
                     }
                 )
         return rows
@@ -125,3 +137,8 @@ class Status:
                 }
             )
         return rows
+
+
+def _subject(person: Mapping[str, Any]) -> str:
+    """Under what a person's number is recorded; it stays through a rename."""
+    return f"uid:{person.get('first_uid') or person['uid']}"

@@ -203,7 +203,7 @@ class Substitutes:
         """Raises Rejected when it would bring together what must be apart, or when somebody is named already."""
         if substitute.key == holder.key:
             raise Rejected(t("Nobody substitutes themselves."), t("Name somebody else."))
-        coming = self.store.people.coming(substitute.key)
+        coming = self.store.people.coming(substitute.key, first, last)  # in those days, not before or after
         roles = {grant.role for grant in coming}
         clash = sorted({o for group in EXCLUSIVE if own.role in group for o in group & roles} - {own.role})
         if clash:

@@ -51,7 +51,8 @@ def examined(catalogue: Catalogue, changes: Sequence[SubscriptionChange]) -> tup
             problems += [replace(problem, where=name) for _, problem in problems_of(error)]
             continue
         view = SubscriptionView(tenant, offering.id, change.tier, spec)
-        problems += [replace(p, where=name) for p in (offering.check(view, estate) if offering.check else [])]
+        if offering.check is not None and change.policy is None:  # the centre's decision does not wait for a form
+            problems += [replace(p, where=name) for p in offering.check(view, estate)]
         claims[change.tenant_code, change.offering] = offering.claims(view, estate) if offering.claims else []
     return claims, problems
 

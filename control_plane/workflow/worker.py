@@ -2,13 +2,13 @@
 
 Must not keep anything between two turns of a chore: `renew` is asked before each, and drops what the estate outgrew.
 A failed chore is logged, recorded, and tried again later and later (up to `LATEST` seconds). One that a signal wakes
-begins its turn at once; signals may be lost, the intervals alone are enough.
+begins its turn at once; signals may be lost, the intervals alone are enough. Of several workers one at a time has the
+turn of a chore; what a killed one left is the next one's.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import time
@@ -18,15 +18,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.store.repository import Store
 from control_plane.workflow.background import living
+from control_plane.workflow.process import myself, process_alive
 
 LATEST = 300.0
 #: A chore that did not end for this many of its intervals (and at least the seconds) counts as late.
 LATE_TURNS, LATE_SECONDS = 5, 300
 #: Seconds until a listener that failed listens again.
 LISTEN_AGAIN = 30.0
+#: Seconds until a chore that was woken is tried again, while another worker is at it.
+TAKEN_AGAIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,19 @@ class Worker:
 
     def once(self, names: Sequence[str] = ()) -> bool:
         """Every chore (or the named ones) once, one after the other; returns whether all went well."""
-        return sum(self.turn(c) for c in self.chores if not names or c.name in names) == 0
+        return sum(self._own_turn(c) for c in self.chores if not names or c.name in names) == 0
 
-    def turn(self, chore: Chore) -> int:
-        """One turn of a chore; returns how often it has failed in a row."""
+    def _own_turn(self, chore: Chore) -> int:
+        while (failures := self.turn(chore)) is None:
+            self._stop.wait(TAKEN_AGAIN)
+        return failures
+
+    def turn(self, chore: Chore) -> int | None:
+        """One turn of a chore; returns how often it has failed in a row, or None while another worker is at it."""
         error = None
         try:
-            self.store.chores.begin(chore.name, chore.every, os.getpid())
+            if not self.store.chores.begin(chore.name, chore.every, myself(), process_alive):
+                return None
             with self._renewing:
                 self.renew()
             said = chore.run()
@@ -105,14 +114,16 @@ class Worker:
             return 1
 
     def _turns(self, chore: Chore) -> None:
-        bell = self._bells[chore.name]
+        bell, woken = self._bells[chore.name], False
         while not self._stop.is_set():
             bell.clear()
             failures = self.turn(chore)
-            if failures:
+            if failures is None and woken:
+                self._stop.wait(TAKEN_AGAIN)
+            elif failures:
                 self._stop.wait(min(chore.every * 2**failures, max(LATEST, chore.every)))
             elif not self._stop.is_set():
-                bell.wait(chore.every)
+                woken = bell.wait(chore.every)
 
     def _listening(self, listen: Listen) -> None:
         while not self._stop.is_set():
@@ -176,4 +187,12 @@ class WorkerStatus:
         bad = [c["name"] for c in found["chores"] if c["state"] in ("failed", "late")]
         if bad:
             return "failed", t("Chores that fail or are late: {names}.", names=", ".join(bad)), t("gasp worker status")
-        return "passed", t("The worker runs with {count} chores.", count=len(found["chores"])), None
+        return (
+            "passed",
+            tn(
+                "The worker runs with {count} chore.",
+                "The worker runs with {count} chores.",
+                count=len(found["chores"]),
+            ),
+            None,
+        )

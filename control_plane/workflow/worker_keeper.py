@@ -1,4 +1,4 @@
-"""What keeps a worker: it starts it again when it ends, and ends with it when told to.
+"""What keeps workers: it starts one again when it ends, and ends with them when told to.
 
 `background` starts and ends the keeper like every program of ours. Must not import more than it needs: it lives long.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import signal
 import subprocess
 import time
@@ -23,31 +24,36 @@ PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
-def keep(command: Sequence[str], log: Path) -> None:
-    """Start the worker, wait for its end, start it again; until SIGTERM. `log` is where it writes, kept short."""
+def keep(command: Sequence[str], log: Path, count: int = 1) -> None:
+    """Start `count` workers, wait for the end of one, start it again; until SIGTERM. `log` is where they write, kept
+    short."""
     ending: list[int] = []
-    worker: subprocess.Popen[bytes] | None = None
+    workers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}  # those whose end nobody took note of yet
 
     def end(number: int, _frame: object) -> None:
         ending.append(number)
-        if worker is not None and worker.poll() is None:
-            worker.terminate()
+        for pid in list(workers):
+            os.kill(pid, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pause = PAUSE
     while not ending:
         trim(log)
-        began = time.monotonic()
-        worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd="/", preexec_fn=_end_with_the_keeper)
-        if ending:
-            worker.terminate()
-        code = worker.wait()
+        while len(workers) < count and not ending:
+            worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd="/", preexec_fn=_end_with_the_keeper)
+            workers[worker.pid] = (worker, time.monotonic())
+            if ending:
+                os.kill(worker.pid, signal.SIGTERM)
+        ended, began = workers.pop(os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT).si_pid)  # type: ignore[union-attr]
+        code = ended.wait()
         if ending:
             break
         pause = PAUSE if time.monotonic() - began > SOUND else min(2 * pause, LONGEST)
         print(json.dumps({"level": "error", "chore": "keeper", "message": f"worker ended with {code}"}), flush=True)
         _sleep(pause, ending)
+    for worker, _began in workers.values():
+        worker.wait()
 
 
 def _end_with_the_keeper() -> None:

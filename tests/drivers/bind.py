@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import secrets
+import signal
 import socket
 import struct
 import subprocess
@@ -102,6 +104,14 @@ class Named:
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
+
+    def halt(self) -> None:
+        """It keeps its ports and answers nobody; returns when the last of its threads stands still."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
 
 def start_named(folder: Path, port: int, body: str) -> Named:

@@ -266,7 +266,7 @@ class Bench:
             make(
                 "vhost",
                 {"names": [main], "config": sha256(text.encode()).hexdigest()},
-                {"text": text, "gone_text": gone, "site_dir": folder},
+                {"text": text, "gone_text": lambda: gone, "site_dir": folder},
             ),
         ]
 

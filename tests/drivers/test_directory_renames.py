@@ -203,3 +203,24 @@ def test_a_writer_between_rename_and_modification_is_not_overwritten(server: Sla
     assert "sn" in str(outcomes[PERSON].text)
     assert look(under_test).resources[PERSON].attributes["sn"] == ["other"]
     assert [i for i in under_test.apply(PART, [], lambda: None) if not isinstance(i, Notice)] == []
+
+
+def test_who_moves_out_of_a_group_is_not_its_member_by_any_attribute(server: Slapd) -> None:
+    """The server follows renames a moment later; `memberOf` must not stay behind, however many move at once."""
+    world = World()
+    movers = [f"m{number:02}" for number in range(30)]
+    for code in ("wsj", "jyj"):
+        world.unit(code)
+    for uid in (*movers, "stays"):
+        world.person("wsj", uid)
+    world.group("wsj", "mail-all", [*movers, "stays"])
+    world.group("wsj", "shift-b", movers)
+    settle(driver(server), world)
+    assert server.dump(unit_dn("wsj", "people"), "(memberOf=*)", "dn").count("dn: ") == len(movers) + 1
+    for uid in movers:
+        world.person("jyj", uid)
+    world.group("wsj", "mail-all", ["stays"])
+    world.group("wsj", "shift-b")
+    settle(driver(server), world)
+    assert server.dump(unit_dn("jyj", "people"), "(uid=m*)", "dn").count("dn: ") == len(movers)
+    assert server.dump(unit_dn("jyj", "people"), "(memberOf=*)", "dn") == ""

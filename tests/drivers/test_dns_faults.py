@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import pickle
 import signal
 import subprocess
@@ -100,9 +99,9 @@ def test_nobody_listens(bind: Bind) -> None:
 
 
 def test_the_server_is_silent(bind: Bind) -> None:
-    os.kill(bind.primary.process.pid, signal.SIGSTOP)
+    bind.primary.halt()
     assert "in time" in reason_of(bind.driver(timeout=0.3))
-    os.kill(bind.primary.process.pid, signal.SIGCONT)
+    bind.primary.go_on()
     assert isinstance(bind.driver().observe(PART), Measured)
 
 
@@ -325,11 +324,11 @@ def test_a_server_that_stops_before_acting_loses_nothing(bind: Bind) -> None:
     driver = bind.driver(timeout=0.5)
 
     def fence() -> None:
-        os.kill(bind.primary.process.pid, signal.SIGSTOP)
+        bind.primary.halt()
 
     outcomes = [o for o in driver.apply(PART, plan.steps, fence) if isinstance(o, Outcome)]
     assert [o.state for o in outcomes] == ["unknown"]
-    os.kill(bind.primary.process.pid, signal.SIGCONT)
+    bind.primary.go_on()
     wait_until(lambda: bind.plan(wanted).empty, 60, "the late message is carried out once")
     assert bind.plan(wanted).unchanged == 1
 

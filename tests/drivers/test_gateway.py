@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from control_plane.drivers.gateway import GatewayDriver
-from control_plane.model.internet import NETWORK, PROXY
+from control_plane.model.internet import NETWORK, PROXY, list_hash
 from control_plane.model.plan import Memory, Plan, diff
 from control_plane.model.ports import Notice, Outcome
 from control_plane.model.resource import CouldNotMeasure, Owner, Resource
@@ -94,8 +94,11 @@ class Bench:
         four = f"10.{128 + index // 250}.{index % 250}.0/26"
         return {"tenant": code, "v4": four, "v6": f"fd94:0:3:{index:x}::/64"}
 
-    def wish(self, code: str, **changes: Any) -> list[Resource]:
-        """Both resources of a tenant."""
+    def wish(
+        self, code: str, video: Sequence[str] = (), told: Sequence[str] | None = None, **changes: Any
+    ) -> list[Resource]:
+        """Both resources of a tenant. `video`: what its category has; `told`: what is said to be in it;
+        nothing when it is empty."""
         lan = self.lan(code)
         attributes = {
             **lan,
@@ -110,11 +113,16 @@ class Bench:
             "peers": [],
             **changes,
         }
-        policy = {**lan, "enabled": True, "otherwise": "allow", "rules": []}
+        rule = {
+            **{"id": "centre-video", "action": "block", "hosts": [], "category": "video", "listed": list_hash(video)},
+            **{"hours": None, "owner": "centre", "since": "2026-11-01", "reason_zh": "", "reason_en": ""},
+        }
+        policy = {**lan, "enabled": True, "otherwise": "allow", "rules": [rule] if video else []}
+        payload = {"lists": {list_hash(video): video if told is None else told} if video and told != [] else {}}
         owner = Owner(f"t_{code}", code, "internet")
         return [
             Resource(f"gateway:{code}/network", NETWORK, PART, owner, attributes),
-            Resource(f"gateway:{code}/proxy", PROXY, PART, owner, policy),
+            Resource(f"gateway:{code}/proxy", PROXY, PART, owner, policy, payload=payload),
         ]
 
     def plan(self, wishes: Sequence[Resource]) -> Plan:
@@ -197,6 +205,43 @@ def test_one_fault_among_many_is_named_with_its_line_and_stops_no_other(bench: B
     assert {o.state for o in outcomes.values()} == {"applied"}
     assert bad.state in ("failed", "refused")
     assert "t0007" in bench.inside("nft", "list", "chain", "inet", "gw", "t/t0007/direct")
+
+
+def test_what_is_in_a_category_is_one_file_and_leaves_with_the_last_who_names_it(bench: Bench) -> None:
+    before = bench.wish("t0001")[1:] + bench.wish("t0002")[1:] + bench.wish("t0003")[1:]
+    others = [r for code in bench.codes for r in bench.wish(code) if r.id not in {b.id for b in before}]
+    bench.carry_out(bench.plan(others + before))
+    folder = bench.root / "etc/squid/gasp/categories"
+    old, new = [".tv.test", ".video.test"], [f"n{n:04}.test" for n in range(5000)]
+
+    def video(**lists: Any) -> dict[str, Outcome]:
+        wishes = [r for code, names in lists.items() for r in bench.wish(code, *names)[1:]]
+        outcomes, _ = bench.carry_out(bench.plan(others + wishes))
+        return outcomes
+
+    def there() -> list[list[str]]:
+        return sorted(path.read_text().splitlines() for path in folder.iterdir())
+
+    assert {o.state for o in video(t0001=[old], t0002=[old], t0003=[old]).values()} == {"applied"}
+    assert there() == [old]
+    assert {o.state for o in video(t0001=[new], t0002=[old], t0003=[old]).values()} == {"applied"}
+    assert there() == [old, new], "who was not reached keeps what it had"
+    assert not bench.plan(others + [r for c, n in (("t0001", new), ("t0002", old), ("t0003", old)) for r in
+                                    bench.wish(c, n)[1:]]).changes  # fmt: skip
+    path = next(p for p in folder.iterdir() if p.name.endswith(list_hash(new)))
+    path.write_text("other.test\n")
+    drift = bench.plan(others + [r for c, n in (("t0001", new), ("t0002", old), ("t0003", old)) for r in
+                                 bench.wish(c, n)[1:]])  # fmt: skip
+    assert [c.id for c in drift.changes] == ["gateway:t0001/proxy"], "a change by hand is named where it counts"
+    said = video(t0001=[new], t0002=[["x.test"], ["y.test"]], t0003=[["z.test"], []])
+    assert {id_: o.state for id_, o in said.items()} == {
+        "gateway:t0001/proxy": "applied", "gateway:t0002/proxy": "failed", "gateway:t0003/proxy": "failed"
+    }  # fmt: skip
+    assert there() == [old, new]
+    assert {o.state for o in video(t0001=[old, []], t0002=[old], t0003=[old]).values()} == {"applied"}, "it is here"
+    assert there() == [old]
+    assert {o.state for o in bench.carry_out(bench.plan(others + before))[0].values()} == {"applied"}
+    assert there() == []
 
 
 def test_a_load_that_fails_after_a_good_check_leaves_the_old_rules_whole(bench: Bench) -> None:  # open-22

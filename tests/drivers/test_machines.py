@@ -141,6 +141,21 @@ def test_machines_that_are_off_wait_and_nothing_is_planned_for_them(bench: Bench
     assert bench.plan().empty
 
 
+def test_on_a_machine_that_is_enrolled_anew_the_old_baseline_goes_before_the_new_one_comes(bench: Bench) -> None:
+    bench.carry_out(bench.plan())
+    (old,) = [m for m in bench.machines if m.name == "pc0"]
+    bench.leaving = [old]
+    bench.machines = [replace(m, id="m_anew") if m is old else m for m in bench.machines]
+    plan = bench.plan()
+    assert {(c.action, c.id) for c in plan.steps} == {
+        ("delete", baseline_id(old.id)),
+        ("create", baseline_id("m_anew")),
+    }
+    assert states(bench.carry_out(plan)) == {"applied"}
+    bench.leaving = []
+    assert bench.plan().empty
+
+
 def test_a_hint_of_tenants_asks_only_theirs(bench: Bench) -> None:
     calls = bench.here.calls
     look = bench.driver.observe(MACHINES_PART, frozenset({"czj"}))

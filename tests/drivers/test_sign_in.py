@@ -27,6 +27,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
     tree.unit("fgw")
     for uid in ("t01", "t02", "t03", "t04"):
         tree.person("fgw", uid, displayName="张三")
+    tree.group("fgw", "leaders", ("t01", "t02"))
+    tree.group("fgw", "all", ("t01",))
     with running_slapd(tmp_path_factory.mktemp("slapd")) as running:
         settle(driver(running), tree)
         with accounts_of(running) as accounts:
@@ -55,6 +57,16 @@ def test_somebody_of_the_directory_comes_in_with_name_and_department(world: Worl
     assert person is not None
     assert person.tenant == "fgw"
     assert world.store.people.credentials(person.key).directory_key == "directory:person/p_t01"
+
+
+def test_groups_are_those_of_the_own_department(server: Slapd) -> None:
+    accounts = accounts_of(server)
+    assert accounts.member_of(person_dn("fgw", "t01")) == {"all", "leaders"}
+    assert accounts.member_of(person_dn("fgw", "t02")) == {"leaders"}
+    assert accounts.member_of(person_dn("fgw", "t03")) == set()
+    assert accounts.member_of("cn=control-plane,ou=system,dc=qingdao,dc=test") == set()
+    with pytest.raises(TemporaryError):
+        accounts.member_of(person_dn("nobody", "t01"))
 
 
 @pytest.mark.parametrize("name", ["*)(uid=*", "t01)(|(objectClass=*)", "t0*", "t01\\00", "uid=t01,ou=people", "张三"])

@@ -27,7 +27,9 @@ SIZES = {"1440": (1440, 900), "390": (390, 844)}
 def visit(centre: Centre, host: str, pac_url: str, visits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Open pages one after the other. Of each: {url, status, error, title, text, scripts, dialogs, foreign}.
 
-    A visit may name a `shot`: a path without suffix, for pictures at two widths, light and dark.
+    A visit may name a `shot`: a path without suffix, for pictures at two widths, light and dark; and `forms`, filled in
+    one after the other: {fill: selector → value, until: pattern of the address that follows}. With forms there is also
+    `landed`, the address at the end, and `cookies` as the browser holds them.
     """
     with tempfile.TemporaryDirectory() as folder:
         resolver = Path(folder) / "resolv.conf"
@@ -61,6 +63,12 @@ def _look(browser: Any, wanted: dict[str, Any]) -> dict[str, Any]:
     try:
         answer = page.goto(wanted["url"], timeout=20000)
         seen["status"] = answer.status if answer else None
+        for form in wanted.get("forms", ()):
+            for selector, value in form["fill"].items():
+                page.fill(selector, value)
+            page.keyboard.press("Enter")
+            page.wait_for_url(form["until"], timeout=20000)
+        seen |= {"landed": page.url, "cookies": context.cookies()}
     except Error as error:
         seen["error"] = error.message.splitlines()[0]
     seen |= {

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Centre
+from tests.lab.changing import grown
 
 pytestmark = pytest.mark.lab
 SITE = "jyj.qingdao.test"
@@ -66,6 +68,33 @@ def test_undo_of_a_run_is_a_plan(centre: Centre):
     centre.run("runs", "undo", str(run), "--yes")
     assert centre.fetch("citizen", f"https://{SITE}/") == "200"
     assert centre.plan()["changes"] == []
+
+
+def test_a_department_goes_back_to_a_former_hour_and_no_other_does(centre: Centre, tmp_path: Path):
+    def show(name: str) -> None:
+        archive = make_zip(tmp_path / f"{name}.zip", {"index.html": f"<!doctype html><title>{name}</title>"})
+        centre.run("sites", "activate", SITE, centre.json("sites", "publish", SITE, str(archive))["release"], "--yes")
+
+    show("昨天")
+    moment = datetime.now(UTC).isoformat()
+    show("今天")
+    centre.run("tenants", "import", str(grown(tmp_path, centre, "later", ("jyj", "gaj"))), "--yes")
+    centre.apply()
+    people = {row["uid"] for row in centre.json("accounts", "list")["items"]}
+    assert {"later.jyj", "later.gaj"} <= people
+    assert centre.fetch("citizen", "https://later.jyj.qingdao.test/") == "200"
+
+    plan = centre.json("tenants", "restore", "jyj", "--to", moment)
+    assert {change["tenant"] for change in plan["changes"]} == {"jyj"}
+    assert "今天" in page(centre), "a plan changes nothing"
+    centre.run("tenants", "restore", "jyj", "--to", moment, f"--confirm={plan['guards'][-1]['confirm']}")
+    assert "昨天" in page(centre)
+    assert centre.fetch("citizen", "https://later.jyj.qingdao.test/") == "000"
+    assert people - {row["uid"] for row in centre.json("accounts", "list")["items"]} == {"later.jyj"}
+    assert centre.fetch("citizen", "https://later.gaj.qingdao.test/") == "200"
+    assert centre.plan()["changes"] == []
+    centre.run("tenants", "restore", "jyj", "--to", moment, check=4)
+    centre.run("sites", "activate", SITE, "starter", "--yes")
 
 
 def test_an_archive_that_reaches_out_is_refused_whole(centre: Centre, tmp_path: Path):

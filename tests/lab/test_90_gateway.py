@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -115,6 +116,17 @@ def uploads(gateway: Gateway, sizes: Mapping[str, int]) -> dict[str, float]:
         code: started(gateway, code, script.format(size, url, gateway.proxy_url(code))) for code, size in sizes.items()
     }
     return {code: float(told.result(90)) * 8 / 1000 for code, told in running.items()}
+
+
+@contextlib.contextmanager
+def full_line(gateway: Gateway, device: str, kbit: int) -> Iterator[None]:
+    """A line that is narrower than what two tenants may have together."""
+    change = f"tc class change dev {device} parent 1: classid 1:1 htb rate {{0}}kbit ceil {{0}}kbit"
+    gateway.on(change.format(kbit))
+    try:
+        yield
+    finally:
+        gateway.on(change.format(1000000))
 
 
 def volume(gateway: Gateway, code: str) -> dict[str, Any]:
@@ -317,13 +329,12 @@ def test_bandwidth_of_the_tier_and_even_shares_of_a_full_line(gateway: Gateway) 
     assert down == {"fgw": pytest.approx(8000, rel=0.25), "czj": pytest.approx(4000, rel=0.25)}
     up = uploads(gateway, {"fgw": 2 * MEGA, "czj": 4 * MEGA})
     assert up == {"fgw": pytest.approx(4000, rel=0.25), "czj": pytest.approx(8000, rel=0.25)}
-    line = "tc class change dev gaspdown parent 1: classid 1:1 htb rate {0} ceil {0}"
-    gateway.on(line.format("4000kbit"))
-    try:
-        shared = speeds(gateway, 8, "fgw", "czj")
-    finally:
-        gateway.on(line.format("1000000kbit"))
-    assert shared == {"fgw": pytest.approx(2000, rel=0.25), "czj": pytest.approx(2000, rel=0.25)}
+    even = {"fgw": pytest.approx(2000, rel=0.25), "czj": pytest.approx(2000, rel=0.25)}
+    with full_line(gateway, "gaspdown", 4000):
+        assert speeds(gateway, 8, "fgw", "czj") == even
+    site = json.loads(gateway.on("cat /etc/gasp/gateway/site.json"))
+    with full_line(gateway, site["internet_interface"], 4000):
+        assert uploads(gateway, dict.fromkeys(("fgw", "czj"), 2 * MEGA)) == even
 
 
 def test_volume_over_reload_reboot_and_a_kill(gateway: Gateway) -> None:
@@ -450,6 +461,7 @@ def test_one_tenants_fault_stops_no_other_and_old_rules_stay(gateway: Gateway) -
         ("nft add chain inet gw t/czj/more", "czj", "network"),
         ("tc class change dev gaspdown parent 1:1 classid $(tc class show dev gaspdown | awk '/1:2 /{print $3}')"
          " htb rate 1mbit ceil 99mbit", "*", "network"),
+        ("tc qdisc del dev gaspdown parent $(tc class show dev gaspdown | awk '/1:2 /{print $3}')", "*", "network"),
         ("tc qdisc del dev gaj root", "gaj", "network"),
         ("echo 'http_access allow all' >> /etc/squid/gasp/czj.conf", "czj", "proxy"),
         ("rm /etc/gasp/gateway/tenants/gaj.nft", "gaj", "network"),

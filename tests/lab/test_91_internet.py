@@ -141,7 +141,7 @@ def test_off_is_off_at_once_and_on_again(centre: Centre, outside: str) -> None:
 @pytest.mark.usefixtures("as_before")
 def test_more_tenants_than_the_limit_are_not_cut_off_by_a_yes(centre: Centre, outside: str) -> None:
     refused = centre.run("internet", "set", "fgw", "--off", "--yes", check=5, env={"GASP_CUT_LIMIT": "0"})
-    assert b"takes network access from 1 tenants (fgw); the limit is 0" in refused.stderr
+    assert b"takes network access from 1 tenant (fgw); the limit is 0" in refused.stderr
     assert b"--confirm=" in refused.stderr
     assert path(centre, "fgw", outside, True)["status"] == 200
     assert centre.json("internet", "show", "fgw")["enabled"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.cgroups import detect
 from tests.conftest import Centre
 from tests.lab.rolling import Rolling
 from tests.lab.upstream import Outside
@@ -47,8 +49,10 @@ def ring_has(centre: Centre, ring: int) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def untouched(centre: Centre) -> Iterator[None]:
-    """At the end no machine has a fault, and the one whose department has no such service is what it was."""
+    """At the end no machine has a fault, and the one whose department has no such service is what it was. All were
+    scanned, so that a clean one may be called so."""
     before = centre.shell("shinan", TREE)
+    centre.run("security", "scan", "estate")
     yield
     rows = centre.json("hosts", "measure")["machines"]
     assert {m["name"]: [*m["faults"], *m["notes"]] for m in rows if m["faults"] or m["notes"]} == {}
@@ -97,11 +101,39 @@ def test_a_test_file_is_a_finding_at_the_centre_with_host_path_and_tenant(centre
     assert row(centre, "gaj")["protection"] == "clean"
 
 
-def test_a_killed_engine_is_not_green_and_measuring_does_not_wake_it(centre: Centre):
-    centre.shell("sjj", "systemctl kill -s KILL clamav-daemon.service")
+def killed_for_memory(centre: Centre, host: str) -> int:
+    """Give the engine next to no memory and let it work; how often the kernel killed for want of it. A host of the lab
+    cannot limit its own units, so the limit lies in the machine's control groups."""
+    groups = detect(centre.lab)
+    (engine,) = (pid for pid in groups.pids(host) if Path(f"/proc/{pid}/comm").read_text() == "clamd\n")
+    group = next(f for f in groups.folders(host) if f.parent.parent.name == "memory") / "engine"
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text("65536")
+        (group / "cgroup.procs").write_text(str(engine))
+        scan = "clamdscan --config-file=/etc/clamav/gasp-clamd.conf --fdpass $(readlink -f /usr/bin/python3)"
+        centre.shell(host, scan, check=False)
+        wait_until(lambda: not Path(f"/proc/{engine}").exists(), 20)
+        told = (group / "memory.oom_control").read_text().split()
+        return int(told[told.index("oom_kill") + 1])
+    finally:
+        group.rmdir()
+
+
+def test_an_engine_killed_for_memory_is_not_green_and_measuring_does_not_wake_it(centre: Centre):
+    assert killed_for_memory(centre, "sjj") == 1
     wait_until(lambda: "failed" in centre.shell("sjj", "systemctl is-active clamav-daemon", check=False), 10)
     found = measured(centre, "sjj")
     assert (found["faults"], found["protection"]) == (["engine-dead"], "unprotected")
+    assert row(centre, "sjj")["protection"] == "unprotected"
+    (numbers,) = centre.json("security", "show", "sjj")["items"]
+    assert [numbers[name] for name in ("machines", "clean", "old_signatures", "silent", "unprotected")] == [
+        1,
+        0,
+        0,
+        0,
+        1,
+    ]
     details = centre.json("hosts", "show", "sjj")["fault_details"]
     assert "signal 9" in details[0]["found"]
     assert "gasp hosts mend sjj" in details[0]["remedy"]
@@ -350,6 +382,7 @@ def test_retired_leaves_nothing_and_enrolled_again_is_another(centre: Centre):
     assert row(centre, "sjj")["machine"] != before
     centre.apply("tenant:sjj")
     centre.run("security", "refresh", "tenant:sjj", "--yes")
+    assert row(centre, "sjj")["protection"] == "unscanned", "what is known of the former one does not count"
 
 
 def test_what_cannot_be_enrolled_is_refused_with_every_reason(centre: Centre):

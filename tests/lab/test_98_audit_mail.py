@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import pytest
 
 from tests.conftest import REPO, Centre
+from tests.lab.world import Mailbox
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -33,27 +32,6 @@ client = wiring.local_client().acting_as(who).requests
 print(json.dumps(getattr(client, method)(*args, **more), default=str))
 """
 Act = Callable[..., Any]
-
-
-class Mailbox:
-    """The collecting mailbox on the mail host."""
-
-    def __init__(self, centre: Centre) -> None:
-        self.centre = centre
-
-    def all(self) -> list[EmailMessage]:
-        script = "for f in /var/mail/estate/new/*; do [ -f $f ] && base64 -w0 $f && echo; done; true"
-        lines = self.centre.shell("mail", script).split()
-        return [message_from_bytes(base64.b64decode(line), policy=default) for line in lines]  # type: ignore[misc]
-
-    def to(self, address: str) -> list[EmailMessage]:
-        return [m for m in self.all() if m["Delivered-To"] == address]
-
-    def wait(self, address: str, count: int) -> list[EmailMessage]:
-        return wait_until(lambda: found if len(found := self.to(address)) >= count else None, 30, f"mail to {address}")
-
-    def empty(self) -> None:
-        self.centre.shell("mail", "rm -f /var/mail/estate/new/*")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -220,3 +198,22 @@ def test_real_runs_are_in_the_trail_and_the_export_reads_back(centre: Centre, tm
     (lifted, *_) = centre.json("audit", "list", "--act", "freeze.lifted", "--tenant", CODE)["items"]
     assert [(s["name"], s["verified"]) for s in lifted["signoffs"]] == [("local:li", False)]
     assert centre.json("audit", "verify")["ok"]
+
+
+def test_a_person_is_given_out_and_erased_and_the_trail_verifies(centre: Centre, tmp_path: Path) -> None:
+    uid, archive = f"forget{token_hex(3)}", tmp_path / "all.zip"
+    centre.run("accounts", "add", uid, "周忘", "--tenant", "sjj", "--yes")
+    centre.run("people", "export", uid, "--reason", "asked for it", "--to", str(archive))
+    with zipfile.ZipFile(archive) as packed:
+        given = json.loads(packed.read("person.json"))
+        assert uid in packed.read("person.txt").decode()
+    assert given["directory"]["uid"] == [uid] and "allocations" in given["tables"]
+    centre.run("accounts", "leave", uid, "--reason", "gone", "--yes")
+    seen = centre.json("people", "find", uid)
+    centre.run("people", "erase", uid, "--reason", "as the law asks", "--yes", check=5)
+    done = centre.json("people", "erase", uid, "--reason", "as the law asks", "--confirm", seen["confirm"])
+    assert done["left"]["confirm"] is None
+    assert centre.json("audit", "verify")["ok"]
+    assert uid not in {row["uid"] for row in centre.json("accounts", "list")["items"]}
+    again = centre.json("people", "erase", uid, "--reason", "once more", "--confirm", "x")
+    assert "left to erase" in again["sentence"]

@@ -1,11 +1,15 @@
-"""Hands of a person who goes behind the control plane's back: edits zones, the directory and web hosts directly."""
+"""Hands of a person who goes behind the control plane's back: edits zones and the directory, reads the mailbox."""
 
 from __future__ import annotations
 
+import base64
 import ssl
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from typing import Any
 
 import dns.query
@@ -14,6 +18,7 @@ import dns.update
 import dns.zone
 
 from tests.conftest import Centre
+from tests.waiting import wait_until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -98,3 +103,24 @@ class Directory:
                 )
             )
         return {row["dn"]: row["raw_attributes"] for row in rows if row["type"] == "searchResEntry"}
+
+
+class Mailbox:
+    """The collecting mailbox on the mail host."""
+
+    def __init__(self, centre: Centre) -> None:
+        self.centre = centre
+
+    def all(self) -> list[EmailMessage]:
+        script = "for f in /var/mail/estate/new/*; do [ -f $f ] && base64 -w0 $f && echo; done; true"
+        lines = self.centre.shell("mail", script).split()
+        return [message_from_bytes(base64.b64decode(line), policy=default) for line in lines]  # type: ignore[misc]
+
+    def to(self, address: str) -> list[EmailMessage]:
+        return [m for m in self.all() if m["Delivered-To"] == address]
+
+    def wait(self, address: str, count: int) -> list[EmailMessage]:
+        return wait_until(lambda: found if len(found := self.to(address)) >= count else None, 30, f"mail to {address}")
+
+    def empty(self) -> None:
+        self.centre.shell("mail", "rm -f /var/mail/estate/new/*")

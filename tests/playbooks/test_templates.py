@@ -25,6 +25,7 @@ SECRETS = {
     "tsig_external": "YW5vdGhlciBvbmUgZm9yIHRlc3Rz",
     "ldap_control_plane_hash": "{ARGON2}$argon2id$v=19$m=19456,t=2,p=1$AAAA$BBBB",
     "ldap_admin_hash": "{ARGON2}$argon2id$v=19$m=19456,t=2,p=1$AAAA$BBBB",
+    "site_gate": "shown-to-the-gate",
 }
 
 
@@ -44,6 +45,7 @@ def world(topology: Topology, without: tuple[str, ...] = ()) -> dict[str, Any]:
             "internet": [str(plan.internet.v4), str(plan.internet.v6)],
         },
         "machine": {"ipv4": str(topology.machine_core.ip), "ipv6": str(plan.core.host_v6(topology.machine_number))},
+        "console": {"address": f"{topology.machine_core.ip}:443", "name": f"console.core.{DOMAIN}"},
         "tenants": [{"code": host.name} for host in topology.tenant_hosts],
         "repository": {"reach": [str(topology.role_hosts("citizen")[0].ipv4)], "ports": [80]},
         "secrets": SECRETS,
@@ -120,6 +122,7 @@ def test_outside_learns_no_inner_address(estate: dict[str, Any]) -> None:
     for keys in inner:
         assert not re.search(rf"\s({re.escape(keys['ipv4'])}|{re.escape(keys['ipv6'])})\n", text)
     assert "directory" not in text
+    assert "console" not in text
 
 
 def test_the_internet_never_gets_the_internal_view(estate: dict[str, Any]) -> None:
@@ -180,6 +183,14 @@ def test_firewall_loads_and_loads_again(tmp_path: Path, estate: dict[str, Any], 
     )
 
 
+def test_departments_reach_the_console_at_its_one_port(tmp_path: Path) -> None:
+    estate = SHAPES["small"]
+    address, port = estate["console"]["address"].split(":")
+    assert re.findall(rf"{re.escape(address)} \. (\w+) \. (\d+)", firewall(estate, tmp_path)) == [("tcp", port)]
+    inside = render("ns_primary/templates/core.zone.j2", estate, "ns1", inside=True)
+    assert f"console IN A {address}\n" in inside
+
+
 def test_firewall_closes_by_default(estate: dict[str, Any], tmp_path: Path) -> None:
     text = firewall(estate, tmp_path)
     assert text.count("policy drop") == 2
@@ -202,9 +213,16 @@ def test_web_server_with_a_site_of_the_longest_names(tmp_path: Path) -> None:
     certificate, key = Authority(tmp_path / "ca").issue("web.core.qingdao.test")
     shutil.copy(certificate, nginx / "host/host.crt")
     shutil.copy(key, nginx / "host/host.key")
+    asked = render("nginx/templates/gate-http.conf.j2", estate, "intranet").replace("/run/gasp-gate", f"{nginx}/cache")
+    (nginx / "conf.d/10-gate.conf").write_text(asked)
+    asked = render("nginx/templates/gate.conf.j2", estate, "intranet").replace("/etc/ssl/certs", str(tmp_path / "ca"))
+    (nginx / "host/gate.conf").write_text(asked)
     label = "a" * 60
     names = " ".join(f"{label}.{label}.{label}.{label[:50]}{n:02}.x.test" for n in range(40))
-    (nginx / "sites-enabled/a.conf").write_text(f"server {{ listen 80; listen [::]:80; server_name {names}; }}\n")
+    asked = "location = /ask { internal; include host/gate.conf; proxy_cache gasp_gate; proxy_pass https://gasp_gate; }"
+    text = f"server {{ listen 80; listen [::]:80; server_name {names}; {asked} }}\n"
+    (nginx / "sites-enabled/a.conf").write_text(text)
+    (tmp_path / "ca" / "ca-certificates.crt").write_bytes(certificate.read_bytes())
     told = accepted("nginx", "-t", "-c", nginx / "nginx.conf")
     assert "could not build" not in told
 

@@ -7,13 +7,24 @@ czj lacks patches and has a fault and a finding, gaj is silent, jyj has old sign
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from control_plane.model.attachment import Scan
 from control_plane.model.errors import CouldNotMeasureError, TemporaryError
-from control_plane.model.machine import Fingerprint, Found, Installed, Machine, MachineLook, MachineState, Pending, Ring
+from control_plane.model.machine import (
+    Fingerprint,
+    Found,
+    Installed,
+    Machine,
+    MachineLook,
+    MachineState,
+    Pending,
+    Ring,
+    Scanned,
+)
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import t
 from control_plane.model.windows import chinese_calendar
@@ -53,7 +64,7 @@ class Hands:
         since, made = now - timedelta(days=9), now - timedelta(days=30 if machine.name == OLD else 0)
         pending = [
             Pending("gasp-demo", "1.0", "1.1", "critical", True, since, now - timedelta(days=2)),
-            Pending("bash", "5.2", "5.3", "low", held=True, held_since=since, held_by="root"),
+            Pending("bash", "5.2", "5.3", "low", held=True, held_since=since, held_by="pin /etc/apt/preferences.d/own"),
         ]
         return MachineState(
             machine.id, now, {"gasp-demo": "1.0" if lacks else "1.1"}, pending if lacks else [], now, lacks,
@@ -68,8 +79,13 @@ class Hands:
     def mend(self, machine: Machine, faults: Sequence[str]) -> Sequence[Any]:
         return []
 
-    def scan(self, machine: Machine, paths: Sequence[str]) -> Iterator[Any]:
-        yield from ()
+    def scan(
+        self, machine: Machine, paths: Sequence[str], after: str | None = None, seconds: float | None = None
+    ) -> Iterator[Any]:
+        yield Scanned(machine.id, 0, (), at=self.clock())
+
+    def ready(self, machines: Sequence[Machine], what: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def install(
         self, machines: Sequence[Machine], what: str, proceed: Callable[[str], bool]
@@ -87,6 +103,8 @@ class Repository:
     """The repository host; `away` is what it raises."""
 
     away: Exception | None = None
+    enough: bool = True
+    old: str = "p20261101-020000"
     rings: dict[Ring, str | None] = field(default_factory=lambda: dict.fromkeys(Ring, "p20261123-020000"))
 
     def _answer(self) -> None:
@@ -112,7 +130,13 @@ class Repository:
         return self.sync(what)
 
     def prune(self, what: str, keep: int, dry_run: bool = False) -> Mapping[str, Any]:
-        return {"removed": [], "kept": [], "octets": 0}
+        removed = [self.old] if what == "patches" else []
+        return {"removed": removed, "kept": ["p20261124-020000"], "octets": 1000}
+
+    def estimate(self, what: str) -> Mapping[str, Any]:
+        self._answer()
+        sizes = {"need": 3_000_000, "fetch": 1_000_000, "free": 9_000_000, "reserve": 0, "total": 3_000_000}
+        return {**sizes, "packages": 3, "first": False, "enough": self.enough}
 
     def snapshots(self, what: str) -> Sequence[Mapping[str, Any]]:
         self._answer()
@@ -140,8 +164,22 @@ class Gateway:
         if self.away:
             raise CouldNotMeasureError(t("No route to host"))
         return {
-            "fgw": {"up": 10**9, "down": 41 * 10**9, "warned": None, "throttled": None},
-            "czj": {"up": 10**9, "down": 10**12, "warned": "2026-11-20", "throttled": "2026-11-21"},
+            "fgw": {
+                "month": "2026-11",
+                "up": 10**9,
+                "down": 41 * 10**9,
+                "warned": None,
+                "throttled": None,
+                "slowed": False,
+            },
+            "czj": {
+                "month": "2026-11",
+                "up": 10**9,
+                "down": 10**12,
+                "warned": "2026-11-20T09:00:00+08:00",
+                "throttled": "2026-11-21T16:30:00+08:00",
+                "slowed": True,
+            },
         }
 
     def refused(self, tenant: str) -> Sequence[Any]:
@@ -157,15 +195,20 @@ class Gateway:
 
 @dataclass
 class Scanner:
-    """Finds the word EVIL; `away`: it does not answer."""
+    """Finds the words EVIL and `bad`; `away`: it does not answer."""
 
     away: bool = False
+    bad: bytes = b"EVIL"
+    signatures: str = "s20261124-020000"
 
     def scan(self, contents: Mapping[str, bytes]) -> Mapping[str, Scan]:
         if self.away:
             raise TemporaryError(t("No route to host"))
-        found = {name: "Test.Evil" if b"EVIL" in content else None for name, content in contents.items()}
-        return {name: Scan(what, "s20261124-020000") for name, what in found.items()}
+        found = {
+            name: "Test.Evil" if b"EVIL" in content or self.bad in content else None
+            for name, content in contents.items()
+        }
+        return {name: Scan(what, self.signatures) for name, what in found.items()}
 
 
 @dataclass
@@ -174,6 +217,7 @@ class Rooms:
     scanner: Scanner = field(default_factory=Scanner)
     repository: Repository = field(default_factory=Repository)
     gateway: Gateway = field(default_factory=Gateway)
+    tester: Any = None
 
 
 def furnish(client: LocalClient, rooms: Rooms) -> None:
@@ -184,6 +228,11 @@ def furnish(client: LocalClient, rooms: Rooms) -> None:
     store, clock = client.store, rooms.hands.clock
     broken = next(m for m in store.machines.all() if m.name == BROKEN)
     store.machines.report(broken, [Found("/home/会议/a.exe", "Eicar-Test")], clock())
+    machines.scan("fgw", ())
+    going = next(m for m in store.machines.all() if m.name == "sjj")
+    store.scans.begin(going.id)
+    store.scans.came_to(going.id, "x", 41_200, 0)
+    store.signature_turns.enter("nothing", "s20261124-020000")
     order: dict[str, Any] = {"kind": "patches", "snapshot": "p20261124-020000", "ignore_windows": "test"}
     made = client.rollouts.create(**order, reason="November's patches", thresholds={"soak": "0"})
     client.rollouts.release(made["id"])
@@ -191,6 +240,7 @@ def furnish(client: LocalClient, rooms: Rooms) -> None:
     carrier = MachineCarrier(
         "patches",
         store.machines.all,
+        store.machines.prepared,
         rooms.repository,  # type: ignore[arg-type]
         rooms.hands,
         rooms.hands.measure,

@@ -35,6 +35,8 @@ PAGES = {
     "internet": "/console/internet",
     "internet-tenant": "/console/internet/fgw",
     "internet-none": "/console/internet/shinan",
+    "policies": "/console/policies",
+    "policy": "/console/policies/1",
     "snapshots": "/console/snapshots",
     "rollouts": "/console/rollouts",
     "rollout": "/console/rollouts/1",
@@ -42,10 +44,14 @@ PAGES = {
     "probes": "/console/probes",
     "sites": "/console/sites",
     "accounts": "/console/accounts?size=50",
+    "reviews": "/console/reviews",
     "filtered": "/console/accounts?q=nothing-fits",
     "search": "/console/search?q=fgw",
     "explain": "/console/explain?subject=fgw.qingdao.test",
     "me": "/console/me",
+    "tokens": "/console/me/tokens",
+    "problem": "/problems/stale-plan",
+    "problems": "/problems",
     "audit": "/console/audit",
     "audit-filtered": "/console/audit?tenant=fgw&act=run",
     "audit-wrong": "/console/audit?tenant=zzz",
@@ -55,6 +61,13 @@ PAGES = {
     "director": "/console/director",
     "missing": "/console/tenants/none",
     "password": "/sign-in/password",
+}
+
+#: What others see of the same pages: login name → name → address.
+OTHERS = {
+    "deputy1": {"deputy-freezes": "/console/freezes", "deputy-classes": "/console/classes"},
+    "auditor1": {"auditor-audit": "/console/audit", "auditor-sign-ins": "/console/sign-ins"},
+    "finance1": {"finance-tenants": "/console/tenants"},
 }
 
 
@@ -71,6 +84,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def addresses(world: World) -> dict[str, str]:
     """Pages with the digests of a plan with changes and of one without; something is drifted, something unseen."""
     empty = world.client.plan("tenant:gaj")["digest"]
+    policy = world.client.policies.show()["policy"]
+    policy["categories"]["gambling"] += [f".bets{number}.test" for number in range(20)]
+    world.client.policies.add(policy, reason="new betting sites")
     things = world.drivers[0].things["dns:qingdao.test"]
     names = [i for i in things if i.startswith("dns:fgw.qingdao.test/")]
     for name in names[:2]:
@@ -146,6 +162,19 @@ def test_every_page_in_both_languages_and_widths(
     visitor.context.close()
 
 
+@pytest.mark.parametrize("variant", ["zh-light-1440", "en-light-1440"])
+def test_pages_of_those_who_watch(world: World, origin: str, browser: Browser, variant: str) -> None:
+    for login, seen in OTHERS.items():
+        visitor = visit(browser, origin, variant)
+        enter(world, visitor, login)
+        for name, address in seen.items():
+            visitor.go(address)
+            assert visitor.axe() == [], name
+            visitor.shot(f"{name}-{variant}")
+        assert visitor.faults == []
+        visitor.context.close()
+
+
 def test_a_clerk_sees_the_own_department(world: World, origin: str, browser: Browser) -> None:
     visitor = visit(browser, origin, "zh-dark-390")
     enter(world, visitor, "clerk1")
@@ -194,6 +223,52 @@ def test_everything_by_keyboard(world: World, origin: str, browser: Browser) -> 
     visitor.context.close()
 
 
+def test_keys_of_lists_go_from_row_to_row_and_can_be_switched_off(world: World, origin: str, browser: Browser) -> None:
+    visitor = visit(browser, origin)
+    enter(world, visitor, "auditor1")
+    page = visitor.page
+    visitor.go("/console/tenants")
+    links = page.locator(".cards tbody tr a:first-of-type")
+    row = "[...document.querySelectorAll('.cards tbody tr')].findIndex((r) => r.contains(document.activeElement))"
+    for key, at in (("j", 0), ("j", 1), ("k", 0), ("k", 0)):
+        page.keyboard.press(key)
+        assert page.evaluate(row) == at
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    page.keyboard.press("/")
+    expect(page.locator(".filters input[type=search]")).to_be_focused()
+    page.keyboard.type("jk?")
+    expect(page.locator(".filters input[type=search]")).to_have_value("jk?")
+    page.locator("main").focus()
+    page.keyboard.press("?")
+    help_ = page.locator("#keys")
+    expect(help_).to_be_visible()
+    assert visitor.axe() == []
+    visitor.shot("keys")
+    page.keyboard.press("Escape")
+    expect(help_).to_be_hidden()
+    page.locator("main").focus()
+    page.keyboard.press("j")
+    href = page.evaluate("document.activeElement.href")
+    page.keyboard.press("Enter")
+    page.wait_for_url(href)
+    page.locator("[data-keys]").click()
+    help_.locator("input").uncheck()
+    page.keyboard.press("Escape")
+    visitor.go("/console/tenants")
+    page.locator("main").focus()
+    page.keyboard.press("j")
+    assert page.evaluate(row) == -1, "switched off, in this browser"
+    page.locator("[data-keys]").click()
+    help_.locator("input").check()
+    assert links.count() > 1
+    page.keyboard.press("Escape")
+    page.locator(".arrange > summary").click()
+    assert visitor.axe() == []
+    visitor.shot("columns")
+    assert visitor.faults == []
+    visitor.context.close()
+
+
 def test_without_scripts(world: World, origin: str, browser: Browser, addresses: dict[str, str]) -> None:
     visitor = visit(browser, origin, "en-dark-390", scripts=False)
     enter(world, visitor, "security1")
@@ -209,6 +284,17 @@ def test_without_scripts(world: World, origin: str, browser: Browser, addresses:
     page.fill("#scope", "tenant:sjj")
     page.click("main form button")
     page.wait_for_url(re.compile("/plans/[0-9a-f]{64}"))
+    visitor.go("/console/hosts?f.role=web")
+    page.click(".arrange > summary")
+    page.uncheck(".arrange [value=ipv4]")
+    page.click(".arrange form[method=get] button")
+    page.wait_for_url("**columns=**f.role=web")
+    page.click(".arrange > summary")
+    page.fill("#view-name", "网页服务器")
+    page.click(".arrange form[method=post] button")
+    expect(page.locator(".views [aria-current]")).to_have_text("网页服务器")
+    page.click(".arrange > summary")
+    visitor.shot("columns-and-views")
     page.click("[data-fold] > summary")
     expect(page.locator(".side a").first).to_be_visible()
     visitor.context.close()
@@ -225,7 +311,7 @@ def test_a_run_at_work_is_followed(world: World, origin: str, browser: Browser) 
     visitor.go(f"/console/runs/{number}")
     expect(visitor.page.locator("[data-live]")).to_have_count(1)
     world.store.runs.append(number, [(EventType.CREATED, {"scope": "tenant:fgw"})])
-    expect(visitor.page.get_by_text("begun, scope tenant:fgw")).to_be_visible(timeout=15_000)
+    expect(visitor.page.get_by_text("begun for department fgw")).to_be_visible(timeout=15_000)
     world.store.runs.set_state(number, RunState.DONE, t("Done and verified."), world.clock())
     expect(visitor.page.locator("[data-live]")).to_have_count(0, timeout=15_000)
     assert visitor.faults == []

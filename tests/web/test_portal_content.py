@@ -3,11 +3,14 @@ notice is written without scripts."""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser
 
+from control_plane.model.attachment import Scan
 from control_plane.model.text import in_language
 from tests.web.serving import VARIANTS, enter, visit
 from tests.web.world import PEOPLE, World, make_world
@@ -29,7 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def furnish(world: World) -> None:
-    """Notices, files in every state, a draft for many rows."""
+    """Notices, files and releases in every state, a draft for many rows."""
     clerk = world.client.acting_as("directory:clerk1")
     paper = world.folder / "paper.pdf"
     paper.write_bytes(PDF)
@@ -39,6 +42,18 @@ def furnish(world: World) -> None:
     ):
         given = {"column": column, "title": title, "day": "2026-11-23", "text": "各科室:\n\n现将有关事项通知如下。"}
         clerk.posts.save(SITE, **given, file=paper, file_name="放假安排.pdf")
+    for name, said in (("clean", None), ("found", Scan("Test.Evil", "s20261124-020000")), ("waits", None)):
+        archive = world.folder / f"{name}.zip"
+        with zipfile.ZipFile(archive, "w") as packed:
+            packed.writestr("index.html", name)
+        world.rooms.scanner.away = name == "waits"
+        release = clerk.publish_release(SITE, archive, note=f"秋季改版 {name}")["release"]
+        if said is not None:
+            world.store.content_checks.checked(release, said, "下载/软件.exe")
+    late = {"column": "notices/", "title": "附件待查的通知", "day": "2026-11-24", "text": "见附件。"}
+    paper.write_bytes(PDF + b"later%%EOF")
+    clerk.posts.save(SITE, **late, file=paper, file_name="名单.pdf")
+    world.rooms.scanner.away = False
     reference = world.ask("clerk1", "fgw", "papers", submit=False)
     for name, content in (("会议纪要.pdf", PDF), ("发票.pdf", PDF + b"EVIL%%EOF"), ("说明.txt", "待查".encode())):
         paper.write_bytes(content)
@@ -46,6 +61,10 @@ def furnish(world: World) -> None:
         if name != "说明.txt":
             world.client.attachments.scan()
     clerk.requests.draft("fgw", "directory", "change")
+    first = clerk.sheets.issue("fgw", uids=["dingfanghui", "wangwei13"], reason="新同事的初始密码")
+    clerk.sheets.open(first["id"])
+    clerk.sheets.issue("fgw", uids=["wangwei13"], reason="忘记密码")
+    world.store.reviews.begin(world.client.tenant("fgw")["id"], "2026Q4", world.clock() + timedelta(days=21))
 
 
 def pages(world: World) -> dict[str, str]:
@@ -53,6 +72,12 @@ def pages(world: World) -> dict[str, str]:
     rows = {row["offering"]: row["reference"] for row in world.client.acting_as("directory:clerk1").requests.list()}
     return {
         "portal-internet": "/portal/internet/fgw",
+        "portal-people": "/portal/people/fgw",
+        "portal-groups": "/portal/people/fgw/groups",
+        "portal-group": "/portal/people/fgw/groups/approvers",
+        "portal-review": "/portal/people/fgw/review",
+        "portal-asked": "/portal/",
+        "interface": "/api/v1/docs",
         "portal-notices": BOARD,
         "portal-notice": f"{BOARD}/1",
         "portal-notice-new": f"{BOARD}/new",

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from control_plane.model.text import in_language
+from tests.web.printed import lost_on_paper, missing_on_paper
 from tests.web.serving import enter, visit
 from tests.web.world import World, make_world
 
@@ -78,6 +79,24 @@ def test_pages_in_both_languages(
                 visitor.shot(f"signing-{name}-{variant}")
         assert visitor.faults == []
         visitor.context.close()
+
+
+@pytest.mark.parametrize("variant", ["zh-light-1440", "en-dark-390"])
+def test_an_approval_is_printed_whole(
+    world: World, references: dict[str, str], origin: str, browser: Browser, variant: str
+) -> None:
+    """Who signs on paper has on it all that is folded on the screen, in black on white, and nothing is cut off."""
+    visitor = visit(browser, origin, variant)
+    enter(world, visitor, "security1")
+    visitor.go(f"/console/requests/{references['waiting']}")
+    page = visitor.page
+    assert page.locator(".changes details:not([open])").count() > 0, "something is folded"
+    assert lost_on_paper(page) == []
+    assert missing_on_paper(page) == []
+    visitor.shot(f"signing-printed-{variant}")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert visitor.faults == []
+    visitor.context.close()
 
 
 def test_a_substitute_is_named_and_ended_by_keyboard_and_without_scripts(

@@ -27,11 +27,12 @@ GASP = Path(sys.executable).with_name("gasp")
 
 class Centre:
     def __init__(self, state: Path) -> None:
-        self.state, self.port = state, free_port()
+        self.state, self.port, self.door = state, free_port(), free_port()
 
     @property
     def env(self) -> dict[str, str]:
         mine = {"GASP_STATE": str(self.state), "GASP_WEB_PORT": str(self.port), "GASP_ESTATE": str(SMALL)}
+        mine["GASP_WEB_LISTEN"] = f"127.0.0.1:{self.door}"
         return {**os.environ, **mine, "GASP_LANG": "en", "GASP_LAB": "labt"}
 
     def gasp(self, *argv: str, code: int = 0) -> str:

@@ -6,7 +6,8 @@ People: `first` (local, operator), and directory people with one role each. Time
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from control_plane.drivers.record_seal import KeySeal
 from control_plane.drivers.releases import ReleaseFolder
 from control_plane.drivers.secrets import SecretFolder, write_private
 from control_plane.drivers.vault import Vault
+from control_plane.model.by_itself import ByItself
 from control_plane.model.network import plan_for
 from control_plane.model.offering import HostView
 from control_plane.model.ports import Probe, ProbeResult
@@ -45,19 +47,26 @@ from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.internet import Internet
 from control_plane.workflow.local import LocalClient
 from control_plane.workflow.people import People
+from control_plane.workflow.persons import Persons
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.request_tick import RequestTicker
 from control_plane.workflow.requests import Requests
 from control_plane.workflow.sign_in import Directory, SignIn
+from control_plane.workflow.site_gate import SiteGate
 from control_plane.workflow.snapshots import Snapshots
+from control_plane.workflow.staff import Staff, StaffRules
+from control_plane.workflow.staff_sheets import Sheets
 from control_plane.workflow.status import Status
 from control_plane.workflow.trial import Trial
+from control_plane.workflow.webhooks import Webhooks
+from tests.databases import database_url
 from tests.web.rooms import WORKSTATIONS, Hands, Rooms, furnish, workstation
 
 REPO = Path(__file__).parents[2]
 SMALL, CITY = REPO / "tests" / "data" / "small", REPO / "tenants" / "qingdao"
 PASSWORD = "a long enough sentence"
 BASE = "https://localhost"
+GATE_SECRET = "what only nginx of the intranet host knows"
 HOSTS = (
     HostView("web", "web", "10.94.0.14", "fd94::14", "198.51.100.80", "fd94:0:1:1::80"),
     HostView("intranet", "intranet", "10.94.0.15", "fd94::15"),
@@ -75,6 +84,10 @@ PEOPLE = {
     "auditor": ("auditor1", None),
     "deputy_director": ("deputy1", None),
 }
+
+
+#: One-time passwords of tests, marked so that they are found wherever they should not be.
+ONE_TIME = (f"once-{number:04}-mark-zz" for number in itertools.count(1))
 
 
 class Clock:
@@ -100,6 +113,7 @@ class Entry:
     tenant: str | None
     key: str | None = "directory:person/p_1"
     disabled: bool = False
+    must_change: bool = False
 
     @property
     def dn(self) -> str:
@@ -112,6 +126,7 @@ class FakeDirectory:
 
     entries: dict[str, Entry] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, set[str]] = field(default_factory=dict)
     away: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
@@ -129,13 +144,48 @@ class FakeDirectory:
         self._answer(f"find {uid}")
         return self.entries.get(uid.lower())
 
+    def entry(self, uid: str) -> dict[str, list[str]] | None:
+        found = self.find(uid)
+        return {"dn": [found.dn], "uid": [found.uid], "displayName": [found.display]} if found else None
+
     def check_bind(self, dn: str, password: str) -> bool:
         self._answer(f"bind {dn}")
         return self.passwords.get(dn) == password
 
+    def member_of(self, dn: str) -> frozenset[str]:
+        self._answer(f"groups {dn}")
+        return frozenset(self.groups.get(dn, ()))
+
+    def with_password(self) -> frozenset[str]:
+        return frozenset(entry.uid for entry in self.entries.values() if entry.dn in self.passwords)
+
+    def issue(self, passwords: Mapping[str, str]) -> None:
+        for uid, new in passwords.items():
+            entry = self.entries.get(uid) or self.add(uid, None)
+            self.set_password(entry.dn, new)
+            entry.must_change = True
+
+    def lock(self, uids: Collection[str]) -> frozenset[str]:
+        return self._locks(uids, True)
+
+    def unlock(self, uids: Collection[str]) -> frozenset[str]:
+        return self._locks(uids, False)
+
+    def locked(self) -> frozenset[str]:
+        self._answer("locked")
+        return frozenset(entry.uid for entry in self.entries.values() if entry.disabled)
+
+    def _locks(self, uids: Collection[str], disabled: bool) -> frozenset[str]:
+        self._answer("lock" if disabled else "unlock")
+        for uid in (here := frozenset(uids) & self.entries.keys()):
+            self.entries[uid].disabled = disabled
+        return here
+
     def set_password(self, dn: str, new: str) -> None:
         self._answer(f"set {dn}")
         self.passwords[dn] = new
+        for entry in self.entries.values():
+            entry.must_change = entry.must_change and entry.dn != dn
 
 
 class Prober:
@@ -178,6 +228,14 @@ class World:
             self.store.people.ensure(f"directory:{uid}", f"人员 {uid}", tenant, f"directory:person/{uid}")
             self.client.people.grant(uid, role, tenant=tenant, reason="test")
         return uid
+
+    def second(self, role: str) -> str:
+        """Another one who holds a role of the centre, so that the first may lose it: the name of a local account."""
+        name = f"account:second-{role.replace('_', '-')}"
+        if self.store.people.find(name) is None:
+            self.client.people.add(name.partition(":")[2])
+            self.client.people.grant(name, role, reason="test")
+        return name
 
     def enter(self, login: str, password: str = PASSWORD, *, until: str = "open") -> FlaskClient:
         """A browser in which somebody is signed in, second factor included."""
@@ -236,20 +294,21 @@ def send(browser: FlaskClient, address: str, /, **form: str) -> TestResponse:
 
 
 def make_world(
-    folder: Path, estate: Path = SMALL, *, directory: Directory | None = None, applied: bool = True, clock: Any = None
-) -> World:
-    """`applied`: the imported estate is real in the systems in memory."""
+    folder: Path, estate: Path = SMALL, *, directory: Directory | None = None, applied: bool = True, clock: Any = None,
+    tree: Any = None,
+) -> World:  # fmt: skip
+    """`applied`: the imported estate is real in the systems in memory. `tree`: another driver of the directory."""
     clock = clock or Clock()
-    store = Store(f"sqlite:///{folder / 'gasp.db'}", clock=clock)
+    store = Store(database_url(folder), clock=clock)
     store.upgrade()
     drivers = [
         FakeDriver(DnsDriver.kinds, ["dns:qingdao.test", "dns:intra.qingdao.test"], clock),
-        FakeDriver(DIRECTORY_KINDS, ["directory:tenants"], clock),
+        tree or FakeDriver(DIRECTORY_KINDS, ["directory:tenants"], clock),
         FakeDriver(HostFilesDriver.kinds, ["web:web", "web:intranet"], clock),
         FakeDriver(GatewayDriver.kinds, ["gateway:gateway"], clock),
         FakeDriver(MachinesDriver.kinds, ["security:machines"], clock),
     ]
-    catalogue = Catalogue(store, discover(), plan_for("labt"), lambda: HOSTS, 300, lambda estate: [])
+    catalogue = Catalogue(store, discover, plan_for("labt"), lambda: HOSTS, 300, lambda estate: [])
     planner = Planner(catalogue, drivers, clock, 50, 5)
     vault = Vault(SecretFolder(folder / "secrets"))
     hosts = [
@@ -268,62 +327,65 @@ def make_world(
     ]
     hosts += [workstation(n, code) for n, code in enumerate(WORKSTATIONS, 1)]
     rooms = Rooms(Hands(clock))
-    clients: list[LocalClient] = []
-    people = People(
-        store,
-        vault,
-        clock,
-        lambda: clients[0].accounts(),
-        lambda: store.actors.get("local:test"),
-        folder / "secrets",
-        write_private,
-        lambda: PASSWORD,
-    )
+    used: Any = directory or FakeDirectory()
     status = Status(catalogue, drivers, store, lambda: hosts, {}, "0.0", clock)
-    nothing: Any = None
+    made_prober = Prober(clock)
     applier = Applier(planner, store, clock)
-    clients.append(
-        LocalClient(
-            planner,
-            applier,
-            store,
-            ReleaseFolder(folder / "releases"),
-            Prober(clock),
-            status,
-            "local:test",
-            dict,
-            snapshots=Snapshots(
-                lambda: rooms.repository, lambda: 3, lambda ring: None, store, lambda: store.actors.get("local:test")
-            ),
-            hands=rooms.hands,
-            record=AccessRecord(
-                *(store, list, ParquetArchive(folder / "access"), KeySeal(folder / "secrets"), plan_for("labt"), 200),
-                *(clock, lambda: store.actors.get("local:test")),
-            ),
-            internet=Internet(
-                *(catalogue, applier, store, described, rooms.gateway, rooms.gateway.refused, nothing),
-                *(lambda: hosts, clock),
-                lambda: store.actors.get("local:test"),
-            ),
-            repository=lambda: rooms.repository,
-            state=folder,
-            people=people,
-            requests=lambda actor: Requests(store, planner, chinese_calendar, actor),
-            files=FileFolder(folder / "files"),
-            scanner=lambda: rooms.scanner,
-            file_quota=40 << 20,
-            site_space=(64 << 20, 3),
-        )
+    client = LocalClient(
+        lambda: planner,
+        lambda: applier,
+        store,
+        clock,
+        lambda: ReleaseFolder(folder / "releases"),
+        lambda: made_prober,
+        lambda: status,
+        "local:test",
+        dict,
+        snapshots=lambda who: Snapshots(
+            lambda: rooms.repository, lambda: 3, lambda ring: None, store, who, folder / "media"
+        ),
+        hands=lambda: rooms.hands,
+        record=lambda who: AccessRecord(
+            *(store, list, ParquetArchive(folder / "access"), KeySeal(folder / "secrets"), plan_for("labt"), 200),
+            *(clock, who),
+        ),
+        internet=lambda who: Internet(
+            *(catalogue, applier, store, described, rooms.gateway, rooms.gateway.refused, rooms.tester),
+            *(lambda: hosts, clock, who),
+        ),
+        repository=lambda: rooms.repository,
+        state=folder,
+        people=lambda who: People(
+            *(store, vault, clock, lambda: status.accounts(None), who),
+            *(folder / "secrets", write_private, lambda: PASSWORD),
+        ),
+        requests=lambda who, forms: Requests(store, planner, chinese_calendar, who, None, forms),
+        files=lambda: FileFolder(folder / "files"),
+        scanner=lambda: rooms.scanner,
+        file_quota=40 << 20,
+        site_space=(64 << 20, 3),
+        staff=lambda who: Staff(store, applier, lambda: used, StaffRules(timedelta(days=30), 50), who),
+        webhooks=lambda who: Webhooks(store, vault, ("https://hooks.example.test",), who),
+        persons=lambda who, staff, record: Persons(
+            *(store, staff, record, lambda: used, write_private, folder, timedelta(days=200), clock, who),
+        ),
+        sheets=lambda who: Sheets(
+            *(store, catalogue, lambda: used, lambda: vault, lambda: next(ONE_TIME)),
+            *(timedelta(days=14), clock, who),
+        ),
+        rules=ByItself,
+        upstream=lambda: True,
     )
-    client = clients[0]
     client.import_tenants(estate)
     if applied:
         furnish(client, rooms)
         client.apply("estate")
-    used = directory or FakeDirectory()
     sign_in = SignIn(store, lambda: used, vault, clock, getattr(clock, "monotonic", lambda: 0.0))
     offered = discover()
     titles = {name: offering.title for name, offering in offered.items()}
-    services = Services(client.acting_as, sign_in, clock, "0.0", titles, offered, Trial(store, folder / "secrets"))
+    trial = Trial(store, folder / "secrets")
+    monotonic = getattr(clock, "monotonic", lambda: 0.0)
+    gate = SiteGate(store, lambda: used, catalogue.entrances, GATE_SECRET, clock, monotonic)
+    services = Services(client.acting_as, sign_in, clock, "0.0", titles, offered, trial, store.sharing, gate)
     app = make_app(services, ["localhost", "127.0.0.1"])
     return World(folder, store, clock, drivers, client, used, services, app, rooms)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from control_plane.model.errors import Problem, ProblemError
 from control_plane.model.names import check_name, to_ascii
+from control_plane.model.restoring import Aspects
 from control_plane.model.site import MAX_MAIN, RELEASE_ID
 from control_plane.model.tenant import Document, Line
 from control_plane.model.text import t
@@ -24,6 +25,14 @@ MAX_ALIASES = 50
 def ascii_name(name: str) -> str:
     """`to_ascii`, remembered: the same names are read again with every plan."""
     return to_ascii(name)
+
+
+#: A site is the one that has this main name.
+ASPECTS = Aspects(
+    entries="sites",
+    key=lambda site: ascii_name(str(site["names"]["main"])),
+    fields={"source": "site", "preview": "site", "names": "records"},
+)
 
 
 def _host_name(value: str) -> str:

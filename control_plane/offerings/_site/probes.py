@@ -16,6 +16,8 @@ from control_plane.offerings._site.resources import CAA, audience_of
 from control_plane.offerings.vantage import CITIZEN, name_servers, stranger_to, workstation_of
 
 MAINTENANCE_STATUS = 503
+#: A visitor who has not signed in is sent to the sign-in, and sees nothing.
+SIGN_IN_STATUS = 302
 
 
 def _probe(
@@ -45,9 +47,12 @@ def dns_probe(kind: SiteKind, site: Site, subscription: SubscriptionView, estate
     return _probe(subscription, site.main, "names", "dns", vantage, title, spec)
 
 
-def page_probes(kind: SiteKind, site: Site, subscription: SubscriptionView, vantage: str) -> list[Probe]:
-    """The home page over HTTPS on IPv4 and IPv6 with a verified certificate, each alias, and the redirect."""
-    status = MAINTENANCE_STATUS if site.maintenance else 200
+def page_probes(
+    kind: SiteKind, site: Site, subscription: SubscriptionView, vantage: str, *, asks: bool = False
+) -> list[Probe]:
+    """The home page over HTTPS on IPv4 and IPv6 with a verified certificate, each alias, and the redirect; `asks`:
+    who has not signed in is sent to the sign-in instead."""
+    status = MAINTENANCE_STATUS if site.maintenance else SIGN_IN_STATUS if asks else 200
     found: list[Probe] = []
     for family in (4, 6):
         title = t("{name} answers over HTTPS on IPv{family}", name=to_unicode(site.main), family=family)
@@ -63,14 +68,16 @@ def page_probes(kind: SiteKind, site: Site, subscription: SubscriptionView, vant
     return found
 
 
-def preview_probe(kind: SiteKind, site: Site, subscription: SubscriptionView, estate: EstateView) -> list[Probe]:
-    """The preview address answers in the tenant's own network while a preview is shown."""
+def preview_probe(
+    kind: SiteKind, site: Site, subscription: SubscriptionView, estate: EstateView, *, asks: bool = False
+) -> list[Probe]:
+    """The preview address answers in the tenant's own network while a preview is shown; `asks` as above."""
     own = workstation_of(subscription.tenant.code, estate)
     if site.preview is None or own is None:
         return []
     name = preview_name(site.main, kind.zone(estate), intra_zone(estate))
     title = t("The preview {name} answers over HTTPS", name=to_unicode(name))
-    spec = {"url": f"https://{name}/", "family": 4, "status": 200}
+    spec = {"url": f"https://{name}/", "family": 4, "status": SIGN_IN_STATUS if asks else 200}
     return [_probe(subscription, site.main, "preview", "http", own, title, spec)]
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import Any
 
 from control_plane.model.names import to_unicode
 from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.model.resource import Owner, Resource
 from control_plane.model.site import preview_name
+from control_plane.model.site_sign_in import Gate
 from control_plane.offerings._site import starter
 from control_plane.offerings._site.form import Site
 from control_plane.offerings._site.kind import INTRANET, SiteKind, intra_zone
@@ -34,8 +35,9 @@ def site_resources(
     subscription: SubscriptionView,
     estate: EstateView,
     shared_with: Sequence[str] = (),
+    gate: Gate | None = None,
 ) -> list[Resource]:
-    """All resources of one site, with its preview when one is shown."""
+    """All resources of one site, with its preview when one is shown; `gate`: who may read both after a sign-in."""
     owner, main, aliases = subscription.owner, site.main, site.aliases
     zone, own = kind.zone(estate), subscription.tenant.code
     audience = audience_of(own, shared_with, estate)
@@ -54,6 +56,7 @@ def site_resources(
         networks,
         audience,
         "maintenance" if site.maintenance else "live",
+        gate,
     )
     if site.preview is not None:
         preview = preview_name(main, zone, intra_zone(estate))
@@ -61,7 +64,7 @@ def site_resources(
         core = estate.plan.core
         allowed = [*networks_of([own], estate), f"{core.host_v4(MACHINE)}/32", f"{core.host_v6(MACHINE)}/128"]
         resources += _names(INTRANET, (preview,), preview, owner, intra_zone(estate), estate)
-        resources += _on_hosts(INTRANET, preview, (), owner, estate, source, rate, allowed, (), "live")
+        resources += _on_hosts(INTRANET, preview, (), owner, estate, source, rate, allowed, (), "live", gate)
     return resources
 
 
@@ -99,6 +102,7 @@ def _on_hosts(
     networks: Sequence[str] | None,
     audience: tuple[str, ...],
     state: Any,
+    gate: Gate | None,
 ) -> list[Resource]:
     names = [main, *aliases]
     site_dir = f"{owner.tenant_id}/{main}"
@@ -119,7 +123,7 @@ def _on_hosts(
                 retire_seconds=estate.ttl,
             )
 
-        vhost = Vhost(f"{part}/vhost/{main}", owner.marker, main, names, site_dir, rate, networks, state)
+        vhost = Vhost(f"{part}/vhost/{main}", owner.marker, main, names, site_dir, rate, networks, state, gate)
         text = vhost.text()
         resources += [
             resource(
@@ -135,7 +139,7 @@ def _on_hosts(
             resource(
                 "vhost",
                 {"names": sorted(names), "config": hashlib.sha256(text.encode()).hexdigest()},
-                {"main": main, "text": text, "gone_text": vhost.gone_text(), "site_dir": site_dir},
+                {"main": main, "text": text, "gone_text": vhost.gone_text, "site_dir": site_dir},
             ),
         ]
     return resources
@@ -185,9 +189,7 @@ def networks_of(codes: Sequence[str], estate: EstateView) -> list[str]:
         tenant = estate.tenants.get(code)
         if tenant is None or tenant.network_index is None:
             continue
-        for network in map(ip_network, estate.tenant_networks(code)):
-            if isinstance(network, IPv4Network):
-                v4.append(network)
-            else:
-                v6.append(network)
+        segment = estate.plan.tenant(tenant.network_index)
+        v4.append(segment.v4)
+        v6.append(segment.v6)
     return [*map(str, collapse_addresses(v4)), *map(str, collapse_addresses(v6))]

@@ -9,10 +9,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates" / "starter"
 #: Colours with white text on them at a contrast of 4.5 or more, and a lighter one for links on a dark ground.
@@ -64,6 +66,8 @@ def _templates_hash() -> str:
 @cache
 def _environment() -> Environment:
     """Compiled once a process: a hundred sites are rendered in one apply."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     return Environment(
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=True, auto_reload=False
     )

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from control_plane.model.site_sign_in import CACHE_SECONDS, DOOR, ENTRANCE, Gate
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 State = Literal["live", "maintenance", "gone"]
 _SAFE = re.compile(r"[A-Za-z0-9._:/-]{1,400}\Z")
@@ -46,11 +49,51 @@ PAGES: dict[int, str] = {
         en_more="It is no longer served at this address.",
     ),
 }
+#: What visitors of a site that asks for sign-in may be shown instead of its pages, under the same rule.
+GATE_PAGES: dict[str, str] = {
+    "department": _PAGE.format(
+        title="无权访问",
+        style=_STYLE,
+        zh="您无权访问本网站",
+        zh_more="您已登录，但本网站只供其所属单位及其指定单位的人员阅读。如有需要，请联系该单位。",
+        en="You may not read this website",
+        en_more="You are signed in, but it is only for people of its department and of those it names. "
+        "Ask that department if you need it.",
+    ),
+    "groups": _PAGE.format(
+        title="无权访问",
+        style=_STYLE,
+        zh="您无权访问本网站",
+        zh_more="您已登录，但本网站只供其所属单位某些用户组的成员阅读。如有需要，请联系该单位。",
+        en="You may not read this website",
+        en_more="You are signed in, but it is only for members of certain groups of its department. "
+        "Ask that department if you need it.",
+    ),
+    "away": _PAGE.format(
+        title="暂时无法核实身份",
+        style=_STYLE,
+        zh="暂时无法核实您的身份",
+        zh_more="本网站需要登录，而登录服务此刻没有应答，因此不显示任何内容。请几分钟后再试。",
+        en="Nobody can be recognised just now",
+        en_more="This website asks for sign-in, and the sign-in does not answer. Nothing is shown until it does; "
+        "try again in a few minutes.",
+    ),
+    "again": _PAGE.format(
+        title="登录未完成",
+        style=_STYLE,
+        zh="登录未完成",
+        zh_more='登录链接已过期、已使用过，或浏览器没有保存本网站的 Cookie。<a href="/">重新登录</a>',
+        en="The sign-in was not completed",
+        en_more="The link was too old or used before, or the browser kept no cookie of this site. "
+        '<a href="/">Sign in again</a>',
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Vhost:
-    """What a vhost's text is made of. `networks` None: everybody; else only these prefixes."""
+    """What a vhost's text is made of. `networks` None: everybody; else only these prefixes. `gate`: who may read it
+    after a sign-in; None asks nobody."""
 
     id: str
     owner: str
@@ -60,6 +103,7 @@ class Vhost:
     rate: int
     networks: Sequence[str] | None = None
     state: State = "live"
+    gate: Gate | None = None
 
     def text(self) -> str:
         """The file for nginx 1.22, first line naming its owner."""
@@ -74,9 +118,16 @@ class Vhost:
             "burst": self.rate * 2,
             "networks": self.networks,
             "state": self.state,
+            "gate": self.gate,
         }
-        for value in [self.id, self.owner, self.main, self.site_dir, *self.names, *(self.networks or ())]:
+        named = [] if self.gate is None else [self.gate.console, *self.gate.groups]
+        for value in [self.id, self.owner, self.main, self.site_dir, *self.names, *(self.networks or ()), *named]:
             _safe(value)
+        if self.gate is not None:
+            for code in self.gate.departments:
+                _safe(code.replace("*", "all"))
+            values |= {"refused": GATE_PAGES["groups" if self.gate.groups else "department"], "gate_pages": GATE_PAGES}
+            values |= {"door": DOOR, "entrance": ENTRANCE, "cache_seconds": CACHE_SECONDS}
         return _template().render(page=page, **values)
 
     def gone_text(self) -> str:
@@ -91,6 +142,8 @@ def _safe(value: Any) -> None:
 
 @cache
 def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,

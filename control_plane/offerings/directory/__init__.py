@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from control_plane.model.offering import Offering
+from control_plane.model.restoring import Aspects
 from control_plane.model.text import t
 from control_plane.offerings.directory.asking import RULES
 from control_plane.offerings.directory.form import EXAMPLE, DirectorySpec
@@ -27,4 +28,5 @@ OFFERING = Offering(
     example=EXAMPLE,
     questions=QUESTIONS,
     asking=RULES,
+    aspects=Aspects("accounts"),
 )

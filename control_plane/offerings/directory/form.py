@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
@@ -39,7 +40,8 @@ class Title(Document):
 class Person(Document):
     """One account. `groups` are names of the unit's groups; `pinyin` becomes a second common name.
 
-    `first_uid` is the uid under which a renamed person was first known: numbers, home and history stay.
+    `first_uid` is the uid under which a renamed person was first known: numbers, home and history stay. `left_on`: the
+    day on which the person left; the account is locked and in no group from then on, until it is removed.
     """
 
     uid: Uid
@@ -53,6 +55,7 @@ class Person(Document):
     phone: Phone | None = None
     groups: tuple[GroupName, ...] = ()
     first_uid: Uid | None = None
+    left_on: date | None = None
 
     @property
     def subject(self) -> str:
@@ -61,10 +64,17 @@ class Person(Document):
 
 
 class Group(Document):
-    """A group of the unit; who belongs to it is said by its people."""
+    """A group of the unit; who belongs to it is said by its people. `first_name` is the name under which a renamed
+    group was first known: its number stays."""
 
     name: GroupName
     title: Title
+    first_name: GroupName | None = None
+
+    @property
+    def subject(self) -> str:
+        """Under what the group's number is recorded within its unit; survives a rename."""
+        return self.first_name or self.name
 
 
 class Service(Document):

@@ -55,13 +55,14 @@ def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
     spec = _spec(subscription)
     seats = TIERS[subscription.tier]["seats"]
     problems: list[Problem] = []
-    if len(spec.people) > seats:
+    seated = sum(1 for person in spec.people if person.left_on is None)
+    if seated > seats:
         problems.append(
             Problem(
                 "too-many-people",
                 t(
                     "There are {count} people; tier {tier} has {seats} seats.",
-                    count=len(spec.people),
+                    count=seated,
                     tier=subscription.tier,
                     seats=seats,
                 ),
@@ -75,7 +76,11 @@ def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
     reported = {problem.field for problem in problems}
     subjects = [(f"people[{i}].{'first_uid' if p.first_uid else 'uid'}", p.subject) for i, p in enumerate(spec.people)]
     problems += [problem for problem in _doubles(subjects) if problem.field not in reported]
-    problems += _doubles([(f"groups[{i}].name", group.name) for i, group in enumerate(spec.groups)])
+    names = [(f"groups[{i}].name", group.name) for i, group in enumerate(spec.groups)]
+    problems += _doubles(names)
+    reported = {problem.field for problem in problems}
+    first = [(f"groups[{i}].{'first_name' if g.first_name else 'name'}", g.subject) for i, g in enumerate(spec.groups)]
+    problems += [problem for problem in _doubles(first) if problem.field not in reported]
     groups = {group.name for group in spec.groups}
     for i, person in enumerate(spec.people):
         if person.uid in RESERVED_UIDS:
@@ -122,7 +127,7 @@ def claims(subscription: SubscriptionView, estate: EstateView) -> list[Claim]:
     spec, code = _spec(subscription), subscription.tenant.code
     found = [Claim("gid_number", f"unit:{subscription.tenant.id}", "")]
     for i, group in enumerate(spec.groups):
-        found.append(Claim("gid_number", f"group:{subscription.tenant.id}/{group.name}", f"groups[{i}].name"))
+        found.append(Claim("gid_number", f"group:{subscription.tenant.id}/{group.subject}", f"groups[{i}].name"))
     for i, service in enumerate(spec.services):
         found.append(Claim("uid", service_uid(code, service.name), f"services[{i}].name"))
     for i, person in enumerate(spec.people):
@@ -146,7 +151,7 @@ def desired(subscription: SubscriptionView, estate: EstateView) -> list[Resource
     members: dict[str, list[str]] = {}
     for person in spec.people:
         dn = f"uid={escape_rdn_value(person.uid)},ou=people,{unit}"
-        for name in person.groups:
+        for name in person.groups if person.left_on is None else ():
             members.setdefault(name, []).append(dn)
         key, number = numbers["person_key", person.subject], numbers["uid_number", person.subject]
         resources.append(
@@ -165,7 +170,7 @@ def desired(subscription: SubscriptionView, estate: EstateView) -> list[Resource
             "objectClass": ["gaspManaged", "groupOfNames"],
             "cn": [group.name],
             "description": _set([group.title.zh, group.title.en]),
-            "gidNumber": [numbers["gid_number", f"group:{subscription.tenant.id}/{group.name}"]],
+            "gidNumber": [numbers["gid_number", f"group:{subscription.tenant.id}/{group.subject}"]],
             "member": sorted(set(members.get(group.name, ()))) or [f"cn=empty,ou=system,{estate.base_dn}"],
         }
         resources.append(_entry("group", f"group/{code}/{group.name}", owner, attributes, f"{group.title.zh} ({code})"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,9 +12,9 @@ from control_plane.model.errors import Invalid, Problem, ProblemError
 from control_plane.model.internet import RULE_OTHERWISE
 from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.model.text import t
-from control_plane.offerings.internet.centre import LAST
 from control_plane.offerings.internet.entries import covers, fold, parse
 from control_plane.offerings.internet.pac import goes_direct, pac_address, proxy_address
+from control_plane.offerings.internet.policy import Policy, policy_changes, policy_of, shipped
 from control_plane.offerings.internet.resources import agreed_peers, check, network_policy, proxy_policy
 from control_plane.offerings.internet.rules import verdict
 
@@ -24,12 +24,17 @@ __all__ = [
     "changed",
     "check",
     "expect",
+    "later",
     "network_policy",
     "opening",
+    "policy_changes",
+    "policy_form",
     "proxy_policy",
     "sheet",
+    "shipped",
 ]
 STEP = 10
+policy_form = Policy
 
 
 def addresses(estate: EstateView) -> Mapping[str, str]:
@@ -85,11 +90,18 @@ def changed(spec: Mapping[str, Any], wish: Wish, today: str) -> dict[str, Any]:
     return made
 
 
-def opening(spec: Mapping[str, Any], code: str, host: str, rule: str, today: str) -> dict[str, Any] | None:
+def later(subscription: SubscriptionView, estate: EstateView) -> frozenset[str]:
+    """See `InternetRules`."""
+    return frozenset(rule["id"] for rule in policy_of(subscription, estate).last)
+
+
+def opening(
+    spec: Mapping[str, Any], code: str, host: str, rule: str, today: str, last: Collection[str]
+) -> dict[str, Any] | None:
     """See `InternetRules`. The new rule has a number of its own, just before a rule of the tenant that refused it."""
     mine = rule.removeprefix(f"{code}-")
     own = mine != rule and mine.isdecimal()
-    if not own and rule not in {RULE_OTHERWISE, f"{code}/{RULE_OTHERWISE}", *(last["id"] for last in LAST)}:
+    if not own and rule not in {RULE_OTHERWISE, f"{code}/{RULE_OTHERWISE}", *last}:
         return None
     problem = _fault(host)
     if problem is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import (
@@ -23,7 +23,7 @@ from ipaddress import (
 )
 
 from control_plane.model.errors import Problem, ProblemError
-from control_plane.model.names import check_name
+from control_plane.model.names import check_name, to_unicode
 from control_plane.model.text import Text, t
 
 Network = IPv4Network | IPv6Network
@@ -230,7 +230,18 @@ def _name(text: str, value: str) -> str:
               entry=shown(value)),
             t("Write the full name, such as news.example.test."),
         )  # fmt: skip
+    if ascii_.rpartition(".")[2].isdigit():  # browsers take such a name for a broken address and never ask for it
+        raise _bad_address(text)
     return f".{ascii_}" if below else ascii_
+
+
+def lookalike(value: str) -> str | None:
+    """The A-label form of an entry with Cyrillic or Greek letters, which look like Latin ones; None for others."""
+    for name in parse(value).names:
+        letters = (c for label in name.split(".") for c in to_unicode(label) if not c.isascii())
+        if any(unicodedata.name(c, "").startswith(("CYRILLIC", "GREEK")) for c in letters):
+            return name
+    return None
 
 
 def fold(entries: Iterable[str]) -> tuple[list[str], list[Folded]]:
@@ -246,6 +257,7 @@ def fold(entries: Iterable[str]) -> tuple[list[str], list[Folded]]:
         *collapse_addresses([n for n in wide if isinstance(n, IPv4Network)]),
         *collapse_addresses([n for n in wide if isinstance(n, IPv6Network)]),
     ]
+    there, whole_of = _Networks(wide), _Networks(merged)
     kept: set[str] = set()
     folded: list[Folded] = []
     for entry, meaning in parsed:
@@ -256,9 +268,9 @@ def fold(entries: Iterable[str]) -> tuple[list[str], list[Folded]]:
             if into is None:
                 kept.add(name)
         for network in meaning.networks:
-            whole = next(m for m in merged if m.version == network.version and network.subnet_of(m))  # type: ignore[arg-type]
+            whole = whole_of.around(network) or network
             text = network_text(whole)
-            into = text if text in kept or (whole != network and _other_covers(network, wide)) else into
+            into = text if text in kept or (whole != network and there.around(network, itself=False)) else into
             kept.add(text)
         if into is not None:
             folded.append(Folded(shown(entry.strip()), into))
@@ -269,11 +281,24 @@ def covers(whole: Entry, part: Entry) -> bool:
     """Whether all that an entry means is meant by another one too."""
     domains = {name[1:] for name in whole.names if name.startswith(".")}
     names = all(name in whole.names or _domain_above(name, domains) is not None for name in part.names)
-    return names and all(n in whole.networks or _other_covers(n, whole.networks) for n in part.networks)
+    there = _Networks(whole.networks)
+    return names and all(there.around(n) is not None for n in part.networks)
 
 
-def _other_covers(network: Network, others: Sequence[Network]) -> bool:
-    return any(o != network and o.version == network.version and network.subnet_of(o) for o in others)  # type: ignore[arg-type]
+class _Networks:
+    """Networks, to be asked which of them lies around another one; a long list costs no more than a short one."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self._by_place = {(n.version, n.prefixlen, int(n.network_address)): n for n in networks}
+
+    def around(self, network: Network, *, itself: bool = True) -> Network | None:
+        """The widest one that contains `network`; `itself`: whether an equal one counts."""
+        number, bits = int(network.network_address), network.max_prefixlen
+        for length in range(network.prefixlen + itself):
+            found = self._by_place.get((network.version, length, number >> (bits - length) << (bits - length)))
+            if found is not None:
+                return found
+        return None
 
 
 def _domain_above(name: str, domains: set[str]) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -125,14 +125,9 @@ class Hours(Document):
         return self
 
 
-class Rule(Document):
-    """One rule of the department. Rules are tried by `number`, lowest first; the first that matches decides.
+class Subject(Document):
+    """What a rule is about: exactly one of `hosts` and `category`, in certain hours or always."""
 
-    Exactly one of `hosts` and `category`.
-    """
-
-    number: Annotated[int, Field(ge=1, le=9999)]
-    action: Literal["allow", "block"]
     hosts: tuple[Entry, ...] = Field((), max_length=1000)
     category: Literal["malware", "gambling", "adult", "video"] | None = None
     hours: Hours | None = None
@@ -140,7 +135,7 @@ class Rule(Document):
     reason: Reason
 
     @model_validator(mode="after")
-    def _one_subject(self) -> Rule:
+    def _one_subject(self) -> Self:
         if bool(self.hosts) == (self.category is not None):
             raise ProblemError(
                 Problem(
@@ -152,6 +147,13 @@ class Rule(Document):
                 )
             )
         return self
+
+
+class Rule(Subject):
+    """One rule of the department. Rules are tried by `number`, lowest first; the first that matches decides."""
+
+    number: Annotated[int, Field(ge=1, le=9999)]
+    action: Literal["allow", "block"]
 
 
 class DirectAccess(Document):

@@ -11,10 +11,11 @@ from control_plane.model.network import GENERATED_V4, GENERATED_V6
 from control_plane.model.offering import Claim, EstateView, SubscriptionView
 from control_plane.model.resource import Resource
 from control_plane.model.text import Text, t
-from control_plane.offerings.internet.centre import FORBIDDEN, TIERS
-from control_plane.offerings.internet.entries import Network, fold, is_name, network_text, parse
+from control_plane.offerings.internet.centre import TIERS
+from control_plane.offerings.internet.entries import Network, fold, is_name, lookalike, network_text, parse, shown
 from control_plane.offerings.internet.form import DirectAccess, InternetAccess, Rule
 from control_plane.offerings.internet.pac import pac
+from control_plane.offerings.internet.policy import policy_of
 from control_plane.offerings.internet.rules import rules_of
 
 #: Nothing of the internet: this host, links, groups, and what stands for no address.
@@ -59,7 +60,7 @@ def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
             )
         ]
     return [
-        *_check_rules(subscription),
+        *_check_rules(subscription, policy_of(subscription, estate).closed),
         *_check_direct(subscription, estate),
         *_check_peers(subscription, estate),
         *_check_limits(subscription),
@@ -70,7 +71,7 @@ def _warning(code: str, text: Text, remedy: Text, field: str) -> Problem:
     return Problem(code, text, remedy, field=field, severity="warning")
 
 
-def _check_rules(subscription: SubscriptionView) -> Iterator[Problem]:
+def _check_rules(subscription: SubscriptionView, closed: frozenset[str]) -> Iterator[Problem]:
     rules, limit = _spec(subscription).rules, TIERS[subscription.tier]["own_hosts"]
     seen: set[int] = set()
     for index, rule in enumerate(rules):
@@ -83,8 +84,9 @@ def _check_rules(subscription: SubscriptionView) -> Iterator[Problem]:
                 field=f"{field}.number",
             )
         seen.add(rule.number)
-        yield from _check_category(rule, field)
+        yield from _check_category(rule, field, closed)
         yield from _folded(rule.hosts, f"{field}.hosts")
+        yield from _alike(rule.hosts, f"{field}.hosts")
     count = sum(len(fold(rule.hosts)[0]) for rule in rules)
     if count > limit:
         yield Problem(
@@ -95,15 +97,15 @@ def _check_rules(subscription: SubscriptionView) -> Iterator[Problem]:
         )
 
 
-def _check_category(rule: Rule, field: str) -> Iterator[Problem]:
-    if rule.category in FORBIDDEN and rule.action == "allow":
+def _check_category(rule: Rule, field: str, closed: frozenset[str]) -> Iterator[Problem]:
+    if rule.category in closed and rule.action == "allow":
         yield Problem(
             "forbidden-category",
             t("The centre closes “{category}” for everybody; a department cannot open it.", category=rule.category),
             t("Ask the centre if a site is in the wrong category."),
             field=f"{field}.category",
         )
-    elif rule.category in FORBIDDEN:
+    elif rule.category in closed:
         yield _warning(
             "closed-anyway",
             t("“{category}” is closed for everybody already; the rule changes nothing.", category=rule.category),
@@ -120,6 +122,18 @@ def _folded(entries: Sequence[str], field: str) -> Iterator[Problem]:
             t("Nothing needs to be done; remove it to have a shorter list."),
             field,
         )
+
+
+def _alike(entries: Sequence[str], field: str) -> Iterator[Problem]:
+    for entry, name in ((entry, lookalike(entry)) for entry in entries):
+        if name is not None:
+            yield _warning(
+                "entry-lookalike",
+                t("“{entry}” has Cyrillic or Greek letters, which look like Latin ones; it is {name}.",
+                  entry=shown(entry), name=name),
+                t("See whether that is the site that is meant."),
+                field,
+            )  # fmt: skip
 
 
 def _check_direct(subscription: SubscriptionView, estate: EstateView) -> Iterator[Problem]:
@@ -274,6 +288,7 @@ def proxy_policy(subscription: SubscriptionView, estate: EstateView) -> ProxyPol
     v4, v6 = estate.tenant_networks(tenant.code)
     return ProxyPolicy(
         tenant=tenant.code,
+        policy=policy_of(subscription, estate).number,
         name_zh=tenant.names.zh,
         name_en=tenant.names.en,
         contact=exception_contact(subscription),
@@ -306,11 +321,13 @@ def desired(subscription: SubscriptionView, estate: EstateView) -> list[Resource
     for host in gateways[:1]:
         part = f"gateway:{host.name}"
         network, proxy = network_policy(subscription, estate), proxy_policy(subscription, estate)
+        lists = policy_of(subscription, estate).lists
+        named = {rule["listed"] for rule in proxy["rules"] if rule["listed"]}
         made += [
             Resource(f"gateway:{code}/network", NETWORK, part, subscription.owner, dict(network),
                      label=f"{code}: rates, volume, direct access",
                      audience=tuple(peer["tenant"] for peer in network["peers"])),
             Resource(f"gateway:{code}/proxy", PROXY, part, subscription.owner, dict(proxy),
-                     label=f"{code}: proxy rules"),
+                     label=f"{code}: proxy rules", payload={"lists": {name: lists[name] for name in sorted(named)}}),
         ]  # fmt: skip
     return sorted(made, key=lambda resource: resource.id)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from control_plane.model.internet import RULE_OFF, RULE_OTHERWISE, ProxyPolicy, ProxyRule
 from control_plane.model.offering import EstateView, SubscriptionView
-from control_plane.offerings.internet.centre import FIRST, LAST, SINCE
 from control_plane.offerings.internet.entries import fold, is_name
 from control_plane.offerings.internet.form import InternetAccess, Rule
+from control_plane.offerings.internet.policy import ordered, policy_of
+
+CHECK = "centre-check"
+#: Since when the address for trying refusals is refused.
+SINCE = "2026-11-01"
 
 
 def check_host(domain: str) -> str:
@@ -27,37 +31,37 @@ def rules_of(subscription: SubscriptionView, estate: EstateView) -> list[ProxyRu
     """All rules in the order in which they are tried: the centre's first, the department's, the centre's last."""
     spec: InternetAccess = subscription.spec
     check = ProxyRule(
-        id="centre-check",
+        id=CHECK,
         action="block",
         hosts=[check_host(estate.domain)],
         category=None,
+        listed=None,
         hours=None,
         owner="centre",
         since=SINCE,
         reason_zh="此地址专供检验：拦截与说明是否正常",
         reason_en="This address is there to try that refusals work and are explained",
     )
-    own = [_own_rule(subscription.tenant.code, rule) for rule in sorted(spec.rules, key=lambda r: r.number)]
-    return [*FIRST, check, *own, *LAST]
+    policy = policy_of(subscription, estate)
+    rules = sorted(spec.rules, key=lambda r: r.number)
+    own = [_own_rule(subscription.tenant.code, rule, policy.hashes) for rule in rules]
+    return [*policy.first, check, *own, *policy.last]
 
 
-def _own_rule(code: str, rule: Rule) -> ProxyRule:
+def _own_rule(code: str, rule: Rule, hashes: Mapping[str, str]) -> ProxyRule:
     hours = rule.hours
     return ProxyRule(
         id=rule_id(code, rule),
         action=rule.action,
         hosts=fold(rule.hosts)[0],
         category=rule.category,
-        hours={"days": _days(hours.days), "begin": hours.begin, "end": hours.end} if hours else None,
+        listed=hashes[rule.category] if rule.category else None,
+        hours={"days": ordered(hours.days), "begin": hours.begin, "end": hours.end} if hours else None,
         owner="tenant",
         since=rule.since.isoformat(),
         reason_zh=rule.reason.zh,
         reason_en=rule.reason.en,
     )
-
-
-def _days(days: str) -> str:
-    return "".join(day for day in "MTWHFAS" if day in days)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 from control_plane.model.internet import Direct, ProxyRule
 from control_plane.model.names import to_unicode
@@ -19,7 +20,7 @@ from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.offerings.internet.centre import CATEGORY_NAMES, hours_words
 from control_plane.offerings.internet.pac import pac_address, proxy_address
 from control_plane.offerings.internet.resources import agreed_peers, exception_contact, network_policy, proxy_policy
-from control_plane.offerings.internet.rules import check_host
+from control_plane.offerings.internet.rules import CHECK, check_host
 
 #: More would not fit on the page.
 MOST_RULES, MOST_DIRECT = 5, 4
@@ -95,7 +96,7 @@ def _rows(subscription: SubscriptionView, estate: EstateView) -> Iterator[Row]:
     yield Row(
         "全网统一规则",
         "The centre's rules",
-        tuple(_rule(r) for r in proxy["rules"] if r["owner"] == "centre" and r["category"]),
+        _shortened([_rule(r) for r in proxy["rules"] if r["owner"] == "centre" and r["id"] != CHECK], MOST_RULES),
     )
     own = [_rule(r) for r in proxy["rules"] if r["owner"] == "tenant"]
     if proxy["otherwise"] == "block":
@@ -160,6 +161,8 @@ def _direct(row: Direct) -> Line:
 # forms -------------------------------------------------------------------------------------------------------
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     folder = FileSystemLoader(Path(__file__).parent / "templates")
     return Environment(loader=folder, undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -12,10 +12,18 @@ from control_plane.offerings._site.form import Site, at_least_one
 
 
 class IntranetSite(Site):
-    """A site for the own networks and those of the tenants named in `shared_with` (codes, or `*` for all)."""
+    """A site for the own networks and those of the tenants named in `shared_with` (codes, or `*` for all).
+
+    `sign_in`: `none`; `department`: whoever signs in and belongs to the own tenant or one in `shared_with`; `groups`:
+    only members of one of `groups`, which are the own tenant's.
+    """
 
     shared_with: tuple[Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9]{1,14})$")], ...] = Field(
         (), max_length=1000
+    )
+    sign_in: Literal["none", "department", "groups"] = "none"
+    groups: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,63}$")], ...] = Field(
+        (), max_length=20
     )
 
 

@@ -16,7 +16,7 @@ def probes(subscription: SubscriptionView, estate: EstateView) -> list[Probe]:
     for site in subscription.spec.sites:
         if own is not None:
             found.append(dns_probe(INTRANET, site, subscription, estate, own))
-            found += page_probes(INTRANET, site, subscription, own)
+            found += page_probes(INTRANET, site, subscription, own, asks=site.sign_in != "none")
         found += closed_probes(site, subscription, estate, site.shared_with)
-        found += preview_probe(INTRANET, site, subscription, estate)
+        found += preview_probe(INTRANET, site, subscription, estate, asks=site.sign_in != "none")
     return found

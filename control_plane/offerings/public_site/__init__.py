@@ -7,6 +7,7 @@ from pathlib import Path
 from control_plane.model.offering import Offering
 from control_plane.model.text import t
 from control_plane.offerings._site.asking import rules_of
+from control_plane.offerings._site.form import ASPECTS
 from control_plane.offerings._site.kind import PUBLIC
 from control_plane.offerings._site.posts import posting_of
 from control_plane.offerings._site.rules import TIERS
@@ -31,4 +32,5 @@ OFFERING = Offering(
     questions=QUESTIONS,
     asking=rules_of(PUBLIC),
     posting=posting_of(PUBLIC),
+    aspects=ASPECTS,
 )

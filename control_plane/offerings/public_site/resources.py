@@ -5,7 +5,7 @@ from __future__ import annotations
 from control_plane.model.errors import Problem
 from control_plane.model.offering import Claim, EstateView, SubscriptionView
 from control_plane.model.resource import Resource
-from control_plane.model.text import t
+from control_plane.model.text import Listed, t
 from control_plane.offerings._site.kind import PUBLIC
 from control_plane.offerings._site.questions import MARKS
 from control_plane.offerings._site.resources import site_resources
@@ -30,12 +30,12 @@ def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
     sites = _spec(subscription).sites
     problems = check_sites(PUBLIC, sites, subscription, estate)
     for index, site in enumerate(sites):
-        missing = [str(label) for name, label in NEEDED.items() if getattr(site.marks, name) is None]
+        missing = [label for name, label in NEEDED.items() if getattr(site.marks, name) is None]
         if missing:
             problems.append(
                 Problem(
                     "marks-missing",
-                    t("The footer of a public site must show {names}.", names=", ".join(missing)),
+                    t("The footer of a public site must show {names}.", names=Listed(missing)),
                     t("Fill them in before the site goes live to the public."),
                     field=f"sites[{index}].marks",
                     severity="warning",

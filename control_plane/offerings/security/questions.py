@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from control_plane.model.questions import Ask, Page, Questions, Several
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 from control_plane.offerings.security.resources import TIERS
 
 QUESTIONS = Questions(
@@ -17,7 +17,15 @@ QUESTIONS = Questions(
         t("Names of the machines"),
         t("Which of them shall try patches first"),
     ),
-    tiers={tier: t("Up to {machines} machines", machines=limits["machines"]) for tier, limits in TIERS.items()},
+    tiers={
+        tier: tn(
+            "Up to {machines} machine",
+            "Up to {machines} machines",
+            count=limits["machines"],
+            machines=limits["machines"],
+        )
+        for tier, limits in TIERS.items()
+    },
     parts=(
         Several(
             "machines",

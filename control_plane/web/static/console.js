@@ -94,6 +94,41 @@ document.addEventListener("click", (event) =>
     if (!menu.contains(event.target)) menu.open = false;
   }));
 
+// Keys for lists: j and k go from row to row (of a review: from part to part), Enter opens what has the focus, x chooses,
+// / goes to the filter, ? says all this. None changes anything; who does not want them switches them off.
+const keys = document.getElementById("keys"), wanted = () => { try { return localStorage.keys !== "off"; } catch { return true; } };
+const ROWS = ".cards tbody tr, .rows > li, .needs > li";
+function step(by) {
+  const parts = [...document.querySelectorAll("section.block")];
+  const rows = (parts.length ? parts : [...document.querySelectorAll(ROWS)]).filter((row) => row.offsetParent);
+  const at = rows.findIndex((row) => row.contains(document.activeElement));
+  const row = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1)];
+  if (!row) return;
+  const target = (!parts.length && row.querySelector("a[href]")) || row;
+  if (target === row) row.tabIndex = -1;
+  target.focus({ focusVisible: true });
+  row.scrollIntoView({ block: "nearest" });
+}
+const KEYS = {
+  j: () => step(1),
+  k: () => step(-1),
+  x: () => document.activeElement.closest(`${ROWS}, section.block`)?.querySelector("input[type=checkbox]")?.click(),
+  "/": () => (document.querySelector(".filters input[type=search]") || seek)?.focus(),
+  "?": () => keys.showModal(),
+};
+if (keys) {
+  const choice = keys.querySelector("input");
+  choice.checked = wanted();
+  choice.addEventListener("change", () => { try { localStorage.keys = choice.checked ? "on" : "off"; } catch { /* for this page only */ } });
+  document.querySelectorAll("[data-keys]").forEach((button) => { button.hidden = false; button.addEventListener("click", () => keys.showModal()); });
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || keys.open || !choice.checked) return;
+    const act = Object.hasOwn(KEYS, event.key) && KEYS[event.key];
+    if (act) { event.preventDefault(); act(); }
+  });
+}
+
 // A form is sent once.
 document.addEventListener("submit", (event) => {
   const form = event.target;

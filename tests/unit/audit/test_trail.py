@@ -22,6 +22,7 @@ from control_plane.store.audit import Behalf
 from control_plane.store.leases import Holder
 from control_plane.store.repository import Store
 from control_plane.workflow.audit import FAULTS, FIELDS, Audit, outside
+from tests.databases import database_url, sqlite_only
 
 FORMULA, FILTER = '=HYPERLINK("http://x")', "*)(userPassword=*"
 
@@ -29,7 +30,7 @@ FORMULA, FILTER = '=HYPERLINK("http://x")', "*)(userPassword=*"
 class Centre:
     def __init__(self, folder: Path) -> None:
         self.path, self.now = folder / "gasp.db", datetime(2026, 3, 10, 2, tzinfo=UTC)
-        self.store = Store(f"sqlite:///{self.path}", clock=lambda: self.now)
+        self.store = Store(database_url(folder), clock=lambda: self.now)
         self.store.upgrade()
         self.audit = Audit(self.store)
         self.wang, self.li = self.store.actors.get("directory:wang"), self.store.actors.get("directory:li")
@@ -71,6 +72,7 @@ def filled(centre: Centre) -> Centre:
     return centre
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     "statement",
     [
@@ -101,6 +103,7 @@ TAMPERED = {
 }
 
 
+@sqlite_only
 @pytest.mark.parametrize(("statement", "faults"), TAMPERED.items())
 def test_verify_says_what_was_broken_and_where(filled: Centre, statement: str, faults: list[tuple[int, str]]) -> None:
     filled.tamper(statement)
@@ -125,6 +128,7 @@ def test_an_act_and_its_entry_are_one(centre: Centre) -> None:
     assert centre.store.freezes.list() == []
 
 
+@sqlite_only
 def test_people_are_keys_and_the_chain_outlives_their_names(centre: Centre) -> None:
     centre.tenant("fgw")
     centre.store.freezes.set("tenant:fgw", "storm", centre.wang)

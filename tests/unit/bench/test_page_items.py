@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from werkzeug.exceptions import NotFound
@@ -28,7 +29,7 @@ def test_the_smallest_value_that_a_share_does_not_exceed():
 
 
 def test_every_page_that_is_visited_is_one_of_ours():
-    routes = make_app(object(), ["localhost"]).url_map.bind("localhost", url_scheme="https")  # type: ignore[arg-type]
+    routes = make_app(MagicMock(), ["localhost"]).url_map.bind("localhost", url_scheme="https")  # type: ignore[arg-type]
     visitors = console.people("officer", "clerk", "fgw", "/portal/requests/R-2026-0001/form/sites")
     assert len(visitors) == console.USERS
     pages = {page.partition("?")[0] for visitor in visitors for page in visitor.pages}

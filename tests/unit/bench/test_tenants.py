@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import threading
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import Environment, FileSystemLoader
 
 from bench import __main__ as entry
-from bench import estates, wire
+from bench import estates, tenant, wire
 from bench.centre import SMALL
-from bench.items import gateway
+from bench.items import gateway_many
 from control_plane.drivers.gateway_render import table_text
 from tests.unit.workflow.importing import Office
 
@@ -39,9 +41,9 @@ def test_every_item_has_one_place_whatever_is_asked_for():
 
 
 def test_rules_of_many_tenants_are_told_apart_and_taken_out_again():
-    rules = gateway.many(300)
+    rules = gateway_many.many(300)
     assert len({one.number for one in rules}) == len({one.lan for one in rules}) == 300
-    text, away = table_text(rules), gateway.away(rules)
+    text, away = table_text(rules), gateway_many.away(rules)
     made = [line.split()[1] for line in text.splitlines() if line.startswith("\tchain ") and line.endswith("{ }")]
     gone = [line.split()[-1] for line in away.splitlines() if line.startswith("delete chain")]
     assert sorted(made) == sorted(gone)
@@ -101,13 +103,32 @@ def test_a_change_that_never_comes_is_no_figure(ssh: list[str]):
         watch.seconds()
 
 
-def test_the_role_is_read_by_ansible():
-    play = Path(gateway.HERE) / "ansible_role" / "rule.yml"
+def test_the_template_of_the_role_has_the_rules_of_the_product():
+    folder = Path(tenant.HERE) / "ansible_role" / "roles" / "many" / "templates"
+    made, wishes = gateway_many.many(20), gateway_many.invented(20)
+    tenants = [{"code": one.code, "number": one.number, "direct": wishes[one.code]["direct"]} for one in made]
+    text = (
+        Environment(loader=FileSystemLoader(folder), trim_blocks=True)
+        .get_template("rules.nft.j2")
+        .render(tenants=tenants)
+    )
+
+    def told(words: str) -> set[str]:
+        lines = (line.strip() for line in words.replace("203.0.113.9/32", "203.0.113.9").splitlines())
+        return {re.sub("0x[0-9a-f]+", lambda n: str(int(n[0], 16)), line) for line in lines if line}
+
+    ours = {line for line in told(table_text(made)) if not line.startswith("flush ") and not line.endswith("{ }")}
+    assert ours <= told(text), sorted(ours - told(text))[:5]
+
+
+@pytest.mark.parametrize("book", ["rule", "rate", "many"])
+def test_the_role_is_read_by_ansible(book: str):
+    play = Path(tenant.HERE) / "ansible_role" / f"{book}.yml"
     argv = [str(Path(sys.executable).with_name("ansible-playbook")), "--syntax-check", "-i", "gateway,", str(play)]
     assert subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
 
 def test_the_plain_deploy_knows_nothing_of_the_product():
-    tree = ast.parse((Path(gateway.HERE) / "wave_deploy.py").read_text("utf-8"))
+    tree = ast.parse((Path(tenant.HERE) / "wave_deploy.py").read_text("utf-8"))
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert modules == {"__future__", "pyinfra", "pyinfra.operations"}

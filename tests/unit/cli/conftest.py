@@ -1,4 +1,7 @@
-"""`gasp(...)` runs a command line in this process against a fake client and returns code and both streams."""
+"""`gasp(...)` runs a command line in this process against a fake client and returns code and both streams.
+
+A test with `@both` runs twice: against the fake itself, and against the fake behind the interface for programs.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from control_plane.cli.app import App
 from control_plane.cli.main import gasp as root
 from control_plane.model.text import in_language
 
+from .elsewhere import Elsewhere, elsewhere
 from .fake_client import FakeClient
 
 
@@ -30,6 +34,7 @@ class Answer:
 
 
 Gasp = Callable[..., Answer]
+both = pytest.mark.parametrize("gasp", ["here", "there"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +48,18 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    with elsewhere(tmp_path_factory.mktemp("there")) as made:
+        yield made
+
+
 @pytest.fixture
-def gasp() -> Gasp:
+def gasp(request: pytest.FixtureRequest) -> Gasp:
+    from control_plane.cli.remote import Remote
+
+    away: Elsewhere | None = request.getfixturevalue("there") if getattr(request, "param", "") == "there" else None
+
     def call(
         *argv: str,
         tty: bool = False,
@@ -55,7 +70,11 @@ def gasp() -> Gasp:
         **answers: Any,
     ) -> Answer:
         used = client or FakeClient(**answers)
-        app = App(lambda: used, lambda: lab, lambda: None, interactive=tty)  # type: ignore[arg-type, return-value]
+        asked: Any = used
+        if away is not None:
+            away.put(used, answers)
+            asked = Remote(away.place)
+        app = App(lambda: asked, lambda: lab, lambda: None, interactive=tty)
         result = CliRunner().invoke(root, list(argv), input=typed, obj=app, env=env)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

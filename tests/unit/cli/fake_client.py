@@ -10,7 +10,7 @@ from typing import Any
 from control_plane.model.errors import ControlPlaneError, NotFound, UnsafePlan
 from control_plane.model.text import t
 
-from . import fake_machines, fake_requests, fake_signing
+from . import fake_machines, fake_requests, fake_signing, fake_staff
 from .fake_rollouts import ACTS as ROLLOUT_ACTS
 from .fake_rollouts import ROLLOUTS
 
@@ -85,10 +85,19 @@ INTERNET = {
     "used_octets": 200 * 2**30,
     "month_octets": 200 * 2**30,
     "used_percent": 100.0,
+    "warned_at": "2026-11-20T09:00:00+08:00",
+    "throttled_at": None,
+    "until": "2026-12-01T00:00:00+08:00",
     "rules": 1,
     "direct": 1,
     "peers": [],
+    "policy": 3,
 }
+POLICY = {
+    **{"number": 3, "state": "going_out", "at": AT, "by": "local:root", "reason": "new betting sites"},
+    **{"tenants": ["fgw"], "count": 1, "rollouts": [4], "digest": "7f" * 32},
+}
+POLICY_CHANGES = [{"field": "categories.gambling", "sentence": "Category gambling: 1 more: .betting.test"}]
 
 UNSEEN_DRIFT = {
     **dict.fromkeys(("kind", "tenant", "offering", "before", "after", "kept_until")),
@@ -168,6 +177,11 @@ ANSWERS: dict[str, Any] = {
     "resume_run": run(kind="resume"),
     "undo_run": plan(
         change("update"), restores=[{"subscription": "dagj/public_site", "from_generation": 3, "to_generation": 2}]
+    ),
+    "restores.plan": plan(
+        change("update"),
+        restores=[{"subscription": "dagj/public_site", "from_generation": 3, "to_generation": 1}],
+        left=[{"subscription": "dagj/intranet", "sentence": "It was not wanted then and stays."}],
     ),
     "drift": [
         {
@@ -363,6 +377,7 @@ ANSWERS: dict[str, Any] = {
         "files": 40,
         "bytes": 123456,
         "new": True,
+        "check": "waiting",
         "warnings": ["No index.html in docs/."],
         "next": "gasp sites preview fgw.qingdao.test 3f9a12",
     },
@@ -388,6 +403,7 @@ ANSWERS: dict[str, Any] = {
         "v4": "10.94.1.0/24",
         "v6": "fd94:0:2:1::/64",
         "rates": {"up_kbit": 50000, "down_kbit": 50000, "throttle_kbit": 1000},
+        "warn_percent": 80,
         "otherwise": "allow",
         "rules": [
             {
@@ -420,6 +436,10 @@ ANSWERS: dict[str, Any] = {
             }
         ],
     },
+    "policies.list": [POLICY],
+    "policies.show": {**POLICY, "policy": {"first": [], "categories": {}}, "changes": POLICY_CHANGES},
+    "policies.preview": {"based_on": 2, "changes": POLICY_CHANGES, "tenants": ["fgw", "czj"]},
+    "policies.add": {**POLICY, "policy": {"first": [], "categories": {}}, "changes": POLICY_CHANGES},
     "internet.test": {
         "tenant": "fgw",
         "host": "fgw",
@@ -434,6 +454,7 @@ ANSWERS: dict[str, Any] = {
         "seconds": 0.02,
         "title": "拦截",
         "expected_rule": "fgw-10",
+        "policy": 3,
         "rule": "fgw-10",
         "owner": "Development and Reform Commission",
         "since": "2026-11-20",
@@ -461,6 +482,12 @@ ANSWERS: dict[str, Any] = {
     "internet.preview": plan(change("update", 2), guards=[{"code": "x", "detail": "Cut.", "confirm": "7f3a9c1e"}]),
     "internet.change": {"tenant": "fgw", "enabled": True, "rules": 1, "notes": [], "run": 482},
     "maintenance": {"site": "fgw.qingdao.test", "maintenance": True, "run": 482},
+    "database": {
+        "url": "sqlite:////var/lib/gasp/gasp.db",
+        "kind": "sqlite",
+        "revision": "0001",
+        "tables": [{"table": "actors", "rows": 3}],
+    },
     "config": {
         name: {"value": value, "from": "default", "variable": f"GASP_{name.upper()}", "help": "A setting."}
         for name, value in {"state": "/var/lib/gasp", "lab": "lab", "estate": "/srv/tenants/qingdao"}.items()
@@ -618,6 +645,11 @@ USER: Json = {
     "second_factor": True,
     "last_sign_in": AT,
 }
+TOKEN: Json = {
+    **{"id": 12, "person": "directory:wangwei", "name": "backup", "hint": "x4Qz", "scopes": ["tenants:read"]},
+    **{"tenant": None, "made_at": AT, "made_by": "local:root", "expires_at": AT, "used_at": AT},
+    **{"used_from": "10.94.1.9", "state": "valid", "ended_at": None, "end_reason": None},
+}
 PERSON: Json = {
     **USER,
     "sessions": [{"since": AT, "seen": AT, "expires": AT, "address": "127.0.0.1", "agent": "browser"}],
@@ -662,11 +694,20 @@ ANSWERS |= {
     "attachments.add": ATTACHMENT,
     "attachments.remove": [ATTACHMENT],
     "attachments.fetch": ("会议.pdf", "application/pdf", b"%PDF-"),
-    "attachments.scan": {"clean": 1, "infected": 0, "waiting": 0, "error": None},
+    "attachments.scan": {"clean": 1, "infected": 0, "waiting": 0, "odd": 0, "error": None},
+}
+POST_FILE = {
+    "name": "安排.pdf",
+    "kind": "pdf",
+    "octets": 9,
+    "state": "clean",
+    "sentence": "ok",
+    "found": None,
+    "why": None,
 }
 POST: Json = {
     **{"id": 12, "site": "fgw.qingdao.test", "column": "notices/", "title": "放假通知", "day": "2026-11-24"},
-    **{"text": "国庆节", "file": {"name": "安排.pdf", "kind": "pdf", "octets": 9}, "withdrawn": False, "version": 0},
+    **{"text": "国庆节", "file": POST_FILE, "withdrawn": False, "version": 0},
     **{"changed_at": AT, "changed_by": "directory:lina", "page": "https://fgw.qingdao.test/notices/12.html"},
 }
 ANSWERS |= {
@@ -682,7 +723,27 @@ ANSWERS |= {
         "next": "gasp sites preview fgw.qingdao.test 3f9a1200",
     },
 }
+WEBHOOK: Json = {
+    **{"id": 3, "name": "tickets", "url": "https://hooks.example.test/", "tenant": None, "families": ["run"]},
+    **{"state": "active", "made_at": AT, "made_by": "local:root", "ended_at": None, "rotated_until": None},
+    **{"waiting": 0, "failed": 1},
+}
+DELIVERY: Json = {
+    **{"id": 12, "message": "msg_12", "webhook": 3, "name": "tickets", "type": "run.ended", "state": "failed"},
+    **{"tries": 18, "made_at": AT, "next_at": AT, "sent_at": None, "status": 500, "error": None, "body": "{}"},
+}
 ANSWERS |= {
+    "webhooks.list": [WEBHOOK],
+    "webhooks.create": {**WEBHOOK, "secret": "whsec_eA=="},
+    "webhooks.rotate": {**WEBHOOK, "secret": "whsec_eA==", "rotated_until": AT},
+    "webhooks.end": {**WEBHOOK, "state": "ended", "ended_at": AT},
+    "webhooks.deliveries": [DELIVERY],
+    "webhooks.resend": {**DELIVERY, "state": "waiting"},
+}
+ANSWERS |= {
+    "tokens.list": [TOKEN],
+    "tokens.create": {**TOKEN, "token": "gasp_" + "0" * 38},
+    "tokens.revoke": {**TOKEN, "state": "ended", "ended_at": AT, "end_reason": "lost"},
     "people.list": [USER],
     "people.show": PERSON,
     "people.grant": PERSON,
@@ -690,8 +751,9 @@ ANSWERS |= {
     "people.add": {"person": "account:night", "password_file": SECRET_FILE},
     "people.reset": {"person": "account:night", "sessions_ended": 2, "password_file": SECRET_FILE},
 }
-ANSWERS |= fake_requests.ANSWERS | fake_signing.ANSWERS
+ANSWERS |= fake_requests.ANSWERS | fake_signing.ANSWERS | fake_staff.ANSWERS
 ANSWERS["requests.preview"]["plan"] = plan(change("create", 1))
+ANSWERS["groups.preview"] = {**fake_staff.CHANGED, "digest": "ab" * 32, "plan": plan(change("create", 1))}
 
 
 class Area:
@@ -709,6 +771,7 @@ class FakeClient:
 
     def __init__(self, **answers: Any) -> None:
         self.answers = {**deepcopy(ANSWERS), **answers}
+        self.answers["rollouts.ready"] = lambda **order: lambda: self.method("rollouts.create")(**order)
         self.calls: list[tuple[str, tuple[Any, ...], Mapping[str, Any]]] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -750,6 +813,13 @@ class FakeClient:
             "record.add_to_register",
             *fake_requests.ACTS,
             *fake_signing.ACTS,
+            *fake_staff.ACTS,
+            "webhooks.create",
+            "webhooks.rotate",
+            "webhooks.end",
+            "webhooks.resend",
+            "tokens.create",
+            "tokens.revoke",
             "people.grant",
             "people.revoke",
             "people.add",

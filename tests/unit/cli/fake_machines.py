@@ -28,6 +28,7 @@ ROW: dict[str, Any] = {
     "protection": "unprotected",
     "signature_set": "s20261124-080000",
     "signature_age_seconds": 25721,
+    "scanned_at": None,
     "findings": 1,
     "faults": ["engine-dead"],
     "lists_at": AT,
@@ -59,7 +60,7 @@ SHOWN = {
     "packages": {"gasp-demo": "1.0"},
     "missing": [
         MISSING,
-        {**MISSING, "held": True, "held_by": "the machine's own administrator", "held_since": AT},
+        {**MISSING, "held": True, "held_by": "apt-mark hold on the machine", "held_since": AT},
         {**MISSING, "security": False, "kept_back": True, "waiting": True, "deadline": None},
         {**MISSING, "package": "gasp-kept", "security": False, "kept_back": True, "deadline": None},
     ],
@@ -73,6 +74,19 @@ SHOWN = {
         }
     ],
     "silent_remedy": None,
+    "scan": {
+        "scanned_at": None,
+        "counts": False,
+        "under_way": False,
+        "files": 0,
+        "found": 0,
+        "error": "The antivirus engine does not answer.",
+        "next": "window",
+        "next_at": AT,
+        "sentence": "It was never scanned whole.",
+        "waits": "It is scanned by itself in its window.",
+        "remedy": "Or now: gasp security scan fgw",
+    },
     "history": [{"at": AT, "what": "enrolled", "actor": "local:root", "tenant": "fgw", "ring": 2}],
     "facts": {"kernel": "6.1.0"},
     "fingerprint": "0123 4567",
@@ -83,6 +97,7 @@ TENANT = {
     "machines": 3,
     "clean": 1,
     "old_signatures": 1,
+    "not_scanned": 0,
     "silent": 1,
     "unprotected": 0,
     "with_findings": 0,
@@ -120,7 +135,34 @@ IMPORT = {
     "machines": [{"name": "win-7", "tenant": "czj", "facts": {"操作系统": "Windows 7"}}],
 }
 ACT = {"fault": "engine-dead", "text": "start the antivirus engine again"}
+GOING = [
+    {
+        "name": "scans",
+        "title": "Scans of machines",
+        "on": True,
+        "state": "waiting",
+        "sentence": "3 wait for their window, which opens at 2026-11-24 18:00.",
+        "every_seconds": 259200,
+        "last_at": None,
+        "next_at": AT,
+        "counts": {"now": 0, "window": 3, "frozen": 0, "again": 0, "later": 0},
+        "under_way": [{"machine": "fgw", "tenant": "fgw", "files": 9, "found": 0, "since": AT, "error": None}],
+    },
+    {
+        "name": "signatures",
+        "title": "New signatures",
+        "on": False,
+        "state": "off",
+        "sentence": "Signatures are not fetched by themselves.",
+        "every_seconds": None,
+        "last_at": None,
+        "next_at": None,
+        "set": None,
+        "rollout": None,
+    },
+]
 ANSWERS: dict[str, Any] = {
+    "by_itself.status": GOING,
     "machines.show": SHOWN,
     "machines.enrol": SHOWN,
     "machines.retire": {"machine": "fgw", "run": 482, "waiting": True, "left": []},
@@ -147,7 +189,7 @@ ANSWERS: dict[str, Any] = {
     "machines.scan": {
         "target": "fgw",
         "files": 12,
-        "machines": [{"machine": "fgw", "tenant": "fgw", "files": 12, "found": [], "error": None}],
+        "machines": [{"machine": "fgw", "tenant": "fgw", "files": 12, "found": [], "error": None, "scanned_at": AT}],
         "findings": [],
     },
     "machines.refresh_signatures": {

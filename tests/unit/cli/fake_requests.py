@@ -103,8 +103,26 @@ REQUEST: Json = {
             "by_name": "张三",
             "text": "",
             "system": False,
+            "about": {"block": "web:web/web.vhost/fgw", "title": "website · web:web · fgw", "now": False},
         }
     ],
+}
+BLOCK: Json = {
+    "block": "web:web/web.vhost/fgw",
+    "title": "website · web:web · fgw",
+    "tenant": "fgw",
+    "part": "web:web",
+    "kind": "web.vhost",
+    "content": DIGEST,
+    "counts": {"delete": 0, "conflict": 0, "update": 0, "create": 1},
+    "changes": [1],
+    "viewed": True,
+    "viewed_at": AT,
+    "changed_since": False,
+}
+ROWS: Json = {
+    **{"request": "R-2026-0147", "action": "change", "list": "people"},
+    **{"added": 30, "changed": 1, "same": 0},
 }
 PREVIEW: Json = {
     "words": WORDS,
@@ -127,7 +145,11 @@ ANSWERS: Json = {
     "requests.list": [ROW],
     "requests.show": REQUEST,
     "requests.check": [PROBLEM],
+    "requests.blocks": [BLOCK],
+    "requests.mark": [BLOCK],
+    "requests.check_rows": ROWS,
+    "requests.take_rows": ROWS,
     "requests.preview": PREVIEW,
     **{f"requests.{name}": REQUEST for name in WRITING},
 }
-ACTS = tuple(f"requests.{name}" for name in WRITING)
+ACTS = tuple(f"requests.{name}" for name in (*WRITING, "mark", "take_rows"))

@@ -57,6 +57,7 @@ SHOWN = {
     "thresholds": LIMITS,
     "waves": [WAVE],
     "items": [ITEM],
+    "replaced": [],
 }
 PREVIEW = {
     "kind": "patches",
@@ -65,6 +66,7 @@ PREVIEW = {
     "not_before": None,
     "waves": [WAVE],
     "items": [ITEM],
+    "replaced": [],
 }
 FREEZE = {
     "id": 3,
@@ -77,7 +79,7 @@ FREEZE = {
     "second": None,
     "second_verified": None,
     "lift_reason": None,
-    "sentence": "estate is frozen by local:root since 2026-11-24T15:08:41Z: storm warning",
+    "sentence": "the whole estate is frozen by root (on the machine itself) since 2026-11-24 23:08: storm warning",
     "hint": "Two people lift it: gasp freezes lift 3 --second NAME --reason WHY",
 }
 LIFTED = {

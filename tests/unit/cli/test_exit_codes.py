@@ -19,7 +19,7 @@ from control_plane.model.errors import (
 from control_plane.model.run import RunState
 from control_plane.model.text import t
 
-from .conftest import Gasp
+from .conftest import Gasp, both
 from .fake_client import ANSWERS, GUARD, UNSEEN_DRIFT, change, guarded_apply, plan, run
 
 EMPTY = plan()
@@ -36,6 +36,7 @@ RUN_CODES = {
 }
 
 
+@both
 @pytest.mark.parametrize(
     ("answer", "options", "code"),
     [
@@ -53,34 +54,45 @@ def test_plan(gasp: Gasp, answer: dict[str, object], options: list[str], code: i
     assert gasp("plan", *options, plan=answer).code == code
 
 
+@both
 @pytest.mark.parametrize(("state", "code"), RUN_CODES.items())
 def test_runs_end_with_the_code_of_their_state(gasp: Gasp, state: str, code: int) -> None:
     ended = run(state)
     assert gasp("apply", "estate", "--yes", apply=ended).code == code
     assert gasp("runs", "resume", "482", "--yes", resume_run=ended).code == code
     assert gasp("runs", "follow", "482", run=ended).code == code
-    assert gasp("sites", "activate", "s", "r", "--yes", run=ended).code == code
     assert gasp("runs", "show", "482", run=ended).code == 0
+
+
+@pytest.mark.parametrize(("state", "code"), RUN_CODES.items())
+def test_so_do_acts_on_sites(gasp: Gasp, state: str, code: int) -> None:
+    assert gasp("sites", "activate", "s", "r", "--yes", run=run(state)).code == code
 
 
 def test_every_final_state_has_a_code() -> None:
     assert {*RUN_CODES, "waiting", "running", "stopping"} == {state.value for state in RunState}
 
 
+ERRORS = [
+    (Invalid([Problem("x", t("bad"))]), 4, "invalid"),
+    (NotFound(t("not here")), 4, "not-found"),
+    (UnsafePlan(t("destroys")), 5, "unsafe-plan"),
+    (TemporaryError(t("busy")), 6, "temporary"),
+    (CouldNotMeasureError(t("unseen")), 6, "could-not-measure"),
+    (StalePlan(t("moved")), 7, "stale-plan"),
+    (PermanentError(t("broken")), 1, "permanent"),
+]
+FAULTS = [
+    (RuntimeError("a fault of ours"), 1, "internal"),
+    (PermissionError(13, "no permission", "/etc/x"), 1, "failed"),
+    (KeyboardInterrupt(), 130, "interrupted"),
+]
+
+
 @pytest.mark.parametrize(
-    ("error", "code", "word"),
-    [
-        (Invalid([Problem("x", t("bad"))]), 4, "invalid"),
-        (NotFound(t("not here")), 4, "not-found"),
-        (UnsafePlan(t("destroys")), 5, "unsafe-plan"),
-        (TemporaryError(t("busy")), 6, "temporary"),
-        (CouldNotMeasureError(t("unseen")), 6, "could-not-measure"),
-        (StalePlan(t("moved")), 7, "stale-plan"),
-        (PermanentError(t("broken")), 1, "permanent"),
-        (RuntimeError("a fault of ours"), 1, "internal"),
-        (PermissionError(13, "no permission", "/etc/x"), 1, "failed"),
-        (KeyboardInterrupt(), 130, "interrupted"),
-    ],
+    ("gasp", "error", "code", "word"),
+    [("here", *one) for one in ERRORS + FAULTS] + [("there", *one) for one in ERRORS],
+    indirect=["gasp"],
 )
 def test_errors_for_people_and_for_programs(gasp: Gasp, error: BaseException, code: int, word: str) -> None:
     people = gasp("plan", plan=error)
@@ -147,6 +159,7 @@ def test_all_problems_at_once_with_place_field_and_remedy(gasp: Gasp) -> None:
     assert body["errors"][0]["line"] == 7
 
 
+@both
 class TestConsentToAPlan:
     """The rules of `apply`: a yes, a word, or a refusal that says what to pass."""
 
@@ -270,6 +283,7 @@ def test_what_was_not_seen_is_not_called_nothing(gasp: Gasp, tmp_path: object) -
         assert not answer.client.acted
 
 
+@both
 def test_follow_gives_up_in_time(gasp: Gasp) -> None:
     answer = gasp("runs", "follow", "482", "--timeout", "0", run=run("running"))
     assert answer.code == 6

@@ -28,6 +28,9 @@ SLOW = textwrap.dedent(
     from cli.fake_client import FakeClient, events, run
     from control_plane.cli.app import App
     from control_plane.cli.main import gasp
+    from control_plane.cli.places import Place
+    from control_plane.model.errors import Rejected
+    from control_plane.model.text import t
     diary = Path(sys.argv.pop(1))
     asked = threading.Event()
     def note(text):
@@ -43,11 +46,15 @@ SLOW = textwrap.dedent(
         return run("stopped")
     def stop_run(number):
         note(f"stop {number}")
+        if "--forbidden" in diary.name:
+            raise Rejected(t("Your token may not stop it."))
         asked.set()
     def plan(scope):
         note("planning")
         asked.wait(60)
     client = FakeClient(apply=apply, stop_run=stop_run, plan=plan)
+    if "--elsewhere" in diary.name:
+        client.place = Place("city", "https://console.example", "gasp_x")
     gasp.main(obj=App(make_client=lambda: client))
     """
 )
@@ -96,6 +103,20 @@ def test_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     assert "gasp runs show 482" in err
 
 
+def test_a_run_elsewhere_goes_on_without_its_follower(tmp_path: Path) -> None:
+    diary = tmp_path / "diary--elsewhere--forbidden"
+    process = start(diary, "apply", "estate", "--yes")
+    says(diary, "applying")
+    process.send_signal(signal.SIGINT)
+    says(diary, "stop 482")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Followed no longer. What becomes of run 482: gasp runs show 482" in err
+    assert "Ended at once" not in err
+    assert "Traceback" not in err
+
+
 def test_ctrl_c_before_a_run_began_just_ends(tmp_path: Path) -> None:
     diary = tmp_path / "diary"
     process = start(diary, "plan")
@@ -110,11 +131,11 @@ def test_plain_lines_without_a_terminal(gasp: Gasp) -> None:
     answer = gasp("apply", "estate", "--yes")
     assert "\r" not in answer.err
     for words in (
-        "begun, scope tenant:dagj",
+        "begun for department dagj",
         "looked: 0 to delete, 0 to update, 3 to create",
         "2 of 3 changes",
         "✖ failed x of fgw: Refused by ns1.",
-        "1 changes held back: Waits.",
+        "1 change held back: Waits.",
         "verified: planning again finds nothing",
     ):
         assert words in answer.err

@@ -29,6 +29,12 @@ def test_a_volume_that_was_not_measured_is_not_shown_as_nothing(gasp: Gasp) -> N
     assert "–" in answer.out
 
 
+def test_what_a_used_month_means_is_said(gasp: Gasp) -> None:
+    shown = gasp("internet", "show", "fgw").out
+    assert "80 % of the month's volume was used on 2026-11-20 09:00" in shown
+    assert "never cut, until 2026-12-01 00:00" in shown
+
+
 def test_files_are_written_once(gasp: Gasp, tmp_path: Path) -> None:
     file = tmp_path / "fgw.pdf"
     done = gasp("internet", "sheet", "fgw", "--format", "pdf", "--output", str(file))

@@ -42,8 +42,11 @@ class FakeLab:
     def down(self, progress: Callable[[Progress], None]) -> None:
         self.did.append("down")
 
+    def stop(self, host: str, hard: bool) -> None:
+        self.did.append(("stop hard" if hard else "stop", host))
+
     def __getattr__(self, verb: str) -> Callable[[str], None]:
-        if verb not in ("stop", "start", "cut", "heal"):
+        if verb not in ("start", "cut", "heal"):
             raise AttributeError(verb)
         return lambda host: self.did.append((verb, host))
 
@@ -77,12 +80,12 @@ def test_unknown_hosts(gasp: Gasp) -> None:
         assert lab.did == []
 
 
-@pytest.mark.parametrize("verb", ["stop", "start", "cut", "heal"])
+@pytest.mark.parametrize("verb", ["stop", "stop --hard", "start", "cut", "heal"])
 def test_disturbances(gasp: Gasp, verb: str) -> None:
     lab = FakeLab()
-    assert gasp("lab", verb, "web", "ns1", lab=lab).code == 0
-    assert lab.did == [(verb, "web"), (verb, "ns1")]
-    assert gasp("lab", verb, "web", "--dry-run", lab=(calm := FakeLab())).code == 0
+    assert gasp("lab", *verb.split(), "web", "ns1", lab=lab).code == 0
+    assert lab.did == [(verb.replace("--", ""), "web"), (verb.replace("--", ""), "ns1")]
+    assert gasp("lab", *verb.split(), "web", "--dry-run", lab=(calm := FakeLab())).code == 0
     assert calm.did == []
 
 

@@ -260,8 +260,8 @@ class TestPlan:
             reloads=[{"host": "web", "service": "nginx", "tenants": ["a", "b"]}],
         )
         for words in (
-            "1 foreign objects, left alone: test-old",
-            "1 hand-made changes, kept: a",
+            "1 foreign object, left alone: test-old",
+            "1 hand-made change, kept: a",
             "1 retiring: b",
             "Affects 2 tenants: dagj, fgw",
             "Reloads nginx on web without interruption; 2 tenants live there.",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .conftest import Gasp
-from .fake_rollouts import CHORE, SHOWN
+from .conftest import Gasp, both
+from .fake_client import POLICY
+from .fake_rollouts import CHORE, PREVIEW, SHOWN
 
 
+@both
 def test_create_hands_on_what_was_typed(gasp: Gasp, tmp_path: Path) -> None:
     patch = tmp_path / "p.yaml"
     patch.write_text("otherwise: block\nrules: null\n")
@@ -22,13 +24,16 @@ def test_create_hands_on_what_was_typed(gasp: Gasp, tmp_path: Path) -> None:
     assert not answer.client.called("rollouts.release")
 
 
+@both
 def test_create_and_start_asks_and_releases(gasp: Gasp) -> None:
     line = "rollouts create --kind patches --snapshot p1 --reason x --start"
     assert gasp(*line.split()).code == 4
     answer = gasp(*line.split(), "--yes")
-    assert answer.client.called("rollouts.release") == [((4,), {})]
+    (((number,), how),) = answer.client.called("rollouts.release")
+    assert (number, any(how.values())) == (4, False)
 
 
+@both
 def test_a_dry_run_shows_waves_and_machines(gasp: Gasp) -> None:
     answer = gasp(*["rollouts", "create", "--kind", "patches", "--snapshot", "p1", "--reason", "x", "--dry-run"])
     assert answer.code == 0
@@ -36,6 +41,20 @@ def test_a_dry_run_shows_waves_and_machines(gasp: Gasp) -> None:
     assert not answer.client.acted
 
 
+@both
+def test_a_dry_run_says_what_departments_lose_and_what_agrees_to_it(gasp: Gasp) -> None:
+    lost = [{"tenant": "fgw", "field": "rules", "items": ["number: 5, action: block", "number: 9, action: allow"]}]
+    line = ["rollouts", "create", "--kind", "configuration", "--tier", "M", "--reason", "x", "--dry-run"]
+    answer = gasp(*line, **{"rollouts.preview": {**PREVIEW, "replaced": lost}})
+    assert "fgw loses of its own in rules: number: 5, action: block; number: 9, action: allow" in answer.out
+    assert "refused without --replace-lists" in answer.err
+    agreed = gasp(*line, "--replace-lists", **{"rollouts.preview": {**PREVIEW, "replaced": lost}})
+    assert "The rollout would be made." in agreed.err
+    ((_, order),) = agreed.client.called("rollouts.preview")
+    assert order["replace_lists"] is True
+
+
+@both
 def test_a_patch_that_cannot_be_read_is_refused(gasp: Gasp, tmp_path: Path) -> None:
     for content in ("[1, 2", "- a\n", ""):
         (tmp_path / "p.yaml").write_text(content)
@@ -43,6 +62,7 @@ def test_a_patch_that_cannot_be_read_is_refused(gasp: Gasp, tmp_path: Path) -> N
         assert gasp(*line.split()).code == 4
 
 
+@both
 def test_show_names_the_machine_the_fault_and_what_to_do(gasp: Gasp) -> None:
     answer = gasp("rollouts", "show", "4")
     assert "waits for a person to release" in answer.out
@@ -50,6 +70,7 @@ def test_show_names_the_machine_the_fault_and_what_to_do(gasp: Gasp) -> None:
     assert "gasp rollouts rollback 4 --reason WHY" in answer.out
 
 
+@both
 def test_follow_ends_with_what_it_ended_in(gasp: Gasp) -> None:
     answer = gasp("rollouts", "follow", "4")
     assert answer.code == 1
@@ -59,6 +80,7 @@ def test_follow_ends_with_what_it_ended_in(gasp: Gasp) -> None:
     assert json.loads(done.out)["type"] == "rollout.created"
 
 
+@both
 def test_release_on_and_again(gasp: Gasp) -> None:
     answer = gasp(*["rollouts", "release", "4", "--go-on", "--reason", "scrap", "--yes"])
     assert answer.client.called("rollouts.release") == [((4,), {"reason": "scrap", "go_on": True, "confirm": None})]
@@ -67,7 +89,7 @@ def test_release_on_and_again(gasp: Gasp) -> None:
 def test_a_freeze_says_who_why_and_how_it_is_lifted(gasp: Gasp) -> None:
     answer = gasp("freezes", "set", "--reason", "storm warning")
     assert answer.code == 0
-    assert "local:root" in answer.out
+    assert "root (on the machine itself)" in answer.out
     assert "gasp freezes lift 3 --second NAME" in answer.out
     assert gasp(*["freezes", "lift", "3", "--reason", "over", "--yes"]).code == 2, "a second person is needed"
 
@@ -78,3 +100,16 @@ def test_a_chore_that_fails_is_an_exit_code(gasp: Gasp) -> None:
     assert answer.code == 1
     assert "no answer" in answer.out
     assert "gasp worker start" in answer.err
+
+
+def test_a_revision_that_could_not_begin_is_not_made(gasp: Gasp, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("first: []\n")
+    line = ["internet", "policy", "set", str(tmp_path / "p.yaml"), "--reason", "x", "--start", "--yes"]
+    refused = gasp(*line)
+    assert refused.code != 0
+    assert "Revision 3" in refused.err
+    assert not refused.client.called("policies.add")
+    begun = gasp(*line, **{"policies.list": [{**POLICY, "state": "former"}]})
+    assert begun.code == 0, begun.err
+    assert begun.client.called("policies.add")
+    assert begun.client.called("rollouts.release")

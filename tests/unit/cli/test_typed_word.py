@@ -22,6 +22,10 @@ COMMANDS = {
     "sites rollback fgw.qingdao.test": "rollback_release",
     "sites maintenance fgw.qingdao.test on": "maintenance",
 }
+EVERY = [
+    *(("here", *one) for one in COMMANDS.items()),
+    ("there", "drift revert dns:fgw.qingdao.test/A", "drift_revert"),
+]
 
 
 def guarded(method: str) -> Callable[..., Any]:
@@ -34,7 +38,7 @@ def guarded(method: str) -> Callable[..., Any]:
     return act
 
 
-@pytest.mark.parametrize(("line", "method"), COMMANDS.items(), ids=COMMANDS.values())
+@pytest.mark.parametrize(("gasp", "line", "method"), EVERY, indirect=["gasp"], ids=map(" ".join, EVERY))
 def test_what_the_refusal_names_is_taken(gasp: Gasp, line: str, method: str) -> None:
     answers = {method: guarded(method)}
     refused = gasp(*line.split(), "--yes", **answers)
@@ -46,7 +50,7 @@ def test_what_the_refusal_names_is_taken(gasp: Gasp, line: str, method: str) -> 
     assert gasp(*line.split(), "--confirm=wrong", **answers).code == 5
 
 
-@pytest.mark.parametrize(("line", "method"), COMMANDS.items(), ids=COMMANDS.values())
+@pytest.mark.parametrize(("gasp", "line", "method"), EVERY, indirect=["gasp"], ids=map(" ".join, EVERY))
 def test_at_a_terminal_the_word_is_asked_for(gasp: Gasp, line: str, method: str) -> None:
     answers = {method: guarded(method)}
     done = gasp(*line.split(), tty=True, typed="y\n7f3a9c1e\n", **answers)

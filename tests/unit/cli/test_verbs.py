@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from control_plane.cli.main import gasp as root
 from control_plane.model.text import in_language
 
 from .conftest import Gasp
+from .fake_client import run
 
 #: Command line → the client's method it must call.
 LISTING = {
@@ -25,6 +27,7 @@ LISTING = {
     "status": "status",
     "doctor": "doctor",
     "config": "config",
+    "db show": "database",
     "tenants list": "tenants",
     "tenants show fgw": "tenant",
     "tenants diff {folder}": "diff_tenants",
@@ -35,9 +38,18 @@ LISTING = {
     "hosts show fgw": "machines.show",
     "hosts measure tenant:fgw": "machines.measure",
     "security show": "machines.security",
+    "security status": "by_itself.status",
     "security scan fgw --path /home": "machines.scan",
     "security findings --open": "machines.findings",
     "accounts list --tenant fgw": "accounts",
+    "accounts show zhangsan": "staff.show",
+    "accounts sheets": "sheets.list",
+    "accounts groups list --tenant fgw": "groups.list",
+    "accounts groups show fgw/leaders": "groups.show",
+    "accounts review list --all": "reviews.list",
+    "accounts review show fgw": "reviews.show",
+    "people find zhangsan": "persons.find",
+    "people export zhangsan --reason x --to {folder}/all.zip": "persons.export",
     "sites list": "sites",
     "posts list fgw.qingdao.test": "posts.list",
     "attachments list 147": "attachments.list",
@@ -48,12 +60,17 @@ LISTING = {
     "internet list": "internet.list",
     "internet show fgw": "internet.show",
     "internet refused fgw": "internet.refusals",
+    "internet policy list": "policies.list",
+    "internet policy show 3": "policies.show",
     "rollouts list": "rollouts.list",
     "rollouts show 4": "rollouts.show",
     "freezes list": "freezes.list",
     "worker status": "worker.status",
     "probes list": "probes",
     "users list": "people.list",
+    "tokens list": "tokens.list",
+    "webhooks list": "webhooks.list",
+    "webhooks deliveries --webhook 3": "webhooks.deliveries",
     "substitutes list": "substitutes.list",
     "substitutes staffing": "substitutes.staffing",
     "emergencies list": "emergencies.list",
@@ -61,6 +78,7 @@ LISTING = {
     "classes history": "classes.history",
     "requests list": "requests.list",
     "requests show R-2026-0147": "requests.show",
+    "requests parts R-2026-0147": "requests.blocks",
     "users show wangwei": "people.show",
     "probes run tenant:fgw": "run_probes",
     "internet log --case Q-118 --reason police --from 2026-11-24 --to 2026-11-25 --nat-port 40112": "record.log",
@@ -106,6 +124,7 @@ ACTING = {
     "runs stop 482": "stop_run",
     "runs resume 482 --yes": "resume_run",
     "runs undo 482 --yes": "undo_run",
+    "tenants restore dagj --to 2026-11-24 --what site --yes": "restores.plan",
     "sites publish fgw.qingdao.test {folder}/site.zip": "publish_release",
     "sites preview fgw.qingdao.test 3f9a12 --yes": "preview_release",
     "sites activate fgw.qingdao.test 3f9a12 --yes": "activate_release",
@@ -127,11 +146,34 @@ ACTING = {
     "requests withdraw 147 --yes": "requests.withdraw",
     "requests answer 147 --text x --yes": "requests.answer",
     "requests comment 147 --text x": "requests.comment",
+    f"requests import {__file__} --tenant fgw --service directory --yes": "requests.take_rows",
+    "requests mark 147 web:web/web.vhost/fgw": "requests.mark",
     "requests retry 147 --yes": "requests.retry",
     "users grant wangwei operator --reason x --yes": "people.grant",
+    "tokens create wangwei --name backup --scope tenants:read --yes": "tokens.create",
+    "tokens revoke 12 --yes": "tokens.revoke",
+    "webhooks create tickets https://hooks.example.test/ --about run --yes": "webhooks.create",
+    "webhooks rotate 3 --yes": "webhooks.rotate",
+    "webhooks end 3 --yes": "webhooks.end",
+    "webhooks resend 12 --yes": "webhooks.resend",
     "users revoke wangwei operator --reason x --yes": "people.revoke",
     "users add night": "people.add",
+    "users leave wangwei --reason x --yes": "people.leave",
+    f"accounts import {__file__} --yes": "staff.take",
+    "accounts add zhangsan 张三 --tenant fgw --yes": "staff.add",
+    "accounts leave zhangsan --reason x --yes": "staff.leave",
+    "accounts issue fgw --reason x --yes": "sheets.issue",
+    "accounts groups make fgw/leaders --zh 领导 --yes": "groups.change",
+    "accounts groups rename fgw/leaders --to heads --yes": "groups.change",
+    "accounts groups end fgw/leaders --yes": "groups.change",
+    "accounts groups put fgw/leaders zhangsan --yes": "groups.change",
+    "accounts review decide fgw --left zhangsan --rest --yes": "reviews.decide",
+    "accounts review move 7 --yes": "reviews.move",
+    "accounts reset zhangsan --reason x --yes": "sheets.issue",
+    "accounts open 12 --to {folder} --yes": "sheets.open",
+    "people erase zhangsan --reason x --confirm=cdcdcdcd": "persons.erase",
     "classes propose {folder}/table.yaml --reason x --yes": "classes.propose",
+    "internet policy set {folder}/table.yaml --reason x --yes": "policies.add",
     "classes sign 3 --yes": "classes.sign",
     "emergencies apply 147 --reason x --yes": "emergencies.apply",
     "emergencies review 3 --text x --yes": "emergencies.review",
@@ -149,6 +191,16 @@ ACTING = {
     "record register import {folder}/site.zip --yes": "record.add_to_register",
 }
 
+#: What works from another machine, too; all the rest is refused there with the way to do it.
+THERE = {
+    line: method
+    for line, method in (LISTING | ACTING).items()
+    if line.split()[0] in ("plan", "apply", "drift", "runs", "rollouts", "freezes", "requests")
+    or method in ("tenants", "tenant", "hosts", "machines.show", "accounts", "sites", "probes", "audit.list")
+}
+#: Whoever has a token is the second person themselves.
+THERE["freezes lift 3 --reason x --yes"] = THERE.pop("freezes lift 3 --second li --reason x --yes")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -161,14 +213,21 @@ def words(line: str, folder: Path) -> list[str]:
     return line.format(folder=folder).split()
 
 
-@pytest.mark.parametrize("line", LISTING | ACTING)
-@pytest.mark.parametrize("output", ["table", "wide", "json", "yaml", "csv", "name"])
+@pytest.mark.parametrize(
+    ("gasp", "line", "output"),
+    [
+        *(("here", line, o) for line in LISTING | ACTING for o in ("table", "wide", "json", "yaml", "csv", "name")),
+        *(("there", line, output) for line in THERE for output in ("table", "json")),
+    ],
+    indirect=["gasp"],
+)
 def test_every_verb_calls_its_method_and_answers_in_every_form(
     gasp: Gasp, folder: Path, line: str, output: str
 ) -> None:
-    answer = gasp(*words(line, folder), "-o", output)
+    under_way = {"run": run("running")} if line.startswith("runs stop") else {}
+    answer = gasp(*words(line, folder), "-o", output, **under_way)
     assert answer.code == 0, answer.err
-    assert answer.client.called((LISTING | ACTING)[line])
+    assert answer.client.called((LISTING | ACTING | THERE)[line])
     assert answer.out.strip()
     assert "\x1b" not in answer.out + answer.err
     if output == "json":
@@ -180,7 +239,19 @@ def test_every_verb_calls_its_method_and_answers_in_every_form(
         assert len({len(row) for row in csv.reader(io.StringIO(answer.out[1:], newline=""))}) == 1
 
 
-@pytest.mark.parametrize("line", ACTING)
+ACTS = [*(("here", line) for line in ACTING), *(("there", line) for line in THERE if line not in LISTING)]
+
+
+@pytest.mark.parametrize("line", [line for line in LISTING | ACTING if line not in THERE])
+@pytest.mark.parametrize("gasp", ["there"], indirect=True)
+def test_what_is_not_there_is_refused_with_the_way(gasp: Gasp, folder: Path, line: str) -> None:
+    answer = gasp(*words(line, folder))
+    assert (answer.code, answer.out) == (4, "")
+    assert "elsewhere" in answer.err
+    assert not answer.client.acted
+
+
+@pytest.mark.parametrize(("gasp", "line"), ACTS, indirect=["gasp"])
 def test_dry_run_changes_nothing(gasp: Gasp, folder: Path, line: str) -> None:
     answer = gasp(*words(line, folder), "--dry-run")
     assert answer.code == 0, answer.err
@@ -188,12 +259,14 @@ def test_dry_run_changes_nothing(gasp: Gasp, folder: Path, line: str) -> None:
     assert not (folder / "new").exists()
 
 
-@pytest.mark.parametrize("line", [line for line in ACTING if "--yes" in line or "--confirm" in line])
+@pytest.mark.parametrize(
+    ("gasp", "line"), [one for one in ACTS if "--yes" in one[1] or "--confirm" in one[1]], indirect=["gasp"]
+)
 def test_without_terminal_and_consent_nothing_is_done(gasp: Gasp, folder: Path, line: str) -> None:
     bare = [w for w in words(line, folder) if not w.startswith(("--yes", "--confirm"))]
     answer = gasp(*bare)
-    if line.startswith("runs undo"):
-        # Undo without a yes only makes the plan, which changes nothing, and says how to carry it out.
+    if line.startswith(("runs undo", "tenants restore")):
+        # Either without a yes only makes the plan, which changes nothing, and says how to carry it out.
         assert answer.code == 0
         assert "gasp apply 7f3a9c1e" in answer.out
     else:
@@ -205,6 +278,12 @@ def test_without_terminal_and_consent_nothing_is_done(gasp: Gasp, folder: Path, 
 @pytest.mark.parametrize("line", [line for line in ACTING if not line.startswith("tenants export")])
 def test_context_is_said_before_an_act(gasp: Gasp, folder: Path, line: str) -> None:
     assert "Estate qingdao in lab, state in /var/lib/gasp." in gasp(*words(line, folder)).err
+
+
+@pytest.mark.parametrize(("gasp", "line"), [one for one in ACTS if one[0] == "there"], indirect=["gasp"])
+def test_so_is_the_context_elsewhere(gasp: Gasp, folder: Path, line: str) -> None:
+    answer = gasp(*words(line, folder))
+    assert re.search(r"At https://localhost:\d+, context city\.", answer.err)
 
 
 def commands(group: Group = root, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
@@ -267,6 +346,8 @@ def test_every_example_is_a_command_line_that_parses() -> None:
                     w.replace("site.zip", __file__)
                     .replace("list.csv", __file__)
                     .replace("policy.yaml", __file__)
+                    .replace("people.xlsx", __file__)
+                    .replace("fgw.csv", __file__)
                     .replace("tenants/qingdao", "/")
                     .replace("fgw.yaml", "/")
                     .replace("form.yaml", __file__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ import pytest
 
 from control_plane.drivers.file_folder import FileFolder
 from control_plane.drivers.file_scan import HostScanner
+from control_plane.drivers.scan_agent import LIMITS, SECONDS
 from control_plane.drivers.ssh import Completed
 from control_plane.model.attachment import Scan
 from control_plane.model.errors import NotFound, TemporaryError
@@ -78,10 +81,35 @@ def test_could_not_look_is_never_clean(tmp_path: Path, script: str, manifest: st
     assert list((tmp_path / "work").iterdir()) == []
 
 
+def test_half_of_a_file_is_never_clean(tmp_path: Path) -> None:
+    whole = scanner(tmp_path, engine())
+
+    class Torn(Here):
+        def run(self, host: str, argv: Sequence[str], stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+            return super().run(host, argv, stdin[:-4], timeout)
+
+    runner: Any = Torn()
+    torn = HostScanner(runner, "repository", whole._options)
+    with pytest.raises(TemporaryError, match="did not arrive whole"):
+        torn.scan({"a1": b"fine", "b2": b"so EVIL"})
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_busy_host_is_no_malware() -> None:
+    limit = next(word for word in LIMITS if word.startswith("--max-scantime="))
+    assert int(limit.partition("=")[2]) > SECONDS * 1000, "the engine's own limit of time says FOUND"
+
+
 def test_a_file_is_kept_once_and_whole(tmp_path: Path) -> None:
     folder = FileFolder(tmp_path / "files")
-    digest = folder.put(b"paper")
-    assert folder.put(b"paper") == digest
+    digest = hashlib.sha256(b"paper").hexdigest()
+    with folder.staged(b"paper") as staged:
+        assert list(folder.names()) == []
+        staged.place()
+    with folder.staged(b"paper"), folder.staged(b"other"):
+        pass
+    assert list(folder.names()) == [digest]
+    assert [path.name for path in (tmp_path / "files").iterdir()] == [digest], "nothing else stays"
     assert folder.get(digest) == b"paper"
     assert (tmp_path / "files").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "files" / digest).stat().st_mode & 0o777 == 0o600
@@ -91,3 +119,16 @@ def test_a_file_is_kept_once_and_whole(tmp_path: Path) -> None:
             folder.get(name)
     folder.drop(digest)
     folder.drop(digest)
+
+
+def test_what_a_killed_process_began_goes_after_a_day(tmp_path: Path) -> None:
+    folder = FileFolder(tmp_path / "files")
+    with folder.begun():
+        young = tmp_path / "files" / ".new-young"
+        old = tmp_path / "files" / ".new-old"
+        for path in (young, old):
+            path.write_bytes(b"half")
+        os.utime(old, (0, 0))
+        assert folder.tidy() == 1
+        assert young.exists()
+        assert not old.exists()

@@ -12,7 +12,7 @@ import pytest
 
 FILE = Path(__file__).parents[3] / "playbooks/roles/gateway/files/gateway.py"
 LOCAL = timezone(timedelta(hours=8))
-POLICY = {"number": 5, "month_octets": 1000, "warn_percent": 80}
+POLICY = {"number": 5, "month_octets": 1000, "warn_percent": 80, "throttle_kbit": 500}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,10 @@ def test_the_month_changes_at_midnight_in_shanghai(program: ModuleType) -> None:
     state = after(program, state, 0, 950, 2007, 7, 1)
     row = state["tenants"]["tjj"]
     assert (row["month"], row["down"], row["warned"]) == ("2007-07", 50, None)
-    assert row["closed"] == {"2007-06": {"up": 0, "down": 900}}
+    assert row["closed"] == {
+        "2007-06": {"up": 0, "down": 900, "warned": "2007-06-30T23:59:59+08:00", "throttled": None,
+                    "month_octets": 1000, "warn_percent": 80, "throttle_kbit": 500}
+    }  # fmt: skip
     back = after(program, state, 0, 960, 2007, 6, 30)["tenants"]["tjj"]  # a clock that goes back opens no old month
     assert (back["month"], back["down"]) == ("2007-07", 60)
 

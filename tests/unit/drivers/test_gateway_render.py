@@ -10,7 +10,7 @@ from control_plane.drivers.gateway import GatewayDriver, cuts_off
 from control_plane.drivers.gateway_render import NetworkRules, ProxyRules, encoded, fold_names, fold_networks, hours_of
 from control_plane.drivers.gateway_render import network as parsed
 from control_plane.drivers.host_state import AgentError
-from control_plane.model.internet import PROXY
+from control_plane.model.internet import PROXY, list_hash
 
 LAN = {"tenant": "tjj", "v4": "10.94.7.0/24", "v6": "fd94:0:2:7::/64"}
 
@@ -32,9 +32,17 @@ def network(**changes: Any) -> NetworkRules:
     return NetworkRules(attributes, "gateway:tjj/network", "t_1/internet", 5)
 
 
-def proxy(*rules: dict[str, Any], **changes: Any) -> ProxyRules:
+VIDEO = [".tv.test", ".video.test"]
+
+
+def proxy(*rules: dict[str, Any], given: dict[str, list[str]] | None = None, **changes: Any) -> ProxyRules:
     attributes = {**LAN, "enabled": True, "otherwise": "block", "rules": list(rules), **changes}
-    return ProxyRules(attributes, "gateway:tjj/proxy", "t_1/internet", 5)
+    return ProxyRules(attributes, "gateway:tjj/proxy", "t_1/internet", 5, given)
+
+
+def kind(names: list[str], category: str = "video") -> dict[str, Any]:
+    """A rule about a category with these names."""
+    return rule(category=category, hosts=[], listed=list_hash(names))
 
 
 def rule(**changes: Any) -> dict[str, Any]:
@@ -82,7 +90,9 @@ def test_no_host_becomes_a_line_of_its_own(entry: str) -> None:  # open-21
         {"since": "2007 # x"},
         {"owner": "tenant x"},
         {"action": "allow all"},
-        {"category": "../../../etc/passwd", "hosts": []},
+        {"category": "../../../etc/passwd", "hosts": [], "listed": "0" * 16},
+        {"category": "video", "hosts": [], "listed": "../../../passwd"},
+        {"category": "video", "hosts": []},
         {"hours": {"days": "MTX", "begin": "08:00", "end": "09:00"}},
         {"hours": {"days": "M", "begin": "8:00", "end": "09:00"}},
         {"reason_en": 5},
@@ -148,6 +158,22 @@ def test_covered_and_equal_entries_are_folded_in_one_way() -> None:  # open-22
     assert "t_tjj_0 any-of t_tjj_0_names t_tjj_0_addresses" in made.text
 
 
+def test_a_category_is_known_by_what_is_in_it() -> None:
+    path = f"/etc/squid/gasp/categories/video-{list_hash(VIDEO)}"
+    made = proxy(kind(VIDEO))
+    assert made.categories == {path: "video"}
+    assert path not in made.lists, "whoever makes it real says that it was not told"
+    assert made.text == proxy(kind(VIDEO), given={list_hash(VIDEO): VIDEO}).text
+    assert "categories" not in proxy(kind([])).text, "Squid takes no empty list"
+
+
+@pytest.mark.parametrize("names", [[".tv.test"], ["a.test\nhttp_access allow all"], ["192.0.2.1"], ["n.test"] * 6000])
+def test_what_is_in_a_category_is_what_was_said_and_nothing_but_names(names: list[str]) -> None:
+    wanted = VIDEO if names == [".tv.test"] else names
+    with pytest.raises(AgentError, match="bad-attribute"):
+        proxy(kind(wanted), given={list_hash(wanted): names})
+
+
 def test_another_list_has_another_path() -> None:
     first, second = proxy(rule()), proxy(rule(hosts=["b.test"]))
     assert {path.rpartition("/")[2] for path in first.lists.keys() & second.lists.keys()} == {"why.json"}
@@ -155,14 +181,16 @@ def test_another_list_has_another_path() -> None:
 
 
 def test_the_first_rule_that_matches_decides_and_otherwise_is_last() -> None:
-    made = proxy(rule(id="a", action="allow"), rule(id="b", category="video", hosts=[]), otherwise="allow")
+    made = proxy(rule(id="a", action="allow"), kind(VIDEO), given={list_hash(VIDEO): VIDEO}, otherwise="allow")
     verdicts = [line for line in made.text.splitlines() if line.startswith("http_access")]
     assert verdicts == [
         "http_access allow t_tjj t_tjj_0_names t_tjj_0_note",
         "http_access deny t_tjj t_tjj_1_names t_tjj_1_note gasp_refused",
         "http_access allow t_tjj t_tjj_o_note",
     ]
-    assert 'acl t_tjj_1_names dstdomain -n "/etc/squid/gasp/categories/video"' in made.text
+    path = f"/etc/squid/gasp/categories/video-{list_hash(VIDEO)}"
+    assert f'acl t_tjj_1_names dstdomain -n "{path}"' in made.text
+    assert made.lists[path] == ".tv.test\n.video.test\n"
     assert "rule=otherwise" in made.text
     assert "http_access" not in proxy(rule(), enabled=False).text
 

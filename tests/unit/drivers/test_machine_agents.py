@@ -14,7 +14,7 @@ import pytest
 
 from control_plane.drivers import machine_link
 from control_plane.drivers.host_state import AgentError
-from control_plane.drivers.machine_acts import files_below, hashes
+from control_plane.drivers.machine_acts import cursor, files_below, from_cursor, hashes
 from control_plane.drivers.machine_files import PROBE, marker
 from control_plane.drivers.machine_link import ACTS, WORDS, sentence
 from control_plane.drivers.machine_measure import holder, newer_there, valid_until
@@ -117,4 +117,22 @@ def test_links_are_not_followed_by_a_scan(tmp_path: Path) -> None:
     (tmp_path / "a/file").write_text("x")
     (tmp_path / "a/link").symlink_to("/etc/passwd")
     (tmp_path / "up").symlink_to(tmp_path)
-    assert list(files_below([str(tmp_path), "/nowhere"])) == [str(tmp_path / "a/file")]
+    assert [path for _, path in files_below([str(tmp_path), "/nowhere"])] == [str(tmp_path / "a/file")]
+
+
+def test_a_scan_goes_on_behind_every_file_of_its_order(tmp_path: Path) -> None:
+    for name in ("b/x/1", "b/2", "a/y", "a.d/z", "c", "b.txt", "b/x y/3"):
+        (tmp_path / "one" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "one" / name).write_text("x")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two/last").write_text("x")
+    tops = [str(tmp_path / "one"), str(tmp_path / "two"), str(tmp_path / "one/c")]
+    whole = list(files_below(tops))
+    assert [place for place, _ in whole] == sorted(place for place, _ in whole)
+    assert len(whole) == 9
+    for number, (here, path) in enumerate(whole):
+        assert from_cursor(cursor(here)) == here
+        assert list(files_below(tops, here)) == whole[number + 1 :]
+        Path(path).unlink()  # also when the file where it stood is gone
+        assert list(files_below(tops, here)) == [one for one in whole[number + 1 :] if one[1] != path]
+        Path(path).write_text("x")

@@ -150,8 +150,8 @@ def test_everything_bad_is_named_with_its_reason(tmp_path: Path) -> None:  # ope
 def test_nothing_is_written_when_anything_is_bad(tmp_path: Path) -> None:
     folder = ReleaseFolder(tmp_path / "releases")
     bad = make_zip(tmp_path / "site.zip", {**HOME, "../x": b"x"})
-    with pytest.raises(Invalid):
-        folder.take(bad)
+    with pytest.raises(Invalid), folder.take(bad):
+        pass
     assert not (tmp_path / "releases").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["site.zip"]
 
@@ -407,6 +407,20 @@ def test_limits_on_count_and_size(tmp_path: Path, form: str) -> None:
     assert [c for c, _ in faults(path, Limits(max_files=20))] == ["too-many-files"]
     assert len(faults(path, Limits(max_bytes=30_000))) == 6
     assert len(faults(path, Limits(max_file_bytes=1999))) == 20
+    with pytest.raises(Invalid) as wrong:
+        check_archive(path, Limits(max_file_bytes=1999))
+    assert "the most that can be checked for malware" in str(wrong.value.problems[0].text)
+
+
+def test_of_a_file_that_is_too_large_to_be_checked_no_more_is_read_than_shows_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control_plane.drivers.releases.LARGEST_CHECKED", 1000)
+    store = ReleaseFolder(tmp_path / "releases")
+    with store.take_files({"index.html": b"x" * 1000, "large.bin": b"y" * 5000}) as (checked, staged):
+        staged.place()
+    sizes = {path: len(content) for path, content in store.files(checked.release_id)}
+    assert sizes == {"index.html": 1000, "large.bin": 1001}
 
 
 # shape ---------------------------------------------------------------------------------------------------------
@@ -455,16 +469,25 @@ def test_a_release_is_kept_and_given_back(tmp_path: Path, form: str) -> None:
     folder = ReleaseFolder(tmp_path / "releases")
     files = {"top/index.html": b"home", "top/新闻/一.html": b"x" * 70_000, "top/.git/x": b"no"}
     archive = MAKERS[form](tmp_path / "upload", files)
-    checked = folder.take(archive)
+    with folder.take(archive) as (checked, staged):
+        assert not folder.path(checked.release_id).exists()
+        assert list(folder.names()) == []
+        staged.place()
+    assert list(folder.names()) == [checked.release_id]
     path = folder.path(checked.release_id)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     content = folder.open_archive({"kind": "release", "release": checked.release_id})
     assert unpacked(content) == {"index.html": b"home", "新闻/一.html": b"x" * 70_000}
-    before = path.stat()
-    assert folder.take(archive) == checked
-    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    path.write_bytes(b"damaged")
+    with folder.take(archive) as (again, staged):
+        staged.place()
+    assert again == checked
+    assert folder.open_archive({"kind": "release", "release": checked.release_id}) == content
+    with folder.take(archive):
+        pass
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_a_changed_file_never_keeps_its_time_and_size(tmp_path: Path) -> None:
@@ -485,8 +508,8 @@ def test_an_archive_that_changes_while_it_is_read_is_refused(tmp_path: Path, mon
         return checked
 
     monkeypatch.setattr(releases, "check_archive", check_then_change)
-    with pytest.raises(Invalid, match="changed while"):
-        ReleaseFolder(tmp_path / "releases").take(archive)
+    with pytest.raises(Invalid, match="changed while"), ReleaseFolder(tmp_path / "releases").take(archive):
+        pass
     assert list((tmp_path / "releases").iterdir()) == []
 
 

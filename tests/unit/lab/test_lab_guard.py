@@ -13,7 +13,7 @@ def lines(topology):
     return [line.strip() for line in guard.ruleset(topology).splitlines()]
 
 
-def test_nothing_but_answers_and_icmp_reaches_the_machine():
+def test_nothing_but_answers_icmp_and_the_console_reaches_the_machine():
     rules = lines(LABT)
     start, end = rules.index("chain input {"), rules.index("chain forward {")
     assert rules[start:end] == [
@@ -22,6 +22,11 @@ def test_nothing_but_answers_and_icmp_reaches_the_machine():
         'iifname != { "labt-core", "labt-mgmt" } accept',
         "ct state established,related accept",
         "meta l4proto { icmp, icmpv6 } accept",
+        *(
+            f'iifname "labt-core" {family} saddr {source} tcp dport 443 accept'
+            for host in (LABT.host("intranet"), LABT.host("fgw"))
+            for family, source in (("ip", host.ipv4), ("ip6", host.ipv6))
+        ),
         "drop",
         "}",
     ]

@@ -98,12 +98,14 @@ def test_the_sentence_of_six_hosts() -> None:  # open-26
     ],
 )
 def test_one_word_for_antivirus(changes: dict[str, Any], word: str) -> None:
-    assert protection(replace(WELL, **changes), NOW) == word
+    assert protection(replace(WELL, **changes), NOW, scanned=True) == word
+    other = "unscanned" if word == "clean" else word
+    assert protection(replace(WELL, **changes), NOW, scanned=False) == other
 
 
 def test_silence_and_findings_are_not_clean() -> None:
-    assert protection(SILENT, NOW) == protection(None, NOW) == "silent"
-    assert protection(WELL, NOW, findings=1) == "found"
+    assert protection(SILENT, NOW, scanned=True) == protection(None, NOW, scanned=True) == "silent"
+    assert protection(WELL, NOW, findings=1, scanned=False) == "found"
     assert signature_age(SILENT, NOW) is None
     assert signature_age(WELL, NOW) == 5 * 3600
 

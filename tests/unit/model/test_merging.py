@@ -31,6 +31,20 @@ CASES = {
         {"sites": [{"names": {"main": "a", "aliases": ["b", "c"]}, "source": "release"}]},
         (),
     ),
+    "one moved away and all stand elsewhere": (
+        {"people": [{"uid": "a", "groups": []}, {"uid": "b", "groups": []}]},
+        {"people": [{"uid": "a", "groups": ["g"]}, {"uid": "b", "groups": []}]},
+        {"people": [{"uid": "b", "groups": []}, {"uid": "c", "groups": []}]},
+        {"people": [{"uid": "b", "groups": []}, {"uid": "c", "groups": []}]},
+        ("people[2]",),
+    ),
+    "one joined, one left, one changed": (
+        {"people": [{"uid": "a"}, {"uid": "b"}]},
+        {"people": [{"uid": "a", "title": "x"}, {"uid": "b"}, {"uid": "c"}]},
+        {"people": [{"uid": "b", "left_on": "2026-11-29"}, {"uid": "a"}]},
+        {"people": [{"uid": "b", "left_on": "2026-11-29"}, {"uid": "a", "title": "x"}, {"uid": "c"}]},
+        (),
+    ),
     "two main names": (
         {"sites": [SITE]},
         {"sites": [{**SITE, "names": {"main": "x", "aliases": []}}]},

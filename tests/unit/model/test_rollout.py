@@ -173,6 +173,7 @@ def test_no_state_is_without_a_sentence():
 
 def test_what_people_may_do():
     assert RolloutState.RUNNING in ACTS["pause"]
-    assert RolloutState.ROLLING_BACK not in ACTS["pause"] | ACTS["abort"]
+    assert RolloutState.ROLLING_BACK not in ACTS["pause"]
+    assert RolloutState.ROLLING_BACK in ACTS["abort"], "a machine that stays off would hold up every later rollout"
     assert RolloutState.DONE in ACTS["rollback"]
     assert RolloutState.DRAFT not in ACTS["rollback"]

@@ -26,7 +26,7 @@ SHEET = (
 )
 
 
-def workbook(method: int = zipfile.ZIP_STORED, **changed: str) -> bytes:
+def workbook(method: int = zipfile.ZIP_STORED, **changed: str | bytes) -> bytes:
     parts = {
         "xl/workbook.xml": BOOK, "xl/_rels/workbook.xml.rels": LINK, "xl/sharedStrings.xml": TEXTS,
         "xl/worksheets/sheet1.xml": SHEET,
@@ -41,6 +41,13 @@ def workbook(method: int = zipfile.ZIP_STORED, **changed: str) -> bytes:
 def test_a_workbook_is_its_first_sheet_as_it_was_shown_last() -> None:
     found = read_table(workbook(), "file")
     assert found == TableFile(["姓", "", "n"], [(4, ["张三", "true", "2"])], "XLSX")
+
+
+def test_escapes_of_a_workbook_are_characters_and_halves_of_one_stay() -> None:
+    for written, meant in (("a_x0009_b", "a\tb"), ("_x005F_x000d_", "_x000d_"), ("_xD83D__xde00_", "_xD83D__xde00_")):
+        found = read_table(workbook(sharedStrings=TEXTS.replace("姓", written)), "file")
+        assert isinstance(found, TableFile)
+        assert found.head[0] == meant
 
 
 @pytest.mark.parametrize(
@@ -69,6 +76,7 @@ def test_our_own_apostrophe_is_taken_off_and_lines_are_counted() -> None:
         b"", b"   \n", b"PK\x03\x04", b"\xff\xfe\x00", b'a,"b\n', b"MZ\x00\x00", workbook()[:-30],
         workbook(sheet1="<x"), workbook(workbook="<a/>"), workbook(sharedStrings=f"<sst {MAIN}/>"),
         workbook(sheet1='<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>' + SHEET),
+        workbook(sheet1=('<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]>' + SHEET).encode("utf-16")),
         b"a\n" + b"x\n" * (MOST_ROWS + 1), b",".join([b"a"] * 61) + b"\nx",
     ],
 )  # fmt: skip

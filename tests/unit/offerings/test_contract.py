@@ -36,6 +36,7 @@ COVERED_BY = {
     "security": {"engine"},
 }
 PAYLOAD = {
+    "gateway.proxy": {"lists"},
     "machine.baseline": {"files"},
     "web.vhost": {"main", "text", "gone_text", "site_dir"},
     "web.release": {"main", "site_dir", "source"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -87,6 +88,16 @@ def refusal(entry: str) -> Problem:
         ("10.20.9.1-10.20.0.1", "bad-range"),
         ("10.20.9.1-fd00::1", "bad-range"),
         ("x" * 500, "entry-too-long"),
+        ("example.test..", "bad-name"),
+        ("192.0.2.7.", "bad-address"),
+        ("a.192.0.2.7", "bad-address"),
+        ("1۲3.0.2.7", "bad-address"),
+        ("[2001:db8::7]:443", "bad-address"),
+        ("::ffff:192.0.2.0/120", "bad-address"),
+        ("192.0.2.0/024", "bad-address"),
+        ("xn--a-.test", "bad-name"),
+        ("a\u200d.test", "entry-hidden-sign"),
+        ("example.*", "entry-wildcard"),
     ],
 )
 def test_an_entry_that_could_mean_something_else_is_refused(entry: str, code: str) -> None:  # open-21, open-22
@@ -109,6 +120,10 @@ def test_an_entry_that_could_mean_something_else_is_refused(entry: str, code: st
         ("2001:DB8:0::7", ["2001:db8::7"]),
         ("[2001:db8::7]", ["2001:db8::7"]),
         ("::ffff:10.20.5.7", ["10.20.5.7"]),
+        (".EXAMPLE.test.", [".example.test"]),
+        ("XN--EFVY88H.Example.test", ["xn--efvy88h.example.test"]),
+        ("１９２．０．２．７", ["192.0.2.7"]),
+        ("faß.test", ["xn--fa-hia.test"]),
     ],
 )
 def test_what_is_harmless_is_folded(entry: str, meaning: list[str]) -> None:
@@ -126,6 +141,24 @@ def test_covered_and_equal_entries_are_folded_and_named() -> None:  # open-22
         ("lib.edu.example.test", ".edu.example.test"),
     ]
     assert fold(["10.0.0.0/25", "10.0.0.128/25"])[0] == ["10.0.0.0/24"]
+
+
+def test_letters_that_look_like_others_are_pointed_out() -> None:  # open-21
+    hosts = ["аpple.test", "xn--80ak6aa92e.test", "apple.test", "新闻.example.test", "müller.test"]
+    view, centre = world({"rules": [rule(hosts=hosts)]})
+    found = [p for p in check(view, centre) if p.code == "entry-lookalike"]
+    assert [p.severity for p in found] == ["warning", "warning"]
+    assert "xn--pple-43d.test" in str(found[0].text)
+
+
+def test_long_lists_fold_in_time_and_as_short_ones_do() -> None:  # open-22
+    spread = [f"10.{i // 250}.{i % 250}.7" for i in range(5000)]
+    began = time.process_time()
+    kept, folded = fold([*spread, "10.3.0.0/16", "2001:db8::/32", *(f"2001:db8:{i:x}::1" for i in range(2000))])
+    assert time.process_time() - began < 10, "a look-up an entry, not a comparison with every other"
+    assert len(kept) == 5000 - 250 + 2
+    assert {f.into for f in folded} == {"10.3.0.0/16", "2001:db8::/32"}
+    assert fold(["10.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "10.1.2.3"])[0] == ["10.0.0.0/8"]
 
 
 def test_a_pasted_list_keeps_the_good_and_numbers_the_bad() -> None:  # open-21

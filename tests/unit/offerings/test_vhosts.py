@@ -125,7 +125,7 @@ def test_nginx_accepts_the_longest_names_and_every_state(prefix: Prefix) -> None
     for maintenance in (False, True):
         spec = {"sites": [{"title": {"zh": "站", "en": "S"}, "names": names, "maintenance": maintenance}]}
         (vhost,) = [r for r in offering.desired(subscription(offering, owner, spec), world) if r.kind == "web.vhost"]
-        for text in (vhost.payload["text"], vhost.payload["gone_text"]):
+        for text in (vhost.payload["text"], vhost.payload["gone_text"]()):
             prefix.write(vhost.payload["main"], text)
             done = prefix.run("-t")
             assert done.returncode == 0, done.stderr

@@ -23,6 +23,7 @@ from control_plane.model.network import plan_for
 from control_plane.model.tenant import TenantDocument
 from control_plane.store.repository import Store
 from control_plane.workflow.access_record import AccessRecord
+from tests.databases import database_url
 
 FILES = Path(__file__).parents[3] / "playbooks" / "roles" / "gateway" / "files"
 START = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -161,7 +162,7 @@ class Centre:
 
     def __init__(self, root: Path, gateway: Gateway, days: int = 200) -> None:
         self.gateway, self.ahead, self.root = gateway, timedelta(), root
-        self.store = Store(f"sqlite:///{root / 'gasp.db'}", clock=self.clock)
+        self.store = Store(database_url(root), clock=self.clock)
         self.store.upgrade()
         self.archive = ParquetArchive(root / "access")
         self.reader = SpoolReader(gateway, "gateway")

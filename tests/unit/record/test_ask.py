@@ -13,6 +13,7 @@ import pytest
 from control_plane.model.errors import CouldNotMeasureError, Invalid
 from control_plane.workflow.access_search import MOST_LINES
 from control_plane.workflow.audit import Audit
+from tests.databases import sqlite_only
 
 from .conftest import START, Centre, Gateway, direct, proxied
 
@@ -146,6 +147,7 @@ def test_files_that_are_missing_are_no_empty_answer(asked: Centre):
         asked.ask()
 
 
+@sqlite_only
 def test_the_ledger_only_grows_and_shows_every_change(asked: Centre):
     for _ in range(3):
         asked.ask()

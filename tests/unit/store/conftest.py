@@ -10,7 +10,9 @@ import pytest
 
 from control_plane.model.run import Actor
 from control_plane.model.tenant import TenantDocument
-from control_plane.store.repository import Holder, Store
+from control_plane.store.leases import Holder
+from control_plane.store.repository import Store
+from tests.databases import database_url
 
 ALIVE, DEAD = Holder(100, 5, "boot"), Holder(200, 6, "boot")
 
@@ -49,7 +51,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'gasp.db'}"
+    return database_url(tmp_path)
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ import pytest
 
 from control_plane.model.errors import Invalid
 from control_plane.model.offering import Claim
-from control_plane.store.repository import Pools, Store, SubscriptionChange
+from control_plane.store.allocations import Pools
+from control_plane.store.estate import SubscriptionChange
+from control_plane.store.repository import Store
 from tests.unit.store.conftest import tenant
 
 DAYS_UID, DAYS_NAME = 180, 30

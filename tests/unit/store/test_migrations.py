@@ -15,7 +15,9 @@ from sqlalchemy import select
 
 from control_plane.model.errors import PermanentError, TemporaryError
 from control_plane.store.database import BACKUPS, MIGRATIONS, Database
-from control_plane.store.tables import actors, metadata
+from control_plane.store.every_table import metadata
+from control_plane.store.tables import actors
+from tests.databases import POSTGRESQL, empty_database_url, sqlite_only
 
 NEWEST = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 FAILING = '''
@@ -49,26 +51,28 @@ def add(migrations: Path, revision: str, before: str, last: str) -> None:
     (migrations / "versions" / f"{revision}_test.py").write_text(text)
 
 
-def test_from_empty_and_again(url, tmp_path):
-    database = Database(url)
+def test_from_empty_and_again(tmp_path):
+    database = Database(empty_database_url(tmp_path))
     database.upgrade()
     with database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    assert (tmp_path / "gasp.db").stat().st_mode & 0o777 == 0o600
+    assert POSTGRESQL or (tmp_path / "gasp.db").stat().st_mode & 0o777 == 0o600
     database.upgrade()
     assert not list(tmp_path.glob("*.before-*"))
     database.close()
 
 
+@sqlite_only
 def test_failed_migration_leaves_everything_as_it_was(store, actor, tmp_path, migrations):
     before = dump(tmp_path / "gasp.db")
     add(migrations, "9001", NEWEST, 'raise RuntimeError("no")')
-    with pytest.raises(RuntimeError, match="no"):
+    with pytest.raises(PermanentError, match=f"from revision {NEWEST} to 9001, and is as it was: no") as told:
         store.database.upgrade(migrations)
     assert dump(tmp_path / "gasp.db") == before
     assert store.database.revision() == NEWEST
     (copy,) = tmp_path.glob(f"gasp.db.before-*-{NEWEST}")
     assert dump(copy) == before
+    assert str(copy) in str(told.value.hint)
     assert copy.stat().st_mode & 0o777 == 0o600
     assert store.actors.get("local:test") == actor
 
@@ -88,6 +92,7 @@ def test_a_database_that_cannot_be_used_says_so(tmp_path, what):
     database.close()
 
 
+@sqlite_only
 def test_copies_before_migrations_are_few(store, tmp_path, migrations):
     before = NEWEST
     for number in range(BACKUPS + 2):
@@ -99,13 +104,38 @@ def test_copies_before_migrations_are_few(store, tmp_path, migrations):
     assert len(list(tmp_path.glob("gasp.db.before-*"))) == BACKUPS
 
 
+@sqlite_only
+def test_no_room_for_the_copy_leaves_everything_as_it_was(store, tmp_path, migrations, monkeypatch):
+    before = dump(tmp_path / "gasp.db")
+    add(migrations, "9001", NEWEST, "pass")
+    connect = sqlite3.connect
+
+    def small(path, *more, **options):
+        """A disk on which one page has room, for copies alone."""
+        found = connect(path, *more, **options)
+        if ".before-" in str(path):
+            found.execute("PRAGMA max_page_count = 1")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr("control_plane.store.database.sqlite3.connect", small)
+        with pytest.raises(TemporaryError, match=r"is as it was: .*full") as told:
+            store.database.upgrade(migrations)
+    assert "Make room for" in str(told.value.hint) and str(tmp_path) in str(told.value.hint)
+    assert not list(tmp_path.glob("*.before-*"))
+    assert (dump(tmp_path / "gasp.db"), store.database.revision()) == (before, NEWEST)
+    store.database.upgrade(migrations)
+    assert store.database.revision() == "9001"
+
+
 def upgrade(url: str) -> None:
     database = Database(url)
     database.upgrade()
     database.close()
 
 
-def test_two_processes_upgrade_at_once(url):
+def test_two_processes_upgrade_at_once(tmp_path):
+    url = empty_database_url(tmp_path)
     context = multiprocessing.get_context("spawn")
     with context.Pool(2) as pool:
         pool.map(upgrade, [url, url], chunksize=1)

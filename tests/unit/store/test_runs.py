@@ -14,8 +14,8 @@ from control_plane.model.ports import Outcome
 from control_plane.model.resource import content_hash
 from control_plane.model.run import EventType, RunState
 from control_plane.model.text import t
+from control_plane.store.leases import Holder, LeaseLost
 from control_plane.store.plans import UNUSED_PLANS
-from control_plane.store.repository import Holder, LeaseLost
 from tests.unit.store.conftest import ALIVE, DEAD, alive, tenant
 
 PERSON = "directory.person"

@@ -15,7 +15,7 @@ from control_plane.model.errors import Rejected
 from control_plane.model.run import EventType, RunState
 from control_plane.model.text import in_language, t
 from control_plane.workflow.process import myself
-from tests.web.world import BASE, World, make_world, token_of
+from tests.web.world import BASE, PASSWORD, World, make_world, token_of
 
 
 @pytest.fixture
@@ -66,19 +66,19 @@ def test_plan_carry_out_and_see_it(world: World) -> None:
     who = browser(world)
     remove(world)
     page = planned(world, who)
-    assert "1 changes of 1 tenants in 1 systems" in get(who, page)
+    assert "1 change of 1 tenant in 1 system" in get(who, page)
     answer = submit(who, page, f"{page}/apply")
     text = follow(who, answer)
     assert "carry out plan" in text and "It waits for its turn." in text
     assert "The worker does not run" in text and 'data-live="1"' in text
     world.client.jobs.work(("runs",))
     text = follow(who, answer)
-    assert "Done and verified." in text or "1 changes done." in text
-    assert "1 of 1 changes" in text
-    assert "directory:operator1" in text
+    assert "Done and verified." in text or "1 change done." in text
+    assert "1 of 1 change" in text
+    assert "<dd>operator1</dd>" in text
     assert "Run" in get(who, page), "the plan says which run carried it out"
     assert "carried this plan out" in get(who, page)
-    assert "1 of 1 changes" in text
+    assert "1 of 1 change" in text
 
 
 def test_the_same_form_twice_is_one_act(world: World) -> None:
@@ -144,7 +144,7 @@ def test_finish_what_was_killed(world: World) -> None:
     answer = submit(who, page, f"{page}/resume")
     world.client.jobs.work(("runs",))
     text = follow(who, answer)
-    assert "1 changes done." in text
+    assert "1 change done." in text
     assert world.client.plan("tenant:fgw")["changes"] == []
 
 
@@ -209,6 +209,7 @@ def test_a_stream_ends_when_its_reader_may_not_see_it_any_more(world: World, mon
     who = browser(world)
     number = world.store.runs.create("apply", "estate", None, world.client.actor, myself())
     monkeypatch.setattr(live, "ASK", 0.0)
+    world.second("operator")
     world.client.people.revoke("operator1", "operator", reason="test")
     world.client.people.grant("operator1", "clerk", tenant="fgw", reason="test")
     assert who.get(f"/console/runs/{number}/events", base_url=BASE).status_code == 403
@@ -251,7 +252,7 @@ def test_keep_accept_and_revert(world: World) -> None:
     world.clock.advance(1)
     found = answer(who, ids[1:], "revert")
     world.client.jobs.work(("runs",))
-    assert "1 changes done." in follow(who, found)
+    assert "1 change done." in follow(who, found)
     assert "Something was carried out since this look" in get(who, "/console/drift")
     assert [row["action"] for row in world.client.drift()] == ["kept"]
     who.post("/console/drift", base_url=BASE, data={"token": token_of(who)})
@@ -295,7 +296,7 @@ def test_one_sets_a_freeze_and_another_lifts_it(world: World) -> None:
     text = follow(one, submit(one, "/console/freezes", "/console/freezes", scope="estate", reason="a storm <warning>"))
     assert "estate is frozen." in text
     for page in ("/console/", "/console/tenants", "/console/me"):
-        assert "estate is frozen by directory:operator1" in get(other, page)
+        assert "estate is frozen by operator1" in get(other, page)
         assert "a storm &lt;warning&gt;" in get(other, page)
     number = world.client.freezes.list()[0]["id"]
     lift = f"/console/freezes/{number}/lift"
@@ -309,7 +310,7 @@ def test_one_sets_a_freeze_and_another_lifts_it(world: World) -> None:
     assert f"Freeze {number} is lifted." in text
     row = next(f for f in world.client.freezes.list(lifted=True) if f["id"] == number)
     assert (row["lifted_by"], row["second"], row["second_verified"]) == (*["directory:security1"] * 2, True)
-    assert "is frozen by directory:operator1" not in get(one, "/console/")
+    assert "is frozen by operator1" not in get(one, "/console/")
 
 
 def test_nobody_lifts_without_having_signed_in(world: World) -> None:
@@ -327,7 +328,7 @@ def test_a_department_is_told_of_freezes_that_concern_it(world: World) -> None:
     text = get(clerk, "/console/")
     assert "The centre changes nothing of yours since" in text
     assert "for you" not in text, "reasons are the centre's own"
-    assert "local:test" not in text, "who set it is for the centre"
+    assert "on the machine itself" not in text, "who set it is for the centre"
 
 
 def test_a_frozen_estate_refuses_and_says_why(world: World) -> None:
@@ -337,7 +338,7 @@ def test_a_frozen_estate_refuses_and_says_why(world: World) -> None:
     world.client.freezes.set("estate", reason="a storm")
     found = submit(who, page, f"{page}/apply")
     world.client.jobs.work(("runs",))
-    assert "estate is frozen by local:test" in follow(who, found)
+    assert "estate is frozen by test (on the machine itself)" in follow(who, found)
 
 
 def test_a_freeze_with_a_bad_scope_keeps_what_was_typed(world: World) -> None:
@@ -408,6 +409,27 @@ def test_a_patch_that_is_none_is_told_and_leaves_no_act(world: World, patch: str
     assert {job["state"] for job in world.client.jobs.list()} <= {"refused"}
 
 
+def test_a_patch_that_takes_rules_away_shows_whose_and_wants_the_box(world: World) -> None:
+    who = browser(world)
+    form = {"token": token_of(who), "kind": "configuration", "offering": "directory", "reason": "test"}
+    form["patch"] = "services: []"
+
+    def send(act: str, **more: str) -> Any:
+        sent = {**form, "once": secrets.token_urlsafe(18), "act": act, **more}
+        return who.post("/console/rollouts/new", base_url=BASE, data=sent)
+
+    shown = send("preview")
+    assert "Departments lose entries of their own lists:" in shown.text and "scanner" in shown.text
+    refused = send("create")
+    assert refused.status_code == 422
+    assert "fgw would lose 1 of its own in services" in refused.text and "“services+”" in refused.text
+    assert 'href="#replace_lists"' in refused.text
+    made = send("create", replace_lists="1")
+    assert made.status_code == 303, made.text
+    page = get(who, made.location.partition("?")[0])
+    assert "Departments lose entries of their own lists:" in page
+
+
 def test_a_patch_is_what_was_written(world: World) -> None:
     who = browser(world)
     world.client.rollouts.abort(1, reason="test")
@@ -452,6 +474,113 @@ def test_scans_and_signatures(world: World) -> None:
     assert [job["state"] for job in world.client.jobs.list()] == ["done", "done"]
 
 
+def test_findings_are_settled_with_a_reason(world: World) -> None:
+    who = browser(world, "security_officer")
+    page = get(who, "/console/security")
+    finding = re.search(r'name="findings" value="([^"]+)"', page)
+    assert finding is not None
+    for wrong in ({"findings": finding[1]}, {"reason": "a test file"}, {"findings": "f_none", "reason": "x"}):
+        answer = ask(who, "/console/security", act="clear", **wrong)
+        assert answer.status_code == 422, answer.text
+        assert "Settle the chosen findings" in answer.text
+    answer = ask(who, "/console/security", act="clear", findings=finding[1], reason="a test file")
+    assert f"Settled: {finding[1]}." in follow(who, answer)
+    assert [f["reason"] for f in world.client.machines.findings() if f["id"] == finding[1]] == ["a test file"]
+    entry = world.client.audit.list({"act": "finding.cleared"})[0]
+    assert (entry["actor"]["name"], entry["reason"]) == ("directory:security1", "a test file")
+    watcher = get(browser(world, "auditor"), "/console/security")
+    assert "Settle the chosen findings" not in watcher
+
+
+def test_snapshots_are_fetched_imported_given_and_deleted(world: World) -> None:
+    who = browser(world)
+    page = "/console/snapshots"
+    assert "1.0 MB to fetch" in ask(who, page, act="estimate", kind="patches").text
+    answer = ask(who, page, act="sync", kind="patches")
+    world.client.jobs.work(("machines",))
+    assert "nothing new: p20261124-020000 is the latest" in follow(who, answer)
+    world.rooms.repository.enough = False
+    answer = ask(who, page, act="sync", kind="")
+    world.client.jobs.work(("machines",))
+    assert "has not enough room" in follow(who, answer)
+    assert "Nothing lies there now." in get(who, page)
+    for name in ("disk", ".hidden"):
+        (world.folder / "media" / name).mkdir(parents=True)
+    assert '<option value="disk"' in get(who, page) and ".hidden" not in get(who, page)
+    for medium, said in (("disk", "is the latest"), ("../secrets", "There is no medium"), ("", "There is no medium")):
+        answer = ask(who, page, act="take", medium=medium)
+        world.client.jobs.work(("machines",))
+        assert said in follow(who, answer)
+    for ring, sure, said in (("1", "", "nothing measures it"), ("7", "1", "is no ring"), ("", "", "is no ring")):
+        answer = ask(who, page, act="publish", snapshot="p20261124-020000", ring=ring, sure=sure)
+        assert answer.status_code == 422 and said in answer.text
+    answer = ask(who, page, act="publish", snapshot="p20261124-020000", ring="1", sure="1")
+    world.client.jobs.work(("machines",))
+    assert "Rollout 1 decides what ring pilot has" in follow(who, answer)
+    world.client.rollouts.abort(1, reason="test")
+    answer = ask(who, page, act="publish", snapshot="p20261124-020000", ring="1", sure="1")
+    world.client.jobs.work(("machines",))
+    assert "Ring 1 has p20261124-020000 now. Before it had p202611" in follow(who, answer)
+    assert ask(who, page, act="preview", kind="all").status_code == 422
+    shown = ask(who, page, act="preview", kind="patches", keep="2").text
+    assert "p20261101-020000" in shown and "Delete 1 of patches for good" in shown
+    answer = ask(who, page, act="prune", kind="patches", keep="2", removed="")
+    world.client.jobs.work(("machines",))
+    assert "More would be deleted now than was shown" in follow(who, answer)
+    answer = ask(who, page, act="prune", kind="patches", keep="2", removed="p20261101-020000")
+    world.client.jobs.work(("machines",))
+    assert "1 deleted, 1 kept" in follow(who, answer)
+    acts = [row["act"] for row in world.client.audit.list({"act": "snapshot"})]
+    assert set(acts) == {"snapshot.fetched", "snapshot.published", "snapshot.pruned"}
+
+
+def test_roles_are_given_and_taken_by_the_security_officer(world: World) -> None:
+    who = browser(world, "security_officer")
+    world.directory.add("new1", "fgw")
+    world.store.people.ensure("directory:new1", "新人", "fgw", "directory:person/new1")
+    page, form = "/console/people", {"act": "grant", "person": "new1", "reason": "new colleague"}
+    assert "Which roles exclude each other" in get(who, page)
+    assert "Say which one" in ask(who, page, role="clerk", **form).text
+    assert ask(who, page, role="king", **form).status_code == 422
+    text = follow(who, ask(who, page, role="clerk", tenant="fgw", **form))
+    assert "new1 has the role." in text and "new colleague" in text
+    assert ask(who, page, role="operator", **{**form, "person": "approver1"}).status_code == 422
+    world.person("approver")
+    clash = ask(who, page, role="operator", **{**form, "person": "approver1"})
+    assert clash.status_code == 422 and "exclude each other" in clash.text
+    own = ask(who, page, role="finance", **{**form, "person": "security1"})
+    assert own.status_code == 422 and "Nobody gives a role to themselves." in own.text
+    world.person("auditor")
+    for wanted in (
+        {"act": "grant", "role": "auditor", "person": "new1"},
+        {"act": "revoke", "role": "auditor/", "person": "auditor1"},
+        {"act": "reset", "person": "auditor1"},
+    ):
+        refused = ask(who, page, reason="x", **wanted)
+        assert refused.status_code == 422 and "auditors watch who does it" in refused.text
+    assert "auditors watch who does it" in get(who, "/console/people/auditor1")
+    assert ask(who, page, act="revoke", person="new1", role="clerk/fgw", reason="").status_code == 422
+    text = follow(who, ask(who, page, act="revoke", person="new1", role="clerk/fgw", reason="moved"))
+    assert "No role is held now" in text and "moved" in text
+    assert world.store.people.find("directory:new1").grants == ()  # type: ignore[union-attr]
+    acts = [r["act"] for r in world.client.audit.list({"act": "role"}) if r["actor"]["name"] == "directory:security1"]
+    assert acts == ["role.revoked", "role.granted"]
+
+
+def test_accounts_are_added_and_sign_ins_reset(world: World) -> None:
+    who, operator = browser(world, "security_officer"), browser(world)
+    assert ask(who, "/console/people", act="add", account="Night Duty!").status_code == 422
+    text = follow(who, ask(who, "/console/people", act="add", account="night", name="夜班"))
+    assert str(world.folder / "secrets" / "sign-in-night") in text
+    assert PASSWORD not in text, "the password itself is on no page"
+    get(operator, "/console/")
+    text = follow(who, ask(who, "/console/people", act="reset", person="operator1"))
+    assert "is signed out everywhere" in text
+    assert operator.get("/console/", base_url=BASE).status_code == 302
+    assert ask(who, "/console/people", act="reset", person="nobody9").status_code == 422
+    get(who, "/console/people/nobody9", 404)
+
+
 # hostile input -----------------------------------------------------------------------------------------------------
 HOSTILE = (
     *(
@@ -491,19 +620,38 @@ FORMS: dict[str, tuple[str, ...]] = {
         "soak",
         "not_before",
         "tier",
+        "replace_lists",
     ),
     "/console/rollouts/2": ("act", "reason", "confirm"),
+    "/console/policies/new": (
+        "name",
+        "place",
+        "hosts",
+        "category",
+        "since",
+        "days",
+        "begin",
+        "zh",
+        "ends",
+        "based_on",
+        "categories.video",
+        "reason",
+    ),
+    "/console/policies/0": ("reason", "tenants", "soak", "ignore_windows"),
     "/console/rollouts/2/pause": ("reason",),
     "/console/hosts": ("act", "name", "tenant", "ring", "reason"),
-    "/console/security": ("act", "target", "paths"),
+    "/console/security": ("act", "target", "paths", "findings", "reason"),
+    "/console/snapshots": ("act", "kind", "keep", "medium", "snapshot", "ring", "removed", "sure"),
     "/console/internet": ("tenant", "url"),
 }
 FIXED = {
     "/console/drift/answer": {"answer": "keep"},
     "/console/rollouts/new": {"kind": "configuration", "act": "create"},
     "/console/rollouts/2": {"act": "abort"},
+    "/console/policies/new": {"act": "make"},
     "/console/hosts": {"act": "enrol"},
-    "/console/security": {"act": "scan"},
+    "/console/security": {"act": "clear"},
+    "/console/snapshots": {"act": "publish"},
 }
 
 

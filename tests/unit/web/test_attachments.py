@@ -106,9 +106,20 @@ def test_a_file_that_cannot_be_looked_at_holds_up_no_other(
     monkeypatch.setattr(type(world.rooms.scanner), "scan", odd)
     world.client.attachments.scan()
     found = world.client.attachments.scan()
-    assert (found["waiting"], found["error"]) == (2, "The content of this file is not there any more.")
+    assert (found["waiting"], found["odd"], found["error"]) == (2, 2, None), "the engine is well"
     mine = world.client.acting_as("directory:clerk1").attachments.list(draft)
     assert [one["state"] for one in mine] == ["waiting", "waiting", "clean", "clean"]
+    assert [one["why"] for one in mine[:2]] == [
+        "clamscan ended with 2", "The content of this file is not there any more."
+    ]  # fmt: skip
+    assert mine[0]["checked_at"] is None
+    assert world.store.attachments.waiting(9, due=True) == [], "not tried again at every turn"
+    attach(clerk, draft, b"%PDF-1.4 one more%%EOF")
+    assert world.client.attachments.scan(due=True)["clean"] == 1, "no other waits for it"
+    world.clock.advance(301)
+    assert len(world.store.attachments.waiting(9, due=True)) == 2
+    alone = world.client.attachments.scan(due=True)
+    assert (alone["odd"], alone["error"]) == (2, None)
 
 
 def test_malware_is_deleted_and_keeps_the_request_back(world: World, clerk: FlaskClient, draft: str) -> None:
@@ -233,7 +244,8 @@ def test_what_two_departments_have_stays_for_the_other(fresh: World) -> None:
         "attachments.json",
         "files",
     ]
-    brought.forget(tenant)
+    world.client.contents.forget(tenant)
+    world.client.contents.sweep()
     assert world.client.posts.list("fgw.qingdao.test")["posts"] == []
     post = world.client.posts.list("gaj.qingdao.test")["posts"][0]
     assert world.client.posts.file("gaj.qingdao.test", post["id"])[2] == PDF

@@ -13,13 +13,17 @@ from control_plane.model.offering import Offering
 from control_plane.model.questions import Page, Several
 from control_plane.model.text import in_language, t
 from control_plane.offerings import discover
-from control_plane.web.form_shape import model_of, path_of, shape_of
 from control_plane.web.forms import MOST_ROWS, Form, compared
+from control_plane.workflow.form_shape import model_of, path_of, shape_of
 
 ASKED = {name: o for name, o in discover().items() if o.questions is not None}
 #: Fields that are not asked for: what publishing, maintenance and renaming keep.
 _PUBLISHED = {"source", "preview", "maintenance"}
-KEPT = {"public_site": _PUBLISHED, "intranet": _PUBLISHED | {"marks"}, "directory": {"first_uid"}}
+KEPT = {
+    "public_site": _PUBLISHED,
+    "intranet": _PUBLISHED | {"marks"},
+    "directory": {"first_uid", "left_on", "first_name"},
+}
 TODAY = date(2026, 11, 24)
 
 

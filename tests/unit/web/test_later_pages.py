@@ -9,7 +9,7 @@ import pytest
 from control_plane.model.client_internet import Wish
 from control_plane.model.errors import CouldNotMeasureError
 from control_plane.model.text import t
-from control_plane.workflow.process import boot_id, myself
+from control_plane.workflow.process import boot_id, myself, process_alive
 from tests.web.world import BASE, World, send
 
 
@@ -36,7 +36,7 @@ def test_nothing_yet(fresh: World) -> None:
 
 def test_machines_with_what_the_last_look_found(world: World) -> None:
     text = get(world, "/console/hosts")
-    assert "1 machines did not answer at their last look" in text
+    assert "1 machine did not answer at its last look" in text
     for said in ("lacks patches", "silent", "old signatures", "disk-full", "1 pilot", "not enrolled"):
         assert said in text, said
     assert "<td" in get(world, "/console/hosts?f.patches=machine-pending&f.faults=disk-full")
@@ -84,6 +84,10 @@ def test_internet_access_and_what_could_not_be_measured(world: World) -> None:
     one = get(world, "/console/internet/fgw")
     for said in ("games.example.test", "a test", "the tenant&#39;s", "always", "blocked"):
         assert said in one, said
+    assert "What comes next" not in one and "never cut" not in one
+    full = get(world, "/console/internet/czj")
+    for said in ("used up on 2026-11-21 16:30", "slowed to 1 Mbit/s, never cut, until 2026-12-01 00:00"):
+        assert said in full, said
     world.rooms.gateway.away = True
     try:
         world.clock.advance(31)
@@ -158,13 +162,13 @@ def test_freezes_in_force_and_lifted(world: World) -> None:
 def test_the_overview_says_what_waits_and_what_goes_on_by_itself(world: World) -> None:
     text = get(world, "/console/")
     assert "Rollout 1: Stopped by itself" in text
-    assert "1 findings on machines are not settled." in text
-    assert "freezes are in force." in text
+    assert "1 finding on machines is not settled." in text
+    assert "freeze is in force." in text
     me = myself()
     file = world.folder / "worker.json"
     file.write_text(json.dumps({"pid": me.pid, "start": me.start_time, "boot": boot_id()}))
     try:
-        world.store.chores.begin("record", 60, 1)
+        world.store.chores.begin("record", 60, myself(), process_alive)
         world.store.chores.end("record", "ValueError: no answer")
         text = get(world, "/console/")
         assert "The worker does not run" not in text

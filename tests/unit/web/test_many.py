@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import cProfile
 import io
+import pstats
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,7 +15,12 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, stream_encode_multipart
 
+from control_plane.model.questions import Several
+from control_plane.model.table_file import TableFile
 from control_plane.model.text import t
+from control_plane.offerings import discover
+from control_plane.web.forms import Form
+from control_plane.workflow.request_tables import columns_of, read_rows
 from tests.web.world import BASE, World, send, token_of
 
 
@@ -170,3 +178,32 @@ def test_other_lists_and_other_requests_take_none(world: World, clerk: FlaskClie
     reference = world.ask("clerk1", "fgw", "closed")
     assert clerk.get(f"/portal/requests/{reference}/many/sites", base_url=BASE).status_code == 303
     mine.withdraw(reference)
+
+
+@pytest.mark.parametrize(
+    ("path", "columns"), [("people", ["uid", "display_name"]), ("rules", ["action", "hosts", "reason.zh"])]
+)
+def test_rows_are_read_and_judged_in_a_time_that_grows_with_their_number(path: str, columns: list[str]) -> None:
+    offering = discover()["directory" if path == "people" else "internet"]
+
+    def calls(count: int) -> int:
+        rows = [
+            ["allow", f"h{n}.example.test", f"reason {n}"] if path == "rules" else ["B D", f"x{n}"]
+            for n in range(count)
+        ]
+        form = Form(offering, {"spec": {path: []}, "tier": "S", "reason": "x"})
+        several = next(part for part in form.parts if part.name == path)
+        assert isinstance(several, Several)
+        numbered = [(number, row) for number, row in enumerate(rows, 2)]
+        table = TableFile(columns, numbered, "utf-8")
+        profile = cProfile.Profile()
+        profile.enable()
+        read = read_rows(columns_of(offering, several), several, [], table, date(2026, 11, 24))
+        trial = Form(offering, {"spec": {path: read.items}, "tier": "S", "reason": "x"})
+        wrong = trial.wrong()
+        profile.disable()
+        assert len(read.items) == count or read.problems
+        assert wrong
+        return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
+
+    assert calls(800) < 8 * calls(200), "four times as many; sixteen would be its square"

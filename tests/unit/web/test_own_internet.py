@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,6 +38,19 @@ def test_volume_rules_and_refusals_in_words(clerk: FlaskClient) -> None:
         assert words in text, words
     assert text.count("The centre closes this for everybody.") == 1
     assert len(re.findall('value="except"', text)) == 1
+
+
+def test_a_month_that_is_used_up_says_what_comes_next_and_where_to_ask(
+    world: World, clerk: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used_up = world.rooms.gateway()["czj"]
+    monkeypatch.setattr(type(world.rooms.gateway), "__call__", lambda self: {"fgw": used_up})
+    world.clock.advance(60)
+    text = clerk.get(PLACE, base_url=BASE).text
+    world.clock.advance(60)
+    for words in ("used up on 2026-11-21 16:30", "slowed to 1 Mbit/s, never cut, until 2026-12-01 00:00",
+                  'href="/portal/services/fgw/internet">Ask for more volume'):  # fmt: skip
+        assert words in text, words
 
 
 def test_what_could_not_be_seen_is_said(world: World, clerk: FlaskClient) -> None:
@@ -82,7 +94,7 @@ def test_what_cannot_be_asked_for_is_refused_with_words(clerk: FlaskClient, host
 def test_a_test_runs_for_the_own_department_only(world: World, clerk: FlaskClient) -> None:
     refusal = {"rule": "centre-video", "owner": "x", "since": "2026-11-01", "reason_zh": "视频", "reason_en": "Video"}
     seen = Machine(status=403, proxy_said="ERR_GASP 0", refusal=refusal)
-    real, world.client.internet = world.client.internet, replace(world.client.internet, tester=seen)
+    world.rooms.tester = seen
     try:
         sent = {"token": token_of(clerk), "once": "o" * 20, "act": "test", "url": "http://film.test/"}
         answer = clerk.post(PLACE, base_url=BASE, data=sent)
@@ -101,16 +113,16 @@ def test_a_test_runs_for_the_own_department_only(world: World, clerk: FlaskClien
         with pytest.raises(Exception, match="There is no tenant"):
             foreign.place("own_internet_test", {"tenant": "gaj", "url": "http://x.test/"}, subject="x", once="z" * 20)
     finally:
-        world.client.internet = real
+        world.rooms.tester = None
 
 
 def test_a_new_rule_comes_before_the_one_that_refused() -> None:
     spec = {"rules": [{"number": 1, "action": "block", "hosts": ["a.test"]}, {"number": 9, "action": "block"}]}
-    made = opening(spec, "fgw", "b.test", "fgw-9", "2026-11-24")
+    made = opening(spec, "fgw", "b.test", "fgw-9", "2026-11-24", ())
     assert made is not None
     assert made["rules"][-1]["number"] == 8
-    assert opening(spec, "fgw", "a.test", "fgw-1", "2026-11-24") is None, "no number is left before it"
-    last = opening(spec, "fgw", "a.test", "fgw/otherwise", "2026-11-24")
+    assert opening(spec, "fgw", "a.test", "fgw-1", "2026-11-24", ()) is None, "no number is left before it"
+    last = opening(spec, "fgw", "a.test", "fgw/otherwise", "2026-11-24", ())
     assert last is not None
     assert last["rules"][-1]["number"] == 10
-    assert "number" not in str(opening({}, "fgw", "a.test", "centre-adult", "2026-11-24"))
+    assert "number" not in str(opening({}, "fgw", "a.test", "centre-adult", "2026-11-24", ()))

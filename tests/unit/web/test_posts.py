@@ -45,7 +45,7 @@ def source(world: World) -> dict[str, Any]:
 
 
 def files_of(world: World, release: str) -> dict[str, bytes]:
-    packed = world.client.sites_.releases.open_archive({"kind": "release", "release": release})
+    packed = world.client.contents.releases.open_archive({"kind": "release", "release": release})
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         return {m.name: tar.extractfile(m).read() for m in tar if m.isfile()}  # type: ignore[union-attr]
 
@@ -195,3 +195,55 @@ def test_two_windows_do_not_undo_each_other(world: World) -> None:
     client.save(SITE, post=post["id"], version=post["version"], **given | {"text": "y"})
     with pytest.raises(StalePlan):
         client.save(SITE, post=post["id"], version=post["version"], **given)
+
+
+def test_a_file_with_malware_is_not_kept_and_one_that_nobody_could_look_at_waits(fresh: World) -> None:
+    world, client = fresh, fresh.client
+    client.apply("estate")
+    clerk = world.enter(world.person("clerk"))
+    send(clerk, "/language", language="en")
+    answer = write(clerk, (b"%PDF-1.4 EVIL %%EOF", "发票.pdf"))
+    assert answer.status_code == 422
+    assert "malware was found: Test.Evil" in answer.text
+    assert "国庆节放假通知" in answer.text, "what was typed stays"
+    assert not list(client.contents.files.names())
+    world.rooms.scanner.away = True
+    answer = write(clerk, (PDF, "a.pdf"))
+    assert answer.location.endswith("said=waits"), "the clerk's words are kept"
+    page = clerk.get(answer.location, base_url=BASE).text
+    assert "could not be checked for malware just now" in page
+    assert "The engine said: No route to host" in page
+    assert clerk.get(f"{PLACE}/1/file", base_url=BASE).status_code != 200, "nobody opens it"
+    assert client.checks.look_at_files(due=True)["error"] == "No route to host"
+    assert send(clerk, PLACE, act="publish").status_code == 303
+    world.work()
+    row = client.requests.list(tenant="fgw")[0]
+    assert "not checked for malware yet" in client.requests.show(row["id"])["next"], "it waits and says so"
+    assert source(world) == {"kind": "starter"}, "never published unscanned"
+    assert client.checks.look_at_releases(due=True)["error"] == "No route to host"
+    world.work()
+    assert source(world) == {"kind": "starter"}
+    world.rooms.scanner.away = False
+    assert client.checks.look_at_files(due=True)["clean"] == 1
+    assert client.checks.look_at_releases(due=True)["clean"] == 1
+    world.work()
+    assert source(world)["kind"] == "release"
+    assert clerk.get(f"{PLACE}/1/file", base_url=BASE).data == PDF
+
+
+def test_malware_that_is_found_later_keeps_a_notice_from_being_published(fresh: World) -> None:
+    world, client = fresh, fresh.client
+    client.apply("estate")
+    clerk = world.enter(world.person("clerk"))
+    send(clerk, "/language", language="en")
+    world.rooms.scanner.away = True
+    write(clerk, (b"%PDF-1.4 EVIL %%EOF", "发票.pdf"))
+    world.rooms.scanner.away = False
+    assert client.checks.look_at_files(due=True)["infected"] == 1
+    assert not list(client.contents.files.names()), "its content is gone"
+    assert "Malware was found in it" in clerk.get(PLACE, base_url=BASE).text
+    answer = send(clerk, PLACE, act="publish")
+    assert answer.status_code == 422
+    assert "发票.pdf" in answer.text and "Test.Evil" in answer.text
+    assert write(clerk, place=f"{PLACE}/1", version="0", drop_file="1").status_code == 303
+    assert send(clerk, PLACE, act="publish").status_code == 303

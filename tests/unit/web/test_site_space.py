@@ -98,3 +98,19 @@ def test_the_page_says_room_and_rule_and_deletes_on_request(world: World) -> Non
     assert f"Release {release[:8]} is deleted." in clerk.get(answer.location, base_url=BASE).text
     assert send(clerk, PLACE, act=f"delete:{release}").status_code == 422
     assert send(clerk, PLACE, act="delete:").status_code == 422
+
+
+def test_an_undo_to_content_that_was_deleted_says_so_before_anything_happens(fresh: World) -> None:
+    world = fresh
+    world.client.apply("estate")
+    first = stored(world, "one")
+    world.client.activate_release(SITE, first)
+    run = world.client.activate_release(SITE, stored(world, "two"))["run"]
+    for text in ("three", "four", "five", "six"):
+        world.client.activate_release(SITE, stored(world, text))
+    assert first not in there(world)
+    with pytest.raises(Rejected, match=f"release {first[:8]} of {SITE} was deleted") as caught:
+        world.client.undo_run(run)
+    assert "same number" in str(caught.value.hint)
+    assert stored(world, "one") == first
+    assert world.client.undo_run(run)["changes"]

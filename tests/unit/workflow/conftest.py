@@ -23,6 +23,7 @@ from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.planning import Planner
+from tests.databases import database_url
 
 KINDS = (
     Kind("dns.rrset", "dns", 50),
@@ -138,9 +139,14 @@ def make_centre(tmp_path: Path) -> Iterator[Callable[..., Centre]]:
     stores = []
 
     def make(
-        fault: str | None = None, touch_limit: int = 50, cut_limit: int = 5, ttl: int = 300, folder: Path = tmp_path
+        fault: str | None = None,
+        touch_limit: int = 50,
+        cut_limit: int = 5,
+        ttl: int = 300,
+        folder: Path = tmp_path,
+        url: str | None = None,
     ) -> Centre:
-        url = f"sqlite:///{folder / 'gasp.db'}"
+        url = url or database_url(folder)
         clock = Clock()
         store = Store(url, clock=clock)
         store.upgrade()
@@ -156,7 +162,7 @@ def make_centre(tmp_path: Path) -> Iterator[Callable[..., Centre]]:
                 )
             )
         drivers = [FakeDriver([kind], [PARTS[kind.name]], clock) for kind in KINDS]
-        catalogue = Catalogue(store, {"toy": TOY}, plan_for("labt"), lambda: [], ttl, lambda estate: [])
+        catalogue = Catalogue(store, lambda: {"toy": TOY}, plan_for("labt"), lambda: [], ttl, lambda estate: [])
         planner = Planner(catalogue, drivers, clock, touch_limit, cut_limit)
         return Centre(
             store, clock, drivers, planner, Applier(planner, store, clock, fault), store.actors.get("local:test"), url

@@ -14,6 +14,7 @@ from control_plane.store.repository import Store
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.documents import write_people, write_yaml
 from control_plane.workflow.import_tenants import Importer
+from tests.databases import database_url
 
 REFERENCE = Path(__file__).parents[3] / "tenants" / "qingdao"
 HOSTS = (
@@ -62,9 +63,9 @@ class Office:
     def __init__(self, tmp_path: Path, folder: str = "estate") -> None:
         self.folder = tmp_path / folder
         (self.folder / "people").mkdir(parents=True)
-        self.store = Store(f"sqlite:///{tmp_path / 'gasp.db'}")
+        self.store = Store(database_url(tmp_path))
         self.store.upgrade()
-        self.catalogue = Catalogue(self.store, discover(), plan_for("lab"), lambda: HOSTS, 300, lambda estate: [])
+        self.catalogue = Catalogue(self.store, discover, plan_for("lab"), lambda: HOSTS, 300, lambda estate: [])
         self.importer = Importer(self.store, self.catalogue.offerings, self.catalogue.estate)
         self.actor = self.store.actors.get("local:test")
         self.write("estate.yaml", ESTATE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,10 +43,11 @@ def machine(name: str, ring: Ring, tenant: str | None = None) -> Machine:
 
 @dataclass
 class World:
-    """`has` is what each machine has; `bad` machines refuse a snapshot; `off` do not answer; `blind` install and then
-    cannot be measured. `seen` is what a look finds besides, `promised` how a tenant's site does, `asked` whose promises
-    were measured. `cut`: the gateway does not answer. `touched` counts in order. `before_touch` lets a test act in the
-    middle."""
+    """`has` is what each machine has; `bad` machines refuse a snapshot; `off` do not answer; `blind` install and
+    then cannot be measured; `bare` ones have no baseline. `seen` is what a look finds besides, `promised` how a
+    tenant's site does, `asked` whose promises were measured. `cut`: the gateway does not answer. `touched` counts
+    in order. `before_touch` lets a test act in the middle.
+    """
 
     store: Store
     clock: Clock
@@ -55,6 +57,7 @@ class World:
     bad: Mapping[str, str] = field(default_factory=dict)
     off: set[str] = field(default_factory=set)
     blind: set[str] = field(default_factory=set)
+    bare: set[str] = field(default_factory=set)
     touched: list[str] = field(default_factory=list)
     published: list[tuple[Ring, str]] = field(default_factory=list)
     unseen: bool = False
@@ -63,6 +66,9 @@ class World:
     promised: Mapping[str, ProbeState] = field(default_factory=dict)
     asked: list[frozenset[str]] = field(default_factory=list)
     before_touch: Callable[[str], None] = lambda name: None
+
+    def prepared(self) -> set[str]:
+        return {one.id for one in self.machines if one.name not in self.bare}
 
     # Repository
 
@@ -107,6 +113,9 @@ class World:
             self.has[one.name] = wanted
             yield Installed(one.id, state)  # type: ignore[arg-type]
 
+    def ready(self, machines: Sequence[Machine], what: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
     # Measurer
 
     def measure(self, machines: Sequence[Machine]) -> Mapping[str, MachineLook]:
@@ -142,7 +151,9 @@ class Office:
     def __init__(self, world: World, fault: str | None = None) -> None:
         self.world = world
         repository = _Repository(world)
-        carrier = MachineCarrier("patches", lambda: world.machines, repository, world, world.measure, world.promises)
+        carrier = MachineCarrier(
+            "patches", lambda: world.machines, world.prepared, repository, world, world.measure, world.promises
+        )
         self.ticker = Ticker(world.store, {"patches": carrier}, chinese_calendar(), world.clock, fault, world.way)
         self.actor = world.store.actors.get("local:test")
         maker = RolloutMaker(world.store, None, lambda: world.machines, lambda: repository)  # type: ignore[arg-type]

@@ -109,6 +109,7 @@ def test_only_who_may_and_only_people(world: World) -> None:
 
 def test_a_role_taken_away_before_its_turn_stops_the_job(world: World) -> None:
     job = place(operator(world), "apply", digest=changed(world), confirm="")
+    world.second("operator")
     world.client.people.revoke("operator1", "operator", reason="test")
     world.client.jobs.work(("runs",))
     job = world.client.jobs.show(job["id"])
@@ -212,6 +213,28 @@ def test_wherever_it_is_killed_the_run_is_done_once(  # open-16
     assert {EventType.CREATED, EventType.OBSERVED, EventType.CONFIRMED, EventType.PART_STARTED} < {*reached}
     assert {EventType.VERIFIED, EventType.FINISHED} < {*reached}
     assert len(world.client.jobs.list()) == len(EventType)
+
+
+def test_killed_while_it_makes_a_rollout_it_makes_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The draft and the note that it is made are one; what is looked at outside is looked at before."""
+    there = len(world.client.rollouts.list())
+    order = {"kind": "patches", "snapshot": "p20261124-020000", "ignore_windows": "test", "reason": "test"}
+    job, _ = world.store.jobs.place(
+        KINDS["rollout_create"], "it", {"order": order}, operator(world).actor, "r" * 20, DEAD
+    )
+
+    def finish(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.store.jobs), "finish", finish)
+        with pytest.raises(Killed):
+            world.client.jobs.work(("at_once",))
+    assert len(world.client.rollouts.list()) == there
+    bury(world, job.id, 0)
+    world.client.jobs.work(("at_once",))
+    assert world.client.jobs.show(job.id)["state"] == "done"
+    assert len(world.client.rollouts.list()) == there + 1
 
 
 def test_a_job_that_kills_its_process_is_not_begun_for_ever(world: World) -> None:  # open-16

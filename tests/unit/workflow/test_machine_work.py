@@ -25,6 +25,7 @@ from control_plane.model.machine import (
     Proceed,
     Ring,
     Scanned,
+    Seen,
 )
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import t
@@ -43,7 +44,7 @@ class FakeHands:
     pending: dict[str, Sequence[Pending]] = field(default_factory=dict)
     faults: dict[str, dict[Fault, str]] = field(default_factory=dict)
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    news: Sequence[Found | int | Scanned] = ()
+    news: Sequence[Found | Seen | Scanned] = ()
     asked: list[str] = field(default_factory=list)
     refreshed: list[str] = field(default_factory=list)
     after_refresh: Callable[[str], object] = lambda name: None
@@ -79,10 +80,12 @@ class FakeHands:
         self.faults[machine.name] = {f: w for f, w in self.faults[machine.name].items() if f not in faults}
         return [Mended(fault, True, t("done")) for fault in faults]
 
-    def scan(self, machine: Machine, paths: Sequence[str]) -> Iterator[Found | int | Scanned]:
+    def scan(
+        self, machine: Machine, paths: Sequence[str], after: str | None = None, seconds: float | None = None
+    ) -> Iterator[Found | Seen | Scanned]:
         yield from self.news
         found = [n for n in self.news if isinstance(n, Found)]
-        yield Scanned(machine.id, 2, found)
+        yield Scanned(machine.id, 2, found, at=self.clock())
 
 
 @dataclass
@@ -167,7 +170,7 @@ def test_another_machine_under_the_name_is_exchanged_and_nothing_good_is_said_of
     row = world.row(one)
     assert (row["notes"], row["patch_state"], row["protection"]) == (["exchanged"], "unknown", "silent")
     assert answer["patches"] == "1 of 2 patched, 1 unknown"
-    assert [(r["clean"], r["silent"]) for r in world.machines.security()] == [(0, 1), (1, 0)]
+    assert [(r["clean"], r["silent"], r["not_scanned"]) for r in world.machines.security()] == [(0, 1, 0), (0, 0, 1)]
     (detail,) = world.machines.show(one)["fault_details"]
     assert f"gasp hosts enrol {one} --tenant {one}" in detail["remedy"]
     assert world.row(two)["notes"] == []
@@ -219,7 +222,14 @@ def test_three_numbers_and_a_lost_machine(world: World, codes: list[str]) -> Non
     world.machines.measure()
     old, clean = world.machines.security()
     assert (old["clean"], old["old_signatures"], old["silent"]) == (0, 1, 0)
-    assert (clean["clean"], clean["old_signatures"], clean["silent"]) == (1, 0, 0)
+    assert (clean["clean"], clean["old_signatures"], clean["silent"], clean["not_scanned"]) == (0, 0, 0, 1)
+    world.machines.scan(codes[1], ["/home"])
+    assert world.machines.security(codes[1])[0]["not_scanned"] == 1, "one folder says nothing of the others"
+    assert "never scanned whole" in world.machines.show(codes[1])["scan"]["sentence"]
+    world.machines.scan(codes[1], ())
+    (scanned,) = world.machines.security(codes[1])
+    assert (scanned["clean"], scanned["not_scanned"]) == (1, 0)
+    assert world.row(codes[1])["scanned_at"] == world.centre.clock().isoformat()
     world.hands.who.clear()
     world.centre.clock.advance(8 * 86400)
     answer = world.machines.measure()
@@ -265,7 +275,7 @@ def test_mending_does_what_is_safe_and_names_the_rest(world: World, codes: list[
 def test_a_finding_is_kept_as_it_comes_and_the_same_again_is_the_same(world: World, codes: list[str]) -> None:
     world.machines.enrol_wanted(lambda code: code)
     world.machines.measure()
-    world.hands.news = [1, Found("/home/x.com", "Eicar"), 2]
+    world.hands.news = [Seen(1, "a"), Found("/home/x.com", "Eicar"), Seen(2, "b")]
     heard: list[Any] = []
     answer = world.machines.scan(codes[0], (), heard.append)
     assert [h["files"] for h in heard] == [1, 1, 2]

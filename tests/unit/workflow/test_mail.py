@@ -347,7 +347,7 @@ def test_every_kind_has_its_words_in_both_languages() -> None:
     texts = yaml.safe_load((notice.resources.files("control_plane.model") / "notices.yml").read_text("utf-8"))
     assert set(texts["kinds"]) == {kind.value for kind in NoticeKind}
     known = {"request", "service", "tenant", "action", "why", "who", "due", "state", "subject"} | {
-        *("role", "since", "until", "for"),
+        *("role", "since", "until", "for", "percent", "limit", "rate", "release", "place", "what"),
     }
 
     def fields(said: str) -> set[str]:

@@ -11,6 +11,7 @@ import pytest
 from control_plane.drivers.fake import FakeDriver
 from control_plane.drivers.file_folder import FileFolder
 from control_plane.drivers.machines import MachinesDriver
+from control_plane.drivers.releases import ReleaseFolder
 from control_plane.model.errors import CouldNotMeasureError, Invalid, NotFound, Rejected, TemporaryError
 from control_plane.model.internet import NETWORK, PROXY
 from control_plane.model.machine import Fingerprint, Ring, baseline_id
@@ -25,6 +26,7 @@ from control_plane.store.estate import SubscriptionChange
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.brought import Brought
 from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.contents import Contents
 from control_plane.workflow.explain import Explainer
 from control_plane.workflow.machines import Machines
 from control_plane.workflow.offboard import Offboarding
@@ -55,12 +57,12 @@ class Machinery:
         if request["verb"] == "remove":
             self.on[host] = None
             return {"is": "done", "state": "applied"}
-        who = {"machine_id": f"id-{host}", "host_key": "key"}
+        who = {"machine_id": f"id-{host}", "host_key": f"key-{host}"}
         return {"is": "look", "fingerprint": who, "foreign": [], **(have or {})}
 
     def fingerprints(self, hosts: list[str]) -> dict[str, Fingerprint | CouldNotMeasure]:
         silent = CouldNotMeasure("x", None, t("No route to host"))  # type: ignore[arg-type]
-        return {h: silent if h in self.off else Fingerprint(f"id-{h}", "key") for h in hosts}
+        return {h: silent if h in self.off else Fingerprint(f"id-{h}", f"key-{h}") for h in hosts}
 
 
 class City:
@@ -77,7 +79,7 @@ class City:
         link: Any = self.machinery
         drivers = [MachinesDriver(link, self.store.machines.touched, lambda: "key", self.clock), self.gateway]
         offerings = {name: o for name, o in discover().items() if name in ("internet", "security")}
-        catalogue = Catalogue(self.store, offerings, plan_for("labt"), lambda: [HOST], 300, lambda estate: [])
+        catalogue = Catalogue(self.store, lambda: offerings, plan_for("labt"), lambda: [HOST], 300, lambda estate: [])
         self.planner = Planner(catalogue, drivers, self.clock, 50, 5)
         self.applier = Applier(self.planner, self.store, self.clock)
         rows = [{"name": c, "role": "workstation", "zone": "tenant", "tenant": c} for c in ("fgw", "czj")]
@@ -87,10 +89,9 @@ class City:
         self.machines.enrol("czj", "czj", Ring.ALL)
         self.machinery.ids = {m.name: m.id for m in self.store.machines.all()}
         self.archive = folder / "fgw.tar.gz"
-        releases: Any = None
         self.offboarding = Offboarding(
-            *(self.planner, self.applier, self.store, releases, lambda folder, codes: {}, self.machines.retire_all),
-            Brought(self.store, FileFolder(folder / "files")),
+            *(self.planner, self.applier, self.store, lambda folder, codes: {}, self.machines.retire_all),
+            Brought(self.store, Contents(self.store, FileFolder(folder / "files"), ReleaseFolder(folder / "releases"))),
         )
         self.applier.apply(Order("estate"), self.actor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from control_plane.model.run import Actor
 from control_plane.model.text import in_language
 from control_plane.workflow.access import allows, in_sight, tenants_in_sight
 from control_plane.workflow.people import People
+from control_plane.workflow.sign_in import SignInRefused
+from tests.web.world import BASE, PASSWORD, World, make_world
 
 TENANT_OF = {role: ("fgw" if ROLES[role].reach == "tenant" else None) for role in ROLES}
 
@@ -48,6 +51,14 @@ def people(centre: Any, tmp_path: Path) -> Iterator[People]:
         )
 
 
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with in_language("en"):
+        made = make_world(tmp_path)
+        yield made
+        made.close()
+
+
 def give(people: People, uid: str, role: str) -> None:
     people.grant(uid, role, tenant=TENANT_OF[role], reason="test")
 
@@ -58,6 +69,7 @@ def test_roles_exclude_each_other_as_the_table_says(people: People, first: str, 
     if any({first, second} <= group for group in EXCLUSIVE):
         with pytest.raises(Rejected, match="exclude each other"):
             give(people, "u1", second)
+        give(people, "u2", first)
         people.revoke("u1", first, tenant=TENANT_OF[first], reason="moved")
     give(people, "u1", second)
 
@@ -141,3 +153,80 @@ def test_the_door(people: People, centre: Any) -> None:
     assert in_sight(approver, "gaj")
     assert not in_sight(approver, "fgw")
     assert not in_sight(approver, None)
+
+
+@pytest.mark.parametrize("role", ["operator", "security_officer", "deputy_director"])
+def test_the_last_one_keeps_a_role_that_the_centre_needs(people: People, role: str) -> None:
+    give(people, "u1", role)
+    for lose in (lambda: people.revoke("u1", role, reason="moved"), lambda: people.leave("u1", reason="gone")):
+        with pytest.raises(Rejected, match="Nobody else holds the role") as caught:
+            lose()
+        assert f"gasp users grant PERSON {role}" in str(caught.value.hint)
+    assert [held["role"] for held in people.show("u1")["roles"]] == [role]
+    people.add("night")  # it comes in with the directory away
+    give(people, "night", role)
+    people.revoke("u1", role, reason="moved")
+    with pytest.raises(Rejected, match="Nobody else"):
+        people.revoke("night", role, reason="moved")
+
+
+def test_a_substitute_is_not_somebody_else_who_holds_the_role(world: World) -> None:
+    officer, helper = world.person("security_officer"), "helper2"
+    world.directory.add(helper, "gaj")
+    world.store.people.ensure(f"directory:{helper}", "Helper", "gaj", f"directory:person/{helper}")
+    until = (world.clock() + timedelta(days=5)).date().isoformat()
+    world.client.substitutes.name(helper, "security_officer", until=until, reason="on leave", stands_for=officer)
+    with pytest.raises(Rejected, match="Nobody else"):
+        world.client.people.leave(officer, reason="gone")
+    world.second("security_officer")
+    assert world.client.people.leave(officer, reason="gone")["substitutions"] == 1
+
+
+def test_roles_that_the_centre_can_be_without_end_with_the_last_one(people: People) -> None:
+    for number, role in enumerate(("finance", "auditor", "clerk", "approver"), 1):
+        give(people, f"u{number}", role)
+        people.revoke(f"u{number}", role, tenant=TENANT_OF[role], reason="moved")
+        assert people.show(f"u{number}")["roles"] == []
+
+
+def test_somebody_leaves_with_sessions_roles_and_open_work(world: World) -> None:
+    clerk, heir = world.person("clerk"), world.person("approver")
+    browser = world.enter(clerk)
+    token = world.client.acting_as(f"directory:{clerk}").tokens.create(name="x", scopes=["tenants:read"])["id"]
+    reference, draft = world.ask(clerk, "fgw", "handed"), world.ask(clerk, "fgw", "kept", submit=False)
+    with pytest.raises(Invalid) as raised:
+        world.client.people.leave(clerk, reason=" ")
+    assert {problem.field for problem in raised.value.problems} == {"reason", "to"}
+    with pytest.raises(Rejected, match="may not ask"):
+        world.client.people.leave(clerk, to=world.person("operator"), reason="gone")
+    receipt = world.client.people.leave(clerk, to=heir, reason="gone")
+    assert (receipt["sessions"], receipt["tokens"], receipt["drafts"]) == (1, 1, 1)
+    assert receipt["roles"] == [{"role": "clerk", "tenant": "fgw"}]
+    assert receipt["requests"] == [reference] and draft != reference
+    assert world.client.requests.show(reference)["asker"] == f"directory:{heir}"
+    assert browser.get("/portal/", base_url=BASE).status_code == 302
+    assert next(t for t in world.client.tokens.list(ended=True) if t["id"] == token)["state"] == "ended"
+    assert world.client.people.show(clerk)["roles"] == []
+    assert world.client.audit.verify()["ok"]
+
+
+def test_a_local_account_that_leaves_signs_in_no_more(world: World) -> None:
+    world.client.people.add("night")
+    assert world.client.people.leave("account:night", reason="no night shift")["password"] is True
+    with pytest.raises(SignInRefused):
+        world.services.sign_in.start("night", PASSWORD, "192.0.2.1", "test")
+
+
+def test_whoever_signed_through_a_substitute_takes_over_nothing_of_it(world: World) -> None:
+    clerk, chief, helper = world.person("clerk"), world.person("approver"), "helper1"
+    world.directory.add(helper, "fgw")
+    world.store.people.ensure(f"directory:{helper}", "Helper", "fgw", f"directory:person/{helper}")
+    until = (world.clock() + timedelta(days=5)).date().isoformat()
+    mine = world.client.acting_as(f"directory:{chief}").substitutes
+    mine.name(helper, "approver", tenant="fgw", until=until, reason="on leave")
+    reference = world.ask(clerk, "fgw", "signed")
+    theirs = world.client.acting_as(f"directory:{helper}").requests
+    theirs.sign(reference, digest=theirs.show(reference)["digest"], role="approver", note="Good.")
+    with pytest.raises(Rejected, match="whoever asks never signs"):
+        world.client.people.leave(clerk, to=chief, reason="gone")
+    assert world.client.people.show(clerk)["roles"]

@@ -10,7 +10,7 @@ import pytest
 from control_plane.model.errors import ControlPlaneError
 from control_plane.model.request import RequestEvent, RequestState
 from control_plane.model.run import EventType
-from control_plane.workflow import journal, request_journal
+from control_plane.workflow import fault
 from control_plane.workflow.request_tick import AGAIN_SECONDS
 from tests.unit.workflow.asking import Office
 
@@ -32,8 +32,7 @@ def test_killed_at_any_event_the_next_turn_finishes(
         if len(deaths) == 1:
             raise Killed
 
-    for module in (journal, request_journal):
-        monkeypatch.setattr(module.os, "kill", kill)
+    monkeypatch.setattr(fault.os, "kill", kill)
     centre = make_centre(fault=f"kill:{event}")
     office = Office(centre, fault=f"kill:{event}")
 

@@ -22,6 +22,7 @@ from control_plane.model.request import FINAL, MOVING, RequestEvent, RequestStat
 from control_plane.model.text import t
 from control_plane.store.estate import SubscriptionChange
 from control_plane.workflow.request_tick import KEPT_SECONDS
+from tests.databases import sqlite_only
 from tests.unit.workflow.asking import PEOPLE, Office
 
 WHO = st.sampled_from([*PEOPLE, "local:desk", "local:night"])
@@ -194,6 +195,7 @@ def life(make: Any) -> type[RuleBasedStateMachine]:
     return Life
 
 
+@sqlite_only
 def test_any_life_of_a_request(make_centre: Any, tmp_path: Path) -> None:
     first = Office(make_centre())
     first.centre.store.close()

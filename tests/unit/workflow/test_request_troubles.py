@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from control_plane.model.errors import NotFound
 from control_plane.model.request import RequestEvent, RequestState
 from control_plane.model.run import Event, EventType, RunState
 from control_plane.model.text import in_language, t
 from control_plane.store.estate import SubscriptionChange
+from control_plane.store.requests_tables import requests
 from control_plane.workflow.applying import Order
 from control_plane.workflow.audit import Audit
 from control_plane.workflow.request_plans import lacking_of
@@ -240,15 +241,11 @@ def test_what_waits_for_somebody_is_found_however_many_came_after_it(office: Off
     old = office.ask("clerk", "fgw", names=["a"])
     gone = office.ask("clerk2", "gaj", names=["b"])
     office.of("clerk2").withdraw(gone["id"])
-    connection = sqlite3.connect(office.centre.url.removeprefix("sqlite:///"))
-    columns = [row[1] for row in connection.execute("PRAGMA table_info(requests)") if row[1] != "id"]
-    names = ", ".join(f'"{name}"' for name in columns)
-    copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100)"
-    connection.execute(
-        f"{copies} INSERT INTO requests ({names}) SELECT {names} FROM n, requests WHERE requests.id = ?", (gone["id"],)
-    )
-    connection.commit()
-    connection.close()
+    names = ", ".join(f'"{column.name}"' for column in requests.columns if column.name != "id")
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100)"
+    copies = f"INSERT INTO requests ({names}) {many} SELECT {names} FROM n, requests WHERE requests.id = :id"
+    with office.centre.store.database.write() as connection:
+        connection.execute(text(copies), {"id": gone["id"]})
     waiting = office.of("operator").list(waiting_for_me=True)
     assert [row["reference"] for row in waiting] == [old["reference"]]
     assert office.of("operator").list(waiting_for_me=True, states=["live", "failed"]) == []

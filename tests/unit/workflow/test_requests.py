@@ -281,6 +281,33 @@ def test_of_decisions_at_once_each_role_has_one(office: Office) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_who_signs_at_once_with_others_is_never_told_that_it_moved(office: Office) -> None:
+    imported(office, "fgw", names=["a"], people=["p1", "p2"])
+    office.centre.applier.apply(_estate(), office.centre.actor)
+    asked = office.ask("clerk", "fgw", "change", names=["a", "open-data"], people=["p1"])
+    signers = {"approver": "chief", "operator": "operator", "deputy_director": "deputy", "security_officer": "officer"}
+    names = [signers[need["role"]] for need in asked["needs"]]
+    assert len(names) >= 3
+    digest, talkers = asked["digest"], ("clerk", "both", "auditor", "operator") * 3
+    acts: list[Callable[[], Any]] = [
+        *(lambda n=name: office.of(n).sign(asked["id"], digest=digest) for name in names),  # type: ignore[misc]
+        *(lambda n=name: office.of(n).comment(asked["id"], text="well") for name in talkers if name != "auditor"),  # type: ignore[misc]
+    ]
+    gate = threading.Barrier(len(acts))
+
+    def go(act: Callable[[], Any]) -> None:
+        gate.wait()
+        act()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        list(pool.map(go, acts))  # nobody is refused
+    assert office.state(asked) == "approved"
+    events = office.of("chief").events(asked["id"])
+    assert [e["number"] for e in events] == list(range(1, len(events) + 1))
+    assert sum(e["type"] == RequestEvent.SIGNED for e in events) == len(names)
+    assert sum(e["type"] == RequestEvent.COMMENTED for e in events) == len(acts) - len(names)
+
+
 def test_a_form_handed_in_three_times_at_once_is_one_request(office: Office) -> None:  # open-18
     row = office.of("clerk").draft("fgw", "toy", "new")
     office.of("clerk").save(row["id"], spec={"names": ["a"]}, note="for a test")
@@ -564,3 +591,21 @@ def test_a_letter_is_checked_whole_and_bound_to_what_was_seen(office: Office) ->
     with pytest.raises(StalePlan):
         office.of("operator").letter(request["id"], digest="0" * 64, **LETTER)
     assert office.of("clerk").show(request["id"])["signoffs"] == []
+
+
+def test_a_list_that_is_full_leads_on_to_older_ones(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("control_plane.workflow.requests.MOST_LISTED", 3)
+    for _ in range(4):
+        office.of("clerk").withdraw(office.ask("clerk", "fgw", names=["a"])["id"])
+    others = office.of("chief").draft("fgw", "toy")
+    mine = office.of("clerk")
+    first = [row["id"] for row in mine.list()]
+    assert others["id"] not in first, "a draft of somebody else fills no place"
+    assert len(first) == 3
+    rest = [row["id"] for row in mine.list(before=first[-1])]
+    assert rest
+    assert max(rest) < min(first)
+    assert mine.list(before=f"R-2026-{rest[-1]:04d}") == []
+    assert len(mine.list(states=["submitted"])) == 0
+    with pytest.raises(NotFound):
+        mine.list(before="nonsense")

@@ -17,7 +17,7 @@ from control_plane.model.windows import chinese_calendar
 from control_plane.workflow.applying import Order
 from control_plane.workflow.freezes import Freezes
 from control_plane.workflow.rollout_configuration import ConfigurationCarrier
-from control_plane.workflow.rollout_making import RolloutMaker, merge
+from control_plane.workflow.rollout_making import RolloutMaker
 from control_plane.workflow.rollout_promises import Promises
 from control_plane.workflow.rollout_tick import Ticker
 from control_plane.workflow.rollouts import Rollouts
@@ -84,22 +84,10 @@ def desk(centre) -> Desk:
     return Desk(centre)
 
 
-@pytest.mark.parametrize(
-    ("target", "patch", "merged"),
-    [
-        ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
-        ({"a": 1, "b": 2}, {"b": None}, {"a": 1}),
-        ({"a": {"x": 1, "y": 2}}, {"a": {"y": None, "z": 3}}, {"a": {"x": 1, "z": 3}}),
-        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
-        ({"a": 1}, {"a": {"b": 1}}, {"a": {"b": 1}}),
-    ],
-)
-def test_merge_patch(target: Any, patch: Any, merged: Any):
-    assert merge(target, patch) == merged
-
-
 def test_waves_go_out_and_come_back(desk: Desk):
-    rollout = desk.begin(patch={"ttl": None, "names": ["same"]}, tenants=["fgw"], groups=[], ignore_windows="x")
+    rollout = desk.begin(
+        patch={"ttl": None, "names": ["same"]}, replace_lists=True, tenants=["fgw"], groups=[], ignore_windows="x"
+    )
     done = desk.run(rollout)
     assert done["state"] == "done", done["sentence"]
     assert set(desk.centre.web.things["web:web"]) >= {"web.vhost/same"}
@@ -136,7 +124,7 @@ def test_wishes_of_others_are_never_overwritten(desk: Desk):
 def test_a_frozen_tenant_waits_and_the_others_do_not_pass_it(desk: Desk):
     freezes = Freezes(desk.centre.store, lambda: desk.centre.actor)
     made = freezes.set("tenant:gaj", reason="audit")
-    rollout = desk.begin(patch={"names": ["x"]}, groups=[["gaj"], ["fgw"]])
+    rollout = desk.begin(patch={"names+": ["x"]}, groups=[["gaj"], ["fgw"]])
     standing = desk.run(rollout)
     assert standing["state"] == "running"
     assert "audit" in standing["sentence"]
@@ -173,7 +161,7 @@ def test_a_subscription_without_measured_promises_is_no_success_unless_it_has_no
 
 def test_a_wave_over_the_limit_waits_for_its_word_and_takes_it(desk: Desk):
     desk.centre.planner.touch_limit = 0
-    rollout = desk.begin(patch={"names": ["x"]}, groups=[["fgw"]])
+    rollout = desk.begin(patch={"names": ["x"]}, replace_lists=True, groups=[["fgw"]])
     waiting = desk.run(rollout)
     assert waiting["state"] == "waiting"
     assert f"gasp rollouts release {rollout} --confirm " in waiting["sentence"]
@@ -195,3 +183,34 @@ def test_wrong_orders(desk: Desk):
     assert "two groups" in str(twice.value.problems[0].text)
     with pytest.raises(Invalid):
         desk.begin(patch={"people": "not a list", "unknown": 1})
+    with pytest.raises(Invalid) as additions:
+        desk.begin(patch={"names+": "a", "people": [], "people+": ["p"]})
+    assert [p.field for p in additions.value.problems] == ["patch", "patch"]
+
+
+def test_what_departments_would_lose_is_shown_and_wants_a_yes(desk: Desk):
+    order = {"kind": "configuration", "reason": "x", "offering": "toy", "groups": [["fgw"], ["czj"]]}
+    shown = desk.rollouts.preview(**order, patch={"names": ["fgw", "new"]})
+    assert shown["replaced"] == [{"tenant": "czj", "field": "names", "items": ["czj"]}], "what stays is no loss"
+    with pytest.raises(Invalid) as refused:
+        desk.rollouts.create(**order, patch={"names": ["fgw", "new"]})
+    (problem,) = refused.value.problems
+    assert "czj would lose 1 of its own in names: czj." in str(problem.text)
+    assert "names+" in str(problem.remedy) and "--replace-lists" in str(problem.remedy)
+    assert desk.rollouts.list() == []
+    made = desk.rollouts.create(**order, patch={"names": ["fgw", "new"]}, replace_lists=True)
+    assert desk.rollouts.show(made["id"])["replaced"] == shown["replaced"], "it stays to be seen"
+
+
+def test_lists_are_added_to_and_come_back(desk: Desk):
+    def names() -> dict[str, list[str]]:
+        return {s.code: s.spec["names"] for s in desk.centre.store.estate.subscriptions() if s.code in ("fgw", "czj")}
+
+    before = names()
+    rollout = desk.begin(patch={"names+": ["more", "fgw"]}, groups=[["fgw"]])
+    done = desk.run(rollout)
+    assert (done["state"], done["replaced"]) == ("done", []), done["sentence"]
+    assert names() == {**before, "fgw": ["fgw", "more"]}, "what is there is not doubled"
+    desk.rollouts.rollback(rollout, reason="no")
+    assert desk.run(rollout)["state"] == "rolled_back"
+    assert names() == before

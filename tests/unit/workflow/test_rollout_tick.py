@@ -17,6 +17,7 @@ from control_plane.model.rollout import ItemState, RolloutEvent, RolloutState
 from control_plane.store.repository import Store
 from control_plane.workflow import rollout_tick
 from control_plane.workflow.rollout_carriers import MachineCarrier
+from tests.databases import database_url
 from tests.unit.workflow.rolling import MADE, Clock, Office, World, machine, retire
 
 MACHINES = [
@@ -33,7 +34,7 @@ NAMES = [m.name for m in MACHINES]
 @pytest.fixture
 def world(tmp_path: Path) -> Any:
     clock = Clock()
-    store = Store(f"sqlite:///{tmp_path / 'gasp.db'}", clock=clock)
+    store = Store(database_url(tmp_path), clock=clock)
     store.upgrade()
     yield World(store, clock, list(MACHINES))
     store.close()
@@ -125,6 +126,94 @@ def test_a_way_back_while_the_gateway_is_down_goes_on_later(world: World, office
     world.cut, world.bad = False, {}
     assert office.run(rollout)["state"] == "rolled_back"
     assert world.has == {"p1": "1.0"}
+
+
+def test_machines_enrolled_meanwhile_go_with_their_ring_or_catch_up(world: World, office: Office):
+    rollout = office.begin(soak="1h")
+    office.run(rollout)
+    assert office.rollouts.show(rollout)["state"] == "soaking"
+    world.bare = {"b9"}
+    world.machines += [machine("p9", Ring.PILOT), machine("s9", Ring.SERVERS), machine("b9", Ring.BROAD)]
+    office.run(rollout)
+    assert (office.states(rollout)["s9"], "s9" in world.touched) == ("untouched", False), "its ring had no turn yet"
+    assert "p9" not in office.states(rollout), "its ring is being watched, and is judged without it"
+    assert "b9" not in office.states(rollout), "it has no baseline, and would only fail"
+    world.clock.advance(3601)
+    office.run(rollout)
+    assert (office.states(rollout)["p9"], world.has["p9"]) == ("ok", "1.1"), "its ring had its turn: it catches up"
+    world.bare = set()
+    for _ in range(5):
+        world.clock.advance(3601)
+        office.run(rollout)
+    done = office.rollouts.show(rollout)
+    assert (done["state"], done["counts"]) == ("done", {"ok": 9}), done["sentence"]
+    assert world.has == dict.fromkeys([*NAMES, "p9", "b9", "s9"], "1.1")
+    assert sum(e["type"] == "item.joined" for e in office.rollouts.events(rollout)) == 3
+
+
+def test_a_machine_enrolled_while_others_catch_up_does_so_too(world: World, office: Office):
+    world.off = {"b1"}
+    rollout = office.begin()
+    assert office.run(rollout)["state"] == "catching_up"
+    world.machines += [machine("a9", Ring.ALL), machine("s9", Ring.SERVERS)]
+    world.clock.advance(31)
+    assert office.run(rollout)["state"] == "catching_up"
+    assert [office.states(rollout)[name] for name in ("a9", "s9", "b1")] == ["ok", "ok", "off"]
+
+
+def test_a_machine_enrolled_after_the_end_goes_back_with_the_others(world: World, office: Office):
+    rollout = office.begin()
+    assert office.run(rollout)["state"] == "done"
+    world.machines.append(machine("p9", Ring.PILOT))
+    world.has["p9"] = "1.1"
+    office.rollouts.rollback(rollout, reason="broken")
+    assert office.run(rollout)["state"] == "rolled_back"
+    assert set(world.has.values()) == {"1.0"}
+
+
+def test_of_two_that_went_out_the_later_one_goes_back_first(world: World, office: Office):
+    first = office.begin()
+    assert office.run(first)["state"] == "done"
+    second = office.begin("1.2", soak="1h")
+    assert office.run(second)["state"] == "soaking"
+    touched = list(world.touched)
+    with pytest.raises(Rejected, match=f"Rollout {second} moves the same things now") as moving:
+        office.rollouts.rollback(first, reason="x")
+    assert f"gasp rollouts rollback {second}" in str(moving.value.hint)
+    office.rollouts.abort(second, reason="x")
+    with pytest.raises(Rejected, match=f"Rollout {second} went out after {first}"):
+        office.rollouts.rollback(first, reason="x")
+    assert world.touched == touched
+    assert office.rollouts.show(first)["state"] == "done"
+    for rollout in (second, first):
+        office.rollouts.rollback(rollout, reason="x")
+        assert office.run(rollout)["state"] == "rolled_back"
+    assert (set(world.has.values()), set(world.rings.values())) == ({"1.0"}, {"1.0"})
+
+
+def test_a_way_back_that_waits_for_a_machine_may_be_ended_and_begun_again(world: World, office: Office):
+    rollout = office.begin()
+    assert office.run(rollout)["state"] == "done"
+    world.off = {"b1"}
+    office.rollouts.rollback(rollout, reason="broken")
+    assert office.run(rollout)["state"] == "rolling_back"
+    with pytest.raises(Rejected) as second:
+        office.begin("1.2")
+    assert f"gasp rollouts abort {rollout}" in str(second.value.hint)
+    office.rollouts.abort(rollout, reason="it is away for weeks")
+    assert (office.run(rollout)["state"], world.has["b1"], world.has["p1"]) == ("aborted", "1.1", "1.0")
+    world.off = set()
+    office.rollouts.rollback(rollout, reason="it is back")
+    assert office.run(rollout)["state"] == "rolled_back"
+    assert set(world.has.values()) == {"1.0"}
+
+
+def test_one_that_was_aborted_before_it_began_is_in_nobodys_way(world: World, office: Office):
+    first = office.begin()
+    assert office.run(first)["state"] == "done"
+    office.rollouts.abort(office.begin("1.2"), reason="x")
+    office.rollouts.rollback(first, reason="x")
+    assert office.run(first)["state"] == "rolled_back"
 
 
 def test_a_machine_that_is_off_catches_up_after_the_end(world: World, office: Office):
@@ -233,10 +322,12 @@ def test_a_freeze_in_the_middle_touches_no_further_host(world: World, office: Of
 
     world.before_touch = freeze
     standing = office.run(rollout)
-    assert told and "estate is frozen by local:test" in told[0], "also while the step is still under way"
+    assert told and "estate is frozen by test (on the machine itself)" in told[0], (
+        "also while the step is still under way"
+    )
     assert world.touched == ["p1", "p2"]
     assert standing["state"] == "running"
-    assert "estate is frozen by local:test" in standing["sentence"]
+    assert "estate is frozen by test (on the machine itself)" in standing["sentence"]
     world.store.freezes.lift(frozen[0], office.actor, world.store.actors.get("local:li"), False, "dry again")
     world.before_touch = lambda name: None
     assert office.run(rollout)["state"] == "done"
@@ -383,7 +474,7 @@ class Told(dict[Any, Any]):
 
 def child(folder: Path, rollout: int, fault: str, rings: dict[Ring, str | None], has: dict[str, str], out: Any) -> None:
     clock = Clock()
-    store = Store(f"sqlite:///{folder / 'gasp.db'}", clock=clock)
+    store = Store(database_url(folder), clock=clock)
     world = World(store, clock, list(MACHINES), Told(rings, "rings", out), Told(has, "has", out))
     Office(world, fault).run(rollout)
 
@@ -420,6 +511,71 @@ def test_killed_at_a_boundary_it_goes_on(world: World, office: Office, tmp_path:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+class Killed(BaseException):
+    """What a SIGKILL looks like to those inside: nothing of theirs is done any more."""
+
+
+def test_a_step_that_kills_its_process_again_and_again_is_given_up(world: World, office: Office):
+    def poison(name: str) -> None:
+        if name == "b2":
+            raise Killed
+
+    world.before_touch = poison
+    rollout = office.begin()
+    for _ in range(1 + rollout_tick.ATTEMPTS):  # the first one came further before it was killed
+        with pytest.raises(Killed):
+            office.ticker.tick()
+    for _ in range(3):
+        office.ticker.tick()
+    halted = office.rollouts.show(rollout)
+    assert halted["state"] == "waiting"
+    assert f"killed {rollout_tick.ATTEMPTS} times at this very step" in halted["sentence"]
+    assert [office.states(rollout)[name] for name in NAMES] == ["ok", "ok", "installed", *["untouched"] * 3]
+    assert world.touched == ["p1", "p2", "b1"], "nobody is done twice"
+    office.rollouts.release(rollout, reason="once more")
+    with pytest.raises(Killed):
+        office.ticker.tick()
+    world.before_touch = lambda name: None
+    done = office.run(rollout)
+    assert done["state"] == "done", done["sentence"]
+    assert world.touched == NAMES
+
+
+def test_kills_between_which_it_gets_on_are_not_counted_together(world: World, office: Office):
+    def kill_each_once(name: str) -> None:
+        if name not in seen:
+            seen.add(name)
+            raise Killed
+
+    seen: set[str] = set()
+    world.machines = [machine(f"p{n}", Ring.PILOT) for n in range(rollout_tick.ATTEMPTS + 3)]
+    world.before_touch = kill_each_once
+    rollout = office.begin()
+    for _ in world.machines:
+        with pytest.raises(Killed):
+            office.ticker.tick()
+    assert office.run(rollout)["state"] == "done"
+
+
+def test_a_way_back_that_kills_its_process_is_given_up_and_goes_on_as_one(world: World, office: Office):
+    rollout = office.begin()
+    office.run(rollout)
+
+    def poison(name: str) -> None:
+        raise Killed
+
+    world.before_touch = poison
+    office.rollouts.rollback(rollout, reason="x")
+    for _ in range(rollout_tick.ATTEMPTS):
+        with pytest.raises(Killed):
+            office.ticker.tick()
+    assert office.run(rollout)["state"] == "waiting"
+    world.before_touch = lambda name: None
+    office.rollouts.release(rollout, reason="mended")
+    assert office.run(rollout)["state"] == "rolled_back"
+    assert set(world.has.values()) == {"1.0"}
+
+
 PACKAGE = Pending("demo", "1.0", "1.1")
 #: What a look at a pilot finds after an installation, and what its wave makes of it.
 SEEN: list[tuple[str, dict[str, Any], str]] = [
@@ -447,7 +603,7 @@ def test_only_what_was_measured_as_patched_is_a_success(world: World, office: Of
 def test_another_machine_says_nothing_about_signatures(world: World, office: Office):
     look = MachineState("m", MADE, {}, (), None, False, "1.1", MADE, True, {"not-enrolled-here": "x y"})
     repository = office.ticker.carriers["patches"].repository  # type: ignore[attr-defined]
-    carrier = MachineCarrier("signatures", list, repository, world, world.measure, world.promises)
+    carrier = MachineCarrier("signatures", list, set, repository, world, world.measure, world.promises)
     assert carrier._found(look, "1.1").state is ItemState.UNMEASURED
     assert carrier._found(replace(look, faults={}), "1.1").state is ItemState.OK
 

@@ -17,21 +17,23 @@ from control_plane.workflow import signals
 from control_plane.workflow.process import myself
 from control_plane.workflow.signals import Signals
 from control_plane.workflow.worker import Chore, Worker
+from tests.databases import database_url
 from tests.waiting import wait_until
 
 LISTENER = """
 import sys
 from pathlib import Path
 from control_plane.workflow.signals import Signals
-Signals(Path(sys.argv[1])).listen(lambda name: print(name, flush=True))
+Signals(Path(sys.argv[1]), *sys.argv[2:]).listen(lambda name: print(name, flush=True))
 """
 
 
 @contextmanager
-def listener(folder: Path) -> Iterator[list[str]]:
+def listener(folder: Path, *broker: str) -> Iterator[list[str]]:
     """What another process hears."""
     heard: list[str] = []
-    process = subprocess.Popen([sys.executable, "-c", LISTENER, str(folder)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", LISTENER, str(folder), *broker]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     reader = threading.Thread(target=lambda: [heard.append(line.strip()) for line in process.stdout or ()])
     reader.start()
@@ -65,6 +67,33 @@ def test_a_signal_reaches_another_process_also_one_that_takes_the_place_of_a_kil
         Signals(folder).give("jobs")  # nobody listens: dropped by the next one
     assert heard.count("jobs") == 3
     assert (folder / "messages").stat().st_mode & 0o077 == 0
+
+
+def test_a_file_without_content_stops_no_listener(tmp_path: Path) -> None:
+    messages = tmp_path / "messages"
+    with listener(tmp_path) as heard:
+        reach(tmp_path, heard, "first")
+        for name in ("1_torn.gasp.msg", "2_binary.gasp.msg"):
+            (messages / name).write_bytes(b"\xff" if "binary" in name else b"")
+        wait_until(lambda: not list(messages.iterdir()), 30)
+        Signals(tmp_path).give("jobs")
+        wait_until(lambda: "jobs" in heard, 30)
+
+
+def test_a_message_is_whole_from_its_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+    written = Path.write_text
+
+    def watched(path: Path, *content: str, **options: str) -> int:
+        path.touch()
+        seen.extend(found.read_bytes() for found in (tmp_path / "messages").glob("*.msg"))
+        return written(path, *content, **options)
+
+    monkeypatch.setattr(Path, "write_text", watched)
+    for _ in range(3):
+        Signals(tmp_path).give("jobs")
+    assert len(seen) == 1 + 2 and all(seen)
+    assert [found.suffix for found in (tmp_path / "messages").iterdir()] == [".msg"] * 3
 
 
 def test_without_a_listener_few_signals_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +144,7 @@ def test_a_woken_chore_takes_its_turn_at_once_and_a_failed_one_keeps_its_pause(c
 
 def test_the_store_tells_once_and_only_what_is_committed(tmp_path: Path) -> None:
     told: list[str] = []
-    store = Store(f"sqlite:///{tmp_path / 'gasp.db'}", wake=told.append)
+    store = Store(database_url(tmp_path), wake=told.append)
     store.upgrade()
 
     def write(fault: bool) -> None:

@@ -165,6 +165,31 @@ def test_a_role_that_excludes_a_coming_substitution_is_not_given(desk: Desk) -> 
     assert [grant.role for grant in coming] == ["approver"]
 
 
+def test_a_role_of_other_days_is_in_nobodys_way(desk: Desk) -> None:
+    """What ends before the substitution begins, or begins after it, excludes nothing."""
+    store, actor = desk.store, desk.centre.actor
+    helper = store.people.ensure("directory:helper", "Helper", "fgw")
+    store.people.grant(helper, "operator", None, desk.clock() + timedelta(days=2), "until then", actor)
+    with pytest.raises(Rejected, match="exclude each other"):
+        desk.name(since=desk.day(1))
+    made = desk.name(since=desk.day(4))
+    assert made["state"] == "coming"
+    roles = [grant.role for grant in store.people.coming(helper.key, last=desk.clock() + timedelta(days=1))]
+    assert roles == ["operator"], "the substitution begins later"
+
+
+def test_a_substitution_for_a_role_that_was_taken_away_excludes_nothing(desk: Desk) -> None:
+    desk.name(since=desk.day(3))
+    desk.store.people.revoke(desk.person("chief").grants[0].id, "moved", desk.centre.actor)
+    assert desk.store.people.coming(desk.person("helper").key) == []
+
+
+def test_roles_in_a_department_that_ended_are_held_no_more(desk: Desk) -> None:
+    assert desk.store.people.coming(desk.person("chief").key)
+    desk.store.estate.end_tenant("fgw", desk.centre.actor)
+    assert desk.store.people.coming(desk.person("chief").key) == []
+
+
 def test_a_department_names_its_own_people_and_learns_of_no_others(desk: Desk) -> None:
     with pytest.raises(NotFound) as other:
         desk.name(person="stranger")

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.worker import Chore, Worker, WorkerStatus
 
 
@@ -57,7 +58,7 @@ def test_it_goes_on_until_it_is_told_to_stop(centre, lines):
 
 
 def test_a_chore_that_does_not_end_is_late_and_the_doctor_says_so(centre, lines, tmp_path):
-    centre.store.chores.begin("slow", 60, 1)
+    centre.store.chores.begin("slow", 60, myself(), process_alive)
     status = WorkerStatus(centre.store, tmp_path, centre.clock)
     assert status.status()["chores"][0]["state"] == "running"
     centre.clock.advance(301)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from control_plane.store.growing import only_grows
+
 revision = "0002"
 down_revision = "0001"
 
@@ -77,12 +79,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["actor_key"], ["actors.key"], name=op.f("fk_access_ledger_actor_key_actors")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_access_ledger")),
     )
-    if op.get_bind().dialect.name == "sqlite":
-        for act in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER access_ledger_no_{act.lower()} BEFORE {act} ON access_ledger "
-                "BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END"
-            )
+    only_grows(("access_ledger",), "the ledger only grows")
     op.create_table(
         "access_holds",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from control_plane.store.growing import only_grows, only_newer
+
 revision = "0011"
 down_revision = "0010"
 
@@ -33,18 +35,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", "kind", "value", name=op.f("pk_audit_subjects")),
     )
     op.create_index("ix_audit_subjects_value", "audit_subjects", ["value", "kind", "number"])
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute(
-            "CREATE TRIGGER audit_entries_only_newer BEFORE INSERT ON audit_entries "
-            "WHEN NEW.number <= (SELECT MAX(number) FROM audit_entries) "
-            "BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END"
-        )
-        for table in ("audit_entries", "audit_subjects"):
-            for act in ("UPDATE", "DELETE"):
-                op.execute(
-                    f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
-                    "BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END"
-                )
+    only_newer("audit_entries", "number", "the audit trail only grows")
+    only_grows(("audit_entries", "audit_subjects"), "the audit trail only grows")
     op.create_table(
         "mails",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -42,6 +42,10 @@ SLOW = 0x8000
 """Bit of a class id: the throttled class beside the ordinary one."""
 GUARANTEED_KBIT = 64
 QUANTUM = 6000
+QUEUE_SECONDS = 0.1
+"""What may wait in a class's queue, at its rate: who clicks does not wait behind a colleague's download."""
+SMALLEST_QUEUE = {"down": 32_000, "up": 192_000}
+"""Octets. The proxy's own uploads come in pieces of up to 64 KiB, and wait in the proxy already."""
 
 
 def run(*argv: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -66,6 +70,12 @@ def write(path: Path, content: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+def clock() -> datetime:
+    """The time; a test may say another one."""
+    said = os.environ.get("GASP_GATEWAY_NOW")
+    return datetime.fromisoformat(said) if said else datetime.now(UTC)
 
 
 @contextlib.contextmanager
@@ -110,7 +120,9 @@ def advance(
         row = dict(rows.get(code) or {"month": month, "up": 0, "down": 0, "closed": {}})
         row["closed"] = dict(row["closed"])
         if month > row["month"]:
-            row["closed"][row["month"]] = {"up": row["up"], "down": row["down"]}
+            row["closed"][row["month"]] = {
+                name: value for name, value in row.items() if name not in ("month", "closed")
+            }
             row = {"month": month, "up": 0, "down": 0, "closed": dict(sorted(row["closed"].items())[-24:])}
         for direction in ("up", "down"):
             name = f"t/{code}/{direction}"
@@ -122,19 +134,23 @@ def advance(
             ("throttled", limit and used >= limit),
         ):
             row[word] = (row.get(word) or at) if reached else None
+        row |= {name: policy[name] for name in ("month_octets", "warn_percent", "throttle_kbit")}
         kept[code] = row
     return {"at": at, "counters": {name: list(value) for name, value in counters.items()}, "tenants": kept}
 
 
 def sample(keep: bool = True) -> dict[str, Any]:
-    """Look at the counters once, throttle and release, and remember (unless not `keep`)."""
+    """Look at the counters once, throttle and release, and remember; not `keep`: say who is slowed now instead."""
     with alone():
         tenants = policies()
         counters, marks = listing()
-        state = advance(read_json(LIB / "usage.json"), counters, tenants, datetime.now(UTC))
+        state = advance(read_json(LIB / "usage.json"), counters, tenants, clock())
         if keep:
             throttle(tenants, state["tenants"], marks)
             write(LIB / "usage.json", json.dumps(state, separators=(",", ":")))
+        else:
+            for code, row in state["tenants"].items():
+                row["slowed"] = (MARKED | tenants[code]["number"]) in marks
     return state
 
 
@@ -247,21 +263,24 @@ def shape(arguments: list[str]) -> None:
         lines += [f"class del dev {d} classid 1:{n:x}" for d in (DOWN, outside) for n in (number, SLOW | number)]
     for code, policy in tenants.items():
         if not arguments or code in arguments:
-            for device, kbit in ((DOWN, policy["down_kbit"]), (outside, policy["up_kbit"])):
-                lines += [tenant_class(device, policy["number"], kbit)]
-                lines += [tenant_class(device, SLOW | policy["number"], min(policy["throttle_kbit"], kbit))]
+            for device, way in ((DOWN, "down"), (outside, "up")):
+                kbit = policy[f"{way}_kbit"]
+                lines += tenant_class(device, way, policy["number"], kbit)
+                lines += tenant_class(device, way, SLOW | policy["number"], min(policy["throttle_kbit"], kbit))
     done = run("tc", "-force", "-batch", "-", text="\n".join(lines) + "\n")
     if done.returncode:
         print(done.stderr, file=sys.stderr)
 
 
-def tenant_class(device: str, minor: int, kbit: int) -> str:
-    """One class below the line: a little of its own, and an even share of the rest up to its rate."""
+def tenant_class(device: str, way: str, minor: int, kbit: int) -> list[str]:
+    """One class below the line: a little of its own, and an even share of the rest up to its rate; a short queue."""
     own = min(GUARANTEED_KBIT, kbit)
-    return (
+    octets = max(SMALLEST_QUEUE[way], int(kbit * 1000 / 8 * QUEUE_SECONDS))
+    return [
         f"class replace dev {device} parent 1:1 classid 1:{minor:x} htb"
-        f" rate {own}kbit ceil {kbit}kbit quantum {QUANTUM}"
-    )
+        f" rate {own}kbit ceil {kbit}kbit quantum {QUANTUM}",
+        f"qdisc replace dev {device} parent 1:{minor:x} bfifo limit {octets}",
+    ]
 
 
 def queues() -> set[str]:

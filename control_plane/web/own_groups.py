@@ -1,0 +1,112 @@
+"""My department's groups: who is in them, make one, rename it, end it. What is wanted becomes a request with its plan.
+
+Must not change anything itself: whoever is in a group may get in somewhere, so the department's approver signs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+
+from control_plane.model.client import Json
+from control_plane.model.errors import ControlPlaneError, NotFound
+from control_plane.model.people import Act
+from control_plane.model.text import t
+from control_plane.web import door, show
+from control_plane.web.door import needs
+from control_plane.web.own_people import draft_of
+from control_plane.web.services import services
+from control_plane.web.tables import Column, Row, Table
+from control_plane.workflow import access
+
+pages = Blueprint("own_groups", __name__)
+
+
+def _place(row: Row) -> str:
+    return url_for("own_groups.group", code=row["tenant"], group=row["name"])
+
+
+COLUMNS = (
+    Column("name", t("Short name"), "code", _place),
+    Column("zh", t("Name in Chinese"), draw=lambda row: show.foreign(row["zh"])),
+    Column("en", t("Name in English")),
+    Column("count", t("People"), "number"),
+)
+
+
+@pages.get("/portal/people/<code>/groups")
+@needs(Act.SEE_TENANT, tenant="code")
+def groups(code: str) -> Any:
+    """The groups of a department."""
+    return _list(code)
+
+
+@pages.post("/portal/people/<code>/groups")
+@needs(Act.ASK, tenant="code")
+def make(code: str) -> Any:
+    """Ask for one more."""
+    door.known(code)
+    given = {name: request.form.get(name, "").strip() for name in ("name", "zh", "en")}
+    try:
+        return _asked(code, {"act": "make", **given})
+    except ControlPlaneError as error:
+        return _list(code, error), 422
+
+
+@pages.get("/portal/people/<code>/groups/<group>")
+@needs(Act.SEE_TENANT, tenant="code")
+def group(code: str, group: str) -> Any:
+    """One, with who is in it."""
+    return _one(code, group)
+
+
+@pages.post("/portal/people/<code>/groups/<group>")
+@needs(Act.ASK, tenant="code")
+def act(code: str, group: str) -> Any:
+    """Ask for other people in it, another name, or its end."""
+    door.known(code)
+    form = request.form
+    wanted = form.get("act", "")
+    wish: Json = {"act": wanted, "name": group}
+    if wanted == "people":
+        wish |= {"put": re.findall(r"[^\s,;，；、]+", form.get("put", "").lower()), "out": form.getlist("out")}
+    elif wanted == "rename":
+        wish |= {name: form.get(name, "").strip() for name in ("to", "zh", "en")}
+    elif wanted != "end":
+        raise NotFound(t("There is no such act."))
+    try:
+        return _asked(code, wish)
+    except NotFound:
+        raise
+    except ControlPlaneError as error:
+        return _one(code, group, error), 422
+
+
+def _asked(code: str, wish: Json) -> Any:
+    found = door.client().groups.wished(code, wish)
+    return draft_of(code, found["offering"], found["spec"], found["sentence"])
+
+
+def _list(code: str, error: ControlPlaneError | None = None) -> str:
+    door.known(code)
+    table = Table(
+        COLUMNS,
+        door.client().groups.list(code),
+        request.args,
+        caption=t("Groups"),
+        empty=t("There are no groups yet."),
+        now=services().clock(),
+    )
+    return render_template("own-groups.html", code=code, table=table, error=error, may_ask=_may(code))
+
+
+def _one(code: str, name: str, error: ControlPlaneError | None = None) -> str:
+    door.known(code)
+    found = door.client().groups.show(code, name)
+    return render_template("own-group.html", code=code, group=found, error=error, may_ask=_may(code))
+
+
+def _may(code: str) -> bool:
+    return access.allows(door.person(), Act.ASK, code)

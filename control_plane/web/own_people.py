@@ -1,0 +1,165 @@
+"""My department's people: list, add, a list from a file, somebody leaves, first passwords on sheets opened once.
+
+Whoever joins or changes is asked for like any service; who leaves is cut at once. Must not keep or show a password but
+in the one answer that is a sheet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, redirect, request, url_for
+
+from control_plane.model.client import Json
+from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem
+from control_plane.model.password_sheet import sheet_csv, sheet_pdf
+from control_plane.model.people import Act
+from control_plane.model.text import Text, t
+from control_plane.web import door, exporting, jobs, show
+from control_plane.web.door import needs
+from control_plane.web.sent import download, sent_file
+from control_plane.web.services import services
+from control_plane.web.tables import Column, Table
+from control_plane.workflow import access
+from control_plane.workflow.staff_list import COLUMNS as LIST_COLUMNS
+from control_plane.workflow.staff_list import LARGEST, MOST_ROWS
+
+pages = Blueprint("own_people", __name__)
+COLUMNS = (
+    Column("name", t("Name"), draw=lambda row: show.foreign(row["name"])),
+    Column("uid", t("Login name"), "code"),
+    Column("groups", t("Groups"), filter=True),
+    Column("status", t("State"), "state", filter=True),
+)
+#: So many faults of a file are shown; the rest is counted. So many sheets are shown.
+MOST_SHOWN, RECENT = 200, 20
+DONE: Mapping[str, Text] = {
+    "reset": t("The new password lies on a sealed sheet below. The old one does not work any more."),
+    "issue": t("The passwords are being set; their sheet appears below and can be opened once it is sealed."),
+    "leave": t("The account is locked, and every session has ended. The rest follows within a minute."),
+    "later": t("Every session has ended. The directory does not answer just now: the account is locked when it does."),
+}
+
+
+@pages.get("/portal/people/<code>")
+@needs(Act.SEE_TENANT, tenant="code")
+def people(code: str) -> Any:
+    """The people of a department, and sheets of passwords."""
+    return _page(code)
+
+
+@pages.post("/portal/people/<code>")
+@needs(Act.ASK, tenant="code", largest=LARGEST + (1 << 20))
+def act(code: str) -> Any:
+    """Take a file, reset a password, issue first ones, or let somebody leave."""
+    door.known(code)
+    wanted = request.form.get("act", "")
+    uid, reason = request.form.get("uid", "").strip().lower(), request.form.get("reason", "").strip()
+    try:
+        match wanted:
+            case "add":
+                row = door.client().requests.draft(code, "directory", "change")
+                return redirect(url_for("asking.page", reference=row["reference"], step="people"), 303)
+            case "list":
+                return _taken(code)
+            case "reset":
+                _own(code, uid, reason)
+                jobs.place("password_reset", f"{uid} ({code})", tenant=code, uids=[uid], reason=reason)
+            case "issue":
+                _reasoned(reason)
+                jobs.place("passwords_issue", code, tenant=code, uids=[], reason=reason)
+            case "leave":
+                _own(code, uid, reason)
+                locked = door.client().staff.cut(uid, tenant=code, reason=reason)["locked"]
+                jobs.place("account_leave", f"{uid} ({code})", tenant=code, uid=uid, reason=reason)
+                wanted = "leave" if locked else "later"
+            case _:
+                raise NotFound(t("There is no such act."))
+    except ControlPlaneError as error:
+        return _page(code, error), 422
+    return redirect(url_for("own_people.people", code=code, said=wanted, _anchor="sheets"), 303)
+
+
+@pages.post("/portal/people/<code>/sheets/<int:number>")
+@needs(Act.ASK, tenant="code")
+def sheet(code: str, number: int) -> Any:
+    """Open a sealed sheet, once."""
+    door.known(code)
+    try:
+        found = door.client().sheets.open(number, tenant=code)
+    except ControlPlaneError as error:
+        return _page(code, error), 422
+    name, rows = f"passwords-{code}-{number}", found["rows"]
+    if request.form.get("form") == "csv":
+        return download(f"{name}.csv", "text/csv; charset=utf-8", sheet_csv(rows))
+    return download(f"{name}.pdf", "application/pdf", sheet_pdf(code, found["expires_at"][:10], rows))
+
+
+def _taken(code: str) -> Any:
+    """A draft with what the file says; its last look is the preview."""
+    with sent_file("file") as (path, _):
+        if path is None:
+            raise Invalid([Problem("no-file", t("No file was chosen."), t("Choose a file."), field="file")])
+        content = path.read_bytes()
+    wish = door.client().staff.wished(content, tenant=code, complete=bool(request.form.get("complete")))
+    if wish["spec"] is None:
+        raise Invalid([Problem("nothing-changes", t("All of this is there already; nothing would change."))])
+    return draft_of(code, wish["offering"], wish["spec"], str(wish["sentence"]))
+
+
+def draft_of(code: str, offering: str, spec: Json, note: str) -> Any:
+    """A draft of what a department wants of its people; its last look is the preview."""
+    client = door.client().requests
+    row = client.draft(code, offering, "change")
+    row = client.save(row["id"], spec=spec, note=note, version=row["version"])
+    return redirect(url_for("asking.check", reference=row["reference"]), 303)
+
+
+def _reasoned(reason: str) -> None:
+    if not reason:
+        raise Invalid([Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")])
+
+
+def _own(code: str, uid: str, reason: str) -> None:
+    """Somebody of this department is meant, with a reason. Raises Invalid; it says nothing of others' people."""
+    problems = []
+    if uid not in {row["uid"] for row in door.rows("accounts") if row["tenant"] == code}:
+        text = t("Nobody of {tenant} has the account “{uid}”.", tenant=code, uid=uid)
+        problems.append(Problem("unknown-person", text, t("Take a login name from the list."), field="uid"))
+    if not reason:
+        problems.append(Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason"))
+    if problems:
+        raise Invalid(problems)
+
+
+def _page(code: str, error: ControlPlaneError | None = None) -> Any:
+    door.known(code)
+    rows = [row for row in door.rows("accounts") if row["tenant"] == code]
+    table = Table(
+        COLUMNS,
+        rows,
+        request.args,
+        caption=t("People"),
+        empty=t("There are no people here."),
+        now=services().clock(),
+    )
+    problems = [*error.problems] if error is not None else []
+    return exporting.page(
+        "own-people.html",
+        table,
+        code=code,
+        sheets=_sheets(code),
+        heads=[(column.heads[0], column.label) for column in LIST_COLUMNS],
+        most=MOST_ROWS,
+        error=error,
+        of_file=request.form.get("act") == "list",
+        problems=problems[:MOST_SHOWN],
+        more=max(0, len(problems) - MOST_SHOWN),
+        notice=DONE.get(request.args.get("said", "")),
+        may_ask=access.allows(door.person(), Act.ASK, code),
+    )
+
+
+def _sheets(code: str) -> list[Json]:
+    return door.client().sheets.list(code)[:RECENT]

@@ -1,0 +1,78 @@
+"""Sentences that count, sentences within sentences, and scopes and causes in words."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from control_plane.model.freeze import Freeze
+from control_plane.model.naming import cause_words
+from control_plane.model.run import Actor
+from control_plane.model.scope import scope_words
+from control_plane.model.text import Listed, Text, in_language, t, tn
+
+FREEZE = Freeze(1, "tenant:gaj", "audit", Actor("a1", "directory:wang"), datetime(2026, 11, 24, 15, 8, 41, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 hosts"), (1, "1 host"), (2, "2 hosts"), ("1", "1 host"), ("1,001", "1,001 hosts")]
+)
+def test_one_is_no_plural(count: int | str, said: str) -> None:
+    text = tn("{count} host", "{count} hosts", count=count)
+    with in_language("en"):
+        assert str(text) == said
+        assert str(Text.from_json(json.loads(json.dumps(text.as_json())))) == said, "also when it was stored"
+
+
+def test_a_number_decides_that_is_not_said() -> None:
+    with in_language("en"):
+        assert str(tn("the only row", "{total} rows", total="1", count=1)) == "the only row"
+
+
+def test_a_stored_sentence_speaks_every_readers_language_in_all_of_its_parts() -> None:
+    with in_language("en"):
+        kept = json.loads(json.dumps(t("Run {run} will begin: {why}", run=3, why=FREEZE.text).as_json()))
+        assert str(Text.from_json(kept)).endswith("department gaj is frozen by wang since 2026-11-24 23:08: audit")
+    with in_language("zh_CN"):
+        assert "单位 gaj" in str(Text.from_json(kept))
+    several = Listed([t("yes"), "x"])
+    again = Text.from_json(json.loads(json.dumps(t("{list}", list=several).as_json())))
+    with in_language("zh_CN"):
+        assert str(again) == "是, x"
+
+
+@pytest.mark.parametrize(
+    ("scope", "words"),
+    [
+        ("estate", "the whole estate"),
+        ("tenant:fgw,host:web", "department fgw, host web"),
+        ("subscription:fgw/public_site", "service Public website of department fgw"),
+        ("subscription:fgw/x", "service x of department fgw"),
+        ("ring:pilot", "ring 1 pilot"),
+        ("system:patches", "patching"),
+        ("a,tenant:b,tenant:c,tenant:d,tenant:e", "a, department b, department c, and 2 more"),
+        ("strange:thing", "strange:thing"),
+    ],
+)
+def test_scopes_in_words(scope: str, words: str) -> None:
+    with in_language("en"):
+        assert str(scope_words(scope, {"public_site": Text("Public website")})) == words
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ("import 3", "import 3"),
+        ("undo 482", "undo of run 482"),
+        ("restore fgw 2026-11-24T01:30:00Z", "fgw as it was at 2026-11-24 09:30"),
+        ("activate 1a2b3c4d fgw.qingdao.test", "publication of 1a2b3c4d on fgw.qingdao.test"),
+        ("maintenance off fgw.qingdao.test", "fgw.qingdao.test opened again"),
+        ("leavers", "people who left"),
+        ("something else", "something else"),
+    ],
+)
+def test_causes_in_words(cause: str, words: str) -> None:
+    with in_language("en"):
+        assert str(cause_words(cause)) == words
