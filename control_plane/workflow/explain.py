@@ -200,9 +200,15 @@ def _host(host: HostView, role: str) -> dict[str, Any]:
 
 
 def _host_name(subject: str) -> str | None:
-    text = urlsplit(subject).hostname if "://" in subject else subject
     try:
-        return to_ascii(text or "")
+        return to_ascii((urlsplit(subject).hostname if "://" in subject else subject) or "")
+    except ValueError:
+        return None
+
+
+def _dn(subject: str) -> str | None:
+    try:
+        return normalise_dn(subject)
     except ValueError:
         return None
 
@@ -211,7 +217,7 @@ def _find_resources(subject: str, world: World) -> list[Resource]:
     if subject in world.desired:
         return [world.desired[subject]]
     name = _host_name(subject)
-    dn = normalise_dn(subject) if "=" in subject and "://" not in subject else None
+    dn = _dn(subject) if "=" in subject and "://" not in subject else None
     found = []
     for resource in world.desired.values():
         attributes = resource.attributes

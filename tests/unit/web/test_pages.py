@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import pytest
 from control_plane.cli.terminal import MARKS
 from control_plane.model.resource import Foreign
 from control_plane.model.text import in_language, t
+from control_plane.web.shell import _surroundings
 from control_plane.web.show import ago, duration, moment, plain
 from control_plane.web.states import WORDS
 from tests.web.world import BASE, REPO, World, send
@@ -343,3 +345,32 @@ def test_what_goes_on_is_marked_on_every_page(world: World) -> None:
     assert "What goes on just now" not in clerk.get("/console/tenants", base_url=BASE).text
     world.store.runs.set_state(number, RunState.DONE, t("Done and verified."), world.clock())
     assert f"Run {number}<" not in watcher.get("/console/tenants", base_url=BASE).text
+
+
+def test_what_was_kept_of_myself_is_said_on_the_page_that_follows(world: World) -> None:
+    browser = world.enter(world.person("clerk"))
+    kept = send(browser, "/console/me", language="en", theme="dark")
+    assert kept.status_code == 303
+    text = browser.get(kept.location, base_url=BASE)
+    assert text.status_code == 200
+    assert "Kept." in text.text
+    send(browser, "/console/me", language="en", theme="auto")
+
+
+def test_no_page_hides_what_surrounds_every_page(world: World) -> None:
+    """A value of the same name that a page gives to its template would be taken for what `base.html` shows."""
+    with world.app.test_request_context("/"):
+        surroundings = set(_surroundings())
+    hidden = []
+    for path in sorted((REPO / "control_plane" / "web").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("render_template", "exporting.page"):
+                hidden += [f"{path.name}:{node.lineno} {k.arg}" for k in node.keywords if k.arg in surroundings]
+    assert hidden == []
+
+
+@pytest.mark.parametrize("subject", ["*)(uid=*", "=", "a==b", "http://[::", "uid=", "\x00=", "ou=\\"])
+def test_what_cannot_be_a_name_is_explained_as_not_there(world: World, subject: str) -> None:
+    browser = world.enter(world.person("operator"))
+    answer = browser.get("/console/explain", query_string={"subject": subject}, base_url=BASE)
+    assert answer.status_code == 404, answer.text

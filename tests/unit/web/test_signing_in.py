@@ -193,7 +193,7 @@ def test_a_changed_password_ends_all_other_sessions(world: World) -> None:
     world.directory.add("pw1", "fgw")
     here, there = world.enter("pw1"), world.enter("pw1")
     assert send(here, "/sign-in/password", old="wrong", new=NEW, again=NEW).status_code == 422
-    assert send(here, "/sign-in/password", old=PASSWORD, new=NEW, again=NEW).location == "/console/me?done=password"
+    assert send(here, "/sign-in/password", old=PASSWORD, new=NEW, again=NEW).location == "/console/me?said=password"
     assert here.get("/console/me", base_url=BASE).status_code == 200
     assert there.get("/console/me", base_url=BASE).status_code == 302
     assert sign_in(world, "pw1", NEW).status_code == 303
