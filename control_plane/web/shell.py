@@ -106,6 +106,7 @@ NAVIGATION: Sequence[Group] = (
         t("Records"),
         (
             Entry("director.director", t("Page for the director"), Act.SEE_ESTATE),
+            Entry("savings.savings", t("Savings"), Act.SEE_ESTATE),
             Entry("audit.audit", t("Audit trail"), Act.SEE_AUDIT),
             Entry("people.people", t("People and roles"), Act.SEE_PEOPLE),
             Entry("people.sign_ins", t("Sign-ins"), Act.SEE_PEOPLE),

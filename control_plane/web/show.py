@@ -39,6 +39,8 @@ ZONES: Mapping[str, Text] = {
     "tenant": t("a department's network"),
     "internet": t("the internet"),
 }
+#: What is promised beside what can be subscribed to.
+BESIDE: Mapping[str, Text] = {"network": t("Network")}
 NOTHING = Markup('<span class="nothing">–</span>')
 
 
@@ -63,7 +65,7 @@ def service(name: str | None) -> Markup:
     """What people call an offering."""
     if not name:
         return NOTHING
-    return escape(str(services().offerings.get(name, name)))
+    return escape(str(services().offerings.get(name) or BESIDE.get(name, name)))
 
 
 def exact(value: str) -> str:

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from control_plane.cli.terminal import MARKS
+from control_plane.model.naming import RUN_KINDS
 from control_plane.model.resource import Foreign
 from control_plane.model.text import in_language, t
+from control_plane.web.overview import CHORES
 from control_plane.web.shell import _surroundings
-from control_plane.web.show import ago, duration, moment, plain
+from control_plane.web.show import BESIDE, ago, duration, moment, plain
 from control_plane.web.states import WORDS
+from control_plane.web.tenants import KINDS
+from control_plane.wiring import chores
 from tests.web.world import BASE, REPO, World, send
 
 STATIC = REPO / "control_plane" / "web" / "static"
@@ -203,6 +208,55 @@ def test_search_finds_by_the_very_text(world: World) -> None:
     name = next(r["name_zh"] for r in world.client.tenants() if r["code"] == "fgw")
     assert "/console/tenants/fgw" in get(world, f"/console/search?q={name[:4]}")
     assert "/console/hosts/ns1" in get(world, "/console/search?q=10.94.0.11")
+
+
+def test_search_finds_a_request_by_its_reference_for_who_may_see_it(world: World) -> None:
+    world.person("clerk")
+    mine = world.client.acting_as("directory:clerk1").requests
+    reference = mine.draft("fgw", "public_site", "change")["reference"]
+    assert f"/portal/requests/{reference}" in get(world, f"/console/search?q={reference.lower()}", "clerk")
+    assert "Nothing here contains" in get(world, f"/console/search?q={reference}", "operator"), "it is a draft"
+    assert "Nothing here contains" in get(world, "/console/search?q=R-2026-999999", "clerk")
+    mine.withdraw(reference)
+
+
+def test_chores_kinds_and_what_is_promised_have_words() -> None:
+    assert {chore.name for chore in chores()} <= set(CHORES)
+    city = (yaml.safe_load(path.read_text("utf-8")) for path in sorted((REPO / "tenants" / "qingdao").glob("*.yaml")))
+    assert {document["kind"] for document in city if "kind" in document} <= set(KINDS)
+    assert {"network"} <= set(BESIDE)
+    orders = (REPO / "control_plane" / "workflow").glob("*.py")
+    calls = (n for path in orders for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call))
+    kinds = set()
+    for call in calls:
+        named = [k.value for k in call.keywords if k.arg == "kind" and ast.unparse(call.func) == "Order"]
+        named += call.args[4:5] if ast.unparse(call.func) == "wish_order" else []
+        kinds |= {value.value for value in named if isinstance(value, ast.Constant)}
+    assert "internet" in kinds
+    assert kinds <= set(RUN_KINDS)
+
+
+def test_requests_are_filtered_by_state(world: World) -> None:
+    world.person("clerk")
+    mine = world.client.acting_as("directory:clerk1").requests
+    gone = mine.draft("fgw", "public_site", "change")["reference"]
+    mine.withdraw(gone)
+    kept = mine.draft("fgw", "public_site", "change")["reference"]
+    page = get(world, "/portal/requests?f.state=draft", "clerk")
+    assert kept in page
+    assert gone not in page
+    mine.withdraw(kept)
+
+
+def test_a_department_sees_what_it_has_and_where_it_looks_for_more(world: World) -> None:
+    page = get(world, "/portal/", "clerk")
+    for address in ("/portal/internet/fgw", "/console/hosts?f.tenant=fgw", "/console/tenants/fgw/audit"):
+        assert address in page
+    assert page.count("</svg>listed</span>") == 3, "approval, mailbox and disclosure are declared only"
+
+
+def test_the_place_of_savings_shows_no_figure(world: World) -> None:
+    assert "there is no figure here" in get(world, "/console/savings", "finance")
 
 
 def test_explain_says_who_asked_and_what_is(world: World) -> None:
