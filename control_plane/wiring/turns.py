@@ -79,11 +79,10 @@ def configuration_carrier() -> ConfigurationCarrier:
 
 def request_ticker() -> RequestTicker:
     """What makes approved requests real."""
-    from control_plane.store.audit import BY_ITSELF
     from control_plane.workflow.request_tick import RequestTicker
 
     made = local_client()
-    return RequestTicker(made.requests, made.applier, made.prober, lambda: store().actors.get(BY_ITSELF))
+    return RequestTicker(made.requests, made.applier, made.prober)
 
 
 def mail_ticker() -> MailTicker:
