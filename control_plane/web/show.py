@@ -65,7 +65,8 @@ def service(name: str | None) -> Markup:
     """What people call an offering."""
     if not name:
         return NOTHING
-    return escape(str(services().offerings.get(name) or BESIDE.get(name, name)))
+    title = services().offerings.get(name) or BESIDE.get(name)
+    return escape(name if title is None else str(title))
 
 
 def exact(value: str) -> str:
