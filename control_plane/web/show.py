@@ -53,11 +53,11 @@ def moment(value: str | datetime | None, now: datetime | None = None) -> Markup:
     except ValueError:
         return escape(value)
     local = at.astimezone(ZONE)
-    text = f"{local:%Y-%m-%d %H:%M}"
+    text, kind = f"{local:%Y-%m-%d %H:%M}", Markup("")
     if now is not None and timedelta(0) <= now - at < timedelta(days=1):
-        text = str(ago((now - at).total_seconds()))
-    return Markup('<time datetime="{0}" title="{1} (UTC+8)">{2}</time>').format(
-        at.isoformat(), f"{local:%Y-%m-%d %H:%M:%S}", text
+        text, kind = str(ago((now - at).total_seconds())), Markup(' class="ago"')  # on paper it is the exact time
+    return Markup('<time datetime="{0}" title="{1} (UTC+8)"{2}>{3}</time>').format(
+        at.isoformat(), f"{local:%Y-%m-%d %H:%M:%S}", kind, text
     )
 
 
