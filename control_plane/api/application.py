@@ -8,6 +8,7 @@ import orjson
 from flask import Flask, Response
 
 from control_plane.api import (
+    contents,
     docs,
     door,
     drift,
@@ -29,7 +30,7 @@ from control_plane.api.services import Services, services
 
 #: One module a kind of nouns.
 MODULES = (
-    *(inventory, running, jobs, drift, rollouts, requests, records),
+    *(inventory, contents, running, jobs, drift, rollouts, requests, records),
     *(machines, snapshots, duties, internet, people, elsewhere),
 )
 

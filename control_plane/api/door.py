@@ -7,9 +7,14 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,8 +29,8 @@ from control_plane.api.operation import OPERATIONS, Answer, Body, Call, Operatio
 from control_plane.api.problems import Refused
 from control_plane.api.services import FAILURES, services
 from control_plane.model.client import Json
-from control_plane.model.errors import ControlPlaneError, Invalid
-from control_plane.model.text import choose_language, language, set_language
+from control_plane.model.errors import ControlPlaneError, Invalid, Problem
+from control_plane.model.text import choose_language, language, set_language, t
 from control_plane.model.token import FirstAnswer
 from control_plane.workflow import access
 from control_plane.workflow.idempotence import KeyBusy
@@ -116,23 +121,32 @@ def _run(operation: Operation, **where: Any) -> Response:
         raise Refused("token-bound", tenant=token.tenant)
     access.require(person, operation.act, where[operation.tenant] if operation.tenant else None)
     query = listing.read(operation, list(request.args.items(multi=True)))
-    body, sent = _body(operation)
+    request.max_content_length = operation.largest or request.max_content_length
     client = services().client(person.name)
     tag = request.headers.get("If-Match")
     if operation.tagged and operation.method == "PATCH" and not tag:
         raise Refused("if-match-missing")
-    call = Call(client, token, person, query, body, tag=tag, rows=partial(_kept, client))
+    call = Call(client, token, person, query, tag=tag, rows=partial(_kept, client))
     if operation.streams and stream.wanted():
         return stream.answer(call, where["number"], partial(_still, operation, where))
+    if operation.takes_file:
+        with _file() as (path, mark):
+            return _done(operation, replace(call, file=path), mark, where)
+    body, sent = _body(operation)
+    return _done(operation, replace(call, body=body), sent, where)
+
+
+def _done(operation: Operation, call: Call, sent: bytes, where: Json) -> Response:
+    """Do it: what begins work once for its key. `sent`: what was sent, or a mark of it."""
     if not operation.starts or call.dry_run:
         return _answered(operation, call, where)
     match = _KEY.fullmatch(request.headers.get("Idempotency-Key", ""))
     if match is None:
         raise Refused("key-missing")
     key = match[1]
-    call = Call(client, token, person, query, body, key, tag, call.rows)
+    call = replace(call, key=key)
     asked = b"\n".join((operation.id.encode(), request.full_path.encode(), sent))
-    first, again = services().answers.once(token.id, key, asked, lambda: _stored(operation, call, where))
+    first, again = services().answers.once(call.token.id, key, asked, lambda: _stored(operation, call, where))
     answer = Response(first.body, first.status, dict(first.headers))
     if again:
         answer.headers["Idempotency-Replayed"] = "true"
@@ -193,6 +207,21 @@ def _body(operation: Operation) -> tuple[Body | None, bytes]:
     except ValidationError as error:
         raise Invalid([problem for _, problem in problems_of(error)]) from None
     return body, orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+
+
+@contextmanager
+def _file() -> Iterator[tuple[Path, bytes]]:
+    """Where the file lies that was sent, and a mark of its content. Raises Invalid when there is none."""
+    mark, octets = hashlib.sha256(), 0
+    with tempfile.TemporaryDirectory(prefix="gasp-upload-") as folder:
+        path = Path(folder) / "sent"
+        with path.open("wb") as kept:
+            while piece := request.stream.read(1 << 20):
+                mark.update(piece)
+                octets += kept.write(piece)
+        if not octets:
+            raise Invalid([Problem("no-file", t("No file was sent."), t("Send the file as the body."))])
+        yield path, mark.digest()
 
 
 def _kept(client: Any, name: str) -> list[Json]:

@@ -98,6 +98,9 @@ def _operation(operation: Operation, components: Json) -> Json:
         schema = {"$ref": _COMPONENTS + _body(operation.body, components)}
         required = bool(components[operation.body.__name__].get("required"))
         found["requestBody"] = {"required": required, "content": {operation.media: {"schema": schema}}}
+    if operation.takes_file:
+        content = {operation.media: {"schema": {"type": "string", "format": "binary", "minLength": 1}}}
+        found["requestBody"] = {"required": True, "content": content}
     return found
 
 
@@ -179,6 +182,8 @@ def _refusals(operation: Operation) -> list[str]:
         found.append("token-bound")
     if operation.body is not None:
         found += ["bad-request", "too-large", "wrong-type"]
+    if operation.takes_file:
+        found.append("too-large")
     if operation.starts:
         found += ["key-missing", "key-reused", "key-busy", "rejected", "frozen", "unsafe-plan", "stale-plan"]
     if operation.method == "PATCH":

@@ -5,11 +5,15 @@ Modules of operations say `@operation(...)` above a function of a `Call`. Must n
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, EncodedBytes
+from pydantic.types import Base64Encoder
+from pydantic_core import PydanticCustomError
 
 from control_plane.model.client import Client, Json
 from control_plane.model.people import Act, Person
@@ -24,6 +28,22 @@ class Body(BaseModel):
     """What is sent; a field that is not known is a fault."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Strict(Base64Encoder):
+    """The library's own passes over what is no base64 at all."""
+
+    @classmethod
+    def decode(cls, data: bytes) -> bytes:
+        """See `EncoderProtocol.decode`."""
+        try:
+            return base64.b64decode(b"".join(data.split()), validate=True)
+        except ValueError:
+            raise PydanticCustomError("base64_decode", "Base64 decoding error") from None
+
+
+#: A file inside JSON.
+Base64 = Annotated[bytes, EncodedBytes(encoder=_Strict)]
 
 
 class Nothing(Body):
@@ -42,7 +62,7 @@ class Query:
 @dataclass(frozen=True)
 class Call:
     """One request: the control plane with the token's owner as its actor, and what was sent. `key`: the program's own
-    word for this act. `tag`: If-Match."""
+    word for this act. `tag`: If-Match. `file`: where the file lies that was sent, until the answer."""
 
     client: Client
     token: Token
@@ -52,6 +72,7 @@ class Call:
     key: str = ""
     tag: str | None = None
     rows: Callable[[str], list[Json]] = lambda name: []
+    file: Path | None = None
 
     @property
     def centre(self) -> bool:
@@ -97,6 +118,7 @@ class Operation:
     `json-forms.yaml`; `rows` is the field by which a row of a list is known; `filters` are fields by which a list is
     chosen. `starts`: it begins work, so a program says its key. `rehearses`: the form of the answer with `dry_run`.
     `refuses`: types of problems beyond those that every operation has. `streams`: the same as `text/event-stream`.
+    `largest`: octets of its body, where the usual limit is too small. `takes_file`: its body is a file as it is.
     """
 
     id: str
@@ -119,10 +141,14 @@ class Operation:
     tagged: bool = False
     refuses: tuple[str, ...] = ()
     streams: bool = False
+    largest: int | None = None
+    takes_file: bool = False
 
     @property
     def media(self) -> str:
         """The type of its body."""
+        if self.takes_file:
+            return "application/octet-stream"
         return "application/merge-patch+json" if self.method == "PATCH" else "application/json"
 
 

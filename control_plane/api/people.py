@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import Base64Bytes, Field
+from pydantic import Field
 
 from control_plane.api import jobs
-from control_plane.api.operation import Answer, Body, Call, Nothing, Query, operation
+from control_plane.api.operation import Answer, Base64, Body, Call, Nothing, Query, operation
 from control_plane.model.client import Json
 from control_plane.model.errors import NotFound
 from control_plane.model.people import Act
@@ -46,7 +46,7 @@ class Joiner(Body):
 class PeopleList(Body):
     """A list of people, CSV or XLSX."""
 
-    content: Base64Bytes = Field(description="The file in base64.")
+    content: Base64 = Field(description="The file in base64.")
     tenant: str | None = Field(default=None, max_length=15, description="Department of rows that name none.")
     complete: bool = Field(default=False, description="Whoever is missing in it leaves.")
     digest: str | None = Field(default=None, max_length=64, description="That of the preview; none: any.")

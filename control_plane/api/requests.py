@@ -10,9 +10,9 @@ import re
 from typing import Any, Literal
 
 import orjson
-from pydantic import Base64Bytes, Field
+from pydantic import Field
 
-from control_plane.api.operation import Answer, Body, Call, Nothing, Query, operation
+from control_plane.api.operation import Answer, Base64, Body, Call, Nothing, Query, operation
 from control_plane.api.problems import Refused
 from control_plane.model.client import Json
 from control_plane.model.errors import NotFound, StalePlan
@@ -114,7 +114,7 @@ class Letter(Body):
 class Rows(Body):
     """A table (CSV or XLSX) for a list of the form."""
 
-    content: Base64Bytes = Field(description="The file in base64.")
+    content: Base64 = Field(description="The file in base64.")
     list: str | None = Field(default=None, max_length=60, description="None: the only one that comes from a file.")
 
 

@@ -7,10 +7,12 @@ to do it. Must not keep or print a token.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from control_plane.cli.places import Place
 from control_plane.cli.remote_areas import Audit, Freezes, Machines, Requests, Rollouts
+from control_plane.cli.remote_contents import Attachments, Posts, place_of
 from control_plane.cli.remote_link import Connection, Json, Rest, at, refused
 from control_plane.cli.remote_runs import Followed
 from control_plane.model.client import OnEvent
@@ -29,6 +31,8 @@ class Remote(Rest):
         self.freezes = Freezes(self._at)
         self.requests = Requests(self._at)
         self.audit = Audit(self._at)
+        self.attachments = Attachments(self._at)
+        self.posts = Posts(self._at)
 
     def token(self) -> Json:
         """The token that is used."""
@@ -61,6 +65,23 @@ class Remote(Rest):
         if kind not in ("estate", "tenant"):
             raise Rejected(t("From elsewhere the scope is estate or tenant:CODE."))
         return self._at.rows("/probes", tenant=code or None)
+
+    # releases of sites ----------------------------------------------------------------------------
+    def releases(self, site: str) -> list[Json]:
+        """See `Client.releases`."""
+        return self._at.rows(f"{place_of(self._at, site)}/releases")
+
+    def room(self, site: str) -> Json:
+        """See `Client.room`."""
+        return self._at.get(f"{place_of(self._at, site)}/room")
+
+    def publish_release(self, site: str, archive: Path, *, note: str = "") -> Json:
+        """See `Client.publish_release`."""
+        return self._at.send(f"{place_of(self._at, site)}/releases", archive, note=note or None)
+
+    def prune_releases(self, site: str, *, release: str | None = None) -> Json:
+        """See `Client.prune_releases`."""
+        return self._at.act(f"{place_of(self._at, site)}/release-deletions", {"release": release})
 
     # plans and runs -------------------------------------------------------------------------------
     def plan(self, scope: str = "estate") -> Json:

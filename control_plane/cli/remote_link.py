@@ -11,7 +11,9 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -89,12 +91,18 @@ class Connection:
 
     def act(self, path: str, body: Mapping[str, Any] | None = None) -> Json:
         """Do something, once: a key of its own goes with it, so it is sent again when its answer was lost."""
+        return self._once(path, {}, {k: v for k, v in (body or {}).items() if v is not None})
+
+    def send(self, path: str, file: Path, **query: Any) -> Json:
+        """Send a file as it is, once."""
+        return self._once(path, query, file)
+
+    def _once(self, path: str, query: Mapping[str, Any], sent: Mapping[str, Any] | Path) -> Json:
         key = {"Idempotency-Key": secrets.token_urlsafe(18)}
-        sent = {k: v for k, v in (body or {}).items() if v is not None}
         pause, lost, until = threading.Event(), 0, time.monotonic() + UNDER_WAY
         while True:
             try:
-                return self._ask("POST", path, {}, sent, key)[0]
+                return self._ask("POST", path, query, sent, key)[0]
             except UnderWay as error:
                 if time.monotonic() > until:
                     raise _unknown(error) from error
@@ -117,7 +125,7 @@ class Connection:
         return self._ask("PATCH", path, {}, patch, {"If-Match": tag})[0]
 
     def _ask(
-        self, method: str, path: str, query: Mapping[str, Any], body: Mapping[str, Any] | None = None,
+        self, method: str, path: str, query: Mapping[str, Any], body: Mapping[str, Any] | Path | None = None,
         more: Mapping[str, str] | None = None,
     ) -> tuple[Json, str | None]:  # fmt: skip
         sent = {name: value for name, value in query.items() if value is not None}
@@ -128,7 +136,10 @@ class Connection:
             "Accept-Language": "zh-CN" if language() == "zh_CN" else "en",
             **(more or {}),
         }
-        if body is not None:
+        if isinstance(body, Path):
+            headers["Content-Type"] = "application/octet-stream"
+            headers["Content-Length"] = str(body.stat().st_size)
+        elif body is not None:
             headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
         try:
             if self._trusted is None:
@@ -138,10 +149,11 @@ class Connection:
         except (OSError, HTTPException) as error:
             raise self._silent(TemporaryError, error) from error
         try:
-            content = json.dumps(body, default=str) if body is not None else None
-            connection.request(method, address, content, headers)
-            response = connection.getresponse()
-            return self._read(response), response.headers.get("ETag")
+            with body.open("rb") if isinstance(body, Path) else nullcontext() as file:
+                content = file or (json.dumps(body, default=str) if body is not None else None)
+                connection.request(method, address, content, headers)
+                response = connection.getresponse()
+                return self._read(response), response.headers.get("ETag")
         except (OSError, HTTPException) as error:
             raise self._silent(AnswerLost, error) from error
         finally:

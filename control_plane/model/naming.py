@@ -21,6 +21,7 @@ RUN_KINDS: Mapping[str, Text] = {
     "internet": t("Internet access"),
     "people": t("list of people"),
     "offboard": t("end of a tenant"),
+    "retire": t("rest of removed websites"),
 }
 #: What happens to a machine in the inventory.
 MACHINE_HISTORY: Mapping[str, Text] = {

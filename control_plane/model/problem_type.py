@@ -58,7 +58,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
             t("Only JSON is given here."),
             t("Send Accept: application/json, or leave it out."),
         ),
-        ProblemType("too-large", 413, t("That is too much at once."), t("Send less: at most one mebibyte.")),
+        ProblemType(
+            "too-large",
+            413,
+            t("That is too much at once."),
+            t("Send less: one mebibyte, unless the operation says that it takes more."),
+        ),
         ProblemType(
             "wrong-type",
             415,

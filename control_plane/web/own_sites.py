@@ -19,14 +19,13 @@ from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, Rejected, StalePlan
 from control_plane.model.names import to_ascii
 from control_plane.model.people import Act
+from control_plane.model.site_post import LARGEST_ARCHIVE
 from control_plane.model.text import Text, t
 from control_plane.web import door
 from control_plane.web.door import needs
 from control_plane.workflow import access
 
 pages = Blueprint("own_sites", __name__)
-#: Octets of one upload, packed.
-LARGEST_ARCHIVE = 256 << 20
 MOST_NOTE = 200
 #: Endings of archives; what is inside is checked whole, whatever its name says.
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

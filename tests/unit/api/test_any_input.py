@@ -21,7 +21,7 @@ WHO = ("clerk", "approver", "operator", "auditor")
 #: What is there, for the parts of addresses and bodies that name something.
 THERE = {
     **{"code": "fgw", "name": "fgw", "tenant": "fgw", "offering": "public_site", "action": "change"},
-    **{"reference": "R-2026-0001", "number": 1},
+    **{"reference": "R-2026-0001", "number": 1, "site": "fgw.qingdao.test"},
 }
 
 

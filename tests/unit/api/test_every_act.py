@@ -32,10 +32,12 @@ OF: dict[str, str] = {
     **{"staff.settle": "decide_review", "sheets.issue": "issue_sheet", "groups.change": "change_members"},
     **{"reviews.decide": "decide_review", "reviews.move": "move_reviewed"},
     **{"tokens.revoke": "end_token", "webhooks.end": "end_webhook", "webhooks.resend": "resend_delivery"},
+    **{"publish_release": "upload_release", "prune_releases": "delete_releases"},
+    **{"attachments.add": "attach", "attachments.remove": "detach", "posts.save": "write_notice"},
+    **{"posts.withdraw": "withdraw_notice", "posts.build": "build_notices"},
     **{"internet.test": "test_address", "jobs.withdraw": "withdraw_job"},
 }
 FOLDER = "it reads or writes a folder of the centre's own machine"
-LARGE = "a file is larger than a body may be; pages and commands take it"
 SIGNED_IN = "only somebody who has signed in with a second factor, so that a token that leaks makes nobody powerful"
 CENTRE = "it belongs to whoever keeps the centre's own machine, and pages do not have it either"
 ONCE = "its answer is a secret that is shown once, and what was first answered to a program is kept for a day"
@@ -44,14 +46,12 @@ BY_TIME = "the worker does it when its time has come"
 SITES = "a department asks for it by a request, which is an operation; the centre does it on its own machine"
 NONE_HERE: dict[str, str] = {
     **dict.fromkeys(("import_tenants", "offboard", "machines.import_machines"), FOLDER),
-    **dict.fromkeys(("publish_release", "attachments.add", "attachments.remove", "posts.save"), LARGE),
-    **dict.fromkeys(("posts.withdraw", "posts.build"), "they go with posts.save"),
     **dict.fromkeys(("people.grant", "people.revoke", "people.add", "people.reset", "people.leave"), SIGNED_IN),
     **dict.fromkeys(("tokens.create", "webhooks.create", "webhooks.rotate", "sheets.open"), ONCE),
     **dict.fromkeys(("attachments.scan", "mail.retry"), CENTRE),
     **dict.fromkeys(("record.log", "record.purge", "record.hold", "record.lift", "record.add_to_register"), CENTRE),
     **dict.fromkeys(("activate_release", "rollback_release", "maintenance", "preview_release"), SITES),
-    **dict.fromkeys(("prune_releases", "internet.change"), SITES),
+    "internet.change": SITES,
     **dict.fromkeys(("views.keep", "views.remove"), PAGES),
     **dict.fromkeys(("staff.remove_left", "sheets.expire", "reviews.tick"), BY_TIME),
     **dict.fromkeys(("persons.export", "persons.erase"), CENTRE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -27,7 +28,12 @@ def filled(programs: Programs) -> Programs:
     """With something of everything: a request, a freeze, a plan, a job, a hand-made change."""
     world = programs.world
     world.person("clerk")
-    world.ask("clerk1", "fgw", "formed")
+    text = base64.b64encode(b"Seven days.").decode()
+    plan = {"name": "安排.txt", "content": text}
+    draft = world.ask("clerk1", "fgw", "formed", submit=False)
+    assert programs.post(f"/requests/{draft}/attachments", plan, "clerk").status_code == 201
+    assert world.client.attachments.scan()["clean"] == 1
+    assert programs.post(f"/requests/{draft}/submissions", None, "clerk").status_code == 201
     assert programs.post("/freezes", {"scope": "tenant:jyj", "reason": "audit"}).status_code == 201
     assert programs.post("/plans", {"scope": "tenant:fgw"}).status_code == 201
     world.directory.add("helper9", "fgw")
@@ -41,6 +47,10 @@ def filled(programs: Programs) -> Programs:
     given = {"name": "formed", "url": "https://hooks.example.test/", "families": ["run"]}
     hook = world.store.webhooks.get(world.client.acting_as("directory:operator1").webhooks.create(**given)["id"])
     world.store.webhooks.gather(hook, {hook.seen + 1: {"type": "run.ended"}}, hook.seen + 1)
+    site = "/tenants/fgw/sites/fgw.qingdao.test"
+    notice = {"title": "放假通知", "day": "2026-11-20", "file": plan}
+    assert programs.post(f"{site}/notices", notice, "clerk").status_code == 201
+    assert programs.post(f"{site}/notice-releases", None, "clerk").status_code == 201
     zone = world.drivers[0].things["dns:qingdao.test"]
     del zone[next(name for name in zone if name.startswith("dns:gaj."))]
     return programs
@@ -49,7 +59,7 @@ def filled(programs: Programs) -> Programs:
 def address(programs: Programs, operation: Operation) -> str:
     digest = programs.world.client.status()["last_plan"]["digest"]
     named = {"code": "fgw", "offering": "public_site", "name": "fgw", "digest": digest, "reference": "R-2026-0001"}
-    named |= {"uid": "dingfanghui", "group": "all"}
+    named |= {"uid": "dingfanghui", "group": "all", "site": "fgw.qingdao.test"}
     return re.sub(r"\{(\w+)\}", lambda m: named.get(m[1], "1"), operation.path.removeprefix("/v1"))
 
 

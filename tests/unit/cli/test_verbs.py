@@ -195,7 +195,9 @@ ACTING = {
 THERE = {
     line: method
     for line, method in (LISTING | ACTING).items()
-    if line.split()[0] in ("plan", "apply", "drift", "runs", "rollouts", "freezes", "requests")
+    if line.split()[0] in ("plan", "apply", "drift", "runs", "rollouts", "freezes", "requests", "posts")
+    or method in ("publish_release", "room", "prune_releases", "attachments.list", "attachments.add")
+    or method in ("attachments.remove", "attachments.fetch")
     or method in ("tenants", "tenant", "hosts", "machines.show", "accounts", "sites", "probes", "audit.list")
 }
 #: Whoever has a token is the second person themselves.
