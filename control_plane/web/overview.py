@@ -24,6 +24,7 @@ CHORES: dict[str, Text] = {
     "webhooks": t("telling other systems"),
     "volume": t("telling departments of their volume"),
     "contents": t("deleting files that nothing names any more"),
+    "retirements": t("removing what is left of websites that went"),
     "answers": t("forgetting old answers to programs"),
     "jobs": t("carrying out what was asked for on pages"),
     "errands": t("errands to machines"),
