@@ -30,7 +30,7 @@ PAGES = (
     *("accounts", "search", "people", "internet", "policies", "security", "snapshots", "rollouts", "freezes", "audit"),
     *("portal", "asking", "requests", "own_sites", "jobs", "live", "rollout_form", "director", "trial"),
     *("own_internet", "own_people", "own_groups", "own_review", "reviews", "posts", "attachments", "many"),
-    *("substitutes", "classes", "emergencies", "tokens", "webhooks", "problems", "views"),
+    *("substitutes", "classes", "emergencies", "tokens", "webhooks", "problems", "views", "savings"),
 )
 LARGEST_REQUEST = 1 << 20
 

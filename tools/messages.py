@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import string
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("control_plane", "lab")
 PO = ROOT / "control_plane/locale/zh_CN/LC_MESSAGES/gasp.po"
 MO = PO.with_suffix(".mo")
+#: Half-width punctuation that ends or divides a Chinese clause; `host:名称` is a scope, not a clause.
+HALF_WIDTH = re.compile(r"(?<=[\u4e00-\u9fff”）])[,:;?!]|[,;](?=[\u4e00-\u9fff])|(?<=\}):(?=[\u4e00-\u9fff{“])")
 #: Functions that mark sentences, and how many each takes.
 WORDS = {"t": 1, "tn": 2}
 #: Click's own sentences that a reader of `gasp` can meet; the others are about faults of ours or other systems.
@@ -201,6 +204,8 @@ def faults() -> list[str]:
                 found.append(f"other placeholders: {message.id!r} / {text!r}")
             if "租户" in text:
                 found.append(f"租户 is not our word: {text!r}")
+            if HALF_WIDTH.search(text):
+                found.append(f"half-width punctuation: {text!r}")
     known = {m.id if isinstance(m.id, str) else m.id[0] for m in wanted}
     extra = [m for m in [*have, *have.obsolete.values()] if m.id]
     found += [f"unused: {m.id!r}" for m in extra if (m.id if isinstance(m.id, str) else m.id[0]) not in known]

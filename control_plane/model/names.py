@@ -11,10 +11,11 @@ import re
 import idna
 
 from control_plane.model.errors import Problem
-from control_plane.model.text import t
+from control_plane.model.text import Text, t
 
 MAX_NAME = 253
 _LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
+_CODEPOINT = re.compile(r"U\+([0-9A-F]{4,6})")
 RESERVED_LABELS = frozenset(
     {
         "intra",
@@ -40,29 +41,53 @@ UID = re.compile(r"^[a-z][a-z0-9._-]{2,31}$")
 GROUP = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
 
 
+class NoName(ValueError):
+    """This is no DNS name; `text` says why."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(str(text))
+        self.text = text
+
+
 def to_ascii(name: str) -> str:
-    """The lower-case A-label form without a final dot. Raises ValueError with an English reason."""
+    """The lower-case A-label form without a final dot. Raises NoName."""
     text = name.strip()
     text = text[:-1] if text.endswith((".", "。")) else text
     try:
         mapped = idna.uts46_remap(text, std3_rules=True, transitional=False)
         labels = [idna.encode(label).decode() if not label.isascii() else label for label in mapped.split(".")]
     except (idna.IDNAError, UnicodeError) as error:
-        raise ValueError(str(error)) from None
+        raise NoName(_why(error)) from None
     result = ".".join(labels)
     for label in labels:
         if not _LABEL.match(label):
-            raise ValueError(f"label “{label}” must have 1 to 63 of a-z, 0-9 and hyphen, no hyphen at its ends")
+            raise NoName(
+                t(
+                    "the part “{label}” must have 1 to 63 letters, digits and hyphens, no hyphen at its ends",
+                    label=label,
+                )
+            )
         if label[2:4] == "--" and not label.startswith("xn--"):
-            raise ValueError(f"label “{label}” has hyphens in places 3 and 4")
+            raise NoName(t("the part “{label}” has hyphens in places 3 and 4", label=label))
         if label.startswith("xn--"):
             try:
                 idna.decode(label)
             except (idna.IDNAError, UnicodeError) as error:
-                raise ValueError(str(error)) from None
+                raise NoName(_why(error)) from None
     if len(result) > MAX_NAME:
-        raise ValueError(f"the name has {len(result)} octets, {MAX_NAME} are allowed")
+        raise NoName(t("it has {count} characters, {most} are allowed", count=len(result), most=MAX_NAME))
     return result
+
+
+def _why(error: Exception) -> Text:
+    """What the library says, in words for people: it speaks English only."""
+    found = _CODEPOINT.search(str(error))
+    if found is None:
+        return t("it cannot be written as a domain name")
+    character = chr(int(found[1], 16))
+    if character.isprintable() and not character.isspace():
+        return t("“{character}” cannot be in a name", character=character)
+    return t("the character U+{code} cannot be in a name", code=found[1])
 
 
 def to_unicode(name: str) -> str:
@@ -79,11 +104,11 @@ def check_name(name: str, field: str) -> tuple[str | None, list[Problem]]:
     """Validate one DNS name; returns its A-label form or the problem."""
     try:
         return to_ascii(name), []
-    except ValueError as error:
+    except NoName as error:
         return None, [
             Problem(
                 "bad-name",
-                t("“{name}” is no valid host name: {reason}.", name=name, reason=str(error).rstrip(".")),
+                t("“{name}” is no valid host name: {reason}.", name=name, reason=error.text),
                 t("Use labels of letters, digits and hyphens (Chinese is allowed), such as fgw.qingdao.test."),
                 field=field,
             )

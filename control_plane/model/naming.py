@@ -18,6 +18,7 @@ RUN_KINDS: Mapping[str, Text] = {
     "emergency": t("emergency"),
     "rollout": t("rollout"),
     "site": t("content of a website"),
+    "internet": t("Internet access"),
     "people": t("list of people"),
     "offboard": t("end of a tenant"),
     "retire": t("rest of removed websites"),

@@ -185,7 +185,7 @@ def _enter() -> Any:
     if wanted is not None and wanted.largest is not None and _admitted(wanted):
         request.max_content_length = wanted.largest
     if request.method not in ("GET", "HEAD", "OPTIONS"):
-        _check_form()
+        _check_form(wanted or Needs(None))
     if request.routing_exception is not None:
         raise request.routing_exception
     if wanted is None:
@@ -227,12 +227,16 @@ def _speak(somebody: Person | None) -> None:
     g.theme = theme if theme in THEMES else "auto"
 
 
-def _check_form() -> None:
+class Ended(BadRequest):
+    """A form of somebody whose session ended meanwhile."""
+
+
+def _check_form(wanted: Needs) -> None:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden
     given = request.form.get("token", "") or request.headers.get("X-Form-Token", "")
     if not hmac.compare_digest(given.encode(), csrf_token().encode()):
-        raise BadRequest("token")
+        raise Ended if g.session is None and request.cookies.get(VISIT) and wanted.act is not None else BadRequest
 
 
 def _forget(_error: BaseException | None = None) -> None:

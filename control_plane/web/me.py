@@ -26,7 +26,7 @@ def me() -> Any:
         here=session.id,
         sessions=services().sign_in.sessions(session),
         themes=THEMES,
-        done=request.args.get("done"),
+        said=request.args.get("said"),
     )
 
 
@@ -39,7 +39,7 @@ def prefer() -> Any:
     theme = request.form.get("theme", "auto")
     theme = theme if theme in THEMES else "auto"
     services().sign_in.prefer(door.session(), language, theme)
-    answer = redirect(url_for("me.me", done="kept"), 303)
+    answer = redirect(url_for("me.me", said="kept"), 303)
     if language:
         answer.set_cookie(LANGUAGE, language, max_age=31536000, secure=True, httponly=True, samesite="Lax")
     else:

@@ -19,6 +19,13 @@ from control_plane.workflow import access
 pages = Blueprint("overview", __name__)
 RECENT = 10
 CHORES: dict[str, Text] = {
+    "requests": t("making approved requests real"),
+    "mail": t("sending mail"),
+    "webhooks": t("telling other systems"),
+    "volume": t("telling departments of their volume"),
+    "contents": t("deleting files that nothing names any more"),
+    "retirements": t("removing what is left of websites that went"),
+    "answers": t("forgetting old answers to programs"),
     "jobs": t("carrying out what was asked for on pages"),
     "errands": t("errands to machines"),
     "rollouts": t("moving rollouts on"),

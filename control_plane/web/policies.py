@@ -43,7 +43,7 @@ COLUMNS = (
     Column("state", t("State"), "state", filter=True),
     Column("count", t("Departments"), "number"),
     Column("at", t("Made"), "time"),
-    Column("by", t("Who"), filter=True),
+    Column("by", t("Who"), "who", filter=True),
     Column("reason", t("Reason")),
     Column("rollouts", t("Rollouts"), draw=_rollouts),
 )

@@ -14,6 +14,7 @@ from control_plane.model.people import Act
 from control_plane.model.request import FINAL, RequestState
 from control_plane.model.text import Text, t, tn
 from control_plane.web import door
+from control_plane.web.director import operated
 from control_plane.web.door import needs
 from control_plane.web.forms import Form
 from control_plane.web.services import services
@@ -89,6 +90,7 @@ def service(code: str, offering: str) -> Any:
         "service.html",
         service=found,
         code=code,
+        shown=shown(found),
         card=card,
         sections=[section for section in form.sections() if section.stop != "reason"] if form else [],
         places=[row for row in door.rows("sites") if row["tenant"] == code and row["offering"] == offering],
@@ -133,8 +135,16 @@ def department(row: Json) -> Json:
     """A department with its services, each with addresses."""
     code = row["code"]
     sites = [site for site in door.rows("sites") if site["tenant"] == code]
-    found = [
-        {**one, "places": [site for site in sites if site["offering"] == one["offering"]]}
-        for one in door.client().tenant(code)["subscriptions"]
-    ]
+    found = []
+    for one in door.client().tenant(code)["subscriptions"]:
+        places = [site for site in sites if site["offering"] == one["offering"]]
+        closed = any(site["state"] == "maintenance" for site in places)
+        found.append({**one, "places": places, "shown": "maintenance" if closed else shown(one)})
     return {**row, "services": found}
+
+
+def shown(row: Json) -> str:
+    """The state of a service as its department sees it; nothing is provided of one that is only declared."""
+    if not operated(row["offering"]):
+        return "listed"
+    return "pending" if row["state"] == "pending" else "in_use"

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, StalePlan
 from control_plane.model.people import Act
-from control_plane.model.request import MOST_LISTED
+from control_plane.model.request import MOST_LISTED, TITLES
 from control_plane.model.text import Text, t
 from control_plane.web import door, exporting, show
 from control_plane.web.asking import answers_of, client_files, form_of
@@ -37,6 +37,7 @@ DONE: dict[str, Text] = {
     "mark": t("Marked as looked at; this is for you alone."),
     "unmark": t("Your mark is taken away."),
 }
+STATES: dict[str, Text] = {state.value: title for state, title in TITLES.items()}
 #: Changes of a plan that a review shows unfolded.
 SHOWN = 100
 
@@ -52,10 +53,9 @@ def _named(row: Row) -> Markup:
 def _columns(endpoint: str) -> tuple[Column, ...]:
     return (
         Column("reference", t("Request"), draw=_named, link=lambda row: url_for(endpoint, reference=row["reference"])),
-        Column("state", t("State"), draw=lambda row: mark(f"request-{row['state']}")),
-        Column("state_title", t("State"), filter=True),
+        Column("state", t("State"), filter=True, draw=lambda row: mark(f"request-{row['state']}"), words=STATES),
         Column("tenant_name", t("Department"), draw=lambda row: show.foreign(row["tenant_name"]), filter=True),
-        Column("has", t("Who has it"), draw=lambda row: row["has_it"]["text"] or show.NOTHING),
+        Column("has", t("Who has it"), draw=lambda row: row["has"] or show.NOTHING),
         Column("due", t("Due"), draw=_due),
     )
 
@@ -92,10 +92,9 @@ def _listed(**only: Any) -> tuple[list[Json], Json]:
 
 
 def _table(endpoint: str, rows: list[Json], caption: Text, empty: Text | None = None) -> Table:
-    columns = tuple(c for c in _columns(endpoint) if c.field != "state_title")
     table = Table(
-        columns,
-        rows,
+        _columns(endpoint),
+        [{**row, "has": row["has_it"]["text"]} for row in rows],
         request.args,
         caption=caption,
         empty=empty or t("There are no requests yet."),

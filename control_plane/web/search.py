@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 
 from control_plane.model.client import Json
-from control_plane.model.errors import ControlPlaneError
+from control_plane.model.errors import ControlPlaneError, NotFound
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
 from control_plane.web import door
@@ -44,6 +44,14 @@ HITS: Mapping[str, Callable[[Json], Hit]] = {
         f"{row['role'] or '–'} · {row['ipv4'] or '–'}",
         url_for("hosts.host", name=row["name"]),
     ),
+    "requests": lambda row: (
+        row["reference"],
+        f"{row['title']} · {row['action_title']} · {row['tenant_name']}",
+        url_for(
+            "requests.review" if access.allows(door.person(), Act.SIGN) else "requests.request_page",
+            reference=row["reference"],
+        ),
+    ),
     "runs": lambda run: (str(run["id"]), run["sentence"], url_for("runs.run", number=run["id"])),
 }
 
@@ -51,7 +59,7 @@ HITS: Mapping[str, Callable[[Json], Hit]] = {
 @pages.get("/console/search")
 @needs(Act.SEE_TENANT)
 def search() -> Any:
-    """Tenants, sites, people, hosts and runs that contain the very text."""
+    """Tenants, sites, people, hosts and runs that contain the very text, and the request of that reference."""
     text = request.args.get("q", "").strip()[:200]
     groups = []
     for title, found, shown in _find(text) if text else ():
@@ -70,6 +78,7 @@ def _find(text: str) -> Iterator[tuple[Text, list[Json], Callable[[Json], Hit]]]
         (t("Hosts and machines"), "hosts", door.in_sight(client.hosts())),
     ):
         yield title, _matching(rows, kind, text), HITS[kind]
+    yield t("Requests"), _called(text), HITS["requests"]
     if access.allows(door.person(), Act.SEE_ESTATE) and (text.isdecimal() or len(text) >= 6):
         runs = [
             run
@@ -77,6 +86,16 @@ def _find(text: str) -> Iterator[tuple[Text, list[Json], Callable[[Json], Hit]]]
             if text == str(run["id"]) or (len(text) >= 6 and (run["digest"] or "").startswith(text.lower()))
         ]
         yield t("Runs"), runs, HITS["runs"]
+
+
+def _called(text: str) -> list[Json]:
+    """The request of this reference, if it may be seen."""
+    if not text.upper().startswith("R-"):
+        return []
+    try:
+        return [door.client().requests.show(text)]
+    except NotFound:
+        return []
 
 
 def _matching(rows: list[Json], kind: str, text: str) -> list[Json]:

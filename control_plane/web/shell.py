@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, g, render_template, request, url_for
 from flask.globals import request_ctx
@@ -106,6 +107,7 @@ NAVIGATION: Sequence[Group] = (
         t("Records"),
         (
             Entry("director.director", t("Page for the director"), Act.SEE_ESTATE),
+            Entry("savings.savings", t("Savings"), Act.SEE_ESTATE),
             Entry("audit.audit", t("Audit trail"), Act.SEE_AUDIT),
             Entry("people.people", t("People and roles"), Act.SEE_PEOPLE),
             Entry("people.sign_ins", t("Sign-ins"), Act.SEE_PEOPLE),
@@ -134,6 +136,10 @@ HTTP: Mapping[int, tuple[Text, Text]] = {
     405: (t("This address takes no such request."), t("Go back and use the page's own buttons.")),
     413: (t("That is too much at once."), t("Send less.")),
 }
+ENDED = (
+    t("Your session has ended, so nothing was taken from this form."),
+    t("Sign in and fill in that page again; what was saved before is still there."),
+)
 UNKNOWN = (t("Something went wrong here."), t("Nothing was changed. Tell the centre the reference below."))
 
 
@@ -241,10 +247,11 @@ def _told(error: ControlPlaneError) -> Any:
 def _http(error: HTTPException) -> Any:
     if error.response is not None or (error.code or 500) < 400:
         return error
-    text, remedy = HTTP.get(error.code or 500, UNKNOWN)
+    text, remedy = ENDED if isinstance(error, door.Ended) else HTTP.get(error.code or 500, UNKNOWN)
     if request_ctx.url_adapter is None:  # asked by a name that is not ours: no page, no link
         return Response(f"{text}\n", error.code or 500, mimetype="text/plain")
-    answer = _page(error.code or 500, text, remedy)
+    came_from = urlsplit(request.referrer or "").path if isinstance(error, door.Ended) else ""
+    answer = _page(error.code or 500, text, remedy, came_from=came_from)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             answer.headers[name] = value

@@ -39,6 +39,8 @@ ZONES: Mapping[str, Text] = {
     "tenant": t("a department's network"),
     "internet": t("the internet"),
 }
+#: What is promised beside what can be subscribed to.
+BESIDE: Mapping[str, Text] = {"network": t("Network")}
 NOTHING = Markup('<span class="nothing">–</span>')
 
 
@@ -51,11 +53,11 @@ def moment(value: str | datetime | None, now: datetime | None = None) -> Markup:
     except ValueError:
         return escape(value)
     local = at.astimezone(ZONE)
-    text = f"{local:%Y-%m-%d %H:%M}"
+    text, kind = f"{local:%Y-%m-%d %H:%M}", Markup("")
     if now is not None and timedelta(0) <= now - at < timedelta(days=1):
-        text = str(ago((now - at).total_seconds()))
-    return Markup('<time datetime="{0}" title="{1} (UTC+8)">{2}</time>').format(
-        at.isoformat(), f"{local:%Y-%m-%d %H:%M:%S}", text
+        text, kind = str(ago((now - at).total_seconds())), Markup(' class="ago"')  # on paper it is the exact time
+    return Markup('<time datetime="{0}" title="{1} (UTC+8)"{2}>{3}</time>').format(
+        at.isoformat(), f"{local:%Y-%m-%d %H:%M:%S}", kind, text
     )
 
 
@@ -63,7 +65,8 @@ def service(name: str | None) -> Markup:
     """What people call an offering."""
     if not name:
         return NOTHING
-    return escape(str(services().offerings.get(name, name)))
+    title = services().offerings.get(name) or BESIDE.get(name)
+    return escape(name if title is None else str(title))
 
 
 def exact(value: str) -> str:

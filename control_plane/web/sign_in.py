@@ -129,12 +129,12 @@ def _back(target: str | None) -> str:
     return target or "" if fits else ""
 
 
-def _on(token: str, done: str | None = None) -> Any:
+def _on(token: str, said: str | None = None) -> Any:
     session = services().sign_in.session(token)
     if session is None:
         return redirect(url_for("sign_in.start"), 303)
     here = session.stage is Stage.OPEN and door.session().stage is Stage.OPEN
-    target = url_for("me.me", done=done) if here and done else url_for(door.onward(session))
+    target = url_for("me.me", said=said) if here and said else url_for(door.onward(session))
     back = _back(request.cookies.get(BACK)) if session.stage is Stage.OPEN else ""
     answer = door.hold(redirect(back or target, 303), token)
     if back:

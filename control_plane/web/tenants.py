@@ -21,7 +21,13 @@ KINDS: dict[str, Text] = {
     "government_department": t("government department"),
     "government_body": t("government body"),
     "committee_organ": t("committee organ"),
+    "party_organ": t("party organ"),
+    "congress_cppcc": t("congress or consultative conference"),
+    "court_procuratorate": t("court or procuratorate"),
+    "mass_organisation": t("mass organisation"),
+    "public_institution": t("public institution"),
     "district": t("district"),
+    "county_level_city": t("county-level city"),
 }
 
 

@@ -82,7 +82,7 @@ def request_ticker() -> RequestTicker:
     from control_plane.workflow.request_tick import RequestTicker
 
     made = local_client()
-    return RequestTicker(made.requests, made.applier, made.prober, lambda: made.actor)
+    return RequestTicker(made.requests, made.applier, made.prober)
 
 
 def mail_ticker() -> MailTicker:

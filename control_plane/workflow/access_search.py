@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from control_plane.model.errors import CouldNotMeasureError, Invalid, Problem
-from control_plane.model.names import to_ascii
+from control_plane.model.names import NoName, to_ascii
 from control_plane.model.record import OPEN_EVERY, REMARKS, Archive, Gap, Question, Seal
 from control_plane.model.run import Actor
 from control_plane.model.text import t
@@ -169,8 +169,8 @@ def _asked(asked: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
                 wanted["host"] = str(ip_address(name))
             except ValueError:
                 wanted["host"] = below + to_ascii(name.lstrip("."))
-        except ValueError as error:
-            fault = t("“{name}” is no valid host name: {reason}.", name=wanted["host"], reason=str(error).rstrip("."))
+        except NoName as error:
+            fault = t("“{name}” is no valid host name: {reason}.", name=wanted["host"], reason=error.text)
             remedy = t("Write a name such as www.example.test, or .example.test for it and all below.")
             problems.append(Problem("bad-name", fault, remedy, field="host"))
     return wanted, problems

@@ -20,6 +20,7 @@ from control_plane.model.plan import Change
 from control_plane.model.resource import CouldNotMeasure, Look, Measured, Resource, content_hash
 from control_plane.model.scope import Scope
 from control_plane.model.text import t
+from control_plane.store.estate import Revision
 from control_plane.store.repository import Store
 from control_plane.workflow.catalogue import World
 from control_plane.workflow.observe import observe, parts_of
@@ -109,7 +110,7 @@ class Explainer:
             "tenant": resource.owner.tenant,
             "offering": resource.owner.offering,
             "asked_by": {
-                "actor": self.store.actors.name(asked.actor_key),
+                "actor": self._asker(asked),
                 "cause": asked.cause,
                 "at": asked.at.isoformat(),
             }
@@ -129,6 +130,16 @@ class Explainer:
             else None,
             "next": f"gasp plan subscription:{resource.owner.tenant}/{resource.owner.offering}",
         }
+
+    def _asker(self, revision: Revision) -> str:
+        """Who wanted this version: of a request who asked for it, not who signed it last."""
+        cause, _, number = revision.cause.partition(" ")
+        if cause == "request" and number.isdecimal():
+            try:
+                return self.store.requests.get(int(number)).asker.name
+            except NotFound:
+                pass
+        return self.store.actors.name(revision.actor_key)
 
     def _foreign(self, subject: str) -> list[dict[str, Any]]:
         """Things in managed systems that are not ours and carry this name."""
@@ -200,9 +211,15 @@ def _host(host: HostView, role: str) -> dict[str, Any]:
 
 
 def _host_name(subject: str) -> str | None:
-    text = urlsplit(subject).hostname if "://" in subject else subject
     try:
-        return to_ascii(text or "")
+        return to_ascii((urlsplit(subject).hostname if "://" in subject else subject) or "")
+    except ValueError:
+        return None
+
+
+def _dn(subject: str) -> str | None:
+    try:
+        return normalise_dn(subject)
     except ValueError:
         return None
 
@@ -211,7 +228,7 @@ def _find_resources(subject: str, world: World) -> list[Resource]:
     if subject in world.desired:
         return [world.desired[subject]]
     name = _host_name(subject)
-    dn = normalise_dn(subject) if "=" in subject and "://" not in subject else None
+    dn = _dn(subject) if "=" in subject and "://" not in subject else None
     found = []
     for resource in world.desired.values():
         attributes = resource.attributes

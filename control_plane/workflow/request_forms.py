@@ -76,9 +76,20 @@ class RequestForms:
             clash = ("spec",)
         if clash:
             return Wish(None, spec, clash)
-        if now is not None and (now["spec"], now["tier"]) == (spec, tier):
+        if now is not None and now["tier"] == tier and self._alike(content.offering, now["spec"], spec):
             return Wish(None, spec)
         return Wish(self._change(content, tier, spec, generation), spec)
+
+    def _alike(self, offering: str, one: Any, other: Any) -> bool:
+        """Whether two forms say the same: what is written out as it is anyway changes nothing."""
+        form = self.offering(offering).spec
+        if one == other or form is None:
+            return bool(one == other)
+        try:
+            said, kept = (form.model_validate(spec).model_dump(mode="json") for spec in (one, other))
+        except ValidationError:
+            return False
+        return bool(said == kept)
 
     def rebased(self, request: Request) -> dict[str, Any] | None:
         """Values that put an older draft on top of what is there now; None when it is, or when both changed a field."""

@@ -134,8 +134,9 @@ def read_file(
     columns, items = columns_of(offering, several), get(spec, (several.path,))
     read = read_rows(columns, several, items if isinstance(items, list) else [], table_of(content), today)
     wanted = {**copy.deepcopy(dict(spec or {})), several.path: read.items}
-    if not read.problems:
+    if read.rows:  # also where rows were left out: whoever mends them learns all of it at once
         read.problems += judged(several, columns, read, judge(wanted))
+        read.problems.sort(key=lambda problem: problem.line or 0)
     if read.problems:
         raise Invalid(read.problems)
     return wanted, read

@@ -7,7 +7,7 @@ one department's request has wrong stops no other's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ from control_plane.model.request import MOVING, OPEN, Request, RequestEvent, Req
 from control_plane.model.run import Actor, Event, EventType, RunState
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t, tn
-from control_plane.store.audit import Behalf
+from control_plane.store.audit import BY_ITSELF, Behalf
 from control_plane.store.leases import LeaseLost
 from control_plane.store.repository import Store
 from control_plane.store.requests import behalf_of
@@ -72,12 +72,11 @@ class Item:
 
 @dataclass
 class RequestTicker:
-    """Moves approved requests on. `requests` and `journal` belong together; `actor` is who the worker is."""
+    """Moves approved requests on. What it does is the centre's own doing, whoever started the worker."""
 
     requests: Requests
     applier: Applier
     prober: Prober
-    actor: Callable[[], Actor]
 
     def __post_init__(self) -> None:
         self.store: Store = self.requests.store
@@ -271,7 +270,7 @@ class RequestTicker:
         each = [behalf_of(item.request) for item in started]
         signed = dict.fromkeys(signoff for behalf in each for signoff in behalf.signoffs)
         with self.store.audit.under(Behalf([r for behalf in each for r in behalf.requests], tuple(signed))):
-            self.applier.apply(order, self.actor(), follow)
+            self.applier.apply(order, self.store.actors.get(BY_ITSELF), follow)
         self._settle(started, runs[0])
 
     def _start(self, item: Item) -> Item:

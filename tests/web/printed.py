@@ -28,7 +28,7 @@ LOST = """() => {
 WORDS = """() => {
   const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT), found = [];
   while (walker.nextNode()) {
-    if (walker.currentNode.parentElement.closest(".d-print-none, .visually-hidden, [hidden]")) continue;
+    if (walker.currentNode.parentElement.closest(".d-print-none, .visually-hidden, [hidden], .ago")) continue;
     found.push(...walker.currentNode.data.split(/\\s+/).filter(Boolean));
   }
   return found;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from control_plane.model.text import in_language
-from tests.web.printed import lost_on_paper, missing_on_paper
+from tests.web.printed import lost_on_paper, missing_on_paper, words_of
 from tests.web.serving import enter, visit
 from tests.web.world import World, make_world
 
@@ -93,6 +94,10 @@ def test_an_approval_is_printed_whole(
     assert page.locator(".changes details:not([open])").count() > 0, "something is folded"
     assert lost_on_paper(page) == []
     assert missing_on_paper(page) == []
+    assert page.locator("time.ago").count() > 0
+    words = words_of(page.pdf(format="A4"))
+    assert re.search(r"2026-11-\d\d ?\d\d:\d\d:\d\d", words), words
+    assert not re.search("刚刚|justnow|分钟前|minago", words), "how long ago means nothing on paper"
     visitor.shot(f"signing-printed-{variant}")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert visitor.faults == []

@@ -29,7 +29,7 @@ CONSOLE = (
         "requests",
         "director",
     ),
-    *("runs", "jobs", "plans", "drift", "people", "sign-ins", "search?q=fgw", "search?q=a", "me"),
+    *("runs", "jobs", "plans", "drift", "people", "sign-ins", "search?q=fgw", "search?q=a", "me", "savings"),
     *("substitutes", "classes", "emergencies", "people/clerk1", "requests/{asked}"),
 )
 PORTAL = (

@@ -277,7 +277,7 @@ class World:
     def work(self) -> list[str]:
         """One turn of the worker over approved requests."""
         client = self.client
-        return RequestTicker(client.requests, client.applier, client.prober, lambda: client.actor).tick()
+        return RequestTicker(client.requests, client.applier, client.prober).tick()
 
     def close(self) -> None:
         self.store.close()

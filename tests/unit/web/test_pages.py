@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 from datetime import UTC, datetime
@@ -9,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from control_plane.cli.terminal import MARKS
+from control_plane.model.naming import RUN_KINDS
 from control_plane.model.resource import Foreign
 from control_plane.model.text import in_language, t
-from control_plane.web.show import ago, duration, moment, plain
+from control_plane.web.overview import CHORES
+from control_plane.web.shell import _surroundings
+from control_plane.web.show import BESIDE, ago, duration, moment, plain
 from control_plane.web.states import WORDS
+from control_plane.web.tenants import KINDS
+from control_plane.wiring import chores
 from tests.web.world import BASE, REPO, World, send
 
 STATIC = REPO / "control_plane" / "web" / "static"
@@ -203,6 +210,55 @@ def test_search_finds_by_the_very_text(world: World) -> None:
     assert "/console/hosts/ns1" in get(world, "/console/search?q=10.94.0.11")
 
 
+def test_search_finds_a_request_by_its_reference_for_who_may_see_it(world: World) -> None:
+    world.person("clerk")
+    mine = world.client.acting_as("directory:clerk1").requests
+    reference = mine.draft("fgw", "public_site", "change")["reference"]
+    assert f"/portal/requests/{reference}" in get(world, f"/console/search?q={reference.lower()}", "clerk")
+    assert "Nothing here contains" in get(world, f"/console/search?q={reference}", "operator"), "it is a draft"
+    assert "Nothing here contains" in get(world, "/console/search?q=R-2026-999999", "clerk")
+    mine.withdraw(reference)
+
+
+def test_chores_kinds_and_what_is_promised_have_words() -> None:
+    assert {chore.name for chore in chores()} <= set(CHORES)
+    city = (yaml.safe_load(path.read_text("utf-8")) for path in sorted((REPO / "tenants" / "qingdao").glob("*.yaml")))
+    assert {document["kind"] for document in city if "kind" in document} <= set(KINDS)
+    assert {"network"} <= set(BESIDE)
+    orders = (REPO / "control_plane" / "workflow").glob("*.py")
+    calls = (n for path in orders for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call))
+    kinds = set()
+    for call in calls:
+        named = [k.value for k in call.keywords if k.arg == "kind" and ast.unparse(call.func) == "Order"]
+        named += call.args[4:5] if ast.unparse(call.func) == "wish_order" else []
+        kinds |= {value.value for value in named if isinstance(value, ast.Constant)}
+    assert "internet" in kinds
+    assert kinds <= set(RUN_KINDS)
+
+
+def test_requests_are_filtered_by_state(world: World) -> None:
+    world.person("clerk")
+    mine = world.client.acting_as("directory:clerk1").requests
+    gone = mine.draft("fgw", "public_site", "change")["reference"]
+    mine.withdraw(gone)
+    kept = mine.draft("fgw", "public_site", "change")["reference"]
+    page = get(world, "/portal/requests?f.state=draft", "clerk")
+    assert kept in page
+    assert gone not in page
+    mine.withdraw(kept)
+
+
+def test_a_department_sees_what_it_has_and_where_it_looks_for_more(world: World) -> None:
+    page = get(world, "/portal/", "clerk")
+    for address in ("/portal/internet/fgw", "/console/hosts?f.tenant=fgw", "/console/tenants/fgw/audit"):
+        assert address in page
+    assert page.count("</svg>listed</span>") == 3, "approval, mailbox and disclosure are declared only"
+
+
+def test_the_place_of_savings_shows_no_figure(world: World) -> None:
+    assert "there is no figure here" in get(world, "/console/savings", "finance")
+
+
 def test_explain_says_who_asked_and_what_is(world: World) -> None:
     text = get(world, "/console/explain?subject=fgw.qingdao.test")
     assert "test (on the machine itself)" in text
@@ -343,3 +399,32 @@ def test_what_goes_on_is_marked_on_every_page(world: World) -> None:
     assert "What goes on just now" not in clerk.get("/console/tenants", base_url=BASE).text
     world.store.runs.set_state(number, RunState.DONE, t("Done and verified."), world.clock())
     assert f"Run {number}<" not in watcher.get("/console/tenants", base_url=BASE).text
+
+
+def test_what_was_kept_of_myself_is_said_on_the_page_that_follows(world: World) -> None:
+    browser = world.enter(world.person("clerk"))
+    kept = send(browser, "/console/me", language="en", theme="dark")
+    assert kept.status_code == 303
+    text = browser.get(kept.location, base_url=BASE)
+    assert text.status_code == 200
+    assert "Kept." in text.text
+    send(browser, "/console/me", language="en", theme="auto")
+
+
+def test_no_page_hides_what_surrounds_every_page(world: World) -> None:
+    """A value of the same name that a page gives to its template would be taken for what `base.html` shows."""
+    with world.app.test_request_context("/"):
+        surroundings = set(_surroundings())
+    hidden = []
+    for path in sorted((REPO / "control_plane" / "web").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("render_template", "exporting.page"):
+                hidden += [f"{path.name}:{node.lineno} {k.arg}" for k in node.keywords if k.arg in surroundings]
+    assert hidden == []
+
+
+@pytest.mark.parametrize("subject", ["*)(uid=*", "=", "a==b", "http://[::", "uid=", "\x00=", "ou=\\"])
+def test_what_cannot_be_a_name_is_explained_as_not_there(world: World, subject: str) -> None:
+    browser = world.enter(world.person("operator"))
+    answer = browser.get("/console/explain", query_string={"subject": subject}, base_url=BASE)
+    assert answer.status_code == 404, answer.text

@@ -76,6 +76,8 @@ def test_a_revision_is_shown_made_and_brought_out(world: World) -> None:
     text = who.get(made.location, base_url=BASE).text
     for said in ("The revision is made", "Category gambling: 1 more", "centre-games", "games.test, .play.test"):
         assert said in text, said
+    for address in (made.location, "/console/policies"):
+        assert "directory:operator1" not in who.get(address, base_url=BASE).text, "people are called by their names"
     assert post(who, "/console/policies/1").status_code == 422, "a reason is wanted"
     draft = post(who, "/console/policies/1", reason="betting", ignore_windows="a test", soak="0")
     page = draft.location.partition("?")[0]

@@ -189,11 +189,25 @@ def test_sessions_end_when_told_and_by_themselves(world: World) -> None:
     assert idle.get("/console/", base_url=BASE).status_code == 302
 
 
+def test_a_form_of_a_session_that_ended_says_so(world: World) -> None:
+    world.directory.add("late1", "fgw")
+    browser = world.enter("late1")
+    token = token_of(browser, "/console/me")
+    world.clock.advance(31 * 60)
+    late = browser.post(
+        "/console/me", data={"token": token, "language": "en"}, base_url=BASE, headers={"Referer": f"{BASE}/console/me"}
+    )
+    assert "/sign-in?next=/console/me" in late.text
+    assert late.status_code == 400
+    assert "Your session has ended" in late.text
+    assert "Your session has ended" not in browser.post("/sign-in", data={"token": "x"}, base_url=BASE).text
+
+
 def test_a_changed_password_ends_all_other_sessions(world: World) -> None:
     world.directory.add("pw1", "fgw")
     here, there = world.enter("pw1"), world.enter("pw1")
     assert send(here, "/sign-in/password", old="wrong", new=NEW, again=NEW).status_code == 422
-    assert send(here, "/sign-in/password", old=PASSWORD, new=NEW, again=NEW).location == "/console/me?done=password"
+    assert send(here, "/sign-in/password", old=PASSWORD, new=NEW, again=NEW).location == "/console/me?said=password"
     assert here.get("/console/me", base_url=BASE).status_code == 200
     assert there.get("/console/me", base_url=BASE).status_code == 302
     assert sign_in(world, "pw1", NEW).status_code == 303

@@ -63,7 +63,7 @@ class Office:
                     centre.store.people.grant(person, role, tenant, None, "test", centre.actor)
         self.fault = fault
         self.prober = FakeProber(centre.clock)
-        self.ticker = RequestTicker(self.of("local:worker"), centre.applier, self.prober, lambda: centre.actor)
+        self.ticker = RequestTicker(self.of("local:worker"), centre.applier, self.prober)
 
     def of(self, name: str) -> Requests:
         """Requests as somebody sees them; a bare word is somebody of the directory."""

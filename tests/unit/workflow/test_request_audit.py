@@ -9,8 +9,10 @@ import pytest
 from control_plane.model.audit import AuditAct
 from control_plane.model.request import RequestEvent
 from control_plane.model.text import t
+from control_plane.store.audit import BY_ITSELF
 from control_plane.store.requests import PRIVATE
 from control_plane.workflow.audit import Audit
+from control_plane.workflow.explain import Explainer
 from tests.unit.workflow.asking import Office
 
 
@@ -33,6 +35,9 @@ def test_from_the_form_to_live_on_whose_signoffs(office: Office) -> None:
         *("run.began", "service.changed", "run.ended", "request.applied", "request.live"),
     ]
     assert [row["actor"]["name"] for row in rows[:3]] == ["directory:clerk", "directory:chief", "directory:operator"]
+    done = {row["act"]: row["actor"]["name"] for row in rows[3:]}
+    assert done.pop("service.changed") == "directory:operator", "whose signature was the last"
+    assert set(done.values()) == {BY_ITSELF}, "nobody on the machine did it"
     assert rows[0]["roles"] == ["clerk (fgw)"]
     for row in rows[3:]:
         assert {s["name"]: s["role"] for s in row["signoffs"]} == {
@@ -84,3 +89,10 @@ def test_every_event_of_a_request_is_an_act() -> None:
     assert {e.value for e in set(RequestEvent) - PRIVATE} == {
         a.value for a in AuditAct if a.value.startswith("request.")
     }
+
+
+def test_who_asked_for_a_thing_is_who_asked_for_it_not_who_signed_it_last(office: Office) -> None:
+    office.signed("clerk", "fgw", ("chief", "operator"), names=["a.qingdao.test"])
+    office.ticker.tick()
+    (found,) = Explainer(office.centre.planner, office.centre.store).explain("a.qingdao.test")["matches"][:1]
+    assert found["asked_by"]["actor"] == "directory:clerk"

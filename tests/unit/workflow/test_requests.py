@@ -117,6 +117,16 @@ def test_all_problems_come_at_once_with_field_and_remedy(office: Office) -> None
     assert office.centre.store.estate.allocations() == {("dns_name", "taken"): "taken"}
 
 
+def test_what_is_written_out_as_it_is_anyway_changes_nothing(office: Office) -> None:
+    imported(office, "gaj", names=["there"])
+    clerk, said = office.of("clerk2"), {"names": ["there"], "people": [], "internet": False}
+    assert [p["code"] for p in clerk.check("gaj", "toy", "change", said)] == ["nothing-changes"]
+    assert clerk.check("gaj", "toy", "change", {**said, "internet": True}) == []
+    draft = clerk.save(clerk.draft("gaj", "toy", "change")["id"], spec=said, note="x")
+    with pytest.raises(Invalid, match="there already"):
+        clerk.submit(draft["id"])
+
+
 def _claim(name: str) -> Any:
     from control_plane.model.offering import Claim
 
