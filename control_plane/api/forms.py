@@ -9,7 +9,13 @@ from typing import Any
 
 from control_plane.model.client import Json
 
-FORMS = Path(__file__).parent / "json-forms.yaml"
+#: In a checkout it lies with the documents; a wheel has it in this room (`sources` in pyproject.toml). It is no link:
+#: whoever copies a tree may lose links.
+FORMS = next(
+    path
+    for path in (Path(__file__).parent / "json-forms.yaml", Path(__file__).parents[2] / "docs" / "json-forms.yaml")
+    if path.is_file()
+)
 
 
 @cache
