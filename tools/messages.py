@@ -25,7 +25,7 @@ from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, nodes
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("control_plane", "lab")
+ROOMS = ("control_plane", "lab", "nightly")
 PO = ROOT / "control_plane/locale/zh_CN/LC_MESSAGES/gasp.po"
 MO = PO.with_suffix(".mo")
 #: Functions that mark sentences, and how many each takes.

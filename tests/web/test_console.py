@@ -59,6 +59,7 @@ PAGES = {
     "people": "/console/people",
     "sign-ins": "/console/sign-ins",
     "director": "/console/director",
+    "nightly": "/console/nightly",
     "missing": "/console/tenants/none",
     "password": "/sign-in/password",
 }

@@ -81,6 +81,7 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/rollouts/<int:number>": ESTATE_ROLES,
     "GET /console/freezes": ESTATE_ROLES,
     "GET /console/director": ESTATE_ROLES,
+    "GET /console/nightly": ESTATE_ROLES,
     "GET /console/try": APPLIERS,
     "POST /console/try": APPLIERS,
     "GET /portal/": tuple(ROLES),
