@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from requests import RequestException
+
 from control_plane import wiring
 from control_plane.model.errors import ControlPlaneError, Rejected
 from control_plane.model.text import t
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return check(
             (chosen.url or wiring.console_url() or "").rstrip("/"), chosen.only, chosen.examples, chosen.minutes * 60
         )
-    except ControlPlaneError as error:
+    except (ControlPlaneError, RequestException) as error:
         print(error, file=sys.stderr)
         return 1
 
