@@ -45,7 +45,9 @@ def check(url: str, only: Sequence[str], examples: int, seconds: float) -> int:
     codes = [row.code for row in store.estate.tenants() if row.code in known]
     if not url or not codes:
         raise Rejected(t("There is no console, or no department with a website."), t("make up"))
-    own, other = codes[0], codes[1] if len(codes) > 1 else None
+    asked = [one.content.tenant for one in store.requests.list(tenants_=frozenset(codes)) if one.submitted_at]
+    other = next((code for code in (*asked, *codes[1:]) if code != codes[0]), None)  # one of which there is most to see
+    own = codes[0]
     with ExitStack() as stack:
         result.begin({"url": url})
         values = stack.enter_context(tokens(store, wiring.vault(), wiring.actor(), wiring.now, own))

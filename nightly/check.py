@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import requests
@@ -106,10 +107,8 @@ class Check:
         rehearsed = [o.id for o in self.operations if o.rehearses]
         for operation in self.operations:
             for role in WHO:
-                examine(
-                    schema.find_operation_by_id(operation.id), self.examples, there,
-                    lambda case, operation=operation, role=role: self._send(operation, role, case),
-                )  # fmt: skip
+                one = schema.find_operation_by_id(operation.id)
+                examine(one, self.examples, there, partial(self._send, operation, role))
             if time.monotonic() <= self.end:
                 self.done.add(operation.id)
             yield f"any input: {operation.id}"
@@ -130,6 +129,8 @@ class Check:
         asker = self.askers[role]
         for name in [name for name in case.headers or {} if name.lower() in KEYS]:
             del case.headers[name]
+        if operation.rehearses:
+            case.query = {"dry_run": True, **(case.query or {})}
         try:
             answer = asker.patient(lambda: case.call(base_url=asker.base, **asker.sent))
             case.validate_response(answer, checks=CHECKS)
@@ -162,5 +163,5 @@ def _short(error: Any) -> str:
 
 
 def _curl(case: Any, asker: Asker) -> str:
-    line = case.as_curl_command(headers={"Authorization": "Bearer x"}, base_url=asker.base)
+    line: str = case.as_curl_command(headers={"Authorization": "Bearer x"}, base_url=asker.base)
     return line.replace("'Authorization: [Filtered]'", '"Authorization: Bearer $TOKEN"')

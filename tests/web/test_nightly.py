@@ -131,6 +131,7 @@ def test_it_finds_what_is_planted(
     monkeypatch.setattr("control_plane.api.requests._seen", told)
     monkeypatch.setattr("control_plane.api.operation.Call.in_sight", lambda call, found, name="tenant": list(found))
     found = checked(world, origin, authority, "freezes", "request", "accounts", "tenants")
+    monkeypatch.undo()
     names = {(row["operation"], row["who"]) for row in found["findings"]}
     assert ("freezes", "operator") in names
     assert ("request", BOUND) in names
