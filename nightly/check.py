@@ -112,16 +112,20 @@ class Check:
             if time.monotonic() <= self.end:
                 self.done.add(operation.id)
             yield f"any input: {operation.id}"
-        self.left_out += [
-            tn("{count} operation that begins something was asked without its key: role, address and body are judged,"
-               " then it is refused, and what comes after was not checked: {names}.",
-               "{count} operations that begin something were asked without their key: role, address and body are"
-               " judged, then they are refused, and what comes after was not checked: {names}.",
-               count=len(stopped), names=", ".join(stopped)),
-            tn("{count} operation was rehearsed only (dry_run): {names}.",
-               "{count} operations were rehearsed only (dry_run): {names}.",
-               count=len(rehearsed), names=", ".join(rehearsed)),
-        ]  # fmt: skip
+        if stopped:
+            self.left_out.append(
+                tn("{count} operation that begins something was asked without its key: role, address and body are"
+                   " judged, then it is refused, and what comes after was not checked: {names}.",
+                   "{count} operations that begin something were asked without their key: role, address and body are"
+                   " judged, then they are refused, and what comes after was not checked: {names}.",
+                   count=len(stopped), names=", ".join(stopped))
+            )  # fmt: skip
+        if rehearsed:
+            self.left_out.append(
+                tn("{count} operation was rehearsed only (dry_run): {names}.",
+                   "{count} operations were rehearsed only (dry_run): {names}.",
+                   count=len(rehearsed), names=", ".join(rehearsed))
+            )  # fmt: skip
 
     def _send(self, operation: Operation, role: str, case: Any) -> None:
         if time.monotonic() > self.end:
@@ -164,4 +168,5 @@ def _short(error: Any) -> str:
 
 def _curl(case: Any, asker: Asker) -> str:
     line: str = case.as_curl_command(headers={"Authorization": "Bearer x"}, base_url=asker.base)
+    line = line.replace("curl ", f"curl --cacert {asker.authority} ", 1)
     return line.replace("'Authorization: [Filtered]'", '"Authorization: Bearer $TOKEN"')

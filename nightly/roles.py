@@ -20,7 +20,7 @@ from control_plane.store.tokens import NewToken
 
 WHO = ("clerk", "approver", "operator", "auditor")
 #: The operator's second token, which sees the clerk's department only.
-BOUND = "operator, bound"
+BOUND = "bound"
 LIFE = timedelta(hours=2)
 NAME = "nightly check"
 _REASON = t("the nightly check")

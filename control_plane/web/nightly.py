@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from control_plane.model.people import Act
+from control_plane.model.people import ROLES, Act
 from control_plane.model.text import Text, t
 from control_plane.web import exporting, show, states
 from control_plane.web.door import needs
@@ -14,9 +14,11 @@ from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
 
 pages = Blueprint("nightly", __name__)
+#: Whose token it was.
+WHO = {**{role.name: role.title for role in ROLES.values()}, "bound": t("operator, for one department only")}
 COLUMNS = (
     Column("operation", t("Operation"), "code", filter=True),
-    Column("who", t("Role"), "code", filter=True),
+    Column("who", t("Role"), filter=True, words=WHO),
     Column("what", t("Found")),
     Column("curl", t("The same by hand"), "code"),
 )
