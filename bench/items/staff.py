@@ -59,8 +59,8 @@ def measure(centre: Centre, rounds: int = 3) -> Result:
     result.row("gasp accounts import", [took])
     result.remarks.append(f"{counts['moves']} move, {counts['leaves']} leave, {counts['same']} stay.")
     result.remarks.append(
-        f"slapd itself used {used:.0f} CPU seconds in the import. That people left is written down and their sessions and"
-        f" tokens end in one transaction; {len(some)} of them tried to bind all the time, with its client."
+        f"slapd itself used {used:.0f} CPU seconds in the import. That people left is written down, and their sessions"
+        f" and tokens end, in one transaction; {len(some)} of them tried to bind all the time, with its client."
     )
     result.figures.append(Figure("Preview of a list of 10,000 people", middle.seconds, "s", 10))
     result.figures.append(
