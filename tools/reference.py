@@ -1,4 +1,4 @@
-"""Writes docs/json.md from docs/json-forms.yaml and docs/cli.md from the commands, and checks that both are true.
+"""Writes docs/json.md from the forms of answers and docs/cli.md from the commands, and checks that both are true.
 
     tools/reference.py write | check
 
@@ -21,17 +21,17 @@ from control_plane.cli.main import gasp
 from control_plane.model.text import in_language
 
 ROOT = Path(__file__).resolve().parent.parent
-FORMS = ROOT / "docs/json-forms.yaml"
+FORMS = ROOT / "control_plane/api/json-forms.yaml"
 JSON_PAGE, CLI_PAGE = ROOT / "docs/json.md", ROOT / "docs/cli.md"
 
 JSON_HEAD = """\
 # JSON forms
 
-<!-- Made by tools/reference.py from docs/json-forms.yaml; do not edit. -->
+<!-- Made by tools/reference.py from control_plane/api/json-forms.yaml; do not edit. -->
 
 What `gasp … -o json` prints (version {version}); `-o yaml` prints the same. The forms are stable: they may gain fields,
 none is taken away or changes its meaning without a note in the change log and a new version. The schemas are in
-[json-forms.yaml](json-forms.yaml) (JSON Schema 2020-12); the tests hold every answer against them.
+[json-forms.yaml](../control_plane/api/json-forms.yaml) (JSON Schema 2020-12); the tests hold every answer against them.
 
 - Lists are `{{"items": […], "total": 113, "next": null}}`: `total` counts what fits `--filter` before `--limit`; `next`
   is for the REST interface and is null here.

@@ -9,13 +9,7 @@ from typing import Any
 
 from control_plane.model.client import Json
 
-#: In a checkout it lies with the documents; a wheel has it in this room (`sources` in pyproject.toml). It is no link:
-#: whoever copies a tree may lose links.
-FORMS = next(
-    path
-    for path in (Path(__file__).parent / "json-forms.yaml", Path(__file__).parents[2] / "docs" / "json-forms.yaml")
-    if path.is_file()
-)
+FORMS = Path(__file__).parent / "json-forms.yaml"
 
 
 @cache

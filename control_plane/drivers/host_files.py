@@ -43,9 +43,9 @@ class HostFilesDriver:
     """
 
     kinds: Sequence[Kind] = (
-        Kind("web.release", "web", 20),  # no data is lost with it: the centre keeps every release
-        Kind("web.certificate", "web", 20),
-        Kind("web.vhost", "web", 30),
+        Kind("web.release", "web", 20, retires=True),  # no data is lost with it: the centre keeps every release
+        Kind("web.certificate", "web", 20, retires=True),
+        Kind("web.vhost", "web", 30, retires=True),
     )
     stages: Sequence[str] = ("archive.sent", "check.passed", "files.replaced", "reload.done")
 

@@ -20,6 +20,7 @@ RUN_KINDS: Mapping[str, Text] = {
     "site": t("content of a website"),
     "people": t("list of people"),
     "offboard": t("end of a tenant"),
+    "retire": t("rest of removed websites"),
 }
 #: What happens to a machine in the inventory.
 MACHINE_HISTORY: Mapping[str, Text] = {

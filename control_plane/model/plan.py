@@ -63,6 +63,7 @@ class Change:
     token: str | None = None
     resource: Resource | None = None
     retire_seconds: int = 0
+    retires: bool = False
 
     @property
     def system(self) -> str:
@@ -371,4 +372,5 @@ def _removal(seen: Observed, part: str, owner: Owner | None, kinds: Mapping[str,
         destroys_data=kind.destroys_data,
         hand_made=_by_hand(seen, memory.applied.get(seen.id)),
         token=seen.token,
+        retires=kind.retires and seen.retiring_until is None,
     )

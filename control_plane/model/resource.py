@@ -143,7 +143,8 @@ class Kind:
     """What the engine must know of a kind of resource; declared by its driver.
 
     `phase`: creation order (10 directory units … 60 machines); removal runs in reverse. `cuts_off(before, after)`
-    says whether a change takes a tenant's network access away; the guard on cutting off many counts these.
+    says whether a change takes a tenant's network access away; the guard on cutting off many counts these. `retires`:
+    what is removed may stay for a while (`Observed.retiring_until`), and somebody has to come back for it.
     """
 
     name: str
@@ -152,3 +153,4 @@ class Kind:
     destroys_data: bool = False
     sensitivity: Sensitivity = Sensitivity.PLAIN
     cuts_off: Callable[[Attributes | None, Attributes | None], bool] | None = None
+    retires: bool = False

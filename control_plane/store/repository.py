@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from control_plane.store.policies import PolicyRepository
     from control_plane.store.posts import PostRepository
     from control_plane.store.requests import RequestRepository
+    from control_plane.store.retirements import RetirementRepository
     from control_plane.store.reviews import ReviewRepository
     from control_plane.store.rollouts import RolloutRepository
     from control_plane.store.runs import RunRepository
@@ -334,6 +335,13 @@ class Store:
         from control_plane.store.staff import LeaverRepository
 
         return LeaverRepository(self.database, self._clock)
+
+    @cached_property
+    def retirements(self) -> RetirementRepository:
+        """What was removed and stays for a while."""
+        from control_plane.store.retirements import RetirementRepository
+
+        return RetirementRepository(self.database)
 
     @cached_property
     def reviews(self) -> ReviewRepository:

@@ -26,7 +26,7 @@ from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.leases import Holder, check_token, holder_columns, holder_of
-from control_plane.store.tables import actors, resource_states, run_changes, run_events, runs
+from control_plane.store.tables import actors, resource_states, retirements, run_changes, run_events, runs
 
 STATES = ("applied", "already", "refused", "failed", "held", "unknown")
 _DONE = ("applied", "already")
@@ -150,13 +150,22 @@ class RunRepository:
         fence_token: int | None = None,
     ) -> None:
         """Record what became of changes, and what is known to be on the real systems since."""
-        changes, states, gone = [], [], []
+        changes, states, gone, retiring = [], [], [], []
         for change, outcome in outcomes:
             changes.append(_change_values(run_id, change, outcome, at))
             if outcome.state not in _DONE:
                 continue
             if change.after_hash is None:
                 gone.append(change.id)
+                if change.retires:
+                    retiring.append(
+                        {
+                            "resource_id": change.id,
+                            "tenant_id": change.tenant_id,
+                            "offering": change.offering,
+                            "look_at": at,
+                        }
+                    )
                 continue
             states.append(
                 {
@@ -178,6 +187,8 @@ class RunRepository:
             for start in range(0, len(gone), _CHUNK):
                 chunk = gone[start : start + _CHUNK]
                 connection.execute(delete(resource_states).where(resource_states.c.resource_id.in_(chunk)))
+            if retiring:
+                connection.execute(_upsert(connection, retirements, ("resource_id",)), retiring)
 
     def confirm(
         self, run_id: int, found: Iterable[tuple[Resource, str]], at: datetime, fence_token: int | None = None

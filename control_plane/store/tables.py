@@ -251,6 +251,15 @@ resource_states = Table(
     Column("run_id", ForeignKey("runs.id"), nullable=False),
 )
 
+retirements = Table(
+    "retirements",
+    metadata,
+    Column("resource_id", String(400), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
+    Column("offering", String(31), nullable=False),
+    Column("look_at", Instant, nullable=False, index=True),
+)
+
 leases = Table(
     "leases",
     metadata,

@@ -170,6 +170,10 @@ def chores() -> Sequence[Chore]:
         ended = local_client().substitutes.tidy()
         return f"substitutions ended: {', '.join(map(str, ended))}" if ended else None
 
+    def finish_retirements() -> str | None:
+        gone = local_client().retirements.tick()
+        return f"{len(gone)} things of removed sites taken away" if gone else None
+
     def tidy_accounts() -> str | None:
         gone, ended = local_client().staff.remove_left(), local_client().sheets.expire()
         said = [f"{len(gone)} accounts of leavers removed"] if gone else []
@@ -211,6 +215,7 @@ def chores() -> Sequence[Chore]:
         Chore("runs", 30, close_runs),
         Chore("emergencies", 5, move_emergencies),
         Chore("substitutes", 30, tidy_substitutes),
+        Chore("retirements", 30, finish_retirements),
         Chore("accounts", 30, tidy_accounts),
         Chore("reviews", 600, ask_reviews),
         Chore("record", 60, collect_record),

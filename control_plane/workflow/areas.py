@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from control_plane.workflow.request_forms import RequestForms
     from control_plane.workflow.requests import Requests
     from control_plane.workflow.restores import Restores
+    from control_plane.workflow.retirements import Retirements
     from control_plane.workflow.reviews import Reviews
     from control_plane.workflow.rollouts import Rollouts
     from control_plane.workflow.scans import Scans
@@ -293,6 +294,13 @@ class Areas:
         from control_plane.workflow.groups import Groups
 
         return Groups(self.store, self.applier, self.who)
+
+    @cached_property
+    def retirements(self) -> Retirements:
+        """What was removed and stays for a while."""
+        from control_plane.workflow.retirements import Retirements
+
+        return Retirements(self.store, self.applier, self.clock, self.who)
 
     @cached_property
     def reviews(self) -> Reviews:

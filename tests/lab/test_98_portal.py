@@ -273,3 +273,9 @@ def test_an_account_from_the_form_to_the_day_its_holder_leaves(centre: Centre, e
     rows = {row["uid"]: row["status"] for row in centre.json("accounts", "list", "--tenant", CODE)["items"]}
     assert rows[TAG] == "left"
     wait_until(lambda: centre.plan(f"subscription:{CODE}/directory")["changes"] == [], 60, "the rest has followed")
+
+
+def test_of_the_removed_site_nothing_is_left(centre: Centre, enter: Enter) -> None:
+    """Its names have left all caches meanwhile: nobody does anything for it."""
+    wait_until(lambda: not centre.shell("web", f"ls /etc/nginx/sites-enabled | grep {TAG} || true").strip(), 120)
+    assert centre.plan(f"subscription:{CODE}/public_site")["changes"] == []

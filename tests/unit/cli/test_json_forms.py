@@ -24,7 +24,7 @@ from .conftest import Gasp
 from .fake_client import AT
 
 ROOT = Path(__file__).parents[3]
-DOCUMENT = yaml.safe_load((ROOT / "docs/json-forms.yaml").read_text("utf-8"))
+DOCUMENT = yaml.safe_load((ROOT / "control_plane/api/json-forms.yaml").read_text("utf-8"))
 VERBS = {
     "plan": "plan",
     "runs undo 482": "plan",

@@ -28,7 +28,7 @@ from tests.databases import database_url
 KINDS = (
     Kind("dns.rrset", "dns", 50),
     Kind("directory.person", "directory", 12, destroys_data=True),
-    Kind("web.vhost", "web", 30),
+    Kind("web.vhost", "web", 30, retires=True),
     Kind("gateway.network", "gateway", 30, cuts_off=lambda before, after: before is not None and after is None),
 )
 PARTS = {
