@@ -14,7 +14,7 @@ from requests import RequestException
 
 from control_plane import wiring
 from control_plane.model.errors import ControlPlaneError, Rejected
-from control_plane.model.text import t
+from control_plane.model.text import Text, t
 from control_plane.workflow.nightly import Nightly
 from nightly.asking import Asker
 from nightly.check import Check
@@ -57,8 +57,9 @@ def check(url: str, only: Sequence[str], examples: int, seconds: float) -> int:
         )
     result.end(found)
     for row in found["findings"]:
-        print(f"{row['operation']} ({row['who']}): {row['what']}\n  {row['curl']}")
-    print(f"{found['operations']} operations, {found['cases']} cases, {found['found']} findings, {found['complete']=}")
+        print(f"{row['operation']} ({row['who']}): {Text.from_json(row['what'])}\n  {row['curl']}")
+    counts = ", ".join(f"{found[name]} {name}" for name in ("operations", "cases", "found"))
+    print(f"{counts}{'' if found['complete'] else '; did not finish'}")
     return 0 if found["complete"] and not found["found"] else 1
 
 
