@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GASP := .venv/bin/gasp
 PY := .venv/bin/python
 
-.PHONY: help up down clean test lint types imports unit lab-tests axe screenshots bench lock messages wheel
+.PHONY: help up down clean test lint types imports unit lab-tests axe screenshots bench nightly lock messages wheel
 
 help: ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ screenshots: ## Pictures of every page of the console, into SHOTS=folder (defaul
 bench: ## Benchmarks with the machine, medians and the peers in the same run; FULL=1 for the long form
 	@tools/bootstrap.sh test
 	@$(PY) -m bench $(if $(FULL),--full)
+
+nightly: ## Check the running centre: any input at every operation in four roles, and what departments see of each other
+	@tools/bootstrap.sh test
+	@$(PY) -m nightly
 
 lock: ## Resolve the lock files anew
 	@tools/lock.sh

@@ -19,6 +19,7 @@ from control_plane.web import door, shell
 from control_plane.web.gate import Gate
 from control_plane.web.services import Looks, Services
 from control_plane.workflow.idempotence import Answers
+from control_plane.workflow.nightly import Nightly
 from control_plane.workflow.tokens import TokenUse
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ PAGES = (
     *("accounts", "search", "people", "internet", "policies", "security", "snapshots", "rollouts", "freezes", "audit"),
     *("portal", "asking", "requests", "own_sites", "jobs", "live", "rollout_form", "director", "trial"),
     *("own_internet", "own_people", "own_groups", "own_review", "reviews", "posts", "attachments", "many"),
-    *("substitutes", "classes", "emergencies", "tokens", "webhooks", "problems", "views", "savings"),
+    *("substitutes", "classes", "emergencies", "tokens", "webhooks", "problems", "views", "savings", "nightly"),
 )
 LARGEST_REQUEST = 1 << 20
 
@@ -76,7 +77,7 @@ def _wired() -> tuple[Services, Sequence[str]]:
     titles = {name: offering.title for name, offering in catalogue.items()}
     made = Services(
         control_plane.acting_as, wiring.sign_in(), wiring.now, __version__, titles, catalogue, wiring.trial(),
-        wiring.store().sharing, wiring.site_gate(),
+        wiring.store().sharing, wiring.site_gate(), nightly=Nightly(wiring.settings().state, wiring.now),
         looks=Looks(wiring.settings().state / "looks"),
     )  # fmt: skip
     return made, wiring.console_names()

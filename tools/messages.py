@@ -26,7 +26,7 @@ from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, nodes
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("control_plane", "lab")
+ROOMS = ("control_plane", "lab", "nightly")
 PO = ROOT / "control_plane/locale/zh_CN/LC_MESSAGES/gasp.po"
 MO = PO.with_suffix(".mo")
 #: Half-width punctuation that ends or divides a Chinese clause; `host:名称` is a scope, not a clause.

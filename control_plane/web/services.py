@@ -18,6 +18,7 @@ from flask import current_app
 from control_plane.model.client import Client
 from control_plane.model.offering import Offering
 from control_plane.model.text import Text
+from control_plane.workflow.nightly import Nightly
 from control_plane.workflow.sign_in import SignIn
 from control_plane.workflow.site_gate import SiteGate
 from control_plane.workflow.trial import Trial
@@ -103,7 +104,8 @@ class Recent:
 class Services:
     """`client` gives the control plane with somebody as its actor; `offerings`: names for people by id; `catalogue`:
     the offerings themselves, for their forms; `trial`: accounts to try with, in a lab only; `sharing`: what a page
-    that only looks reads of people, freezes and requests is read once in it; `gate`: who comes in at intranet sites."""
+    that only looks reads of people, freezes and requests is read once in it; `gate`: who comes in at intranet sites;
+    `nightly`: the result of the nightly check."""
 
     client: Callable[[str], Client]
     sign_in: SignIn
@@ -114,6 +116,7 @@ class Services:
     trial: Trial | None = None
     sharing: Callable[[], AbstractContextManager[None]] = nullcontext
     gate: SiteGate | None = None
+    nightly: Nightly = field(kw_only=True)
     looks: Looks = field(default_factory=Looks)
     kept: Kept = field(default_factory=Kept)
     recent: Recent = field(default_factory=Recent)

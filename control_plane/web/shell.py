@@ -112,6 +112,7 @@ NAVIGATION: Sequence[Group] = (
             Entry("people.people", t("People and roles"), Act.SEE_PEOPLE),
             Entry("people.sign_ins", t("Sign-ins"), Act.SEE_PEOPLE),
             Entry("webhooks.webhooks", t("Webhooks"), Act.WEBHOOKS),
+            Entry("nightly.nightly", t("Nightly check"), Act.SEE_ESTATE),
         ),
     ),
 )

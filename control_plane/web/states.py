@@ -28,6 +28,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
         "release-live": t("live"),
         "file-clean": t("checked"),
         "request-signed": t("signed"),
+        "nightly-clean": t("nothing found"),
         "yes": t("yes"),
         "block-viewed": t("looked at"),
         "on": t("on"),
@@ -39,6 +40,8 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
         "warned": t("warned"),
         "throttled": t("throttled"),
         "late": t("late"),
+        "nightly-old": t("older than 36 h"),
+        "nightly-unfinished": t("did not finish"),
         "block-changed": t("changed since you looked"),
     },
     "bad": {
@@ -46,6 +49,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
         "request-void": t("no longer holds"),
         "request-gone": t("taken away"),
         "file-infected": t("malware"),
+        "nightly-found": t("faults found"),
     },
     "blind": {
         "unanswered": t("does not answer"),
@@ -53,6 +57,7 @@ _OWN: Mapping[Tone, Mapping[str, Text]] = {
     "busy": {
         "scheduled": t("scheduled"),
         "release-preview": t("in preview"),
+        "nightly-running": t("running"),
         "file-waiting": t("not checked yet"),
         "request-unsigned": t("not signed yet"),
         "soaking": t("soaking"),

@@ -74,12 +74,14 @@ def checks() -> Mapping[str, Check]:
         return "passed", tn("{total} host runs.", "{total} hosts run.", count=len(rows), total=len(rows)), None
 
     from control_plane.wiring.in_process import local_client
+    from control_plane.workflow.nightly import Nightly
     from control_plane.workflow.worker import WorkerStatus
 
     worker = WorkerStatus(store(), settings().state, now).check
     return {
         **{"state": state_folder, "secrets": secret_files, "disk": disk, "hosts": hosts, "worker": worker},
         "signals": signals().check,
+        "nightly": Nightly(settings().state, now).check,
         "record": lambda: local_client().by_itself.check_record(),
         "signatures": lambda: local_client().by_itself.check_signatures(),
         "signatures-by-itself": lambda: local_client().by_itself.check_going(),

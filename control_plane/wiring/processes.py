@@ -24,6 +24,7 @@ CONSOLE_PORT = 443
 #: All that a centre keeps in its state folder; `clean` deletes these and nothing else.
 STATE = (
     *("gasp.db", "gasp.db-wal", "gasp.db-shm", "gasp.db.before-*", "gasp.db.moved", "log", "looks"),
+    "nightly.json",
     *("bringup.json", "web.*", "worker.*", "signals"),
     *("secrets", "ca", "releases", "lab", "ansible", "ssh", "repository", "access", "files"),
 )

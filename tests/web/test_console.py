@@ -60,6 +60,7 @@ PAGES = {
     "sign-ins": "/console/sign-ins",
     "director": "/console/director",
     "savings": "/console/savings",
+    "nightly": "/console/nightly",
     "missing": "/console/tenants/none",
     "password": "/sign-in/password",
 }

@@ -46,6 +46,7 @@ from control_plane.workflow.applying import Applier
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.internet import Internet
 from control_plane.workflow.local import LocalClient
+from control_plane.workflow.nightly import Nightly
 from control_plane.workflow.people import People
 from control_plane.workflow.persons import Persons
 from control_plane.workflow.planning import Planner
@@ -386,6 +387,7 @@ def make_world(
     trial = Trial(store, folder / "secrets")
     monotonic = getattr(clock, "monotonic", lambda: 0.0)
     gate = SiteGate(store, lambda: used, catalogue.entrances, GATE_SECRET, clock, monotonic)
-    services = Services(client.acting_as, sign_in, clock, "0.0", titles, offered, trial, store.sharing, gate)
+    services = Services(client.acting_as, sign_in, clock, "0.0", titles, offered, trial, store.sharing, gate,
+                        nightly=Nightly(folder, clock))  # fmt: skip
     app = make_app(services, ["localhost", "127.0.0.1"])
     return World(folder, store, clock, drivers, client, used, services, app, rooms)

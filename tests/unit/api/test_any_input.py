@@ -10,14 +10,14 @@ import os
 from typing import Any
 
 import pytest
+import schemathesis
 
 from control_plane.api.operation import OPERATIONS
+from nightly.any_input import CHECKS, examine
+from nightly.roles import WHO
 from tests.unit.api.conftest import Programs
 
-schemathesis = pytest.importorskip("schemathesis", reason="a test dependency that the lock has yet to name")
-
 EXAMPLES = int(os.environ.get("GASP_API_EXAMPLES", "2"))
-WHO = ("clerk", "approver", "operator", "auditor")
 #: What is there, for the parts of addresses and bodies that name something.
 THERE = {
     **{"code": "fgw", "name": "fgw", "tenant": "fgw", "offering": "public_site", "action": "change"},
@@ -44,39 +44,9 @@ def document(programs: Programs) -> Any:
 @pytest.mark.parametrize("role", WHO)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_whatever_is_sent(programs: Programs, filled: dict[str, Any], document: Any, role: str, name: str) -> None:
-    from hypothesis import HealthCheck, Phase, given, settings
-    from schemathesis import GenerationMode
-    from schemathesis.checks import not_a_server_error
-    from schemathesis.specs.openapi.checks import (
-        content_type_conformance,
-        response_schema_conformance,
-        status_code_conformance,
-    )
-
     programs.world.clock.advance(60)  # another minute for the limit
     sent = {"headers": {"Authorization": f"Bearer {programs.token(role)}"}}
-    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
     operation = document.find_operation_by_id(name)
-    careful = settings(
-        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
-        suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate],
-    )  # fmt: skip
-
-    @careful
-    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
-    def right(case: Any) -> None:
-        case.call_and_validate(checks=checks, **sent)
-        for part in (case.path_parameters, case.body):
-            if isinstance(part, dict):
-                part.update({key: filled[key] for key in part.keys() & filled.keys()})
-        case.call_and_validate(checks=checks, **sent)
-
-    @careful
-    @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
-    def wrong(case: Any) -> None:
-        case.call_and_validate(checks=checks, **sent)
-
-    right()
-    wrong()
+    examine(operation, EXAMPLES, filled, lambda case: case.call_and_validate(checks=CHECKS, **sent))
     if name == "end_token":  # it may have ended the very token that it used
         programs.tokens.clear()

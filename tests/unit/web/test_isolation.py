@@ -82,6 +82,7 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/freezes": ESTATE_ROLES,
     "GET /console/director": ESTATE_ROLES,
     "GET /console/savings": ESTATE_ROLES,
+    "GET /console/nightly": ESTATE_ROLES,
     "GET /console/try": APPLIERS,
     "POST /console/try": APPLIERS,
     "GET /portal/": tuple(ROLES),
