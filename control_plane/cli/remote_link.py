@@ -201,9 +201,10 @@ def problem(answer: Json) -> ControlPlaneError:
     """The error that a problem stands for."""
     faults = [(p["code"], p["detail"], p["remedy"], p["pointer"]) for p in answer.get("errors", ())]
     seconds = float(answer.get("retry_after", 30))
-    return error_of(
-        answer["code"], answer["detail"], answer.get("remedy"), faults, str(answer.get("word", "")), seconds
-    )
+    detail = answer["detail"]
+    if answer["code"] == "unexpected":  # nobody but the centre's log knows more
+        detail = str(t("{reason} Its reference there: {id}.", reason=detail, id=answer.get("request_id")))
+    return error_of(answer["code"], detail, answer.get("remedy"), faults, str(answer.get("word", "")), seconds)
 
 
 def error_of(

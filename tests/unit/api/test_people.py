@@ -76,6 +76,8 @@ def test_a_group_is_looked_at_made_and_undone(programs: Programs) -> None:
     body = {"name": "by-program", "zh": "程序"}
     seen = programs.post("/tenants/fgw/groups?dry_run=true", body).json
     assert seen["plan"]["summary"]["create"] == 1
+    stale = programs.post("/tenants/fgw/groups", {**body, "digest": "0" * 64})
+    assert (stale.status_code, stale.json["code"]) == (412, "stale-plan"), stale.json
     job = worked(programs, programs.post("/tenants/fgw/groups", body).json)
     uid = programs.world.client.accounts("fgw")[0]["uid"]
     worked(programs, programs.post("/tenants/fgw/groups/by-program/members", {"put": [uid]}).json)
