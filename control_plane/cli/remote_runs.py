@@ -51,7 +51,7 @@ class Followed:
                 self._at.act(at("/jobs/{}/withdrawals", job["id"]))
             raise
         if (error := job["error"]) is not None:
-            faults = [("invalid", p["text"], p["remedy"], p["field"]) for p in error["problems"]]
+            faults = [("invalid", p["text"], p["remedy"], p["field"], None) for p in error["problems"]]
             raise error_of(error["code"], error["text"], error["hint"], faults, error["word"])
         return job
 

@@ -346,7 +346,9 @@ def test_people_join_move_and_leave_from_elsewhere(
         said = json.loads(left.stdout)
         assert (said["sessions"], said["grants"], world.directory.entries["farleft"].disabled) == (1, 1, True), said
         file.write_text("单位,账号,姓名\nnone,x,\n")
-        assert run(*take, "--yes", env=env).exit_code == 4
+        wrong = run(*take, env=env)
+        here = run(*take, app=App(lambda: world.client, interactive=False))
+        assert (wrong.exit_code, wrong.stderr) == (4, here.stderr), "every fault with its row"
 
 
 def test_what_is_given_out_and_restored_from_elsewhere(world: World, acting: dict[str, dict[str, str]]) -> None:
