@@ -46,6 +46,7 @@ PROBLEM: Json = {
                 "required": ["pointer", "code", "detail", "remedy"],
                 "properties": {
                     "pointer": {"type": ["string", "null"], "description": "field, such as `spec.sites[0].names.main`"},
+                    "line": {"type": ["integer", "null"], "description": "row of a list that was sent, from 1"},
                     "code": {"type": "string"},
                     "detail": {"type": "string"},
                     "remedy": {"type": ["string", "null"]},

@@ -13,7 +13,7 @@ from pydantic import Field
 from control_plane.api import jobs
 from control_plane.api.operation import Answer, Base64, Body, Call, Nothing, Query, operation
 from control_plane.model.client import Json
-from control_plane.model.errors import NotFound
+from control_plane.model.errors import NotFound, StalePlan
 from control_plane.model.people import Act
 from control_plane.model.text import t
 from control_plane.workflow import access
@@ -25,6 +25,10 @@ CENTRE: Json = {
     "scope": "people:write", "act": Act.APPLY, "estate": True, "starts": True, "status": 202, "form": "job",
     "refuses": ("rejected", "not-found", "could-not-measure"),
 }  # fmt: skip
+#: What may be held against a preview.
+SEEN: Json = {**CENTRE, "refuses": (*CENTRE["refuses"], "stale-plan")}
+#: Counts of what a leaver loses at once.
+CUT = ("sessions", "tokens", "grants")
 Uid = Annotated[str, Field(min_length=1, max_length=32)]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 Short = Annotated[str, Field(min_length=1, max_length=64)]
@@ -67,7 +71,13 @@ class NewSheet(Body):
     reason: str = Field(min_length=1, max_length=500)
 
 
-class NewGroup(Body):
+class Seen(Body):
+    """What was looked at."""
+
+    digest: str | None = Field(default=None, max_length=64, description="That of the preview; none: any.")
+
+
+class NewGroup(Seen):
     """A group that is not there yet."""
 
     name: Short
@@ -75,7 +85,7 @@ class NewGroup(Body):
     en: Word | None = None
 
 
-class GroupNames(Body):
+class GroupNames(Seen):
     """What a group is called from now on; what is left out stays."""
 
     to: Short | None = Field(default=None, description="New short name.")
@@ -83,7 +93,7 @@ class GroupNames(Body):
     en: Word | None = None
 
 
-class Members(Body):
+class Members(Seen):
     """Who is put into a group, and who is taken out."""
 
     put: list[Uid] = Field(default=[], max_length=2000)
@@ -121,8 +131,7 @@ def add_account(call: Call) -> Any:
     return jobs.follow(call, "people_add", f"{person['uid']} ({tenant})", {"person": person, "tenant": tenant})
 
 
-@operation("POST", "/account-lists", body=PeopleList, rehearses="people_list",
-           **{**CENTRE, "refuses": (*CENTRE["refuses"], "stale-plan")})  # fmt: skip
+@operation("POST", "/account-lists", body=PeopleList, rehearses="people_list", **SEEN)
 def take_list(call: Call) -> Any:
     """Take a list over: who joins, moves, comes back, changes, leaves. With `dry_run`, every row and every fault."""
     body = call.body
@@ -140,8 +149,9 @@ def take_list(call: Call) -> Any:
 def let_leave(call: Call, code: str) -> Any:
     """Somebody leaves: bind, sign-in, sessions, roles and tokens are cut before this answers; the rest is a job."""
     uid, reason = call.body.uid, call.body.reason
-    call.client.staff.cut(uid, tenant=code, reason=reason)
-    return jobs.follow(call, "account_leave", f"{uid} ({code})", {"tenant": code, "uid": uid, "reason": reason})
+    cut = call.client.staff.cut(uid, tenant=code, reason=reason)
+    given = {"tenant": code, "uid": uid, "reason": reason, "cut": {name: cut[name] for name in CUT}}
+    return jobs.follow(call, "account_leave", f"{uid} ({code})", given)
 
 
 # first passwords -------------------------------------------------------------------------------------------------
@@ -172,35 +182,38 @@ def group(call: Call, code: str, group: str) -> Any:
     return call.client.groups.show(code, group)
 
 
-@operation("POST", "/tenants/{code}/groups", body=NewGroup, rehearses="group_preview", **CENTRE)
+@operation("POST", "/tenants/{code}/groups", body=NewGroup, rehearses="group_preview", **SEEN)
 def make_group(call: Call, code: str) -> Any:
     """Make a group. A department asks for it by a request."""
     return _group(call, code, {"act": "make", **call.body.model_dump()})
 
 
-@operation("POST", "/tenants/{code}/groups/{group}/names", body=GroupNames, rehearses="group_preview", **CENTRE)
+@operation("POST", "/tenants/{code}/groups/{group}/names", body=GroupNames, rehearses="group_preview", **SEEN)
 def rename_group(call: Call, code: str, group: str) -> Any:
     """Call a group differently; its number and its people stay."""
     return _group(call, code, {"act": "rename", "name": group, **call.body.model_dump()})
 
 
-@operation("POST", "/tenants/{code}/groups/{group}/members", body=Members, rehearses="group_preview", **CENTRE)
+@operation("POST", "/tenants/{code}/groups/{group}/members", body=Members, rehearses="group_preview", **SEEN)
 def change_members(call: Call, code: str, group: str) -> Any:
     """Put people into a group and take people out."""
     return _group(call, code, {"act": "people", "name": group, **call.body.model_dump()})
 
 
-@operation("POST", "/tenants/{code}/groups/{group}/ends", body=Nothing, rehearses="group_preview", **CENTRE)
+@operation("POST", "/tenants/{code}/groups/{group}/ends", body=Seen, rehearses="group_preview", **SEEN)
 def end_group(call: Call, code: str, group: str) -> Any:
     """End a group; its people stay people of the department."""
-    return _group(call, code, {"act": "end", "name": group})
+    return _group(call, code, {"act": "end", "name": group, **call.body.model_dump()})
 
 
 def _group(call: Call, code: str, wish: Json) -> Any:
     _there(call, code)
+    looked_at = wish.pop("digest")
     seen = call.client.groups.preview(code, wish)
     if call.dry_run:
         return seen
+    if looked_at not in (None, seen["digest"]):
+        raise StalePlan(t("This is not what the preview showed."), t("Look at a new preview first."))
     given = {"tenant": code, "wish": wish, "digest": seen["digest"]}
     return jobs.follow(call, "group_change", f"{code}/{wish['name']}", given)
 

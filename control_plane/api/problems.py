@@ -98,7 +98,10 @@ def problem(
         "code": kind.name,
         "request_id": g.get("request_id"),
         "errors": [
-            {"pointer": p.field, "code": p.code, "detail": str(p.text), "remedy": str(p.remedy) if p.remedy else None}
+            {
+                **{"pointer": p.field, "line": p.line, "code": p.code, "detail": str(p.text)},
+                "remedy": str(p.remedy) if p.remedy else None,
+            }
             for p in problems
         ],
         **more,

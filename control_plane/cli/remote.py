@@ -13,7 +13,9 @@ from typing import Any
 from control_plane.cli.places import Place
 from control_plane.cli.remote_areas import Audit, Freezes, Machines, Requests, Rollouts
 from control_plane.cli.remote_contents import Attachments, Posts, place_of
+from control_plane.cli.remote_duties import Emergencies, Policies, Restores, Substitutes, Tokens, Webhooks
 from control_plane.cli.remote_link import Connection, Json, Rest, at, refused
+from control_plane.cli.remote_people import Groups, Reviews, Sheets, Staff
 from control_plane.cli.remote_runs import Followed
 from control_plane.model.client import OnEvent
 from control_plane.model.errors import Invalid, Rejected, UnsafePlan
@@ -33,6 +35,16 @@ class Remote(Rest):
         self.audit = Audit(self._at)
         self.attachments = Attachments(self._at)
         self.posts = Posts(self._at)
+        self.staff = Staff(self._at)
+        self.sheets = Sheets(self._at)
+        self.groups = Groups(self._at)
+        self.reviews = Reviews(self._at)
+        self.tokens = Tokens(self._at)
+        self.webhooks = Webhooks(self._at)
+        self.restores = Restores(self._at)
+        self.policies = Policies(self._at)
+        self.substitutes = Substitutes(self._at)
+        self.emergencies = Emergencies(self._at)
 
     def token(self) -> Json:
         """The token that is used."""

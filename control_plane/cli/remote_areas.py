@@ -133,7 +133,7 @@ class Requests(Area):
 
     def check_rows(self, tenant: str, offering: str, part: str | None, content: bytes) -> Json:
         """See `RequestsClient.check_rows`."""
-        table = {"tenant": tenant, "offering": offering, "list": part, "content": _sent(content)}
+        table = {"tenant": tenant, "offering": offering, "list": part, "content": sent(content)}
         return self._at.act("/table-checks", table)
 
     # asking -------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Requests(Area):
 
     def take_rows(self, request: int | str, part: str | None, content: bytes, *, version: int | None = None) -> Json:
         """See `RequestsClient.take_rows`."""
-        return self._at.act(at("/requests/{}/tables", request), {"list": part, "content": _sent(content)})
+        return self._at.act(at("/requests/{}/tables", request), {"list": part, "content": sent(content)})
 
     def submit(self, request: int | str, *, digest: str | None = None) -> Json:
         """See `RequestsClient.submit`."""
@@ -225,7 +225,8 @@ class Audit(Area):
         return self._at.rows("/audit", limit, **(filters or {}))
 
 
-def _sent(content: bytes) -> str:
+def sent(content: bytes) -> str:
+    """A file as it is sent."""
     return base64.b64encode(content).decode("ascii")
 
 

@@ -199,25 +199,27 @@ def _unknown(error: TemporaryError) -> TemporaryError:
 
 def problem(answer: Json) -> ControlPlaneError:
     """The error that a problem stands for."""
-    faults = [(p["code"], p["detail"], p["remedy"], p["pointer"]) for p in answer.get("errors", ())]
+    faults = [(p["code"], p["detail"], p["remedy"], p["pointer"], p.get("line")) for p in answer.get("errors", ())]
     seconds = float(answer.get("retry_after", 30))
-    return error_of(
-        answer["code"], answer["detail"], answer.get("remedy"), faults, str(answer.get("word", "")), seconds
-    )
+    detail = answer["detail"]
+    if answer["code"] == "unexpected":  # nobody but the centre's log knows more
+        detail = str(t("{reason} Its reference there: {id}.", reason=detail, id=answer.get("request_id")))
+    return error_of(answer["code"], detail, answer.get("remedy"), faults, str(answer.get("word", "")), seconds)
 
 
 def error_of(
-    code: str, detail: str, remedy: str | None, faults: Sequence[tuple[str, str, str | None, str | None]],
+    code: str, detail: str, remedy: str | None, faults: Sequence[tuple[str, str, str | None, str | None, int | None]],
     word: str = "", seconds: float = 30.0,
 ) -> ControlPlaneError:  # fmt: skip
-    """The error that was raised there, with its faults (code, detail, remedy, field)."""
+    """The error that was raised there, with its faults (code, detail, remedy, field, line)."""
 
     def said(text: str | None) -> Text | None:
         return t("{reason}", reason=text) if text else None
 
     text, hint = t("{reason}", reason=detail), said(remedy)
     if code == Invalid.code:
-        return Invalid([Problem(c, t("{reason}", reason=d), said(r), field=f) for c, d, r, f in faults], text)
+        found = [Problem(c, t("{reason}", reason=d), said(r), line=n, field=f) for c, d, r, f, n in faults]
+        return Invalid(found, text)
     if code == UnsafePlan.code:
         return UnsafePlan(text, hint, word)
     kind = ERRORS.get(code, Rejected)

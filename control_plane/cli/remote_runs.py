@@ -34,6 +34,10 @@ class Followed:
         number = ended["run"] or ended["answer"].get("run")
         return self._at.get(at("/runs/{}", number))
 
+    def answer(self, job: Json) -> Json:
+        """What a job answers, once it has ended. Raises as `run`."""
+        return dict(self.job(job)["answer"])
+
     def job(self, job: Json, wait: float = 600.0) -> Json:
         """The job, once it has ended. Raises as `run`. Interrupted before it has begun, it is taken back."""
         pause, deadline = threading.Event(), time.monotonic() + wait + BEGUN
@@ -47,7 +51,7 @@ class Followed:
                 self._at.act(at("/jobs/{}/withdrawals", job["id"]))
             raise
         if (error := job["error"]) is not None:
-            faults = [("invalid", p["text"], p["remedy"], p["field"]) for p in error["problems"]]
+            faults = [("invalid", p["text"], p["remedy"], p["field"], None) for p in error["problems"]]
             raise error_of(error["code"], error["text"], error["hint"], faults, error["word"])
         return job
 

@@ -142,6 +142,9 @@ def _decided(app: App, answer: Json) -> None:
                 t("{tenant}, {quarter}: {stays} stay, {left} left, {moved} moved, {groups} have other groups.", **said)
             )
         )
+        if answer["request"]:
+            reference = answer["request"]
+            app.out(sentence(t("Other groups are a draft: gasp requests submit {reference}", reference=reference)))
         if not answer["locked"]:
             app.out(sentence(t("The directory is away; the worker locks those who left as soon as it answers.")))
 

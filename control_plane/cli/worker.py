@@ -57,6 +57,8 @@ def status(app: App) -> None:
     def draw() -> None:
         if answer["chores"]:
             print_table(app, answer["chores"], COLUMNS)
+        if answer["signals"]:
+            app.out(sentence(t("{text}", text=answer["signals"])))
         said = t("The worker runs as process {pid}.", pid=answer["pid"])
         app.note(
             said if answer["running"] else t("The worker does not run. Next: {command}", command="gasp worker start")

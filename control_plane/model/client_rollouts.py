@@ -99,6 +99,6 @@ class WorkerClient(Protocol):
     """`gasp worker`."""
 
     def status(self) -> Json:
-        """{running, pid, since, chores: [{name, every, state, started_at, ended_at, succeeded_at, error,
+        """{running, pid, signals, chores: [{name, every, state, started_at, ended_at, succeeded_at, error,
         failures}]}."""
         ...

@@ -27,6 +27,8 @@ Fate = Literal["erased", "kept", "key"]
 MARK = "erased"
 #: Fields of JSON whose whole text is an account name.
 NAMING = frozenset({"uid", "first_uid", "uids", "login", "person", "people", "who", "typed", "account"})
+#: Fields that only somebody has.
+PERSONAL = frozenset({"uid", "first_uid", "mail", "email", "phone"})
 #: What proves somebody or is worth as much: given out to nobody.
 PROOFS = frozenset({"verifier", "second_factor", "sealed", "hash", "secret", "former", "signature"})
 #: Characters of a column in which somebody's name may stand.
@@ -201,7 +203,7 @@ class _Look:
         key = {str(column.name): row[column.name] for column in table.primary_key}
 
         def trace(fate: Fate, why: Text | None = None, until: datetime | None = None, values: Any = None) -> Trace:
-            given = {name: value for name, value in row.items() if name not in PROOFS}
+            given = {name: self._part(value) for name, value in row.items() if name not in PROOFS}
             return Trace(str(table.name), key, given, fate, why, until, values)
 
         if table.name in GROWS:
@@ -299,7 +301,7 @@ class _Look:
 
     def _walk(self, value: Any, field: str = "") -> Any:
         if isinstance(value, dict):
-            names = {str(name) for name in (value.get("uid"), value.get("first_uid")) if isinstance(name, str)}
+            names = _names(value)
             if names and not names & self.who.uids:
                 return value  # somebody else, who may be called the same
             if names:
@@ -317,7 +319,52 @@ class _Look:
         return value
 
     def _is_person(self, item: Any) -> bool:
-        return isinstance(item, dict) and bool(self.who.uids & {item.get("uid"), item.get("first_uid")})
+        return isinstance(item, dict) and bool(self.who.uids & _names(item))
+
+    # what is given out ----------------------------------------------------------------------------
+    def _part(self, value: Any) -> Any:
+        """A column as it is given out: of a document in which others stand too, the person's part."""
+        if isinstance(value, str) and value[:1] in "{[":
+            try:
+                return orjson.dumps(self._mine(orjson.loads(value))).decode()
+            except ValueError:
+                return value
+        return value
+
+    def _mine(self, value: Any, field: str = "") -> Any:
+        if isinstance(value, dict):
+            return value if self._is_person(value) else {k: self._mine(v, k) for k, v in value.items()}
+        if not isinstance(value, list):
+            return value
+        items = [item for item in value if self._says(item)]
+        if not items:  # a list of something else, or of others alone
+            items = [] if field in NAMING else [item for item in value if not _somebody(item)]
+        return [self._mine(item) for item in items]
+
+    def _says(self, item: Any) -> bool:
+        """Whether an item of a list is about the person."""
+        if isinstance(item, dict) and (whose := _names(item)):
+            return bool(whose & self.who.uids)  # not somebody else who is called the same
+        if isinstance(item, dict | list):
+            return any(self._says(part) for part in (item.values() if isinstance(item, dict) else item))
+        keys = (*self.who.actors, *_maybe(self.who.entry))
+        return isinstance(item, str) and (
+            item in (*self.who.uids, *self.who.called)
+            or any(key in item for key in keys)
+            or self.forms.search(item) is not None
+        )
+
+
+def _names(item: Mapping[str, Any]) -> set[str]:
+    """Account names that an object says it is about."""
+    return {name for name in (item.get("uid"), item.get("first_uid")) if isinstance(name, str)}
+
+
+def _somebody(item: Any) -> bool:
+    """Whether an item of a list is about a person at all."""
+    if isinstance(item, dict):
+        return bool(item.keys() & PERSONAL)
+    return isinstance(item, str) and item.startswith("uid=")
 
 
 def _maybe(text: str | None) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""The first page: what needs attention, what is at work, what changed last. Asks no outside system."""
+"""The first page: what needs attention, what is at work, what changed last. Asks no outside system but what carries
+signals to the worker, two seconds at most.
+"""
 
 from __future__ import annotations
 
@@ -69,8 +71,10 @@ def _by_itself(worker: Json) -> list[Need]:
     here = url_for("overview.overview", _anchor="worker")
     if not worker["running"]:
         return [("bad", t("The worker does not run: nothing goes on by itself. Start it: gasp worker start"), here)]
+    silent: list[Need] = [("bad", t("{text}", text=worker["signals"]), here)] if worker["signals"] else []
     bad = [chore["name"] for chore in worker["chores"] if chore["state"] in ("failed", "late")]
-    return [("bad", t("Chores that fail or are late: {names}.", names=", ".join(bad)), here)] if bad else []
+    late: list[Need] = [("bad", t("Chores that fail or are late: {names}.", names=", ".join(bad)), here)] if bad else []
+    return [*late, *silent]
 
 
 def _antivirus() -> list[Need]:

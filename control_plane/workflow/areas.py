@@ -220,7 +220,7 @@ class Areas:
         """The background worker's chores."""
         from control_plane.workflow.worker import WorkerStatus
 
-        return WorkerStatus(self.store, self._state, self.clock)
+        return WorkerStatus(self.store, self._state, self.clock, self._status().checks.get("signals"))
 
     @shared
     def scans(self) -> Scans:

@@ -391,7 +391,7 @@ def _passwords(client: Client, given: Given, hear: Hear) -> Json:
 
 def _account_leave(client: Client, given: Given, hear: Hear) -> Json:
     left = client.staff.leave(given["uid"], tenant=given["tenant"], reason=given["reason"], on_event=hear)
-    return {"uid": left["uid"], "run": left["run"]}
+    return {**left, **given.get("cut", {})}  # whoever was cut before this has lost it already
 
 
 def _people_add(client: Client, given: Given, hear: Hear) -> Json:

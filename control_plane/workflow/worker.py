@@ -147,10 +147,15 @@ def plain_log(level: str, chore: str, message: str) -> None:
 
 
 class WorkerStatus:
-    """Implements `model.client_rollouts.WorkerClient`. `folder` is the state folder."""
+    """Implements `model.client_rollouts.WorkerClient`. `folder` is the state folder; `signals` says, as a line of
+    `gasp doctor`, whether signals wake the worker."""
 
-    def __init__(self, store: Store, folder: Any, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, folder: Any, clock: Callable[[], datetime],
+        signals: Callable[[], tuple[str, Text, Text | None]] | None = None,
+    ) -> None:  # fmt: skip
         self.store = store
+        self.signals = signals
         self.folder = folder
         self.clock = clock
 
@@ -160,8 +165,14 @@ class WorkerStatus:
         return {
             "running": holder is not None,
             "pid": holder.pid if holder is not None else None,
+            "signals": self._silent(),
             "chores": [self._chore(row) for row in self.store.chores.list()],
         }
+
+    def _silent(self) -> str | None:
+        """What is wrong with signals, and what that costs."""
+        state, text, _ = self.signals() if self.signals is not None else ("passed", None, None)
+        return None if state == "passed" else str(text)
 
     def _chore(self, row: Any) -> dict[str, Any]:
         running = row.started_at is not None and (row.ended_at is None or row.ended_at < row.started_at)

@@ -22,7 +22,7 @@ def test_a_list_is_seen_and_taken_over_and_forgotten(programs: Programs) -> None
     body = {"content": base64.b64encode(f"{HEADS}fgw,apinew,张新,在职\n".encode()).decode()}
     wrong = {"content": base64.b64encode(f"{HEADS}fgw,X,,在职\nnone,a1b,张,在职\n".encode()).decode()}
     refused = programs.post("/account-lists?dry_run=true", wrong)
-    assert refused.status_code == 422 and len(refused.json["errors"]) >= 2
+    assert refused.status_code == 422 and {fault["line"] for fault in refused.json["errors"]} == {2, 3}
     seen = programs.post("/account-lists?dry_run=true", body).json
     assert (seen["counts"]["joins"], [line["uid"] for line in seen["lines"]]) == (1, ["apinew"])
     placed = programs.post("/account-lists", {**body, "digest": seen["digest"]})
@@ -76,6 +76,8 @@ def test_a_group_is_looked_at_made_and_undone(programs: Programs) -> None:
     body = {"name": "by-program", "zh": "程序"}
     seen = programs.post("/tenants/fgw/groups?dry_run=true", body).json
     assert seen["plan"]["summary"]["create"] == 1
+    stale = programs.post("/tenants/fgw/groups", {**body, "digest": "0" * 64})
+    assert (stale.status_code, stale.json["code"]) == (412, "stale-plan"), stale.json
     job = worked(programs, programs.post("/tenants/fgw/groups", body).json)
     uid = programs.world.client.accounts("fgw")[0]["uid"]
     worked(programs, programs.post("/tenants/fgw/groups/by-program/members", {"put": [uid]}).json)

@@ -119,7 +119,7 @@ ROLLOUTS: dict[str, Any] = {
     "freezes.list": [FREEZE],
     "freezes.set": FREEZE,
     "freezes.lift": LIFTED,
-    "worker.status": {"running": True, "pid": 4711, "chores": [CHORE]},
+    "worker.status": {"running": True, "pid": 4711, "signals": None, "chores": [CHORE]},
 }
 #: Those that change something.
 _VERBS = ("create", "release", "pause", "resume", "abort", "rollback")

@@ -48,6 +48,7 @@ ANSWERS: Json = {
     },
     "reviews.decide": DECIDED,
     "reviews.move": {"id": 7, "moved": ["zhangsan"], "left": [], "run": 482},
+    "staff.cut": {"people": 1, "sessions": 1, "tokens": 0, "grants": 1, "locked": True},
     "staff.settle": {"tenant": "fgw", "run": 482},
     "staff.show": PERSON,
     "staff.check": SEEN,

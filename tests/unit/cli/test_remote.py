@@ -45,6 +45,15 @@ READING = (
     "freezes list",
     "requests list",
     "requests show R-2026-0001",
+    "accounts show {uid}",
+    "accounts groups list --tenant fgw",
+    "accounts groups show fgw/all",
+    "accounts sheets",
+    "accounts review list --all",
+    "internet policy list",
+    "internet policy show",
+    "substitutes list",
+    "emergencies list",
 )
 
 
@@ -74,7 +83,8 @@ def run(*argv: str, app: App | None = None, env: dict[str, str] | None = None) -
 
 @pytest.mark.parametrize("line", READING)
 def test_an_answer_from_elsewhere_is_the_same(world: World, place: dict[str, str], line: str) -> None:
-    argv = [*line.format(plan=world.client.runs()[0]["digest"]).split(), "-o", "json"]
+    uid = world.client.accounts("fgw")[0]["uid"]
+    argv = [*line.format(plan=world.client.runs()[0]["digest"], uid=uid).split(), "-o", "json"]
     here = run(*argv, app=App(lambda: world.client.acting_as("directory:operator1"), interactive=False))
     there = run(*argv, env=place)
     assert (there.exit_code, here.exit_code) == (0, 0), there.output
@@ -148,7 +158,7 @@ def worker(world: World) -> Iterator[None]:
 
     def work() -> None:
         while not over.is_set():
-            if world.client.jobs.work(["runs"]) is None:
+            if world.client.jobs.work(("at_once", "runs", "machines")) is None:
                 over.wait(0.05)
 
     thread = threading.Thread(target=work)
@@ -300,6 +310,73 @@ def test_a_freeze_is_set_and_lifted_by_two_people(acting: dict[str, dict[str, st
     assert run(*lift, env=acting["operator1"]).exit_code == 4, "the same person"
     lifted = run(*lift, env=acting["deputy1"])
     assert (lifted.exit_code, "who signed in" in lifted.stdout) == (0, True), lifted.output
+
+
+def test_people_join_move_and_leave_from_elsewhere(
+    world: World, acting: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    env, file = acting["operator1"], tmp_path / "people.csv"
+    file.write_text("单位,账号,姓名,状态\nfgw,faraway,张远,\ngaj,farleft,李远,在职\n")
+    take = ("accounts", "import", str(file), "-o", "json")
+    seen = run(*take, "--dry-run", env=env)
+    assert json.loads(seen.stdout)["counts"]["joins"] == 2, seen.output
+    assert run(*take, env=env).exit_code == 4, "nobody said yes"
+    with worker(world):
+        taken = run(*take, "--yes", env=env)
+        assert taken.exit_code == 0, taken.output
+        assert "Run " in taken.stderr, "its progress is told"
+        assert {"lines", "sentence", "run"} <= json.loads(taken.stdout).keys()
+        again = json.loads(run(*take, "--yes", env=env).stdout)
+        assert again["counts"]["same"] == 2 and not again["tenants"]
+        file.write_text("单位,账号,姓名\ngaj,faraway,\n")
+        assert run(*take, "--yes", env=env).exit_code == 0
+        assert json.loads(run("accounts", "show", "faraway", "-o", "json", env=env).stdout)["tenant"] == "gaj"
+        for uid in ("faraway", "farleft"):
+            world.directory.add(uid, "gaj")
+        made = run("accounts", "groups", "make", "gaj/far", "--zh", "远方", "--yes", env=env)
+        assert made.exit_code == 0, made.output
+        assert run("accounts", "groups", "put", "gaj/far", "farleft", "--yes", env=env).exit_code == 0
+        issue = ("accounts", "issue", "gaj", "--person", "faraway", "--reason", "new", "--yes")
+        sheet = run(*issue, "-o", "json", env=env)
+        assert json.loads(sheet.stdout)["uids"] == ["faraway"], sheet.output
+        assert run("accounts", "open", "1", "--to", str(tmp_path), "--yes", env=env).exit_code == 4
+        world.client.people.grant("farleft", "clerk", tenant="gaj", reason="x")
+        world.enter("farleft")
+        left = run("accounts", "leave", "farleft", "--reason", "x", "--yes", "-o", "json", env=env)
+        said = json.loads(left.stdout)
+        assert (said["sessions"], said["grants"], world.directory.entries["farleft"].disabled) == (1, 1, True), said
+        file.write_text("单位,账号,姓名\nnone,x,\n")
+        wrong = run(*take, env=env)
+        here = run(*take, app=App(lambda: world.client, interactive=False))
+        assert (wrong.exit_code, wrong.stderr) == (4, here.stderr), "every fault with its row"
+
+
+def test_what_is_given_out_and_restored_from_elsewhere(world: World, acting: dict[str, dict[str, str]]) -> None:
+    env = acting["operator1"]
+    made = world.client.tokens.create(person="operator1", name="lost", scopes=["tenants:read"])
+    listed = json.loads(run("tokens", "list", "-o", "json", env=env).stdout)["items"]
+    assert made["id"] in {row["id"] for row in listed} and {row["person"] for row in listed} == {"directory:operator1"}
+    ended = run("tokens", "revoke", str(made["id"]), "--reason", "lost", "--yes", env=env)
+    assert ended.exit_code == 0, ended.output
+    assert run("tenants", "list", env={**env, "GASP_TOKEN": made["token"]}).exit_code == 4
+    assert run("tokens", "list", "--person", "clerk1", env=env).exit_code == 4
+    assert run("webhooks", "list", env=env).exit_code == 0
+    assert run("webhooks", "deliveries", "--state", "failed", env=env).exit_code == 0
+    too_early = run("tenants", "restore", "fgw", "--to", "2020-01-01", env=env)
+    here = run("tenants", "restore", "fgw", "--to", "2020-01-01", app=App(lambda: world.client, interactive=False))
+    assert (too_early.exit_code, too_early.stderr) == (here.exit_code, here.stderr) and here.exit_code == 4
+
+
+def test_a_fault_there_is_told_with_its_reference(
+    world: World, place: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Any) -> Any:
+        raise RuntimeError("private")
+
+    monkeypatch.setattr(type(world.client), "hosts", broken)
+    answer = run("hosts", "list", env=place)
+    assert (answer.exit_code, "private" in answer.output) == (1, False)
+    assert "Its reference there: " in answer.stderr
 
 
 def test_a_request_goes_its_way_from_elsewhere(world: World, acting: dict[str, dict[str, str]], tmp_path: Path) -> None:

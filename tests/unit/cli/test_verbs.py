@@ -195,11 +195,15 @@ ACTING = {
 THERE = {
     line: method
     for line, method in (LISTING | ACTING).items()
-    if line.split()[0] in ("plan", "apply", "drift", "runs", "rollouts", "freezes", "requests", "posts")
+    if line.split()[0] in ("plan", "apply", "drift", "runs", "rollouts", "freezes", "requests", "posts", "accounts")
+    or line.startswith(("tokens", "webhooks", "internet policy", "substitutes", "emergencies", "tenants restore"))
     or method in ("publish_release", "room", "prune_releases", "attachments.list", "attachments.add")
     or method in ("attachments.remove", "attachments.fetch")
     or method in ("tenants", "tenant", "hosts", "machines.show", "accounts", "sites", "probes", "audit.list")
 }
+#: What answers with a secret, which no program gets.
+for secret in ("sheets.open", "tokens.create", "webhooks.create", "webhooks.rotate", "substitutes.staffing"):
+    THERE.pop(next(line for line, method in THERE.items() if method == secret))
 #: Whoever has a token is the second person themselves.
 THERE["freezes lift 3 --reason x --yes"] = THERE.pop("freezes lift 3 --second li --reason x --yes")
 

@@ -10,6 +10,7 @@ from control_plane.model.client_internet import Wish
 from control_plane.model.errors import CouldNotMeasureError
 from control_plane.model.text import t
 from control_plane.workflow.process import boot_id, myself, process_alive
+from control_plane.workflow.signals import Signals
 from tests.web.world import BASE, World, send
 
 
@@ -159,7 +160,7 @@ def test_freezes_in_force_and_lifted(world: World) -> None:
     assert "in force" not in get(world, "/console/freezes?f.state=lifted").split("<tbody>")[1]
 
 
-def test_the_overview_says_what_waits_and_what_goes_on_by_itself(world: World) -> None:
+def test_the_overview_says_what_waits_and_what_goes_on_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     text = get(world, "/console/")
     assert "Rollout 1: Stopped by itself" in text
     assert "1 finding on machines is not settled." in text
@@ -174,6 +175,10 @@ def test_the_overview_says_what_waits_and_what_goes_on_by_itself(world: World) -
         assert "The worker does not run" not in text
         assert "Chores that fail or are late: record." in text
         assert "collecting the access record: ValueError: no answer" in text
+        assert "No signal wakes the worker" not in text
+        away = Signals(world.folder / "signals", "redis://127.0.0.1:1/0")
+        monkeypatch.setattr(world.client.worker, "signals", away.check)
+        assert "No signal wakes the worker" in get(world, "/console/")
     finally:
         file.unlink()
 

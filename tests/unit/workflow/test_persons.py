@@ -89,6 +89,8 @@ def test_a_person_is_given_out_and_erased_and_the_trail_verifies(world: World) -
             "access_register", "requests", "revisions", "allocations"} <= given["tables"].keys()  # fmt: skip
     assert not PROOFS & {column for rows in given["tables"].values() for row in rows for column in row}
     assert given["directory"]["uid"] == [UID] and given["record"] is None
+    for colleague in client.accounts("fgw"):
+        assert colleague["uid"] == UID or colleague["uid"] not in text, colleague["uid"]
 
     leave(world)
     with pytest.raises(Invalid, match="1 problem"):
