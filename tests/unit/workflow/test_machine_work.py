@@ -309,6 +309,7 @@ def test_an_observed_machine_is_shown_and_never_asked(world: World, codes: list[
     assert world.machines.preview_import(path, {}, None)["update"] == 1
     row = world.machines.show("win-7")
     assert (row["patch_state"], row["managed"], row["facts"]) == ("observed", False, {"os": "Windows 7"})
+    assert (row["ring"], row["findings"]) == (None, None), "nothing of ours goes there, and nobody looked"
     world.hands.asked.clear()
     world.machines.measure()
     assert "win-7" not in world.hands.asked
