@@ -10,18 +10,21 @@ from control_plane.cli.consent import ask, consent_options, rehearsed
 from control_plane.cli.listing import Column, listing_options, show_list, show_one
 from control_plane.cli.terminal import sentence
 from control_plane.model.client_rollouts import Json
+from control_plane.model.errors import NotFound
+from control_plane.model.freeze import check_scope
+from control_plane.model.naming import actor_words
 from control_plane.model.scope import scope_words
 from control_plane.model.text import t
 
 COLUMNS = (
     Column("id", t("ID"), show="id"),
-    Column("scope", t("SCOPE")),
-    Column("by", t("SET BY")),
+    Column("scope", t("SCOPE"), show="scope"),
+    Column("by", t("SET BY"), show="who"),
     Column("at", t("SINCE"), show="time"),
     Column("reason", t("REASON")),
     Column("lifted_at", t("LIFTED"), show="time"),
-    Column("lifted_by", t("LIFTED BY"), wide=True),
-    Column("second", t("SECOND PERSON"), wide=True),
+    Column("lifted_by", t("LIFTED BY"), wide=True, show="who"),
+    Column("second", t("SECOND PERSON"), wide=True, show="who"),
     Column("lift_reason", t("WHY LIFTED"), wide=True),
 )
 
@@ -77,6 +80,11 @@ def list_freezes(app: App, everything: bool) -> None:
 def set_freeze(app: App, scope: str, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp freezes set`."""
     # To stop must be quick, and undoes nothing: nobody is asked.
+    if dry_run:
+        scope = check_scope(scope)
+        kind, _, code = scope.partition(":")
+        if kind == "tenant":
+            app.client.tenant(code)
     if rehearsed(dry_run, t("{scope} would be frozen.", scope=scope_words(scope))):
         return
     app.context()
@@ -101,6 +109,8 @@ def lift(app: App, freeze: int, second: str | None, reason: str, dry_run: bool, 
     """`gasp freezes lift ID`."""
     if second is None and app.place is None:
         raise click.MissingParameter(param_hint="--second", param_type="option")
+    if dry_run and all(row["id"] != freeze for row in app.client.freezes.list()):
+        raise NotFound(t("No freeze has the number {id}.", id=freeze), t("See gasp freezes list --all."))
     if rehearsed(dry_run, t("Freeze {id} would be lifted.", id=freeze)):
         return
     app.context()
@@ -112,7 +122,7 @@ def _show(app: App, answer: Json) -> None:
     def draw() -> None:
         app.out(sentence(answer["sentence"]))
         if answer["lifted_at"]:
-            who = {"who": answer["lifted_by"], "second": answer["second"]}
+            who = {"who": actor_words(answer["lifted_by"]), "second": actor_words(answer["second"])}
             verified = t("Lifted by {who}, who signed in.", **who)
             named = t("Lifted by {who}; {second} agreed (not verified).", **who)
             app.out(sentence(verified if answer["second_verified"] else named))

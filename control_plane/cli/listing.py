@@ -18,6 +18,8 @@ from control_plane.cli.base import option
 from control_plane.cli.output import FORMATS, as_csv, as_json, as_yaml, pick
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import clean, clean_lines, moment, state_mark
+from control_plane.model.naming import actor_words
+from control_plane.model.scope import scope_words
 from control_plane.model.text import Text, t, tn
 
 Row = Mapping[str, Any]
@@ -29,8 +31,8 @@ class Column:
     """One column: the dotted path in the row, its head, and how its value is shown.
 
     `wide` columns appear with `-o wide` only. `show`: `text`, `state` (shape and word), `host` (a host's state),
-    `patches` (of a machine: patches, antivirus, findings), `time`, or `id` (a number that counts nothing and gets no
-    separators).
+    `patches` (of a machine: patches, antivirus, findings), `time`, `scope` and `who` in words, or `id` (a number that
+    counts nothing and gets no separators).
     """
 
     field: str
@@ -51,6 +53,10 @@ class Column:
             return state_mark(f"going-{value}")
         if self.show == "emergency" and value is not None:
             return state_mark(f"emergency-{value}")
+        if self.show == "scope" and value is not None:
+            return clean(str(scope_words(str(value)))), ""
+        if self.show == "who" and value is not None:
+            return clean(str(actor_words(str(value)))), ""
         if self.show == "time":
             return moment(value), ""
         if self.show == "id" and isinstance(value, int) and not isinstance(value, bool):

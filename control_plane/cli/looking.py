@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from rich.cells import cell_len
 
 from control_plane.cli.app import App
 from control_plane.cli.base import Command
@@ -161,8 +162,9 @@ def config(app: App) -> None:
 def facts(app: App, row: Json, columns: tuple[Column, ...]) -> None:
     """One thing as lines of name and value."""
     cells = [(str(c.head), *c.cell(row)) for c in columns]
+    width = max(16, *(cell_len(head) + 2 for head, _, _ in cells))
     for head, text, style in cells:
-        app.out(f"{app.paint(pad(head, 16), 'bold')}{app.paint(text, style)}")
+        app.out(f"{app.paint(pad(head, width), 'bold')}{app.paint(text, style)}")
 
 
 def unknown(text: Text, word: str, known: list[str], listing: str) -> NotFound:

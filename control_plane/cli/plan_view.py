@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from control_plane.cli.listing import plain
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import MARKS, clean, moment, sentence
+from control_plane.model.scope import scope_words
 from control_plane.model.text import t, tn
 
 SIGNS = {"delete": "-", "conflict": "!", "update": "~", "create": "+"}
@@ -63,7 +64,7 @@ class PlanView:
             "Plan {digest}  observed {at}  scope {scope}",
             digest=plan["digest"][:8],
             at=moment(plan["observed_at"]),
-            scope=plan["scope"],
+            scope=scope_words(plan["scope"]),
         )
         yield self.paint(sentence(head), "bold")
         yield self._counts()

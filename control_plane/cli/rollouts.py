@@ -171,6 +171,13 @@ def _read(path: Path) -> Json:
     return read_form(path.read_bytes(), path.name)
 
 
+def _rehearsed(app: App, dry_run: bool, rollout: int, would: Text) -> bool:
+    """With `--dry-run`: say what would be done to a rollout that exists, and return True."""
+    if dry_run:
+        app.client.rollouts.show(rollout)
+    return rehearsed(dry_run, would)
+
+
 def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, second: Text) -> Callable[..., Any]:
     """`pause`, `abort` and `rollback` are alike: a number, a reason, a yes."""
 
@@ -188,7 +195,7 @@ def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, sec
     @listing_options
     @click.pass_obj
     def act(app: App, rollout: int, reason: str, dry_run: bool, yes: bool) -> None:
-        if rehearsed(dry_run, would):
+        if _rehearsed(app, dry_run, rollout, would):
             return
         app.context()
         ask(question, yes)
@@ -217,7 +224,7 @@ def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, sec
 @click.pass_obj
 def release(app: App, rollout: int, reason: str, go_on: bool, confirm: str | None, dry_run: bool, yes: bool) -> None:
     """`gasp rollouts release ID`."""
-    if rehearsed(dry_run, t("Rollout {id} would go on.", id=rollout)):
+    if _rehearsed(app, dry_run, rollout, t("Rollout {id} would go on.", id=rollout)):
         return
     app.context()
     ask(t("Let rollout {id} go on?", id=rollout), yes)
@@ -248,7 +255,7 @@ _act(
 @click.pass_obj
 def resume(app: App, rollout: int, dry_run: bool, yes: bool) -> None:
     """`gasp rollouts resume ID`."""
-    if rehearsed(dry_run, t("Rollout {id} would go on.", id=rollout)):
+    if _rehearsed(app, dry_run, rollout, t("Rollout {id} would go on.", id=rollout)):
         return
     app.context()
     ask(t("Let rollout {id} go on?", id=rollout), yes)

@@ -22,7 +22,7 @@ FINDING_COLUMNS = (
     Column("host", t("HOST")),
     Column("path", t("PATH")),
     Column("signature", t("SIGNATURE")),
-    Column("found_at", t("FOUND"), show="time"),
+    Column("found_at", t("FOUND AT"), show="time"),
     Column("last_seen", t("LAST SEEN"), show="time", wide=True),
     Column("reason", t("REASON"), wide=True),
 )
@@ -37,7 +37,7 @@ SCAN_COLUMNS = (
     Column("machine", t("MACHINE")),
     Column("tenant", t("TENANT")),
     Column("files", t("FILES")),
-    Column("found", t("FOUND")),
+    Column("found", t("FINDINGS")),
     Column("error", t("FAULT")),
 )
 REFRESH_COLUMNS = (

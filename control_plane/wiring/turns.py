@@ -192,7 +192,8 @@ def chores() -> Sequence[Chore]:
         return local_client().scans.turn()
 
     def move_signatures() -> str | None:
-        return local_client().new_signatures.turn()
+        here = local_client()
+        return "; ".join(filter(None, (here.new_signatures.turn(), here.first_signatures.turn()))) or None
 
     def close_runs() -> str | None:
         ended = store().runs.mark_interrupted(process_alive)

@@ -51,6 +51,10 @@ def search(
     if problems:
         raise Invalid(problems, t("The access record was not searched."))
     remarks = []
+    if wanted["tenant"] is not None and store.estate.tenant(wanted["tenant"]) is None:
+        remarks.append(
+            t("No tenant is called {code} now; only what one of that name left is found.", code=wanted["tenant"])
+        )
     addresses = None
     if wanted["person"] is not None:
         entries = store.access.registered(person=wanted["person"])

@@ -139,6 +139,7 @@ class Applier:
             if order.commit:
                 order.commit()
             picture, steps = self._agree(order, scope, journal)
+            self._refuse_frozen(steps)  # before the wish is kept: who is refused has changed nothing
         plan = picture.plan
         generations = {s.id: (s.generation, s.observed_generation) for s in self.store.estate.subscriptions()}
         journal.event(
@@ -276,11 +277,15 @@ class Applier:
         _, stopped = carry_out_stage(self.planner.drivers, [c for c in names_on if c not in waits], journal)
         return stopped
 
-    def _not_frozen(self, steps: Sequence[Change], journal: Journal) -> list[Change]:
-        """What no freeze covers; the rest is held with its reason. Raises Frozen when nothing is left."""
+    def _refuse_frozen(self, steps: Sequence[Change]) -> None:
+        """Raises Frozen when freezes cover all that would be done."""
         found = frozen(steps, self.store.freezes.list())
         if steps and len(found) == len(steps):
             raise Frozen(next(iter(found.values())))
+
+    def _not_frozen(self, steps: Sequence[Change], journal: Journal) -> list[Change]:
+        """What no freeze covers; the rest is held with its reason."""
+        found = frozen(steps, self.store.freezes.list())
         for freeze in {f.id: f for f in found.values()}.values():
             self._hold([c for c in steps if found.get(c.id) == freeze], freeze.text, journal)
         return [c for c in steps if c.id not in found]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from control_plane.workflow.drift import Drift
     from control_plane.workflow.emergencies import Emergencies
     from control_plane.workflow.explain import Explainer
+    from control_plane.workflow.first_signatures import FirstSignatures
     from control_plane.workflow.freezes import Freezes
     from control_plane.workflow.groups import Groups
     from control_plane.workflow.import_tenants import Importer
@@ -239,6 +240,16 @@ class Areas:
         return NewSignatures(
             self.store, self.snapshots, self._repository, self.rollouts, self._rules(), self._upstream,
             chinese_calendar, self.clock, self.who,
+        )  # fmt: skip
+
+    @shared
+    def first_signatures(self) -> FirstSignatures:
+        """Signatures of machines whose protection begins."""
+        from control_plane.workflow.first_signatures import FirstSignatures
+
+        return FirstSignatures(
+            self.store, self._hands(), self.machines.look, lambda: self._repository().published("signatures"),
+            self.clock,
         )  # fmt: skip
 
     @shared

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -231,7 +231,7 @@ class Internet:
             "policy": self._policy(view, estate),
             **dict.fromkeys(("rule", "owner", "since", "reason_zh", "reason_en")),
         }
-        return answer | _judged(view, seen, answer, where["why_url"])
+        return answer | _judged(view, estate, seen, answer, where["why_url"])
 
     def _machine(self, tenant: str, host: str | None) -> str:
         own = sorted(row["name"] for row in self.hosts() if row["tenant"] == tenant)
@@ -314,7 +314,9 @@ def checked_url(url: str) -> str:
     return f"{parts.scheme}://{door}{f':{port}' if port else ''}{path}{rest}"
 
 
-def _judged(view: SubscriptionView, seen: Mapping[str, Any], answer: Json, why_url: str) -> Json:
+def _judged(
+    view: SubscriptionView, estate: EstateView, seen: Mapping[str, Any], answer: Json, why_url: str
+) -> Json:  # fmt: skip
     """Whether it can be reached, what its reader sees, and what it would need."""
     host = to_unicode(urlsplit(answer["url"]).hostname or "")
     by_proxy, said = answer["way"] == "proxy", seen["proxy_said"] or ""
@@ -338,7 +340,7 @@ def _judged(view: SubscriptionView, seen: Mapping[str, Any], answer: Json, why_u
             "needs": str(needs),
         }
     if seen["error"] or (by_proxy and said):
-        return _unreached(seen, said, host, by_proxy)
+        return _unreached(view, estate, seen, said, host, by_proxy)
     if seen["status"] not in SITE_ANSWERS:
         sees = t("Status {status} from the site.", status=seen["status"])
         return {"reachable": False, "verdict": "site-fault", "sees": str(sees),
@@ -349,7 +351,9 @@ def _judged(view: SubscriptionView, seen: Mapping[str, Any], answer: Json, why_u
     return {"reachable": True, "verdict": "open", "sees": str(sees), "needs": None}
 
 
-def _unreached(seen: Mapping[str, Any], said: str, host: str, by_proxy: bool) -> Json:
+def _unreached(
+    view: SubscriptionView, estate: EstateView, seen: Mapping[str, Any], said: str, host: str, by_proxy: bool
+) -> Json:  # fmt: skip
     code = said.split(" ")[0]
     if code == "ERR_DNS_FAIL" or not seen["addresses"]:
         sees, needs = (
@@ -361,12 +365,39 @@ def _unreached(seen: Mapping[str, Any], said: str, host: str, by_proxy: bool) ->
             t("No connection to the proxy: {reason}.", reason=seen["error"]),
             t("See gasp probes run for the gateway."),
         )
+    elif not by_proxy and (other := _network_of(view, estate, seen["addresses"])) is not None:
+        sees, needs = (
+            t("No connection: {reason}.", reason=seen["error"] or code),
+            t("It is in the network of {tenant}; departments reach each other only when both list the other.",
+              tenant=other),
+        )  # fmt: skip
+    elif not by_proxy and any(_inside(estate, address) for address in seen["addresses"]):
+        sees, needs = (
+            t("No connection: {reason}.", reason=seen["error"] or code),
+            t("It is inside: only what the centre offers to departments is open there, or the host does not answer."),
+        )
     else:
         sees, needs = (
             t("No connection: {reason}.", reason=seen["error"] or code),
             t("No rule stands in the way; the site does not answer, or not on this port."),
         )
     return {"reachable": False, "verdict": "no-answer", "sees": str(sees), "needs": str(needs)}
+
+
+def _inside(estate: EstateView, address: str) -> bool:
+    found = ip_address(address)
+    return any(found.version == network.version and found in network for network in (estate.plan.v4, estate.plan.v6))
+
+
+def _network_of(view: SubscriptionView, estate: EstateView, addresses: Collection[str]) -> str | None:
+    """The code of another tenant in whose network one of these addresses lies."""
+    found = [ip_address(address) for address in addresses]
+    for code, tenant in estate.tenants.items():
+        if code != view.tenant.code and tenant.network_index is not None:
+            networks = [ip_network(network) for network in estate.tenant_networks(code)]
+            if any(one.version == network.version and one in network for one in found for network in networks):
+                return code
+    return None
 
 
 def _needs(view: SubscriptionView, refusal: Mapping[str, Any]) -> Text:

@@ -100,7 +100,7 @@ class Rows:
             "name": machine.name,
             "machine": machine.id,
             "tenant": machine.tenant,
-            "ring": int(machine.ring),
+            "ring": int(machine.ring) if machine.managed else None,  # a ring is what a machine may have from us
             "managed": machine.managed,
             "source": machine.source,
             "patch_state": word,
@@ -113,7 +113,7 @@ class Rows:
             "signature_set": state.signature_set if state else None,
             "signature_age_seconds": signature_age(look, self.now),
             "scanned_at": scan.scanned_at.isoformat() if scan and scan.scanned_at else None,
-            "findings": self.open[machine.name],
+            "findings": self.open[machine.name] if machine.managed else None,
             "faults": sorted(state.faults) if state else [],
             "lists_at": state.lists_at.isoformat() if state and state.lists_at else None,
             "last_contact": contact.last_contact.isoformat() if contact and contact.last_contact else None,

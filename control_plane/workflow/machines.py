@@ -162,6 +162,8 @@ class Machines:
     def retire(self, name: str) -> Json:
         """See `MachinesClient.retire`."""
         machine = self.store.machines.get(name)
+        if machine.managed:
+            self.store.freezes.check(machine.tenant, machine.ring, OFFERING)
         self.store.machines.retire(self.actor(), [machine])
         if not machine.managed:
             return {"machine": machine.name, "run": None, "waiting": False, "left": []}

@@ -24,6 +24,7 @@ from control_plane.model.errors import (
     TemporaryError,
     UnsafePlan,
 )
+from control_plane.model.freeze import covering
 from control_plane.model.plan import Plan
 from control_plane.model.run import Actor, Event
 from control_plane.model.text import Text, t
@@ -233,7 +234,13 @@ class Staff:
             if there:
                 self._make_real(sorted({left[uid].code for uid in there}), None, None)
         before = self._today() - self.rules.keep
-        due = {uid: e for uid, e in left.items() if date.fromisoformat(e.person["left_on"]) <= before}
+        freezes = self.store.freezes.list()
+        due = {
+            uid: entry
+            for uid, entry in left.items()
+            if date.fromisoformat(entry.person["left_on"]) <= before
+            and covering(freezes, entry.code, system="directory") is None
+        }
         self._remove(census, due)
         return sorted(due)
 

@@ -172,6 +172,18 @@ def test_what_no_rule_of_a_list_decided_is_explained_too(page: Page, rule_id: st
     assert word in page.get()[1]
 
 
+def test_who_is_switched_off_is_told_so(page: Page) -> None:
+    """Nothing of it is in the proxy's log, and the site is not to blame."""
+    page.log.write_text("")
+    assert "已关闭" not in page.get()[1]
+    (page.rules / "fgw" / "why.json").write_text(json.dumps(POLICY | {"enabled": False}), "utf-8")
+    wait_until(lambda: "已关闭" in page.get()[1], 5)
+    text = page.get()[1]
+    assert "Internet access of your department is switched off" in text
+    assert "Nothing was refused" not in text
+    assert json.loads(page.get("/refusals.json")[1])["enabled"] is False
+
+
 def test_the_proxy_file_is_that_of_the_asking_network(page: Page) -> None:
     status, text, headers = page.get("/proxy.pac")
     assert (status, text) == (200, POLICY["pac"])

@@ -234,7 +234,7 @@ class TestPlan:
             change("delete", destroys_data=True), guards=[{"code": "x", "detail": "Lost.", "confirm": "dagj"}]
         )
         lines = text.splitlines()
-        assert lines[0] == "Plan 7f3a9c1e  observed 2026-11-24T23:08:41+08:00  scope tenant:dagj"
+        assert lines[0] == "Plan 7f3a9c1e  observed 2026-11-24T23:08:41+08:00  scope department dagj"
         assert lines[1] == "1 to delete · 2 unchanged (not shown)"
         assert "! destroys data" in text
         assert "! Lost. Needs --confirm=dagj." in text

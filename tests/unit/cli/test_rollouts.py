@@ -113,3 +113,24 @@ def test_a_revision_that_could_not_begin_is_not_made(gasp: Gasp, tmp_path: Path)
     assert begun.code == 0, begun.err
     assert begun.client.called("policies.add")
     assert begun.client.called("rollouts.release")
+
+
+@both
+def test_a_rehearsal_refuses_what_the_act_would_refuse(gasp: Gasp) -> None:
+    for line, words in (
+        ("freezes set --scope ring:9 --reason x", "no scope of a freeze"),
+        ("freezes lift 99 --second li --reason x", "No freeze has the number 99"),
+    ):
+        answer = gasp(*line.split(), "--dry-run")
+        assert (answer.code, answer.out) == (4, ""), answer.err
+        assert words in answer.err
+
+
+@both
+def test_a_table_of_freezes_has_words_and_a_program_gets_what_it_types(gasp: Gasp) -> None:
+    shown = gasp("freezes", "list").out
+    assert "department fgw" in shown or "the whole estate" in shown
+    assert "local:" not in shown
+    (row,) = json.loads(gasp("freezes", "list", "-o", "json").out)["items"]
+    assert row["scope"].partition(":")[0] in ("estate", "tenant")
+    assert row["by"].startswith("local:")

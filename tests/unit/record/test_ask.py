@@ -215,3 +215,10 @@ def test_each_search_is_in_the_audit_trail_too(asked: Centre):
     (row,) = Audit(asked.store).list({"act": "record.searched", "tenant": "fgw"})
     assert (row["digest"], row["detail"]["case"]) == (entry.hash, "Q-1")
     assert row["subjects"][0] == {"kind": "entry", "value": str(number), "name": str(number)}
+
+
+def test_a_mistyped_department_is_not_answered_like_one_that_did_nothing(asked: Centre):
+    assert asked.ask(tenant="fgw")["remarks"] == []
+    answer = asked.ask(tenant="fgv")
+    assert answer["lines"] == []
+    assert any("fgv" in str(remark) for remark in answer["remarks"])

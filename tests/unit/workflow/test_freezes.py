@@ -13,6 +13,7 @@ from control_plane.model.freeze import Frozen, check_scope
 from control_plane.model.machine import BASELINE, MACHINES_PART, Ring
 from control_plane.model.plan import Change
 from control_plane.model.run import RunState
+from control_plane.model.scope import parse_scope
 from control_plane.workflow.applying import Order
 from control_plane.workflow.first_passwords import issue_first_passwords
 from control_plane.workflow.freezes import Freezes
@@ -98,6 +99,18 @@ def test_what_a_freeze_covers_is_held_and_the_rest_is_done(centre, freezes: Free
         centre.applier.apply(Order("tenant:fgw"), centre.actor)
     freezes.lift(made["id"], second="li", reason="over")
     assert centre.store.runs.get(centre.applier.apply(Order("estate"), centre.actor)).state is RunState.DONE
+
+
+def test_who_is_refused_leaves_no_wish_behind(centre, freezes: Freezes):
+    """Else the next apply of somebody else would carry out what was answered with a refusal."""
+    centre.tenant("fgw", names=["a"])
+    centre.applier.apply(Order("estate"), centre.actor)
+    made = freezes.set("tenant:fgw", reason="audit")
+    with pytest.raises(Frozen, match="audit"):
+        centre.applier.apply(Order("tenant:fgw", commit=lambda: centre.wish("fgw", names=["b"])), centre.actor)
+    assert centre.store.estate.subscription("fgw/toy").spec == {"names": ["a"]}
+    freezes.lift(made["id"], second="li", reason="over")
+    assert centre.applier.planner.picture(parse_scope("estate")).plan.steps == ()
 
 
 def test_a_system_may_be_frozen_alone(centre, freezes: Freezes):

@@ -9,7 +9,7 @@ import pytest
 from control_plane.model.errors import Rejected
 from control_plane.offerings.internet import OFFERING
 from control_plane.workflow.internet import _judged, checked_url
-from tests.unit.offerings.estates import subscription, tenant
+from tests.unit.offerings.estates import estate, subscription, tenant
 
 WHY = "http://why.intra.qingdao.test/"
 SEEN: dict[str, Any] = {
@@ -47,7 +47,8 @@ def test_what_is_no_address_never_reaches_a_machine(typed: str) -> None:
 
 def judged(url: str, way: str = "proxy", spec: dict[str, Any] | None = None, **seen: Any) -> dict[str, Any]:
     view = subscription(OFFERING, tenant("fgw", 1), spec or {})
-    return _judged(view, {**SEEN, **seen}, {"url": url, "way": way}, WHY)
+    world = estate([view.tenant, tenant("czj", 2)])
+    return _judged(view, world, {**SEEN, **seen}, {"url": url, "way": way}, WHY)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,14 @@ def test_a_refusal_says_what_would_open_it() -> None:
     assert "--allow" in judged("http://a.test/", refusal=REFUSAL | {"rule": "otherwise"}, **seen)["needs"]
     off = judged("http://a.test/", spec={"enabled": False}, status=None, error="reset by peer")
     assert (off["verdict"], "--on" in off["needs"]) == ("off", True)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("10.94.2.10", "network of czj"), ("fd94:0:2:2::10", "network of czj"), ("10.94.0.11", "It is inside"),
+     ("10.94.1.10", "It is inside"), ("192.0.2.7", "No rule stands in the way")],
+)  # fmt: skip
+def test_what_the_gateway_does_not_let_pass_is_not_called_the_sites_fault(address: str, words: str) -> None:
+    found = judged("http://x.test/", "direct", status=None, error="Couldn't connect", addresses=[address])
+    assert found["verdict"] == "no-answer"
+    assert words in found["needs"]

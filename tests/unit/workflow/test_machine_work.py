@@ -215,6 +215,16 @@ def test_enrolled_again_changes_the_ring_and_retired_stays_retired(world: World,
     assert world.row(codes[0])["notes"] == [], "its own past is no clone"
 
 
+@pytest.mark.parametrize("scope", ["tenant:{code}", "ring:pilot", "system:security", "estate"])
+def test_a_freeze_keeps_a_machine_in_the_inventory(world: World, codes: list[str], scope: str) -> None:
+    """What is refused is not half done."""
+    world.machines.enrol(codes[0], codes[0], 1)
+    world.centre.store.freezes.set(scope.format(code=codes[0]), "storm", world.centre.actor)
+    with pytest.raises(Frozen, match="storm"):
+        world.machines.retire(codes[0])
+    assert world.row(codes[0])["managed"]
+
+
 def test_three_numbers_and_a_lost_machine(world: World, codes: list[str]) -> None:
     world.machines.enrol_wanted(lambda code: code)
     assert [r["silent"] for r in world.machines.security()] == [1, 1], "never measured is silent"
@@ -299,6 +309,7 @@ def test_an_observed_machine_is_shown_and_never_asked(world: World, codes: list[
     assert world.machines.preview_import(path, {}, None)["update"] == 1
     row = world.machines.show("win-7")
     assert (row["patch_state"], row["managed"], row["facts"]) == ("observed", False, {"os": "Windows 7"})
+    assert (row["ring"], row["findings"]) == (None, None), "nothing of ours goes there, and nobody looked"
     world.hands.asked.clear()
     world.machines.measure()
     assert "win-7" not in world.hands.asked

@@ -296,10 +296,13 @@ def page(client: Address, policy: Policy | None, found: list[Refusal]) -> bytes:
         '<h1>为什么打不开？<span lang="en">Why does it not open?</span></h1>'
         f'<p class="facts">本机 <span lang="en">this machine</span> <b><code>{client}</code></b> · {where}</p>'
     )
+    body = ""
+    if policy and policy.get("enabled") is False:  # the proxy does not even listen to it, so nothing is in its log
+        body = f'<article><div class="reason">{both(*FIXED["off"])}</div></article>'
     if found:
-        body = heading("最近被拦截的访问", "What was refused lately")
+        body += heading("最近被拦截的访问", "What was refused lately")
         body += "".join(article(refusal, policy) for refusal in found)
-    else:
+    elif not body:
         body = heading("没有被拦截的访问", "Nothing was refused")
         body += '<div class="card">' + both(
             "最近没有来自本机的访问被代理拦截。如果网页仍然打不开，可能是网站本身的故障，或浏览器没有使用代理配置。",
@@ -361,6 +364,7 @@ def exception(policy: Policy | None) -> str:
 def as_json(client: Address, policy: Policy | None, found: list[Refusal]) -> bytes:
     """The same for programs."""
     who = {"client": str(client), "tenant": policy["tenant"] if policy else None}
+    who["enabled"] = policy.get("enabled") if policy else None
     return json.dumps({**who, "refusals": rows_of(policy, found)}, ensure_ascii=False).encode()
 
 
