@@ -211,13 +211,22 @@ class Scanner:
         return {name: Scan(what, self.signatures) for name, what in found.items()}
 
 
+class OpenPath:
+    """Opens any address."""
+
+    def ask(self, *_: Any) -> dict[str, Any]:
+        found = {"addresses": ["192.0.2.7"], "status": 200, "seconds": 0.1, "remote": "192.0.2.7"}
+        unknown = ("resolve_error", "connect_status", "error", "proxy_said", "title", "refusal")
+        return {**dict.fromkeys(unknown), **found}
+
+
 @dataclass
 class Rooms:
     hands: Hands
     scanner: Scanner = field(default_factory=Scanner)
     repository: Repository = field(default_factory=Repository)
     gateway: Gateway = field(default_factory=Gateway)
-    tester: Any = None
+    tester: Any = field(default_factory=OpenPath)
 
 
 def furnish(client: LocalClient, rooms: Rooms) -> None:

@@ -96,7 +96,9 @@ def test_a_freeze_says_who_why_and_how_it_is_lifted(gasp: Gasp) -> None:
 
 def test_a_chore_that_fails_is_an_exit_code(gasp: Gasp) -> None:
     bad = {**CHORE, "state": "failed", "error": "TemporaryError: no answer", "failures": 3}
-    answer = gasp("worker", "status", **{"worker.status": {"running": False, "pid": None, "chores": [bad]}})
+    answer = gasp(
+        "worker", "status", **{"worker.status": {"running": False, "pid": None, "signals": None, "chores": [bad]}}
+    )
     assert answer.code == 1
     assert "no answer" in answer.out
     assert "gasp worker start" in answer.err

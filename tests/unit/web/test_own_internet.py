@@ -94,7 +94,7 @@ def test_what_cannot_be_asked_for_is_refused_with_words(clerk: FlaskClient, host
 def test_a_test_runs_for_the_own_department_only(world: World, clerk: FlaskClient) -> None:
     refusal = {"rule": "centre-video", "owner": "x", "since": "2026-11-01", "reason_zh": "视频", "reason_en": "Video"}
     seen = Machine(status=403, proxy_said="ERR_GASP 0", refusal=refusal)
-    world.rooms.tester = seen
+    before, world.rooms.tester = world.rooms.tester, seen
     try:
         sent = {"token": token_of(clerk), "once": "o" * 20, "act": "test", "url": "http://film.test/"}
         answer = clerk.post(PLACE, base_url=BASE, data=sent)
@@ -113,7 +113,7 @@ def test_a_test_runs_for_the_own_department_only(world: World, clerk: FlaskClien
         with pytest.raises(Exception, match="There is no tenant"):
             foreign.place("own_internet_test", {"tenant": "gaj", "url": "http://x.test/"}, subject="x", once="z" * 20)
     finally:
-        world.rooms.tester = None
+        world.rooms.tester = before
 
 
 def test_a_new_rule_comes_before_the_one_that_refused() -> None:
