@@ -37,6 +37,22 @@ def may_cut(store: Store, codes: Mapping[str, str], actor: Actor) -> list[Person
     return going
 
 
+def may_not_enter(store: Store, uids: Collection[str], actor: Actor) -> frozenset[str]:
+    """Those of these people whose password who acts may not replace: whoever opens the sheet could sign in as them and
+    do what is not theirs to do. A department replaces those of people with no more roles than one has oneself; the
+    centre those of departments' people; whoever works on the machine itself everybody's."""
+    me = store.people.find(actor.name)
+    if is_local(actor):
+        return frozenset()
+    mine = {(grant.role, grant.tenant) for grant in me.grants} if me is not None else set()
+    of_centre = me is not None and (allows(me, Act.APPLY) or allows(me, Act.PEOPLE))
+    return frozenset(
+        person.login
+        for person in _known_here(store, uids)
+        if any((g.role, g.tenant) not in mine and not (of_centre and g.tenant is not None) for g in person.grants)
+    )
+
+
 def cut_off(
     store: Store, going: Sequence[Person], codes: Mapping[str, str], reason: str, actor: Actor
 ) -> dict[str, int]:

@@ -20,6 +20,7 @@ from control_plane.model.text import t
 from control_plane.store.repository import Store
 from control_plane.store.staff import Sheet
 from control_plane.workflow.catalogue import Catalogue
+from control_plane.workflow.staff_cut import may_not_enter
 from control_plane.workflow.staff_wish import Census
 
 Json = dict[str, Any]
@@ -150,7 +151,14 @@ class Sheets:
             problems.append(Problem("no-reason", text, t("Say why in one sentence."), field="reason"))
         if problems:
             raise Invalid(problems)
-        return {uid: here[uid] for uid in uids} if uids else here
+        beyond = may_not_enter(self.store, [*(uids or here)], self.actor())
+        if named := sorted(beyond.intersection(uids)):
+            raise Rejected(
+                t("{person} holds roles that you do not; whoever has their password could act in their name.",
+                  person=", ".join(named)),
+                t("Ask the centre: gasp accounts reset {person} --reason …", person=named[0]),
+            )  # fmt: skip
+        return {uid: here[uid] for uid in uids} if uids else {u: name for u, name in here.items() if u not in beyond}
 
     def _here(self, tenant: str) -> dict[str, str]:
         return _here(Census(self.catalogue), tenant)

@@ -333,3 +333,20 @@ def test_half_of_all_move_and_a_tenth_leaves_in_one_list_and_every_entry_is_righ
     assert world.client.plan()["changes"] == []
     assert world.client.staff.take(content)["run"] is None
     world.close()
+
+
+def test_nobody_gets_the_password_of_whoever_may_do_more(world: World) -> None:
+    client, (first, second, third) = world.client, ("highone", "hightwo", "lowone")
+    for uid in (first, second, third):
+        client.staff.add({"uid": uid, "display_name": "高一", "groups": []}, tenant="fgw")
+        world.directory.add(uid, "fgw")
+    client.people.grant(first, "approver", tenant="fgw", reason="x")
+    client.people.grant(second, "auditor", reason="x")
+    clerk = client.acting_as(f"directory:{world.person('clerk')}").sheets
+    operator = client.acting_as(f"directory:{world.person('operator')}").sheets
+    for sheets, uid in ((clerk, first), (clerk, second), (operator, second)):
+        with pytest.raises(Rejected, match="roles that you do not"):
+            sheets.issue("fgw", uids=[uid], reason="x")
+    assert operator.issue("fgw", uids=[first], reason="x")["uids"] == [first]
+    assert client.sheets.issue("fgw", uids=[second], reason="x")["uids"] == [second]
+    assert clerk.issue("fgw", uids=[third], reason="x")["uids"] == [third]
