@@ -14,6 +14,8 @@ from typing import Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 PREFIX = "GASP_"
+#: Octets of a request's first line that the console's server takes.
+LONGEST_LINE = 8190
 
 
 def without_password(url: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from control_plane.settings import LONGEST_LINE
 from control_plane.wiring.centre import estate_document, now, settings, store, this_centre
 from control_plane.wiring.hosts import authority, lab, topology
 
@@ -150,6 +151,8 @@ def web_command() -> list[str]:
             "10",
             "--worker-tmp-dir",
             "/dev/shm",
+            "--limit-request-line",
+            str(LONGEST_LINE),
         ),
         *(word for address in _listens() for word in ("--bind", address)),
         *("--certfile", str(certificate), "--keyfile", str(key)),
