@@ -18,7 +18,6 @@ from control_plane.cli.base import option
 from control_plane.cli.output import FORMATS, as_csv, as_json, as_yaml, pick
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import clean, clean_lines, moment, state_mark
-from control_plane.model.naming import actor_words
 from control_plane.model.scope import scope_words
 from control_plane.model.text import Text, t, tn
 
@@ -56,6 +55,8 @@ class Column:
         if self.show == "scope" and value is not None:
             return clean(str(scope_words(str(value)))), ""
         if self.show == "who" and value is not None:
+            from control_plane.model.naming import actor_words
+
             return clean(str(actor_words(str(value)))), ""
         if self.show == "time":
             return moment(value), ""
