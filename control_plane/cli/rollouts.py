@@ -171,10 +171,10 @@ def _read(path: Path) -> Json:
     return read_form(path.read_bytes(), path.name)
 
 
-def _rehearsed(app: App, dry_run: bool, rollout: int, would: Text) -> bool:
-    """With `--dry-run`: say what would be done to a rollout that exists, and return True."""
+def _rehearsed(app: App, dry_run: bool, act: str, rollout: int, would: Text, **given: Any) -> bool:
+    """With `--dry-run`: say what would be done to a rollout that allows it, and return True."""
     if dry_run:
-        app.client.rollouts.show(rollout)
+        app.client.rollouts.rehearse(act, rollout, **given)
     return rehearsed(dry_run, would)
 
 
@@ -195,7 +195,7 @@ def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, sec
     @listing_options
     @click.pass_obj
     def act(app: App, rollout: int, reason: str, dry_run: bool, yes: bool) -> None:
-        if _rehearsed(app, dry_run, rollout, would):
+        if _rehearsed(app, dry_run, verb, rollout, would, reason=reason):
             return
         app.context()
         ask(question, yes)
@@ -224,11 +224,12 @@ def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, sec
 @click.pass_obj
 def release(app: App, rollout: int, reason: str, go_on: bool, confirm: str | None, dry_run: bool, yes: bool) -> None:
     """`gasp rollouts release ID`."""
-    if _rehearsed(app, dry_run, rollout, t("Rollout {id} would go on.", id=rollout)):
+    given: Json = {"reason": reason, "go_on": go_on, "confirm": confirm}
+    if _rehearsed(app, dry_run, "release", rollout, t("Rollout {id} would go on.", id=rollout), **given):
         return
     app.context()
     ask(t("Let rollout {id} go on?", id=rollout), yes)
-    _show(app, app.client.rollouts.release(rollout, reason=reason, go_on=go_on, confirm=confirm))
+    _show(app, app.client.rollouts.release(rollout, **given))
 
 
 _act(
@@ -255,7 +256,7 @@ _act(
 @click.pass_obj
 def resume(app: App, rollout: int, dry_run: bool, yes: bool) -> None:
     """`gasp rollouts resume ID`."""
-    if _rehearsed(app, dry_run, rollout, t("Rollout {id} would go on.", id=rollout)):
+    if _rehearsed(app, dry_run, "resume", rollout, t("Rollout {id} would go on.", id=rollout)):
         return
     app.context()
     ask(t("Let rollout {id} go on?", id=rollout), yes)

@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from control_plane.model.errors import Rejected
+from control_plane.model.text import Text
+
 from .conftest import Gasp, both
 from .fake_client import POLICY
 from .fake_rollouts import CHORE, PREVIEW, SHOWN
@@ -117,11 +122,27 @@ def test_a_revision_that_could_not_begin_is_not_made(gasp: Gasp, tmp_path: Path)
     assert begun.client.called("rollouts.release")
 
 
-@both
 def test_a_rehearsal_refuses_what_the_act_would_refuse(gasp: Gasp) -> None:
+    asked = ("rollouts.rehearse", "freezes.rehearse_lift", "machines.preview_enrol")
     for line, words in (
         ("freezes set --scope ring:9 --reason x", "no scope of a freeze"),
-        ("freezes lift 99 --second li --reason x", "No freeze has the number 99"),
+        ("freezes lift 3 --second li --reason x", "too soon"),
+        ("hosts enrol fgw --tenant fgw", "too soon"),
+        ("rollouts release 4", "too soon"),
+        ("rollouts resume 4", "too soon"),
+        *((f"rollouts {act} 4 --reason x", "too soon") for act in ("pause", "abort", "rollback")),
+    ):
+        answer = gasp(*line.split(), "--dry-run", **dict.fromkeys(asked, Rejected(Text("too soon"))))
+        assert (answer.code, answer.out) == (4, ""), answer.err
+        assert words in answer.err
+
+
+@pytest.mark.parametrize("gasp", ["there"], indirect=True)
+def test_a_rehearsal_from_elsewhere_refuses_by_what_is_known_there(gasp: Gasp) -> None:
+    for line, words in (
+        ("freezes lift 99 --reason x", "No freeze has the number 99"),
+        ("rollouts resume 4", "Rollout 4 is stopped"),
+        ("rollouts pause 4 --reason x", "Rollout 4 is stopped"),
     ):
         answer = gasp(*line.split(), "--dry-run")
         assert (answer.code, answer.out) == (4, ""), answer.err
