@@ -21,6 +21,13 @@ from control_plane.model.machine import Ring
 from control_plane.model.text import Text, t, tn
 
 RolloutKind = Literal["patches", "signatures", "configuration"]
+KINDS: Mapping[str, Text] = {
+    "patches": t("patches"),
+    "signatures": t("signatures"),
+    "configuration": t("configuration"),
+}
+#: States of items whose words mean something else elsewhere.
+ITEM_STATES: Mapping[str, str] = {"off": "unanswered", "removed": "removed_from"}
 #: In which order rings get a change.
 ORDER = (Ring.CENTRE, Ring.PILOT, Ring.BROAD, Ring.ALL, Ring.SERVERS)
 

@@ -42,7 +42,7 @@ def test_create_and_start_asks_and_releases(gasp: Gasp) -> None:
 def test_a_dry_run_shows_waves_and_machines(gasp: Gasp) -> None:
     answer = gasp(*["rollouts", "create", "--kind", "patches", "--snapshot", "p1", "--reason", "x", "--dry-run"])
     assert answer.code == 0
-    assert "Wave 1 pilot: 2 machines: fgw, czj" in answer.out
+    assert "Wave 1, ring 1 pilot: 2 machines: fgw, czj" in answer.out
     assert not answer.client.acted
 
 
@@ -120,6 +120,25 @@ def test_a_revision_that_could_not_begin_is_not_made(gasp: Gasp, tmp_path: Path)
     assert begun.code == 0, begun.err
     assert begun.client.called("policies.add")
     assert begun.client.called("rollouts.release")
+
+
+@both
+def test_a_rollout_is_shown_in_words_and_a_program_gets_what_it_types(gasp: Gasp) -> None:
+    waves = [{**SHOWN["waves"][0], "ring": None, "title": "group 1", "counts": {"ok": 2}}]
+    found = {**SHOWN, "kind": "configuration", "counts": {"ok": 2}, "waves": waves}
+    found["items"] = [{**SHOWN["items"][0], "state": "ok"}]
+    answers = {"rollouts.show": found, "rollouts.list": [found]}
+    shown = gasp("rollouts", "show", "4", env={"GASP_LANG": "zh"}, **answers).out
+    listed = gasp("rollouts", "list", env={"GASP_LANG": "zh"}, **answers).out
+    assert "正常 2" in shown and "正常 2" in listed
+    for text in (shown, listed):
+        assert "配置" in text
+        assert not {"configuration", "ok", "ok=2", "group"} & set(text.split())
+    typed = gasp("rollouts", "show", "4", "-o", "json", **answers).json
+    assert (typed["kind"], typed["counts"], typed["waves"][0]["title"]) == ("configuration", {"ok": 2}, "group 1")
+    preview = {**PREVIEW, "kind": "configuration", "waves": waves}
+    line = "rollouts create --kind configuration --tier M --reason x --dry-run"
+    assert "Wave 1, group 1: 2 departments" in gasp(*line.split(), **{"rollouts.preview": preview}).out
 
 
 def test_a_rehearsal_refuses_what_the_act_would_refuse(gasp: Gasp) -> None:
