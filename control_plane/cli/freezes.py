@@ -10,7 +10,6 @@ from control_plane.cli.consent import ask, consent_options, rehearsed
 from control_plane.cli.listing import Column, listing_options, show_list, show_one
 from control_plane.cli.terminal import sentence
 from control_plane.model.client_rollouts import Json
-from control_plane.model.errors import NotFound
 from control_plane.model.freeze import check_scope
 from control_plane.model.naming import actor_words
 from control_plane.model.scope import scope_words
@@ -109,8 +108,8 @@ def lift(app: App, freeze: int, second: str | None, reason: str, dry_run: bool, 
     """`gasp freezes lift ID`."""
     if second is None and app.place is None:
         raise click.MissingParameter(param_hint="--second", param_type="option")
-    if dry_run and all(row["id"] != freeze for row in app.client.freezes.list()):
-        raise NotFound(t("No freeze has the number {id}.", id=freeze), t("See gasp freezes list --all."))
+    if dry_run:
+        app.client.freezes.rehearse_lift(freeze, second=second, reason=reason)
     if rehearsed(dry_run, t("Freeze {id} would be lifted.", id=freeze)):
         return
     app.context()

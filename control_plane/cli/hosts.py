@@ -164,7 +164,7 @@ def enrol(app: App, name: str, tenant: str, ring: int, dry_run: bool, yes: bool)
     """`gasp hosts enrol NAME`."""
     words = {"name": name, "tenant": tenant, "ring": ring}
     if dry_run:
-        app.client.tenant(tenant)
+        app.client.machines.preview_enrol(name, tenant, ring)
     if rehearsed(dry_run, t("{name} would be enrolled for {tenant} in ring {ring}.", **words)):
         return
     app.context()

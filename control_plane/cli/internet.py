@@ -14,8 +14,9 @@ from control_plane.cli.errors import FAILED, Stop
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.plans import show_plan
 from control_plane.cli.run_view import carry_out, end, run_lines
-from control_plane.cli.terminal import clean, sentence
+from control_plane.cli.terminal import clean, sentence, state_mark
 from control_plane.model.client import Json, OnEvent
+from control_plane.model.internet_words import ACTIONS, CATEGORIES, hours_words
 from control_plane.model.text import Text, t
 from control_plane.model.volume import what_next
 
@@ -113,7 +114,7 @@ def _draw(app: App, row: Json) -> None:
     contact = " · ".join(filter(None, (clean(str(row["contact"][k])) for k in ("name", "phone", "email"))))
     pairs: list[tuple[Text, str]] = [
         (t("Tenant"), f"{clean(row['tenant'])}  {clean(row['name_zh'])} · {clean(row['name_en'])}"),
-        (t("State"), f"{row['state']}  {t('tier {tier}', tier=row['tier'])}"),
+        (t("State"), f"{state_mark(row['state'])[0]}  {t('tier {tier}', tier=row['tier'])}"),
         (t("Network"), f"{row['v4']}  {row['v6']}"),
         (t("Rates"), str(t("up {up}, down {down}, throttled {slow} kbit/s", up=plain(rates["up_kbit"]),
                            down=plain(rates["down_kbit"]), slow=plain(rates["throttle_kbit"])))),
@@ -142,8 +143,9 @@ def _rule_row(rule: Json) -> Json:
     hours = rule["hours"]
     return {
         **rule,
-        "subject": rule["category"] or rule["hosts"],
-        "when": f"{hours['days']} {hours['begin']}-{hours['end']}" if hours else None,
+        "action": ACTIONS.get(rule["action"], rule["action"]),
+        "subject": CATEGORIES.get(rule["category"], rule["category"]) or rule["hosts"],
+        "when": hours_words(hours) if hours else None,
         "reason": f"{rule['reason_zh']} · {rule['reason_en']}",
     }
 

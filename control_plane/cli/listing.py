@@ -31,13 +31,14 @@ class Column:
 
     `wide` columns appear with `-o wide` only. `show`: `text`, `state` (shape and word), `host` (a host's state),
     `patches` (of a machine: patches, antivirus, findings), `time`, `scope` and `who` in words, or `id` (a number that
-    counts nothing and gets no separators).
+    counts nothing and gets no separators), `item` (of a rollout) and `items` (how many are how). `words`: for values.
     """
 
     field: str
     head: Text
     wide: bool = False
     show: str = "text"
+    words: Mapping[str, Text] | None = None
 
     def cell(self, row: Row) -> tuple[str, str]:
         """Text and style."""
@@ -58,11 +59,29 @@ class Column:
             from control_plane.model.naming import actor_words
 
             return clean(str(actor_words(str(value)))), ""
+        if self.show == "item" and value is not None:
+            return item_mark(str(value))
+        if self.show == "items" and value is not None:
+            return items_words(value), ""
+        if self.words and value in self.words:
+            return str(self.words[value]), ""
         if self.show == "time":
             return moment(value), ""
         if self.show == "id" and isinstance(value, int) and not isinstance(value, bool):
             return str(value), ""
         return plain(value), ""
+
+
+def item_mark(state: str) -> tuple[str, str]:
+    """What became of one machine or subscription of a rollout, as `state_mark`."""
+    from control_plane.model.rollout import ITEM_STATES
+
+    return state_mark(ITEM_STATES.get(state, state))
+
+
+def items_words(counts: Mapping[str, int]) -> str:
+    """How many of a rollout's machines or subscriptions are how."""
+    return ", ".join(f"{item_mark(state)[0]} {count}" for state, count in counts.items()) or "–"
 
 
 def plain(value: Any) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from control_plane.cli.remote_link import Area, Json, at
-from control_plane.model.errors import Rejected
+from control_plane.model.errors import NotFound, Rejected
+from control_plane.model.rollout import RolloutState, refuse_by_state
 from control_plane.model.text import t
 
 
@@ -55,6 +56,10 @@ class Rollouts(Area):
         given = {"reason": reason, "go_on": go_on, "confirm": confirm}
         return self._at.act(at("/rollouts/{}/releases", rollout_id), given)
 
+    def rehearse(self, act: str, rollout_id: int, **given: Any) -> None:
+        """See `RolloutsClient.rehearse`: by its state; what else stands in the way is known at the centre."""
+        refuse_by_state(act, rollout_id, RolloutState(self.show(rollout_id)["state"]))
+
     def pause(self, rollout_id: int, *, reason: str) -> Json:
         """See `RolloutsClient.pause`."""
         return self._at.act(at("/rollouts/{}/pauses", rollout_id), {"reason": reason})
@@ -85,11 +90,21 @@ class Freezes(Area):
 
     def lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> Json:
         """See `FreezesClient.lift`: the token's owner is the second person, and verified."""
-        if second is not None:
-            raise Rejected(
-                t("From elsewhere you are the second person yourself, and known as such."), t("Leave out --second.")
-            )
+        _alone(second)
         return self._at.act(at("/freezes/{}/lifts", freeze_id), {"reason": reason})
+
+    def rehearse_lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> None:
+        """See `FreezesClient.rehearse_lift`: whether it is in force; who you are is known at the centre."""
+        _alone(second)
+        if all(row["id"] != freeze_id for row in self.list()):
+            raise NotFound(t("No freeze has the number {id}.", id=freeze_id), t("See gasp freezes list --all."))
+
+
+def _alone(second: str | None) -> None:
+    if second is not None:
+        raise Rejected(
+            t("From elsewhere you are the second person yourself, and known as such."), t("Leave out --second.")
+        )
 
 
 class Requests(Area):

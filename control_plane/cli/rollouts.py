@@ -14,19 +14,21 @@ from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed
 from control_plane.cli.errors import FAILED, Stop
-from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
+from control_plane.cli.listing import Column, items_words, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.terminal import clean, moment, sentence, state_mark
 from control_plane.model.client_rollouts import Json
-from control_plane.model.text import Text, t, tn
+from control_plane.model.rollout import KINDS
+from control_plane.model.scope import scope_words
+from control_plane.model.text import Listed, Text, t, tn
 
 COLUMNS = (
     Column("id", t("ID"), show="id"),
-    Column("kind", t("KIND")),
+    Column("kind", t("KIND"), words=KINDS),
     Column("title", t("WHAT")),
     Column("state", t("STATE"), show="state"),
     Column("wave", t("WAVE")),
     Column("waves_total", t("OF")),
-    Column("counts", t("MACHINES")),
+    Column("counts", t("HOW MANY"), show="items"),
     Column("sentence", t("HOW IT STANDS")),
     Column("actor", t("BY"), wide=True),
     Column("created_at", t("MADE"), wide=True, show="time"),
@@ -36,7 +38,7 @@ ITEMS = (
     Column("name", t("NAME")),
     Column("tenant", t("TENANT")),
     Column("wave", t("WAVE")),
-    Column("state", t("STATE"), show="state"),
+    Column("state", t("STATE"), show="item"),
     Column("sentence", t("HOW IT STANDS")),
     Column("fault", t("FAULT"), wide=True),
     Column("at", t("SINCE"), wide=True, show="time"),
@@ -171,10 +173,10 @@ def _read(path: Path) -> Json:
     return read_form(path.read_bytes(), path.name)
 
 
-def _rehearsed(app: App, dry_run: bool, rollout: int, would: Text) -> bool:
-    """With `--dry-run`: say what would be done to a rollout that exists, and return True."""
+def _rehearsed(app: App, dry_run: bool, act: str, rollout: int, would: Text, **given: Any) -> bool:
+    """With `--dry-run`: say what would be done to a rollout that allows it, and return True."""
     if dry_run:
-        app.client.rollouts.show(rollout)
+        app.client.rollouts.rehearse(act, rollout, **given)
     return rehearsed(dry_run, would)
 
 
@@ -195,7 +197,7 @@ def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, sec
     @listing_options
     @click.pass_obj
     def act(app: App, rollout: int, reason: str, dry_run: bool, yes: bool) -> None:
-        if _rehearsed(app, dry_run, rollout, would):
+        if _rehearsed(app, dry_run, verb, rollout, would, reason=reason):
             return
         app.context()
         ask(question, yes)
@@ -224,11 +226,12 @@ def _act(verb: str, summary: Text, question: Text, would: Text, first: Text, sec
 @click.pass_obj
 def release(app: App, rollout: int, reason: str, go_on: bool, confirm: str | None, dry_run: bool, yes: bool) -> None:
     """`gasp rollouts release ID`."""
-    if _rehearsed(app, dry_run, rollout, t("Rollout {id} would go on.", id=rollout)):
+    given: Json = {"reason": reason, "go_on": go_on, "confirm": confirm}
+    if _rehearsed(app, dry_run, "release", rollout, t("Rollout {id} would go on.", id=rollout), **given):
         return
     app.context()
     ask(t("Let rollout {id} go on?", id=rollout), yes)
-    _show(app, app.client.rollouts.release(rollout, reason=reason, go_on=go_on, confirm=confirm))
+    _show(app, app.client.rollouts.release(rollout, **given))
 
 
 _act(
@@ -255,7 +258,7 @@ _act(
 @click.pass_obj
 def resume(app: App, rollout: int, dry_run: bool, yes: bool) -> None:
     """`gasp rollouts resume ID`."""
-    if _rehearsed(app, dry_run, rollout, t("Rollout {id} would go on.", id=rollout)):
+    if _rehearsed(app, dry_run, "resume", rollout, t("Rollout {id} would go on.", id=rollout)):
         return
     app.context()
     ask(t("Let rollout {id} go on?", id=rollout), yes)
@@ -328,7 +331,12 @@ def _show(app: App, answer: Json) -> None:
 
 def _draw(app: App, answer: Json) -> None:
     mark, style = state_mark(answer["state"])
-    head = t("Rollout {id}  {kind} {title}", id=answer["id"], kind=answer["kind"], title=answer["title"])
+    head = t(
+        "Rollout {id}  {kind} {title}",
+        id=answer["id"],
+        kind=KINDS.get(answer["kind"], answer["kind"]),
+        title=answer["title"],
+    )
     app.out(app.paint(f"{sentence(head)}  {mark}", style))
     app.out("  " + sentence(answer["sentence"]))
     facts = {"who": answer["actor"], "at": moment(answer["created_at"]), "why": answer["reason"]}
@@ -342,23 +350,33 @@ def _draw(app: App, answer: Json) -> None:
 
 def _waves(answer: Json) -> Iterator[str]:
     for wave in answer["waves"]:
-        counts = ", ".join(f"{state_mark(s)[0]} {n}" for s, n in wave["counts"].items())
-        yield "  " + sentence(
-            t("Wave {number} {title}: {counts}", number=wave["number"], title=wave["title"], counts=counts)
-        )
+        facts = {"number": wave["number"], "title": _title(wave), "counts": items_words(wave["counts"])}
+        yield "  " + sentence(t("Wave {number}, {title}: {counts}", **facts))
+
+
+def _title(wave: Json) -> Text | Listed | str:
+    """Whom a wave is for, in words."""
+    ring, _, number = str(wave["title"]).partition(" ")
+    if ring == "group" and number:
+        return t("group {number}", number=number)
+    return scope_words(f"ring:{wave['ring']}") if wave["ring"] else str(wave["title"])
 
 
 def _preview(preview: Json) -> Iterator[str]:
     for wave in preview["waves"]:
-        facts = {"number": wave["number"], "title": wave["title"], "count": len(wave["names"])}
-        yield sentence(
-            tn(
-                "Wave {number} {title}: {count} machine: {names}",
-                "Wave {number} {title}: {count} machines: {names}",
-                **facts,
-                names=", ".join(wave["names"]),
-            )
+        facts = {"number": wave["number"], "title": _title(wave), "count": len(wave["names"])}
+        facts["names"] = ", ".join(wave["names"])
+        machines = tn(
+            "Wave {number}, {title}: {count} machine: {names}",
+            "Wave {number}, {title}: {count} machines: {names}",
+            **facts,
         )
+        departments = tn(
+            "Wave {number}, {title}: {count} department: {names}",
+            "Wave {number}, {title}: {count} departments: {names}",
+            **facts,
+        )
+        yield sentence(departments if preview["kind"] == "configuration" else machines)
     yield from _replaced(preview)
     limits = preview["thresholds"]
     yield sentence(

@@ -12,7 +12,7 @@ from control_plane.cli.hosts import TENANT_COLUMNS
 from control_plane.cli.listing import Column, listing_options, plain, show_list, show_one
 from control_plane.cli.terminal import sentence
 from control_plane.model.client import Json
-from control_plane.model.scope import scope_words
+from control_plane.model.scope import parse_scope, scope_words
 from control_plane.model.text import t, tn
 
 FINDING_COLUMNS = (
@@ -165,6 +165,9 @@ def scan(app: App, target: str, paths: tuple[str, ...]) -> None:
 @click.pass_obj
 def refresh(app: App, scope: str, dry_run: bool, yes: bool) -> None:
     """`gasp security refresh`."""
+    if dry_run:
+        for code in parse_scope(scope).tenants or ():
+            app.client.tenant(code)
     if rehearsed(dry_run, t("Machines of {scope} would fetch their ring's signatures.", scope=scope_words(scope))):
         return
     app.context()

@@ -32,6 +32,10 @@ class MachinesClient(Protocol):
         CouldNotMeasureError when it does not answer. Returns its row; its baseline comes with the next apply."""
         ...
 
+    def preview_enrol(self, name: str, tenant: str, ring: int) -> None:
+        """Raise what `enrol` would raise; the machine is asked who it is, and nothing is entered."""
+        ...
+
     def retire(self, name: str) -> Json:
         """Take a machine out and remove what is ours from it: {machine, run, waiting, left}."""
         ...

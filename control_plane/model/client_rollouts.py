@@ -61,6 +61,11 @@ class RolloutsClient(Protocol):
         go on although it was judged as it was. `confirm`: the word that a plan's guard asks for."""
         ...
 
+    def rehearse(self, act: str, rollout_id: int, **given: Any) -> None:
+        """Raise what `release`, `pause`, `resume`, `abort` or `rollback` (`act`) would raise, as far as it is known
+        here; do nothing."""
+        ...
+
     def pause(self, rollout_id: int, *, reason: str) -> Json:
         """Touch nothing more until `resume`."""
         ...
@@ -92,6 +97,10 @@ class FreezesClient(Protocol):
     def lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> Json:
         """Lift one. `second` names who agrees, without proof; None: the actor is the second person, signed in and
         another one than who set it. Raises Rejected when it is not two people."""
+        ...
+
+    def rehearse_lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> None:
+        """Raise what `lift` would raise, as far as it is known here; lift nothing."""
         ...
 
 

@@ -36,11 +36,13 @@ ENGINE: frozenset[Fault] = frozenset({"engine-dead", "signatures-missing", "sign
 
 @dataclass(frozen=True, slots=True)
 class FaultWords:
-    """A fault for people: what it is, what to do, and what `gasp hosts mend` would do (None: it must not)."""
+    """A fault for people: what it is, what to do, and what `gasp hosts mend` would do (None: it must not). A freeze of
+    one of `systems` stops that."""
 
     text: Text
     remedy: Text
     mend: Text | None = None
+    systems: tuple[str, ...] = ("patches",)
 
 
 FAULTS: Mapping[Fault, FaultWords] = {
@@ -80,16 +82,19 @@ FAULTS: Mapping[Fault, FaultWords] = {
         t("The antivirus engine does not run."),
         t("gasp hosts mend {name}: it starts the engine again. If it dies again, give the machine more memory."),
         t("start the antivirus engine again"),
+        ("security",),
     ),
     "signatures-missing": FaultWords(
         t("The antivirus engine has no signatures of the centre."),
         t("gasp hosts mend {name}: it fetches the set of its ring."),
         t("fetch the signatures of its ring and load them"),
+        ("signatures", "security"),
     ),
     "signatures-not-loaded": FaultWords(
         t("The engine works with older signatures than those on the disk."),
         t("gasp hosts mend {name}: it lets the engine load them."),
         t("let the engine load the signatures on the disk"),
+        ("signatures", "security"),
     ),
     "not-enrolled-here": FaultWords(
         t("The machine that answers by this name is not the one that was enrolled."),

@@ -16,11 +16,18 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
 
-from control_plane.model.errors import Invalid, Problem
+from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.machine import Ring
 from control_plane.model.text import Text, t, tn
 
 RolloutKind = Literal["patches", "signatures", "configuration"]
+KINDS: Mapping[str, Text] = {
+    "patches": t("patches"),
+    "signatures": t("signatures"),
+    "configuration": t("configuration"),
+}
+#: States of items whose words mean something else elsewhere.
+ITEM_STATES: Mapping[str, str] = {"off": "unanswered", "removed": "removed_from"}
 #: In which order rings get a change.
 ORDER = (Ring.CENTRE, Ring.PILOT, Ring.BROAD, Ring.ALL, Ring.SERVERS)
 
@@ -61,6 +68,15 @@ ACTS: Mapping[str, frozenset[RolloutState]] = {
     "rollback": frozenset(RolloutState)
     - {RolloutState.DRAFT, RolloutState.SCHEDULED, RolloutState.ROLLED_BACK, RolloutState.ROLLING_BACK},
 }
+
+
+def refuse_by_state(act: str, rollout_id: int, state: RolloutState) -> None:
+    """Raises Rejected for an act that this state does not allow."""
+    if state not in ACTS[act]:
+        raise Rejected(
+            t("Rollout {id} is {state}; that cannot be done now.", id=rollout_id, state=state.value),
+            t("See gasp rollouts show {id}.", id=rollout_id),
+        )
 
 
 class ItemState(StrEnum):

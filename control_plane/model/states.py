@@ -37,6 +37,8 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "machine-cleared": t("settled"),
             "request-live": t("done"),
             "emergency-kept": t("signed, stays"),
+            "on": t("on"),
+            "ok": t("in order"),
         },
         "warn": {
             "warning": t("warning"),
@@ -53,6 +55,8 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "going-again": t("is tried again"),
             "emergency-stands": t("real without signatures"),
             "request-returned": t("needs your answer"),
+            "warned": t("warned"),
+            "throttled": t("throttled"),
         },
         "bad": {
             "failed": t("failed"),
@@ -72,6 +76,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "emergency-failed": t("failed"),
             "emergency-overtaken": t("not taken back"),
             "request-refused": t("not approved"),
+            "aborted": t("aborted"),
         },
         "blind": {
             "unmeasured": t("could not measure"),
@@ -83,6 +88,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "foreign-in-the-way": t("foreign object in the way"),
             "machine-unknown": t("unknown"),
             "machine-silent": t("silent"),
+            "unanswered": t("does not answer"),
         },
         "busy": {
             "running": t("running"),
@@ -109,6 +115,12 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "request-applying": t("being set up"),
             "emergency-applying": t("being made real"),
             "emergency-going_back": t("being taken back"),
+            "scheduled": t("scheduled"),
+            "soaking": t("soaking"),
+            "rolling_back": t("rolling back"),
+            "catching_up": t("catching up"),
+            "touching": t("being changed"),
+            "installed": t("changed, not measured yet"),
         },
         "held": {
             "stopped": t("stopped"),
@@ -123,6 +135,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "down": t("down"),
             "request-withdrawn": t("withdrawn"),
             "going-frozen": t("frozen"),
+            "paused": t("paused"),
         },
         "none": {
             "going-off": t("switched off"),
@@ -135,6 +148,12 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "machine-unmanaged": t("not enrolled"),
             "request-draft": t("draft"),
             "emergency-gone_back": t("taken back"),
+            "off": t("off"),
+            "draft": t("draft"),
+            "untouched": t("not touched yet"),
+            "removed_from": t("retired meanwhile"),
+            "returned": t("as before"),
+            "rolled_back": t("rolled back"),
         },
     }
 )

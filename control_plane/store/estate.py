@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -171,6 +172,17 @@ class EstateRepository:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return _tenant(row) if row is not None else None
+
+    def known(self, code: str) -> TenantRow:
+        """A living tenant. Raises NotFound with the nearest code."""
+        row = self.tenant(code)
+        if row is None:
+            near = get_close_matches(code, [one.code for one in self.tenants()], 1)
+            raise NotFound(
+                t("There is no tenant “{code}”.", code=code),
+                t("Did you mean {near}?", near=near[0]) if near else t("See gasp tenants list."),
+            )
+        return row
 
     def subscriptions(
         self, ended: bool = False, *, tenant: str | None = None, offering: str | None = None

@@ -6,7 +6,7 @@ Must not hold rules; one database, explicit transactions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -71,6 +71,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class _Undone(Exception):
+    """Ends a rehearsal."""
+
+
 class Store:
     """What the control plane keeps. `url` is SQLAlchemy's, `clock` gives the time, `pools` says what is unique, `wake`
     is told the name of the worker's chore whenever work for it was written down."""
@@ -97,6 +101,15 @@ class Store:
         """Everything in the block is one transaction, alone among writers; an error undoes all of it."""
         with self.database.write():
             yield
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """What is done in the block is judged as ever and then undone; nobody is told."""
+        if self.database.inside:
+            raise RuntimeError("a transaction is open in this thread: what is done in it would stay")
+        with suppress(_Undone), self.database.write():
+            yield
+            raise _Undone
 
     @contextmanager
     def look(self) -> Iterator[None]:

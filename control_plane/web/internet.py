@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from control_plane.model.client import Json
 from control_plane.model.errors import NotFound
+from control_plane.model.internet_words import ACTIONS, CATEGORIES, hours_words
 from control_plane.model.people import Act
-from control_plane.model.text import Text, language, t
+from control_plane.model.text import language, t
 from control_plane.model.volume import what_next
 from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
@@ -22,23 +23,6 @@ from control_plane.web.tables import Column, Row, Table
 from control_plane.workflow import access
 
 pages = Blueprint("internet", __name__)
-CATEGORIES: dict[str, Text] = {
-    "video": t("video"),
-    "malware": t("harmful"),
-    "gambling": t("gambling"),
-    "adult": t("adult"),
-}
-ACTIONS: dict[str, Text] = {"allow": t("allowed"), "block": t("blocked")}
-
-DAYS: dict[str, Text] = {
-    "M": t("Mon"),
-    "T": t("Tue"),
-    "W": t("Wed"),
-    "H": t("Thu"),
-    "F": t("Fri"),
-    "A": t("Sat"),
-    "S": t("Sun"),
-}
 
 
 def used(row: Row) -> Markup | str:
@@ -118,12 +102,7 @@ def worded(rule: Json) -> Json:
         **rule,
         "word": ACTIONS.get(rule["action"], rule["action"]),
         "subject": CATEGORIES.get(rule["category"], rule["category"]) or ", ".join(rule["hosts"]),
-        "when": _when(hours) if hours else t("always"),
+        "when": hours_words(hours) if hours else t("always"),
         "reason": rule[own] or show.foreign(rule[other] or ""),
         "whose": t("the centre's") if rule["owner"] == "centre" else t("the tenant's"),
     }
-
-
-def _when(hours: Json) -> str:
-    days = " ".join(str(DAYS[letter]) for letter in hours["days"] if letter in DAYS)
-    return f"{days} {hours['begin']}–{hours['end']}"

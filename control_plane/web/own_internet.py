@@ -11,6 +11,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem
+from control_plane.model.internet_words import ACTIONS
 from control_plane.model.names import to_unicode
 from control_plane.model.people import Act
 from control_plane.model.text import t
@@ -18,7 +19,7 @@ from control_plane.model.volume import what_next
 from control_plane.web import door, jobs
 from control_plane.web.asking import form_of, told
 from control_plane.web.door import needs
-from control_plane.web.internet import ACTIONS, used, worded
+from control_plane.web.internet import used, worded
 from control_plane.workflow import access
 
 pages = Blueprint("own_internet", __name__)

@@ -13,11 +13,11 @@ from markupsafe import Markup
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, StalePlan
 from control_plane.model.internet import SERVICE
+from control_plane.model.internet_words import ACTIONS, CATEGORIES, DAYS
 from control_plane.model.people import Act
 from control_plane.model.text import Text, language, t
 from control_plane.web import door, jobs, show
 from control_plane.web.door import needs
-from control_plane.web.internet import ACTIONS, CATEGORIES, DAYS
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Row, Table
 

@@ -9,11 +9,11 @@ from flask import Blueprint, render_template, request
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected, TemporaryError
 from control_plane.model.people import Act
+from control_plane.model.rollout import KINDS
 from control_plane.model.scope import RINGS
 from control_plane.model.text import t
 from control_plane.web import door, jobs
 from control_plane.web.door import needs
-from control_plane.web.rollouts import KINDS
 from control_plane.web.services import services
 from control_plane.workflow.yaml_form import read_form
 

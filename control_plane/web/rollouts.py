@@ -9,7 +9,7 @@ from flask import Blueprint, request, url_for
 from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.people import Act
-from control_plane.model.rollout import ACTS, MOVING
+from control_plane.model.rollout import ACTS, ITEM_STATES, KINDS, MOVING
 from control_plane.model.scope import RINGS
 from control_plane.model.text import Text, t
 from control_plane.web import door, exporting, jobs
@@ -19,13 +19,6 @@ from control_plane.web.tables import Column, Table
 from control_plane.web.tenants import tenant_link
 
 pages = Blueprint("rollouts", __name__)
-KINDS: dict[str, Text] = {
-    "patches": t("patches"),
-    "signatures": t("signatures"),
-    "configuration": t("configuration"),
-}
-#: States of items whose words mean something else elsewhere.
-ITEMS = {"off": "unanswered", "removed": "removed_from"}
 EVENTS: dict[str, Text] = {
     "rollout.created": t("made"),
     "rollout.released": t("released"),
@@ -141,7 +134,7 @@ def _do(wanted: str, number: int, given: Json) -> Any:
 def _page(number: int, error: Any = None) -> Any:
     client = door.client().rollouts
     found = client.show(number)
-    items = [{**item, "state": ITEMS.get(item["state"], item["state"])} for item in found["items"]]
+    items = [{**item, "state": ITEM_STATES.get(item["state"], item["state"])} for item in found["items"]]
     table = Table(
         MACHINES,
         items,
@@ -157,7 +150,7 @@ def _page(number: int, error: Any = None) -> Any:
         revision=found["policy"],
         kind=KINDS.get(found["kind"], found["kind"]),
         rings=RINGS,
-        items=ITEMS,
+        items=ITEM_STATES,
         events=[{**event, "text": EVENTS.get(event["type"], event["type"])} for event in client.events(number)],
         working=found["state"] in WORKING,
         thresholds=found["thresholds"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
+from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.freeze import Freeze, check_scope
 from control_plane.model.run import Actor
 from control_plane.model.text import t
@@ -30,8 +30,8 @@ class Freezes:
         _need(reason, "reason")
         checked = check_scope(scope)
         kind, _, code = checked.partition(":")
-        if kind == "tenant" and self.store.estate.tenant(code) is None:
-            raise NotFound(t("There is no tenant “{code}”.", code=code), t("See gasp tenants list."))
+        if kind == "tenant":
+            self.store.estate.known(code)
         return freeze_json(self.store.freezes.set(checked, reason.strip(), self.actor()))
 
     def lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> Json:
@@ -49,6 +49,11 @@ class Freezes:
         name = second.strip()
         other = self.store.actors.get(name if ":" in name else f"local:{name}")
         return freeze_json(self.store.freezes.lift(freeze_id, self.actor(), other, False, reason.strip()))
+
+    def rehearse_lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> None:
+        """See `FreezesClient.rehearse_lift`."""
+        with self.store.rehearsal():
+            self.lift(freeze_id, reason=reason, second=second)
 
 
 def freeze_json(freeze: Freeze) -> Json:

@@ -44,6 +44,8 @@ class Groups:
     # looking ------------------------------------------------------------------------------------------------------
     def list(self, tenant: str | None = None) -> builtins.list[Json]:
         """See `GroupsClient.list`."""
+        if tenant is not None:
+            self.store.estate.known(tenant)
         census = self._census()
         codes = sorted(census.specs) if tenant is None else [tenant]
         numbers = self.store.estate.allocations({*codes} & census.specs.keys())

@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.client_internet import InternetRules, PathTester, RefusalReader, SheetFormat, UsageReader, Wish
 from control_plane.model.errors import CouldNotMeasureError, Invalid, NotFound, Problem, Rejected, TemporaryError
+from control_plane.model.internet import Hours
+from control_plane.model.internet_words import hours_words
 from control_plane.model.names import to_ascii, to_unicode
 from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.model.run import Actor, Event
@@ -231,7 +233,9 @@ class Internet:
             "policy": self._policy(view, estate),
             **dict.fromkeys(("rule", "owner", "since", "reason_zh", "reason_en")),
         }
-        return answer | _judged(view, estate, seen, answer, where["why_url"])
+        rules, last = self.rules.proxy_policy(view, estate)["rules"], self.rules.later(view, estate)
+        hours = {str(rule["id"]): rule["hours"] for rule in rules if rule["hours"] is not None}
+        return answer | _judged(view, estate, seen, answer, where["why_url"], hours, last)
 
     def _machine(self, tenant: str, host: str | None) -> str:
         own = sorted(row["name"] for row in self.hosts() if row["tenant"] == tenant)
@@ -315,9 +319,11 @@ def checked_url(url: str) -> str:
 
 
 def _judged(
-    view: SubscriptionView, estate: EstateView, seen: Mapping[str, Any], answer: Json, why_url: str
+    view: SubscriptionView, estate: EstateView, seen: Mapping[str, Any], answer: Json, why_url: str,
+    hours: Mapping[str, Hours], last: Collection[str],
 ) -> Json:  # fmt: skip
-    """Whether it can be reached, what its reader sees, and what it would need."""
+    """Whether it can be reached, what its reader sees, and what it would need. `hours`: rules that apply at times only;
+    `last`: the centre's rules that come after the tenant's."""
     host = to_unicode(urlsplit(answer["url"]).hostname or "")
     by_proxy, said = answer["way"] == "proxy", seen["proxy_said"] or ""
     refusal, encrypted = seen["refusal"], answer["url"].startswith("https:")
@@ -330,7 +336,8 @@ def _judged(
             if encrypted
             else t("The page that explains the refusal.")
         )
-        return {**found, "reachable": False, "verdict": "blocked", "sees": str(sees), "needs": str(_needs(view, found))}
+        needs = _needs(view, found, hours, last)
+        return {**found, "reachable": False, "verdict": "blocked", "sees": str(sees), "needs": str(needs)}
     if not view.spec.enabled and by_proxy and seen["error"]:
         needs = t("Switch it on: gasp internet set {code} --on", code=view.tenant.code)
         return {
@@ -400,12 +407,17 @@ def _network_of(view: SubscriptionView, estate: EstateView, addresses: Collectio
     return None
 
 
-def _needs(view: SubscriptionView, refusal: Mapping[str, Any]) -> Text:
+def _needs(
+    view: SubscriptionView, refusal: Mapping[str, Any], hours: Mapping[str, Hours], last: Collection[str]
+) -> Text:
     code, rule = view.tenant.code, refusal.get("rule") or ""
     if rule.startswith(f"{code}-") and rule.removeprefix(f"{code}-").isdigit():
         return t("A change of the tenant's rule {rule}: gasp internet set {code} --remove HOST.", rule=rule, code=code)
-    if rule.endswith("otherwise"):
+    if rule in hours:
+        words = hours_words(hours[rule])
+        if rule in last:
+            return t("Time outside {hours}, or a rule of the tenant that allows it.", hours=words)
+        return t("Time outside {hours}, or an exception by the centre: rule {rule}.", hours=words, rule=rule)
+    if rule.endswith("otherwise") or rule in last:
         return t("A rule that allows it: gasp internet set {code} --allow HOST --reason TEXT.", code=code)
-    if rule == "centre-video":
-        return t("Time outside office hours, or a rule of the tenant that allows it.")
     return t("An exception by the centre: rule {rule}.", rule=rule or "–")

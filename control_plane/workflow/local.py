@@ -229,9 +229,7 @@ class LocalClient(Areas):
 
     def tenant(self, code: str) -> Json:
         """See `Client.tenant`."""
-        row = self.store.estate.tenant(code)
-        if row is None:
-            raise NotFound(t("There is no tenant “{code}”.", code=code), t("See gasp tenants list."))
+        row = self.store.estate.known(code)
         return {
             **row.document.model_dump(mode="json", exclude={"subscriptions"}),
             "id": row.id,

@@ -91,15 +91,26 @@ class Machines:
 
     def enrol(self, name: str, tenant: str, ring: int, *, host: str | None = None) -> Json:
         """See `MachinesClient.enrol`."""
-        self._may_enrol(name, tenant, ring, host or name)
-        found = self.hands.fingerprints([host or name])[host or name]
+        fingerprint = self._met(name, tenant, ring, host or name)
+        self._enter(name, tenant, Ring(ring), host or name, fingerprint)
+        return self.show(name)
+
+    def preview_enrol(self, name: str, tenant: str, ring: int) -> None:
+        """See `MachinesClient.preview_enrol`."""
+        fingerprint = self._met(name, tenant, ring, name)
+        with self.store.rehearsal():
+            self._enter(name, tenant, Ring(ring), name, fingerprint)
+
+    def _met(self, name: str, tenant: str, ring: int, host: str) -> str:
+        """Who answers at `host`, if it may be enrolled as asked."""
+        self._may_enrol(name, tenant, ring, host)
+        found = self.hands.fingerprints([host])[host]
         if isinstance(found, CouldNotMeasure):
             raise CouldNotMeasureError(
                 t("{name} could not be asked who it is: {reason}", name=name, reason=found.reason),
                 t("Switch it on and enrol it again; nobody is enrolled unseen."),
             )
-        self._enter(name, tenant, Ring(ring), host or name, found.text)
-        return self.show(name)
+        return found.text
 
     def _may_enrol(self, name: str, tenant: str, ring: int, host: str) -> None:
         problems = []
@@ -200,6 +211,7 @@ class Machines:
     def transfer(self, name: str, tenant: str) -> Json:
         """See `MachinesClient.transfer`."""
         machine = self.store.machines.get(name)
+        self.store.estate.known(tenant)
         if machine.managed and tenant not in self.subscribed():
             raise Rejected(
                 t("{code} does not subscribe to antivirus and patching.", code=tenant),
@@ -264,6 +276,8 @@ class Machines:
         for kind, value in terms.terms:
             if kind == "host" and value not in names:
                 raise NotFound(t("There is no enrolled machine “{name}”.", name=value), t("See gasp hosts list."))
+            if kind in ("tenant", "subscription"):
+                self.store.estate.known(value.partition("/")[0])
         return [m for m in machines if _in(terms, m)]
 
     def measure(self, scope: str = "estate") -> Json:
@@ -332,20 +346,24 @@ class Machines:
         machine = self._managed(name)
         state = self._state(machine)
         facts = {"name": machine.name, "tenant": machine.tenant}
-        acts, left = [], []
+        acts, left, freeze = [], [], None
         for fault in state.faults:
             words = FAULTS[fault]
-            if words.mend is not None:
-                acts.append({"fault": fault, "text": str(words.mend)})
-            else:
+            if words.mend is None:
                 remedy = str(replace(words.remedy, params=facts))
                 left.append({"fault": fault, "text": str(words.text), "remedy": remedy})
+            elif (stands := self._freeze(machine, *words.systems)) is not None:
+                freeze = stands
+                left.append({"fault": fault, "text": str(stands.text), "remedy": str(stands.hint)})
+            else:
+                acts.append({"fault": fault, "text": str(words.mend)})
+        if freeze is not None and not acts:
+            raise Frozen(freeze)
         return {"machine": machine.name, "acts": acts, "left": left}
 
     def mend(self, name: str) -> Json:
         """See `MachinesClient.mend`."""
         machine = self._managed(name)
-        self.store.freezes.check(machine.tenant, machine.ring, "patches")
         faults: list[Fault] = [act["fault"] for act in self.preview_mend(name)["acts"]]
         with self._outside(AuditAct.MACHINE_MENDED, [machine]) as became:
             done = self.hands.mend(machine, faults) if faults else ()
@@ -370,8 +388,8 @@ class Machines:
     # antivirus ------------------------------------------------------------------------------------
     def security(self, tenant: str | None = None) -> list[Json]:
         """See `MachinesClient.security`."""
-        if tenant is not None and self.store.estate.tenant(tenant) is None:
-            raise NotFound(t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list."))
+        if tenant is not None:
+            self.store.estate.known(tenant)
         rows = self._rows()
         return rows.tenants({tenant} if tenant else rows.subscribed)
 
@@ -448,12 +466,17 @@ class Machines:
             ],
         }
 
-    def _freeze(self, machine: Machine) -> Freeze | None:
-        return covering(self.store.freezes.list(), machine.tenant, machine.ring, "signatures")
+    def _freeze(self, machine: Machine, *systems: str) -> Freeze | None:
+        freezes = self.store.freezes.list()
+        found = (covering(freezes, machine.tenant, machine.ring, system) for system in systems or ("signatures",))
+        return next((freeze for freeze in found if freeze is not None), None)
 
     def findings(self, tenant: str | None = None, *, only_open: bool = False) -> list[Json]:
         """See `MachinesClient.findings`."""
-        return [finding_json(f) for f in self.store.machines.findings(tenant=tenant, only_open=only_open)]
+        found = self.store.machines.findings(tenant=tenant, only_open=only_open)
+        if tenant is not None and not found:  # what an ended one left is still told
+            self.store.estate.known(tenant)
+        return [finding_json(f) for f in found]
 
     def clear_findings(self, ids: Sequence[str], reason: str) -> list[Json]:
         """See `MachinesClient.clear_findings`."""

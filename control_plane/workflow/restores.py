@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from control_plane.model.content_check import CheckState
-from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
+from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.restoring import WHAT, Aspects, What, mixed
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t, tn
@@ -98,9 +98,7 @@ class Restores:
         return Wanted(tenant, moment, tuple(name for name in WHAT if not what or name in what))
 
     def _back(self, wanted: Wanted) -> Back:
-        row = self.store.estate.tenant(wanted.tenant)
-        if row is None:
-            raise NotFound(t("There is no tenant “{code}”.", code=wanted.tenant), t("See gasp tenants list."))
+        row = self.store.estate.known(wanted.tenant)
         if row.created_at > wanted.moment:
             raise Rejected(
                 t(

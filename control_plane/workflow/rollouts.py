@@ -14,11 +14,11 @@ import orjson
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.freeze import Freeze, covering
 from control_plane.model.rollout import (
-    ACTS,
     ITEM_SENTENCES,
     ItemState,
     RolloutEvent,
     RolloutState,
+    refuse_by_state,
     sentence,
 )
 from control_plane.model.run import FINAL, Actor
@@ -192,15 +192,16 @@ class Rollouts:
         self._stop_run(row)
         return self.show(rollout_id)
 
+    def rehearse(self, act: str, rollout_id: int, **given: Any) -> None:
+        """See `RolloutsClient.rehearse`."""
+        with self.store.rehearsal():
+            getattr(self, act)(rollout_id, **given)
+
     # --- parts ---
 
     def _may(self, act: str, rollout_id: int) -> RolloutRow:
         row = self.store.rollouts.get(rollout_id)
-        if row.state not in ACTS[act]:
-            raise Rejected(
-                t("Rollout {id} is {state}; that cannot be done now.", id=rollout_id, state=row.state.value),
-                t("See gasp rollouts show {id}.", id=rollout_id),
-            )
+        refuse_by_state(act, rollout_id, row.state)
         return row
 
     def _refuse_second(self, row: RolloutRow) -> None:

@@ -38,14 +38,14 @@ LOOKS = {
     "room at_work tenants tenant subscription preview_import export_tenants diff_tenants preview_offboard sites "
     "infected_sites "
     "releases config database",
-    "machines": "rows show preview_import preview_mend security findings",
+    "machines": "rows show preview_import preview_enrol preview_mend security findings",
     "record": "collect status searches register preview_register preview_purge verify holds",
     "people": "list show sign_ins",
     "snapshots": "all show estimate media medium",
     "internet": "list show pac sheet preview refusals excepted",
     "policies": "list show preview",
-    "rollouts": "preview ready list show events",
-    "freezes": "list",
+    "rollouts": "preview ready list show events rehearse",
+    "freezes": "list rehearse_lift",
     "worker": "status",
     "by_itself": "status failed",
     "audit": "list trail export verify",

@@ -179,6 +179,7 @@ ANSWERS: dict[str, Any] = {
         "tenants": [TENANT],
         "machines": [ROW],
     },
+    "machines.preview_enrol": None,
     "machines.preview_mend": {
         "machine": "fgw",
         "acts": [ACT],

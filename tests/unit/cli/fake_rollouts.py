@@ -106,6 +106,7 @@ ROLLOUTS: dict[str, Any] = {
     **dict.fromkeys((f"rollouts.{verb}" for verb in ("show", "create", "release", "pause", "resume")), SHOWN),
     **dict.fromkeys(("rollouts.abort", "rollouts.rollback"), SHOWN),
     "rollouts.preview": PREVIEW,
+    "rollouts.rehearse": None,
     "rollouts.events": [
         {
             "rollout": 4,
@@ -119,6 +120,7 @@ ROLLOUTS: dict[str, Any] = {
     "freezes.list": [FREEZE],
     "freezes.set": FREEZE,
     "freezes.lift": LIFTED,
+    "freezes.rehearse_lift": None,
     "worker.status": {"running": True, "pid": 4711, "signals": None, "chores": [CHORE]},
 }
 #: Those that change something.

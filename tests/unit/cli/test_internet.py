@@ -80,3 +80,11 @@ def test_a_dry_run_shows_the_plan_and_the_word_it_would_want(gasp: Gasp) -> None
     assert (tenant, wish.enabled) == ("fgw", False)
     assert not answer.client.acted
     assert gasp("internet", "set", "fgw", "--off", "--dry-run", "-o", "json").json["changes"]
+
+
+def test_access_is_shown_in_words_and_a_program_gets_what_it_types(gasp: Gasp) -> None:
+    shown = gasp("internet", "show", "fgw", env={"GASP_LANG": "zh"}).out
+    assert "周一 周二 周三 周四 周五 08:00–18:00" in shown
+    assert not {"on", "block", "MTWHF"} & set(shown.split())
+    (rule,) = gasp("internet", "show", "fgw", "-o", "json").json["rules"]
+    assert (rule["action"], rule["hours"]["days"]) == ("block", "MTWHF")

@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from control_plane.model.errors import Rejected
+from control_plane.model.text import Text
+
 from .conftest import Gasp, both
 from .fake_client import POLICY
 from .fake_rollouts import CHORE, PREVIEW, SHOWN
@@ -37,7 +42,7 @@ def test_create_and_start_asks_and_releases(gasp: Gasp) -> None:
 def test_a_dry_run_shows_waves_and_machines(gasp: Gasp) -> None:
     answer = gasp(*["rollouts", "create", "--kind", "patches", "--snapshot", "p1", "--reason", "x", "--dry-run"])
     assert answer.code == 0
-    assert "Wave 1 pilot: 2 machines: fgw, czj" in answer.out
+    assert "Wave 1, ring 1 pilot: 2 machines: fgw, czj" in answer.out
     assert not answer.client.acted
 
 
@@ -118,10 +123,45 @@ def test_a_revision_that_could_not_begin_is_not_made(gasp: Gasp, tmp_path: Path)
 
 
 @both
+def test_a_rollout_is_shown_in_words_and_a_program_gets_what_it_types(gasp: Gasp) -> None:
+    waves = [{**SHOWN["waves"][0], "ring": None, "title": "group 1", "counts": {"ok": 2}}]
+    found = {**SHOWN, "kind": "configuration", "counts": {"ok": 2}, "waves": waves}
+    found["items"] = [{**SHOWN["items"][0], "state": "ok"}]
+    answers = {"rollouts.show": found, "rollouts.list": [found]}
+    shown = gasp("rollouts", "show", "4", env={"GASP_LANG": "zh"}, **answers).out
+    listed = gasp("rollouts", "list", env={"GASP_LANG": "zh"}, **answers).out
+    assert "正常 2" in shown and "正常 2" in listed
+    for text in (shown, listed):
+        assert "配置" in text
+        assert not {"configuration", "ok", "ok=2", "group"} & set(text.split())
+    typed = gasp("rollouts", "show", "4", "-o", "json", **answers).json
+    assert (typed["kind"], typed["counts"], typed["waves"][0]["title"]) == ("configuration", {"ok": 2}, "group 1")
+    preview = {**PREVIEW, "kind": "configuration", "waves": waves}
+    line = "rollouts create --kind configuration --tier M --reason x --dry-run"
+    assert "Wave 1, group 1: 2 departments" in gasp(*line.split(), **{"rollouts.preview": preview}).out
+
+
 def test_a_rehearsal_refuses_what_the_act_would_refuse(gasp: Gasp) -> None:
+    asked = ("rollouts.rehearse", "freezes.rehearse_lift", "machines.preview_enrol")
     for line, words in (
         ("freezes set --scope ring:9 --reason x", "no scope of a freeze"),
-        ("freezes lift 99 --second li --reason x", "No freeze has the number 99"),
+        ("freezes lift 3 --second li --reason x", "too soon"),
+        ("hosts enrol fgw --tenant fgw", "too soon"),
+        ("rollouts release 4", "too soon"),
+        ("rollouts resume 4", "too soon"),
+        *((f"rollouts {act} 4 --reason x", "too soon") for act in ("pause", "abort", "rollback")),
+    ):
+        answer = gasp(*line.split(), "--dry-run", **dict.fromkeys(asked, Rejected(Text("too soon"))))
+        assert (answer.code, answer.out) == (4, ""), answer.err
+        assert words in answer.err
+
+
+@pytest.mark.parametrize("gasp", ["there"], indirect=True)
+def test_a_rehearsal_from_elsewhere_refuses_by_what_is_known_there(gasp: Gasp) -> None:
+    for line, words in (
+        ("freezes lift 99 --reason x", "No freeze has the number 99"),
+        ("rollouts resume 4", "Rollout 4 is stopped"),
+        ("rollouts pause 4 --reason x", "Rollout 4 is stopped"),
     ):
         answer = gasp(*line.split(), "--dry-run")
         assert (answer.code, answer.out) == (4, ""), answer.err

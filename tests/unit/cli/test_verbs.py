@@ -18,6 +18,7 @@ from control_plane.model.text import in_language
 
 from .conftest import Gasp
 from .fake_client import run
+from .fake_rollouts import SHOWN
 
 #: Command line → the client's method it must call.
 LISTING = {
@@ -259,7 +260,8 @@ def test_what_is_not_there_is_refused_with_the_way(gasp: Gasp, folder: Path, lin
 
 @pytest.mark.parametrize(("gasp", "line"), ACTS, indirect=["gasp"])
 def test_dry_run_changes_nothing(gasp: Gasp, folder: Path, line: str) -> None:
-    answer = gasp(*words(line, folder), "--dry-run")
+    state = {"rollouts pause": "running", "rollouts resume": "paused"}.get(" ".join(line.split()[:2]), "stopped")
+    answer = gasp(*words(line, folder), "--dry-run", **{"rollouts.show": {**SHOWN, "state": state}})
     assert answer.code == 0, answer.err
     assert not answer.client.acted
     assert not (folder / "new").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from control_plane.drivers.record_spool import read_segment
 from control_plane.model.record import FIRST, Damaged, Segment
+from tests.waiting import wait_until
 
 from .conftest import START, Gateway, direct, proxied, sources, spool
 
@@ -374,6 +376,40 @@ def test_events_of_the_kernel(case: str):
     )
     made = sources.Connections(*networks).entry(text)
     assert made == (None if wanted is None else "\t".join(["L", *wanted.split(" ")]))
+
+
+TOOL = """#!{python}
+import os, sys
+if sys.argv[1] == "-E":
+    for number in range(0, {events}, 100):
+        lines = ({line!r} % n for n in range(number, number + 100))
+        os.write(1, "".join(lines).encode())
+    open({written!r}, "w").close()
+"""
+
+
+def test_a_burst_of_events_is_read_while_the_spool_waits_for_its_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    events, written = 20_000, tmp_path / "written"  # 4 MB through a pipe that holds 64 KB
+    tool = tmp_path / "conntrack"
+    line = EVENTS["new"][0].replace("id=3087460123", "id=%d") + "\n"
+    tool.write_text(TOOL.format(python=sys.executable, events=events, line=line, written=str(written)))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    connections = sources.Connections(["10.95.1.0/24"], ["10.95.0.0/24"], ["10.95.0.0/16"])
+    connections.start()
+    came: list[str] = []
+
+    def all_came() -> bool:
+        came.extend(connections.take(AT))
+        return len(came) >= events
+
+    try:
+        # Nobody takes anything, yet the tool is never held up: then the kernel's buffer does not run over.
+        wait_until(written.exists, 20, "the tool could write all")
+        wait_until(all_came, 20, "every event")
+    finally:
+        connections.stop()
+    assert len(came) == events
 
 
 def test_a_changed_segment_is_damaged(gateway: Gateway):

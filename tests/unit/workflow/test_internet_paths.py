@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from control_plane.model.errors import Rejected
+from control_plane.model.internet import Hours
 from control_plane.offerings.internet import OFFERING
 from control_plane.workflow.internet import _judged, checked_url
 from tests.unit.offerings.estates import estate, subscription, tenant
@@ -16,6 +17,11 @@ SEEN: dict[str, Any] = {
     "addresses": ["192.0.2.7"], "resolve_error": None, "status": 200, "connect_status": None, "error": None,
     "seconds": 0.1, "remote": "10.94.0.254", "proxy_said": None, "title": None, "refusal": None,
 }  # fmt: skip
+HOURS: dict[str, Hours] = {
+    "centre-lunch": {"days": "MT", "begin": "12:00", "end": "13:00"},
+    "centre-first": {"days": "AS", "begin": "08:00", "end": "18:00"},
+}
+LAST = {"centre-lunch", "centre-last"}
 REFUSAL = {"rule": "fgw-10", "owner": "DRC", "since": "2026-11-20", "reason_zh": "无关", "reason_en": "No"}
 
 
@@ -48,7 +54,7 @@ def test_what_is_no_address_never_reaches_a_machine(typed: str) -> None:
 def judged(url: str, way: str = "proxy", spec: dict[str, Any] | None = None, **seen: Any) -> dict[str, Any]:
     view = subscription(OFFERING, tenant("fgw", 1), spec or {})
     world = estate([view.tenant, tenant("czj", 2)])
-    return _judged(view, world, {**SEEN, **seen}, {"url": url, "way": way}, WHY)
+    return _judged(view, world, {**SEEN, **seen}, {"url": url, "way": way}, WHY, HOURS, LAST)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +82,13 @@ def test_a_refusal_says_what_would_open_it() -> None:
     seen = {"status": 403, "proxy_said": "ERR_GASP 0"}
     assert "set fgw --remove" in judged("http://a.test/", refusal=REFUSAL, **seen)["needs"]
     assert "centre" in judged("http://a.test/", refusal=REFUSAL | {"rule": "centre-adult"}, **seen)["needs"]
-    assert "office hours" in judged("http://a.test/", refusal=REFUSAL | {"rule": "centre-video"}, **seen)["needs"]
+    for rule, words in (
+        ("centre-lunch", "Time outside Mon Tue 12:00–13:00, or a rule of the tenant"),
+        ("centre-first", "Time outside Sat Sun 08:00–18:00, or an exception by the centre"),
+        ("centre-last", "--allow"),
+        ("centre-video", "exception by the centre"),
+    ):
+        assert words in judged("http://a.test/", refusal=REFUSAL | {"rule": rule}, **seen)["needs"]
     assert "--allow" in judged("http://a.test/", refusal=REFUSAL | {"rule": "otherwise"}, **seen)["needs"]
     off = judged("http://a.test/", spec={"enabled": False}, status=None, error="reset by peer")
     assert (off["verdict"], "--on" in off["needs"]) == ("off", True)

@@ -326,6 +326,67 @@ def test_a_scope_that_names_nobody_is_refused(world: World, codes: list[str]) ->
         world.machines.chosen("host:nobody")
 
 
+def test_a_tenant_that_is_not_there_is_said_and_never_counted_as_nothing(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    near = f"{codes[0]}x"
+    for ask in (
+        lambda: world.machines.findings(near),
+        lambda: world.machines.measure(f"tenant:{near}"),
+        lambda: world.machines.measure(f"subscription:{near}/security"),
+        lambda: world.machines.refresh_signatures(f"tenant:{near}"),
+        lambda: world.machines.scan(f"tenant:{near}", ()),
+        lambda: world.machines.security(near),
+        lambda: world.machines.transfer(codes[0], near),
+    ):
+        with pytest.raises(NotFound, match="no tenant") as caught:
+            ask()
+        assert codes[0] in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("scope", ["system:signatures", "system:security"])
+def test_a_freeze_of_signatures_stops_that_part_of_mending(world: World, codes: list[str], scope: str) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    freezes, actor = world.centre.store.freezes, world.centre.actor
+    freezes.set(scope, "storm", actor)
+    world.hands.faults[codes[0]] = {"signatures-missing": "none", "dpkg-interrupted": "half"}
+    plan = world.machines.preview_mend(codes[0])
+    assert [a["fault"] for a in plan["acts"]] == ["dpkg-interrupted"]
+    assert [(a["fault"], "storm" in a["text"]) for a in plan["left"]] == [("signatures-missing", True)]
+    done = world.machines.mend(codes[0])
+    assert [a["fault"] for a in done["acts"]] == ["dpkg-interrupted"]
+    assert done["row"]["faults"] == ["signatures-missing"]
+    for ask in (world.machines.preview_mend, world.machines.mend):
+        with pytest.raises(Frozen):
+            ask(codes[0])
+
+
+def test_a_freeze_of_patches_leaves_the_engine_to_be_mended(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    world.centre.store.freezes.set("system:patches", "storm", world.centre.actor)
+    world.hands.faults[codes[0]] = {"engine-dead": "killed", "disk-full": "0 left"}
+    assert [a["fault"] for a in world.machines.mend(codes[0])["acts"]] == ["engine-dead"]
+    with pytest.raises(Frozen):
+        world.machines.mend(codes[0])
+
+
+def test_a_rehearsed_enrolment_refuses_what_the_real_one_would_and_enters_nobody(
+    world: World, codes: list[str]
+) -> None:
+    first, second = codes
+    world.machines.preview_enrol(first, first, 2)
+    assert world.centre.store.machines.all() == []
+    with pytest.raises(Invalid):
+        world.machines.preview_enrol(first, "nobody", 2)
+    world.machines.enrol(first, first, 2)
+    world.hands.who[second] = world.hands.who[first]
+    with pytest.raises(Rejected, match="clone"):
+        world.machines.preview_enrol(second, second, 2)
+    del world.hands.who[second]
+    with pytest.raises(CouldNotMeasureError):
+        world.machines.preview_enrol(second, second, 2)
+    assert [m.name for m in world.centre.store.machines.all()] == [first]
+
+
 def test_signatures_are_refreshed_where_no_freeze_stands(world: World, codes: list[str]) -> None:
     world.machines.enrol_wanted(lambda code: code)
     freezes, actor = world.centre.store.freezes, world.centre.actor

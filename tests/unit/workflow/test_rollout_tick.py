@@ -379,6 +379,27 @@ def test_two_of_a_kind_do_not_take_turns(office: Office):
         office.begin("1.2")
 
 
+def test_a_rehearsal_refuses_what_the_act_would_and_moves_nothing(world: World, office: Office):
+    first, rehearse = office.begin(), office.rollouts.rehearse
+    with pytest.raises(Rejected, match="cannot be done now"):
+        rehearse("resume", first)
+    with pytest.raises(Invalid):
+        rehearse("pause", first, reason=" ")
+    for act in ("pause", "abort"):
+        before = office.rollouts.show(first), office.rollouts.events(first)
+        rehearse(act, first, reason="x")
+        assert (office.rollouts.show(first), office.rollouts.events(first)) == before
+    assert office.run(first)["state"] == "done"
+    for act in ("pause", "release", "abort"):
+        with pytest.raises(Rejected, match="cannot be done now"):
+            rehearse(act, first, reason="x")
+    rehearse("rollback", first, reason="x")
+    second = office.begin("1.2")
+    with pytest.raises(Rejected, match="mix both"):
+        rehearse("rollback", first, reason="x")
+    assert office.rollouts.show(second)["state"] == "scheduled"
+
+
 def test_a_repository_that_does_not_answer_is_waited_for(world: World, office: Office):
     world.unseen = True
     rollout = office.begin()

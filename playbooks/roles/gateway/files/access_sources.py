@@ -11,8 +11,8 @@ import contextlib
 import hashlib
 import os
 import re
-import select
 import subprocess
+import threading
 import time
 import urllib.parse
 from functools import lru_cache
@@ -23,7 +23,11 @@ Trouble = tuple[str, float, float, str, str]
 
 PROXY_COLUMNS = 15
 """`PROXY_LOG_COLUMNS` of the control plane's `model/internet.py`; more columns at the end do no harm."""
-BUFFER = 8 << 20
+PIPE = 64 << 10
+BUFFER = 64 << 20
+"""What the kernel holds for the tool while that does not run."""
+AHEAD = 64 << 20
+"""Octets of events that are read ahead of the spool; then the kernel's buffer fills, and after it events are lost."""
 OPEN_SECONDS = 600
 """Open connections are noted again this often, so that one that lasts is found near any moment of its life."""
 SETTLE_SECONDS = 5.0
@@ -215,15 +219,20 @@ class ProxyLog:
 
 
 class Connections:
-    """Connections of tenants past the proxy, from the kernel's events: opened, closed, and those that are open."""
+    """Connections of tenants past the proxy, from the kernel's events: opened, closed, and those that are open.
+
+    A thread reads the events as they come: the spool waits for its disk, and what nobody reads meanwhile is lost.
+    """
 
     def __init__(self, tenants: list[str], core: list[str], inside: list[str]) -> None:
         self.networks = [[ip_network(n) for n in group] for group in (tenants, core, inside)]
         self.wanted = lru_cache(maxsize=65536)(self._wanted)
         self.process: subprocess.Popen[bytes] | None = None
+        self.reader: threading.Thread | None = None
+        self.news = threading.Condition()
+        self.came = bytearray()
         self.rest = b""
         self.drops = 0
-        self.dead_since: float | None = None
         self.listed = 0.0
 
     def _wanted(self, source: str, target: str) -> bool:
@@ -242,8 +251,9 @@ class Connections:
             env={**os.environ, "TZ": "UTC", "LC_ALL": "C"},
         )  # fmt: skip
         assert self.process.stdout is not None
-        os.set_blocking(self.process.stdout.fileno(), False)
-        self.rest = b""
+        self.came, self.rest = bytearray(), b""
+        self.reader = threading.Thread(target=self.read, args=(self.process.stdout.fileno(),), daemon=True)
+        self.reader.start()
         for _ in range(500):
             self.drops = self.socket() or 0
             if self.socket() is not None or self.process.poll() is not None:
@@ -265,29 +275,37 @@ class Connections:
                 return int(fields[8])
         return None
 
+    def read(self, pipe: int) -> None:
+        """Hold what comes until it is taken; to its end."""
+        while piece := os.read(pipe, PIPE):
+            with self.news:
+                self.news.wait_for(lambda: len(self.came) < AHEAD)
+                self.came += piece
+                self.news.notify_all()
+
     def stop(self) -> None:
         """End the subscription."""
-        if self.process is not None:
+        if self.process is not None and self.reader is not None:
             self.process.kill()
             self.process.wait()
+            with self.news:
+                self.came.clear()
+                self.news.notify_all()
+            self.reader.join()
+            self.process.stdout.close()
 
     def wait(self, seconds: float) -> None:
         """Until something came or the time is over; then a moment, to take much at once."""
-        assert self.process is not None
-        assert self.process.stdout is not None
-        if self.process.poll() is None:
-            select.select([self.process.stdout], [], [], seconds)
+        with self.news:
+            self.news.wait_for(lambda: self.came, seconds)
         time.sleep(min(0.5, seconds))
 
     def take(self, at: float) -> list[str]:
         """Entries of everything that came; at times also of all that is open."""
-        assert self.process is not None
-        assert self.process.stdout is not None
-        pieces = [self.rest]
-        with contextlib.suppress(BlockingIOError):
-            while piece := os.read(self.process.stdout.fileno(), 1 << 20):
-                pieces.append(piece)
-        *texts, self.rest = b"".join(pieces).split(b"\n")
+        with self.news:
+            came, self.came = self.came, bytearray()
+            self.news.notify_all()
+        *texts, self.rest = (self.rest + came).split(b"\n")
         entries = [e for text in texts if (e := self.entry(text.decode("ascii", "replace"))) is not None]
         if abs(BEATEN() - self.listed) >= OPEN_SECONDS:
             entries += self.open_now()
