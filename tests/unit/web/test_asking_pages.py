@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -253,8 +252,13 @@ def test_a_field_that_kept_itself_is_this_window(world: World, clerk: FlaskClien
     withdrawn(clerk, reference)
 
 
-@pytest.mark.parametrize("again", ["www.fgw.qingdao.test", "WWW.fgw.qingdao.test.", "fgw.qingdao.test", "FGW.qingdao.test",
-                                   "xn--6qq79v.fgw.qingdao.test", "你好.fgw.qingdao.test。"])  # fmt: skip
+@pytest.mark.parametrize(
+    "again",
+    [
+        *("www.fgw.qingdao.test", "WWW.fgw.qingdao.test.", "fgw.qingdao.test", "FGW.qingdao.test"),
+        *("xn--6qq79v.fgw.qingdao.test", "你好.fgw.qingdao.test。"),
+    ],
+)
 def test_a_name_twice_in_a_list_is_named_with_a_remedy(world: World, again: str) -> None:
     mine = world.client.acting_as("directory:clerk1").requests
     draft = mine.draft("fgw", "public_site", "change")

@@ -120,6 +120,7 @@ def test_every_fault_of_every_row_is_told_at_once_and_nothing_is_taken(
     assert any(line.startswith("row 3, Family name: “Family name” is empty.") for line in found), found
     assert any(line.startswith("row 3, Account name:") for line in found), found
     assert any(line.startswith("row 5, Groups:") for line in found), found
+    assert any(line.startswith("row 4, Account name:") for line in found), "what the centre knows comes with the rest"
     assert spec(world, reference) == before
     answer = upload(clerk, reference, "people", people("张,三,张三,ok-one,all,", f"李,四,李四,{taken},,"))
     assert answer.status_code == 422
