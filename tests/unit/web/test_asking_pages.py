@@ -259,7 +259,7 @@ def test_a_field_that_kept_itself_is_this_window(world: World, clerk: FlaskClien
         *("xn--6qq79v.fgw.qingdao.test", "你好.fgw.qingdao.test。"),
     ],
 )
-def test_a_name_twice_in_a_list_is_named_with_a_remedy(world: World, again: str) -> None:
+def test_a_name_twice_in_a_list_is_named_with_a_remedy(world: World, clerk: FlaskClient, again: str) -> None:
     mine = world.client.acting_as("directory:clerk1").requests
     draft = mine.draft("fgw", "public_site", "change")
     site = copy.deepcopy(draft["spec"])
@@ -275,7 +275,7 @@ def test_a_name_twice_in_a_list_is_named_with_a_remedy(world: World, again: str)
     mine.withdraw(draft["id"])
 
 
-def test_every_list_of_names_of_every_form_holds_each_once(world: World) -> None:
+def test_every_list_of_names_of_every_form_holds_each_once(world: World, clerk: FlaskClient) -> None:
     mine = world.client.acting_as("directory:clerk1").requests
     internet = {
         "rules": [{"number": 1, "action": "block", "hosts": ["a.example.com", "A.example.com."], "since": "2026-11-20",
