@@ -28,6 +28,7 @@ class NoticeKind(StrEnum):
 
     SUBMITTED = "submitted"
     TO_SIGN = "to_sign"
+    SIGNED = "signed"
     RETURNED = "returned"
     APPROVED = "approved"
     LIVE = "live"

@@ -57,7 +57,7 @@ TITLES: Mapping[RequestState, Text] = {
     RequestState.RETURNED: t("needs your answer"),
     RequestState.APPROVED: t("approved"),
     RequestState.APPLYING: t("being set up"),
-    RequestState.LIVE: t("done"),
+    RequestState.LIVE: t("set up"),
     RequestState.FAILED: t("failed"),
     RequestState.REFUSED: t("not approved"),
     RequestState.WITHDRAWN: t("withdrawn"),
@@ -74,6 +74,7 @@ SENTENCES: Mapping[RequestState, Text] = {
     RequestState.REFUSED: t("It was not approved; nothing was changed."),
     RequestState.WITHDRAWN: t("It was taken back; nothing was changed."),
 }
+AGREED = t("It is agreed on beforehand and needs no signature; it is made real within seconds.")
 
 
 class RequestEvent(StrEnum):
@@ -139,7 +140,7 @@ EVENT_TITLES: Mapping[RequestEvent, Text] = {
     RequestEvent.WAITING: t("it waits"),
     RequestEvent.STARTED: t("it is being made real"),
     RequestEvent.APPLIED: t("the systems were changed"),
-    RequestEvent.LIVE: t("it is live"),
+    RequestEvent.LIVE: t("it is set up"),
     RequestEvent.FAILED: t("it failed"),
     RequestEvent.RETRIED: t("asked to try again"),
 }
@@ -162,7 +163,7 @@ ACTS: Mapping[RequestAct, frozenset[RequestState]] = {
 }
 
 #: The tracker of four steps.
-STEPS: Sequence[Text] = (t("submitted"), t("reviewed"), t("approved"), t("live"))
+STEPS: Sequence[Text] = (t("submitted"), t("reviewed"), t("approved"), t("set up"))
 _REACHED: Mapping[RequestState, int] = {
     RequestState.DRAFT: 0,
     RequestState.SUBMITTED: 1,
@@ -331,3 +332,9 @@ class RequestRecord:
     type: RequestEvent
     actor: Actor | None
     data: Mapping[str, Any]
+
+
+def standing(request: Request) -> Text:
+    """How a request stands, in a sentence."""
+    agreed = request.state is RequestState.APPROVED and not request.needs
+    return AGREED if agreed else SENTENCES[request.state]

@@ -35,7 +35,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "machine-patched": t("patched"),
             "machine-clean": t("clean"),
             "machine-cleared": t("settled"),
-            "request-live": t("done"),
+            "request-live": t("set up"),
             "emergency-kept": t("signed, stays"),
             "on": t("on"),
             "ok": t("in order"),

@@ -8,6 +8,15 @@ from typing import Any
 from control_plane.model.scope import scope_words
 from control_plane.model.text import Text, t, tn
 
+#: Boundaries inside a driver's work, in words.
+STAGES: Mapping[str, Text] = {
+    "archive.sent": t("the content is sent"),
+    "check.passed": t("the check passed"),
+    "rules.loaded": t("the rules are loaded"),
+    "files.replaced": t("the files are replaced"),
+    "reload.done": t("the services have read them"),
+}
+
 
 def telling(kind: str, data: Mapping[str, Any], mark: Callable[[str], str]) -> Text | None:
     """One event in one sentence; None for those that say nothing to a person who follows a run. `mark` gives the word
@@ -24,7 +33,8 @@ def telling(kind: str, data: Mapping[str, Any], mark: Callable[[str], str]) -> T
                 "{part}: {count} change", "{part}: {count} changes", part=data.get("part"), count=data.get("changes")
             )
         case "part.notice":
-            return t("{part}: {stage}", part=data.get("part"), stage=data.get("stage"))
+            stage = str(data.get("stage"))
+            return t("{part}: {stage}", part=data.get("part"), stage=STAGES.get(stage, stage))
         case "part.progress":
             return tn(
                 "{done} of {total} change",

@@ -27,6 +27,7 @@ from control_plane.workflow.attachments import RULE as FILES_RULE
 pages = Blueprint("asking", __name__)
 #: What the address says that came from a file (`web/many.py`).
 TAKEN = ("added", "changed", "same")
+_ON_TOP = t("What was saved there is kept. Go on again, and this page as you see it here takes its place.")
 
 
 @pages.post("/portal/requests")
@@ -57,11 +58,12 @@ def answer(reference: str, step: str) -> Any:
     act, _, rest = request.form.get("act", "go").partition(":")
     try:
         row, form, stop, target = _kept(reference, step, act, rest)
-    except StalePlan:  # a field that kept itself, or another window, came first: that stays, this page comes on top
-        row, form, stop, target = _kept(reference, step, act, rest)
+    except StalePlan as error:
+        return _stale(reference, step, act, error)
     wrong = [p for p in form.problems(stop, told(row["problems"])) if p.severity == "error"]
     if act == "keep":
-        return {"saved": str(_saved(row)), "problems": {p.field: _sentence(p) for p in wrong if p.field}}
+        faults = {p.field: _sentence(p) for p in wrong if p.field}
+        return {"saved": str(_saved(row)), "problems": faults, "version": row["version"]}
     if target is not None:
         return redirect(_address(row, target, rest if act in ("more", "drop") else ""), 303)
     if act == "later":
@@ -83,9 +85,27 @@ def _kept(reference: str, step: str, act: str, rest: str) -> tuple[Json, Form, S
     target = _act(form, stop, act, rest)
     row = door.client().requests.save(
         row["id"], spec=form.answers["spec"] if row["action"] != "end" else None,
-        tier=form.answers.get("tier") or None, note=form.answers.get("reason") or "", version=row["version"],
+        tier=form.answers.get("tier") or None, note=form.answers.get("reason") or "",
+        version=_opened(row["version"]),
     )  # fmt: skip
     return row, form, stop, target
+
+
+def _opened(now: int) -> int:
+    """The version that was there when the page was opened."""
+    sent = request.form.get("version", "")
+    return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 10 else now
+
+
+def _stale(reference: str, step: str, act: str, error: StalePlan) -> Any:
+    """Nothing is kept: another window came first. The page shows what was typed, on top of what was kept there."""
+    if act == "keep":
+        return {"saved": f"{error.text} {_ON_TOP}", "problems": {}}, 409
+    row = _editable(reference)
+    form = form_of(row)
+    stop = form.stop(step)
+    form.answer(stop, request.form)
+    return _page(row, form, stop, StalePlan(error.text, _ON_TOP)), 409
 
 
 @pages.get("/portal/requests/<reference>/check")
@@ -204,7 +224,7 @@ def _sentence(problem: Problem) -> str:
     return f"{problem.text} {problem.remedy}" if problem.remedy else str(problem.text)
 
 
-def _page(row: Json, form: Form, stop: Stop, error: Invalid | None = None, more: str = "") -> Any:
+def _page(row: Json, form: Form, stop: Stop, error: ControlPlaneError | None = None, more: str = "") -> Any:
     several = stop.part if isinstance(stop.part, Several) else None
     return render_template(
         "ask-list.html" if several else "ask.html",

@@ -15,6 +15,7 @@ from control_plane.web import door
 from control_plane.web.door import needs
 from control_plane.web.plans import WORDS
 from control_plane.workflow import access
+from control_plane.workflow.request_plans import KINDS
 
 pages = Blueprint("search", __name__)
 LIMIT = 20
@@ -109,6 +110,15 @@ def _matching(rows: list[Json], kind: str, text: str) -> list[Json]:
     return sorted(found, key=lambda row: all(row.get(field) != text for field in fields))
 
 
+#: What the things are that the page of one thing tells of.
+TYPES: Mapping[str, Text] = {
+    **KINDS,
+    "tenant": t("tenant"),
+    "host": t("host"),
+    "foreign": t("foreign"),
+}
+
+
 @pages.get("/console/explain")
 @needs(Act.SEE_ESTATE)
 def explain() -> Any:
@@ -120,4 +130,4 @@ def explain() -> Any:
         answer = door.client().explain(subject)
     except ControlPlaneError as error:
         return render_template("explain.html", subject=subject, answer=None, error=error), 404
-    return render_template("explain.html", subject=subject, answer=answer, error=None, actions=WORDS)
+    return render_template("explain.html", subject=subject, answer=answer, error=None, actions=WORDS, kinds=TYPES)

@@ -42,6 +42,14 @@ ZONES: Mapping[str, Text] = {
 #: What is promised beside what can be subscribed to.
 BESIDE: Mapping[str, Text] = {"network": t("Network")}
 NOTHING = Markup('<span class="nothing">–</span>')
+#: Systems by the first half of their parts' names.
+PARTS: Mapping[str, Text] = {
+    "dns": t("domain names"),
+    "directory": t("accounts"),
+    "web": t("websites"),
+    "gateway": t("network access"),
+    "security": t("protection of machines"),
+}
 
 
 def moment(value: str | datetime | None, now: datetime | None = None) -> Markup:
@@ -123,6 +131,12 @@ def span(seconds: float | str) -> Text:
 def scope(name: str) -> str:
     """What a plan, a run or a freeze is about, in words."""
     return str(scope_words(name, services().offerings))
+
+
+def part(name: str) -> str:
+    """What one look covers, in words, with its name: `websites (web:web)`."""
+    word = PARTS.get(name.partition(":")[0])
+    return str(t("{what} ({name})", what=word, name=name)) if word else name
 
 
 def who(name: str | None) -> str | Markup:
@@ -213,6 +227,7 @@ __all__ = [
     "moment",
     "name_of",
     "octets",
+    "part",
     "plain",
     "point",
     "scope",

@@ -18,7 +18,7 @@ from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import CouldNotMeasureError, NotFound, Rejected, TemporaryError
 from control_plane.model.notice import FOR_CONTACTS, Address, Notice, NoticeKind, Post, frame, one_line, say
 from control_plane.model.people import ROLES, Person
-from control_plane.model.request import ACTIONS, OPEN, Request, parse_reference
+from control_plane.model.request import ACTIONS, DECIDING, OPEN, Request, parse_reference, standing
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, in_language, t
 from control_plane.model.windows import moment_words
@@ -186,15 +186,20 @@ class MailTicker:
         return message
 
     def _said(self, stored: StoredNotice, language: str) -> tuple[str, str]:
-        notice = stored.notice
+        notice, kind = stored.notice, stored.notice.kind
         params = dict(notice.params)
         if "request" in params:
-            params = {**self._words(str(params["request"]), notice.tenant, language), **params}
+            request = self.store.requests.get(parse_reference(str(params["request"])) or 0)
+            params = {**self._words(request, notice.tenant, language), **params}
+            if kind is NoticeKind.TO_SIGN and not (
+                request.state in DECIDING and set(request.missing) & set(notice.roles)
+            ):
+                kind = NoticeKind.SIGNED  # others were faster than this mail
         elif notice.tenant is not None:
             params = {"tenant": self._named(notice.tenant, stored.code, language), **params}
         for word in [name for name in params if name.startswith("person/")]:
             params[word.partition("/")[2]] = self._called(str(params.pop(word)))
-        return say(notice.kind, params, language)
+        return say(kind, params, language)
 
     def _called(self, key: str) -> str:
         name = self.store.actors.name(key)
@@ -206,17 +211,21 @@ class MailTicker:
         names = next((row.names for row in self.store.estate.tenants(ended=True) if row.id == tenant_id), None)
         return (code or "–") if names is None else names.zh if language == "zh_CN" else names.en
 
-    def _words(self, reference: str, tenant_id: str | None, language: str) -> dict[str, str | Text]:
+    def _words(self, request: Request, tenant_id: str | None, language: str) -> dict[str, str | Text]:
         """What a text may say of a request, as it is now."""
-        request = self.store.requests.get(parse_reference(reference) or 0)
         view, content = self.view(), request.content
         due, offering = view.due(request), view.offerings.get(content.offering)
+        who, until = str(view.holders(request)[2]), moment_words(due.at if due is not None else None)
+        turn = t("It waits for the signature of {who}.", who=who) if request.state in DECIDING else standing(request)
+        ends = t("It waits for the signature of {who}. It is due {due}.", who=who, due=until)
         return {
             "service": offering.title if offering is not None else content.offering,
             "action": ACTIONS[content.action],
             "tenant": self._named(tenant_id, content.tenant, language),
-            "who": str(view.holders(request)[2]),
-            "due": moment_words(due.at if due is not None else None),
+            "who": who,
+            "due": until,
+            "turn": turn,
+            "stands": ends if request.state in DECIDING else turn,
         }
 
 

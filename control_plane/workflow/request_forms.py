@@ -22,6 +22,8 @@ from control_plane.store.audit import Behalf
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.catalogue import Catalogue, World
+from control_plane.workflow.doubles import doubles
+from control_plane.workflow.form_shape import path_of
 from control_plane.workflow.import_checks import unfit_for
 from control_plane.workflow.import_problems import problems_of
 from control_plane.workflow.wishes import Claimed, examined
@@ -179,9 +181,11 @@ class RequestForms:
         wish = self.wish(request)
         if wish.clash:
             return [clash_problem(field) for field in wish.clash]
+        twice = doubles(content.spec, request.base and request.base["spec"])
         if wish.change is None or wish.change.spec is None:
-            return [] if content.action == "new" else [_nothing()]
-        return self.trial([wish.change])[1]
+            return twice or ([] if content.action == "new" else [_nothing()])
+        said = {path_of(problem.field) for problem in twice}
+        return twice + [problem for problem in self.trial([wish.change])[1] if path_of(problem.field) not in said]
 
     def told(self, request: Request) -> list[Problem]:
         """The same for a page that shows the request: tried again only when it, or what is desired, has changed since.

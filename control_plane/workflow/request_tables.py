@@ -21,6 +21,9 @@ from control_plane.model.table_file import LARGEST, TableFile, read_table
 from control_plane.model.text import in_language, t
 from control_plane.workflow.form_shape import Shape, as_text, get, model_of, path_of, put, shape_of, typed
 
+#: Each is judged only where those before find nothing.
+LEVELS = ("form", "rules", "uniqueness")
+
 
 @dataclass
 class Read:
@@ -135,24 +138,53 @@ def read_file(
     read = read_rows(columns, several, items if isinstance(items, list) else [], table_of(content), today)
     wanted = {**copy.deepcopy(dict(spec or {})), several.path: read.items}
     if read.rows:  # also where rows were left out: whoever mends them learns all of it at once
-        read.problems += judged(several, columns, read, judge(wanted))
+        read.problems += _all_judged(several, columns, read, wanted, judge)
         read.problems.sort(key=lambda problem: problem.line or 0)
     if read.problems:
         raise Invalid(read.problems)
     return wanted, read
 
 
-def judged(several: Several, columns: Sequence[Column], read: Read, said: Iterable[Problem]) -> list[Problem]:
-    """What the form and the centre's rules say of the list as it would be, by row and column. What is wrong with things
-    that the file does not name, or with other parts of the form, is left out: the last look says it."""
+def _all_judged(
+    several: Several,
+    columns: Sequence[Column],
+    read: Read,
+    wanted: Mapping[str, Any],
+    judge: Callable[[Mapping[str, Any]], Iterable[Problem]],
+) -> list[Problem]:
+    """What the form and the centre's rules say of the list as it would be, by row and column. The centre looks at what
+    is sound in itself only, so what was found is left out and the rest judged again, once for each of `LEVELS`."""
+    found, places = list[Problem](), list(range(len(read.items)))
+    for _ in LEVELS:
+        rows = {here: read.rows[place] for here, place in enumerate(places) if place in read.rows}
+        said = list(judge({**wanted, several.path: [read.items[place] for place in places]}))
+        found += judged(several, columns, rows, said)
+        wrong = {index for problem in said if (index := _index(several, problem)) is not None}
+        if not wrong or len(wrong) >= len(places):
+            break
+        places = [place for here, place in enumerate(places) if here not in wrong]
+    return found
+
+
+def _index(several: Several, problem: Problem) -> int | None:
+    """The thing of the list that is wrong."""
+    path = path_of(problem.field)
+    index = path[2] if path[:2] == ("spec", several.path) and len(path) > 2 and problem.severity == "error" else None
+    return index if isinstance(index, int) else None
+
+
+def judged(
+    several: Several, columns: Sequence[Column], rows: Mapping[int, int], said: Iterable[Problem]
+) -> list[Problem]:
+    """Problems by row and column; `rows`: place in the list → row of the file. What is wrong with things that the file
+    does not name, or with other parts of the form, is left out: the last look says it."""
     found: dict[tuple[int, str, str], Problem] = {}
     for problem in said:
-        path = path_of(problem.field)
-        index = path[2] if path[:2] == ("spec", several.path) and len(path) > 2 else None
-        number = read.rows.get(index) if isinstance(index, int) else None
-        if number is None or problem.severity != "error":
+        index = _index(several, problem)
+        number = rows.get(index) if index is not None else None
+        if number is None:
             continue
-        column = _column(columns, path[3:])
+        column = _column(columns, path_of(problem.field)[3:])
         found.setdefault((number, column.ask.path if column else "", problem.code), _worded(number, column, problem))
     return sorted(found.values(), key=lambda problem: problem.line or 0)
 

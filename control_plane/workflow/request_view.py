@@ -18,12 +18,12 @@ from control_plane.model.request import (
     EVENT_TITLES,
     FINAL,
     MOVING,
-    SENTENCES,
     TITLES,
     Request,
     RequestEvent,
     RequestRecord,
     RequestState,
+    standing,
     tracker,
 )
 from control_plane.model.text import Text, t
@@ -71,7 +71,7 @@ class RequestView:
             "note": request.note,
             "state": request.state.value,
             "state_title": str(TITLES[request.state]),
-            "sentence": str(SENTENCES[request.state]),
+            "sentence": str(standing(request)),
             "steps": [{"title": str(title), "state": state} for title, state in tracker(request.state)],
             "has_it": self.has_it(request),
             "next": str(self.next(request)),

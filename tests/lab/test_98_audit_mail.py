@@ -128,7 +128,7 @@ def test_a_request_is_told_from_submission_to_live_and_stands_in_the_trail(
     told = box.wait(mail_of(people, "clerk"), 2)
     assert len(told) == 2, "approved and live came in one mail"
     assert "已批准" in told[1].get_content() + told[0].get_content()
-    assert "已办结" in told[1].get_content() + told[0].get_content()
+    assert "已开通" in told[1].get_content() + told[0].get_content()
     others = {row["uid"] for row in centre.json("accounts", "list", "--tenant", "czj")["items"]}
     assert not [m for m in box.all() if m["Delivered-To"].partition("@")[0] in others]
 

@@ -213,7 +213,7 @@ def test_internet_protection_and_intranet_end_begin_anew_and_change(centre: Cent
 def told_and_kept(centre: Centre, *references: str) -> None:
     """The department was told of each from the beginning to the end, and so says the trail."""
     centre.run("worker", "run", "--once", "--chore", "mail", env={"GASP_MAIL_GATHER": "0"})
-    words = [f"{reference} {what}" for reference in references for what in ("已提交", "已办结")]
+    words = [f"{reference} {what}" for reference in references for what in ("已提交", "已开通")]
 
     def missing() -> list[str]:
         told = "\n".join(f"{mail['Subject']}\n{mail.get_content()}" for mail in Mailbox(centre).to(LIAISON))

@@ -142,14 +142,15 @@ addEventListener("pageshow", () =>
 // A draft keeps itself whenever a field is left, and says so; what is wrong with the fields left so far is said beside them.
 document.querySelectorAll("form[data-draft]").forEach((form) => {
   const said = form.querySelector("[data-saved]"), left = new Set();
-  let work = Promise.resolve(), soon = 0;
+  let work = Promise.resolve(), soon = 0, busy = 0;
   async function keep() {
     const content = new URLSearchParams(new FormData(form));
     content.set("act", "keep");
     const answer = await fetch(form.action, { method: "POST", body: content, redirect: "error" });
-    if (!answer.ok) throw new Error(answer.status);
+    if (!answer.ok && answer.status !== 409) throw new Error(answer.status);
     const told = await answer.json();
     said.textContent = told.saved;
+    form.elements.version.value = told.version || form.elements.version.value;
     left.forEach((id) => tell(id, told.problems[id]));
   }
   function tell(id, problem) {
@@ -164,7 +165,16 @@ document.querySelectorAll("form[data-draft]").forEach((form) => {
     if (form.dataset.sent || !event.target.name) return;
     left.add(event.target.id);
     clearTimeout(soon);
-    soon = setTimeout(() => { work = work.then(keep).catch(() => { said.textContent = said.dataset.saved; }); }, 200);
+    soon = setTimeout(() => {
+      busy += 1;
+      work = work.then(keep).catch(() => { said.textContent = said.dataset.saved; }).then(() => { busy -= 1; });
+    }, 200);
   });
-  form.addEventListener("submit", () => clearTimeout(soon));
+  form.addEventListener("submit", (event) => {
+    clearTimeout(soon);
+    if (!busy) return;
+    event.preventDefault();  // what it keeps just now is of this window: the form goes after it, with the version of then
+    event.stopPropagation();
+    work.then(() => form.requestSubmit(event.submitter));
+  });
 });

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from control_plane.model.errors import Invalid
 from control_plane.model.text import t
-from control_plane.workflow.requests import Requests
 from tests.web.world import BASE, World, send
 
 HOSTILE = (
@@ -53,6 +53,12 @@ def begin(browser: FlaskClient, offering: str, action: str = "change", tenant: s
 def step(browser: FlaskClient, reference: str, page: str, act: str = "go", /, **form: str) -> TestResponse:
     sent = {name.replace("__", "."): value for name, value in form.items()}
     return send(browser, f"/portal/requests/{reference}/form/{page}", act=act, **sent)
+
+
+def version(page: str) -> str:
+    found = re.search('name="version" value="([0-9]+)"', page)
+    assert found, page
+    return found[1]
 
 
 def withdrawn(browser: FlaskClient, reference: str) -> None:
@@ -208,23 +214,78 @@ def test_a_field_that_is_left_keeps_itself_and_says_what_is_wrong(world: World, 
     withdrawn(clerk, reference)
 
 
-def test_what_another_window_kept_meanwhile_stays(
-    world: World, clerk: FlaskClient, monkeypatch: pytest.MonkeyPatch
+def test_what_another_window_saved_is_not_overwritten_and_nothing_typed_is_lost(
+    world: World, clerk: FlaskClient
 ) -> None:
     reference = begin(clerk, "internet")
     mine = world.client.acting_as("directory:clerk1").requests
-    real, others = Requests.save, [{"limits": {"month_mib": 77}}]
-
-    def late(self: Requests, request: int, **given: Any) -> Any:
-        if others:
-            real(self, request, spec={**mine.show(request)["spec"], **others.pop()})
-        return real(self, request, **given)
-
-    monkeypatch.setattr(Requests, "save", late)
-    assert step(clerk, reference, "contact", contact__name="科").status_code == 303
-    kept = mine.show(reference)["spec"]
-    assert (kept["contact"]["name"], kept["limits"]["month_mib"]) == ("科", 77)
+    opened = version(get(clerk, f"/portal/requests/{reference}/form/contact"))
+    assert step(clerk, reference, "contact", contact__name="other window", version=opened).status_code == 303
+    for act, sent in (("keep", "typed here"), ("go", "typed here"), ("later", "typed here")):
+        late = step(clerk, reference, "contact", act, contact__name=sent, version=opened)
+        assert late.status_code == 409, act
+        assert "saved in another window" in late.text
+        assert mine.show(reference)["spec"]["contact"]["name"] == "other window"
+    assert 'value="typed here"' in late.text
+    assert step(clerk, reference, "contact", contact__name="typed here", version=version(late.text)).status_code == 303
+    assert mine.show(reference)["spec"]["contact"]["name"] == "typed here"
     withdrawn(clerk, reference)
+
+
+def test_of_a_list_that_another_window_changed_nothing_is_taken_away(world: World, clerk: FlaskClient) -> None:
+    reference = begin(clerk, "internet")
+    mine = world.client.acting_as("directory:clerk1").requests
+    opened = version(get(clerk, f"/portal/requests/{reference}/form/rules"))
+    assert step(clerk, reference, "rules", "add", version=opened).status_code == 303
+    count = len(mine.show(reference)["spec"]["rules"])
+    assert step(clerk, reference, "rules", "remove:0", version=opened).status_code == 409
+    assert len(mine.show(reference)["spec"]["rules"]) == count
+    withdrawn(clerk, reference)
+
+
+def test_a_field_that_kept_itself_is_this_window(world: World, clerk: FlaskClient) -> None:
+    reference = begin(clerk, "internet")
+    opened = version(get(clerk, f"/portal/requests/{reference}/form/contact"))
+    kept = step(clerk, reference, "contact", "keep", contact__name="first", version=opened)
+    again = step(clerk, reference, "contact", contact__name="second", version=str(json.loads(kept.text)["version"]))
+    assert again.status_code == 303
+    withdrawn(clerk, reference)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        *("www.fgw.qingdao.test", "WWW.fgw.qingdao.test.", "fgw.qingdao.test", "FGW.qingdao.test"),
+        *("xn--6qq79v.fgw.qingdao.test", "你好.fgw.qingdao.test。"),
+    ],
+)
+def test_a_name_twice_in_a_list_is_named_with_a_remedy(world: World, clerk: FlaskClient, again: str) -> None:
+    mine = world.client.acting_as("directory:clerk1").requests
+    draft = mine.draft("fgw", "public_site", "change")
+    site = copy.deepcopy(draft["spec"])
+    names = site["sites"][0]["names"]
+    known = [name for name in names["aliases"] if name != "www.fgw.qingdao.test"]
+    names["aliases"] = [*known, "www.fgw.qingdao.test", "你好.fgw.qingdao.test", again]
+    found = [p for p in mine.save(draft["id"], spec=site, note="x")["problems"] if p["code"] == "double-name"]
+    assert [p["severity"] for p in found] == ["error"], found
+    assert found[0]["pointer"].endswith(f"aliases[{len(names['aliases']) - 1}]")
+    assert found[0]["remedy"]
+    with pytest.raises(Invalid):
+        mine.preview(draft["id"])
+    mine.withdraw(draft["id"])
+
+
+def test_every_list_of_names_of_every_form_holds_each_once(world: World, clerk: FlaskClient) -> None:
+    mine = world.client.acting_as("directory:clerk1").requests
+    internet = {
+        "rules": [{"number": 1, "action": "block", "hosts": ["a.example.com", "A.example.com."], "since": "2026-11-20",
+                   "reason": {"zh": "一", "en": "one"}}],
+        "direct": [{"to": ["b.example.com", "B.example.com"], "ports": "443"}],
+        "peers": ["gaj", "gaj"],
+    }  # fmt: skip
+    codes = [(p["pointer"], p["severity"]) for p in mine.check("fgw", "internet", "change", internet)
+             if p["code"] == "double-name"]  # fmt: skip
+    assert codes == [("rules[0].hosts[1]", "error"), ("direct[0].to[1]", "error"), ("peers[1]", "error")]
 
 
 def test_from_the_last_look_to_a_page_and_back(world: World, clerk: FlaskClient) -> None:

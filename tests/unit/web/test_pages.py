@@ -17,6 +17,7 @@ from control_plane.model.naming import RUN_KINDS
 from control_plane.model.resource import Foreign
 from control_plane.model.text import in_language, t
 from control_plane.web.overview import CHORES
+from control_plane.web.runs import sentence
 from control_plane.web.shell import _surroundings
 from control_plane.web.show import BESIDE, ago, duration, moment, plain
 from control_plane.web.states import WORDS
@@ -159,12 +160,19 @@ def test_a_run_shows_what_was_asked_and_what_happened(world: World) -> None:
         "Verified",
         "begun for the whole estate",
         "verified: planning again",
+        "domain names (dns:qingdao.test)",
     ):
         assert said in text
     assert "data-live" not in text
     get(world, "/console/runs/999", status=404)
     get(world, "/console/plans/abcdef123456", status=404)
     get(world, "/console/hosts/none", status=404)
+
+
+def test_a_step_of_a_run_is_said_in_words() -> None:
+    event = {"type": "part.notice", "data": {"part": "web:web", "stage": "archive.sent"}}
+    with in_language("zh_CN"):
+        assert str(sentence(event)) == "网站（web:web）：内容已传送"
 
 
 def test_a_run_at_work_looks_again_by_itself_and_without_scripts(world: World) -> None:
@@ -263,6 +271,7 @@ def test_explain_says_who_asked_and_what_is(world: World) -> None:
     text = get(world, "/console/explain?subject=fgw.qingdao.test")
     assert "test (on the machine itself)" in text
     assert "Should be" in text
+    assert "dns.rrset" not in text
     assert "Nothing here is called" in get(world, "/console/explain?subject=none.qingdao.test", status=404)
 
 

@@ -21,8 +21,10 @@ from control_plane.model.notice import Notice, NoticeKind, frame, say
 from control_plane.model.run import RunState
 from control_plane.model.tenant import Contact
 from control_plane.model.text import LANGUAGES, in_language, t
+from control_plane.store.estate import SubscriptionChange
 from control_plane.store.leases import Holder
 from control_plane.workflow import mail as mailing
+from control_plane.workflow.applying import Order
 from control_plane.workflow.audit import Audit
 from control_plane.workflow.mail import Mails, MailTicker
 from tests.unit.workflow.asking import Office
@@ -109,8 +111,42 @@ def test_from_submission_to_live_each_is_told_their_part(room: Room) -> None:
     assert both["To"].addresses[0].addr_spec == "clerk@qingdao.test"
     assert "2" in both["Subject"], "approved and live within a minute are one mail"
     assert "已批准" in text(both)
-    assert "已办结" in text(both)
+    assert "已开通" in text(both)
     assert room.later() == [], "and nobody is told twice"
+
+
+def test_a_mail_that_comes_after_the_signatures_says_what_is_true(room: Room) -> None:
+    request = room.office.ask("clerk", "fgw", names=["a.qingdao.test"])
+    room.office.sign("chief", request)
+    room.office.sign("operator", request)
+    told = {m["To"].addresses[0].addr_spec: text(m) for m in room.later()}
+    assert "等待签批" not in told["clerk@qingdao.test"]
+    assert "全部签批完毕" in told["clerk@qingdao.test"]
+    assert "已无需您签批" in told["chief@qingdao.test"]
+    assert "等您签批。" not in told["chief@qingdao.test"]
+
+
+def test_who_has_not_signed_yet_is_still_waited_for(room: Room) -> None:
+    request = room.office.ask("clerk", "fgw", names=["a.qingdao.test"])
+    room.office.sign("chief", request)
+    told = {m["To"].addresses[0].addr_spec: text(m) for m in room.later()}
+    assert "等您签批" in told["operator@qingdao.test"]
+    assert "Operator" in told["clerk@qingdao.test"]
+
+
+def test_a_change_that_nobody_signs_is_not_said_to_be_signed(room: Room) -> None:
+    change = SubscriptionChange("fgw", "toy", "S", {"names": ["a"], "people": ["p1"]}, 0)
+    room.store.estate.change(room.centre.actor, "import 2", [change], {("fgw", "toy"): []})
+    room.centre.applier.apply(Order("estate"), room.centre.actor)
+    request = room.office.ask("clerk", "fgw", "change", names=["a"], people=["p1", "p2"])
+    assert (request["class"], request["needs"]) == ("standard", [])
+    assert "signed" not in request["sentence"]
+    told = [text(mail) for mail in room.later()]
+    assert told
+    for said in told:
+        assert "签批完毕" not in said
+        assert "等待签批" not in said
+    assert any("无需签批" in said for said in told)
 
 
 def test_open_18_submitted_three_times_is_one_entry_and_one_mail(room: Room) -> None:
@@ -347,7 +383,7 @@ def test_every_kind_has_its_words_in_both_languages() -> None:
     texts = yaml.safe_load((notice.resources.files("control_plane.model") / "notices.yml").read_text("utf-8"))
     assert set(texts["kinds"]) == {kind.value for kind in NoticeKind}
     known = {"request", "service", "tenant", "action", "why", "who", "due", "state", "subject"} | {
-        *("role", "since", "until", "for", "percent", "limit", "rate", "release", "place", "what"),
+        *("role", "since", "until", "for", "percent", "limit", "rate", "release", "place", "what", "stands", "turn"),
     }
 
     def fields(said: str) -> set[str]:
