@@ -18,6 +18,7 @@ from control_plane.api.forms import fields as fields_of
 from control_plane.api.operation import Call, Operation, Page, Query
 from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, Problem
+from control_plane.model.searching import holds
 from control_plane.model.spreadsheet import pick
 from control_plane.model.text import Text, t
 
@@ -26,7 +27,7 @@ _NAMES = "Names of fields of an item, with commas"
 PARTS = (
     Query("limit", "Items in one answer.", {"type": "integer", "minimum": 1, "maximum": LIMIT, "default": USUAL}),
     Query("cursor", "`next` of the answer before.", {"type": "string", "maxLength": 400}),
-    Query("q", "Only items in which this stands."),
+    Query("q", "Only items in which this stands; ids made by chance and digests only whole."),
     Query("sort", f"{_NAMES}; a hyphen before a name turns it round."),
     Query("fields", f"{_NAMES}: only these are given."),
 )
@@ -190,8 +191,7 @@ def _fits(operation: Operation, row: Json, query: Mapping[str, Any]) -> bool:
     since = query.get("updated_after")
     if since is not None and not any((at := _moment(row.get(n))) is not None and at > since for n in times(operation)):
         return False
-    text = query.get("q", "").casefold()
-    return not text or any(text in word for word in _words(row))
+    return holds(row, query.get("q", ""))
 
 
 def _moment(value: Any) -> datetime | None:
@@ -205,14 +205,6 @@ def _moment(value: Any) -> datetime | None:
 
 def _plain(value: Any) -> str:
     return str(value).casefold() if value is not None else ""
-
-
-def _words(row: Json) -> list[str]:
-    found: list[str] = []
-    for value in row.values():
-        many = value if isinstance(value, list | tuple) else [value]
-        found += [str(one).casefold() for one in many if isinstance(one, str | int) and not isinstance(one, bool)]
-    return found
 
 
 def _order(value: Any) -> tuple[bool, float, str]:

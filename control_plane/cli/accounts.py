@@ -201,6 +201,9 @@ def take(
 
 def _words(seen: Json) -> list[str]:
     words = [sentence(t("{sentence}", sentence=seen["sentence"]))]
+    words.append(
+        sentence(t("Digest {digest}, read as {encoding}.", digest=seen["digest"][:8], encoding=seen["encoding"]))
+    )
     words.append(sentence(t("Departments: {names}", names=", ".join(seen["tenants"]) or "–")))
     for warning in seen["warnings"]:
         words.append(sentence(t("Row {row}: {text}", row=warning["line"], text=warning["detail"])))

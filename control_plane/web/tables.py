@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 from markupsafe import Markup, escape
 from werkzeug.datastructures import MultiDict
 
+from control_plane.model.searching import holds
 from control_plane.model.text import Text
 from control_plane.web import show
 from control_plane.web.states import WORDS, mark, word
@@ -122,7 +123,7 @@ class Table:
         """Whether the text and the filters leave this row in the list."""
         if any(str(wanted) not in _values(row.get(field)) for field, wanted in self.filters.items()):
             return False
-        return not self.text or self.text.lower() in _haystack(row)
+        return holds(row, self.text)
 
     @property
     def narrowed(self) -> bool:
@@ -184,18 +185,6 @@ def _values(value: Any) -> list[str]:
     if isinstance(value, list | tuple):
         return [str(item) for item in value]
     return [] if value is None else [str(value)]
-
-
-def _haystack(row: Row) -> str:
-    parts: list[str] = []
-    for value in row.values():
-        if isinstance(value, str):
-            parts.append(value)
-        elif isinstance(value, list | tuple):
-            parts.extend(item for item in value if isinstance(item, str))
-        elif isinstance(value, int):
-            parts.append(str(value))
-    return "\n".join(parts).lower()
 
 
 def _sortable(value: Any) -> tuple[int, float, str]:

@@ -219,10 +219,11 @@ class Persons:
     def _record(
         self, who: Identity, traces: Sequence[Trace], case: str, reason: str, remarks: list[Text]
     ) -> list[Json]:  # fmt: skip
-        """Lines of the person's addresses, window by window."""
-        lines: list[Json] = []
-        now = self.clock()
-        entries = [trace.row for trace in traces if trace.table == "access_register"]
+        """Lines that are the person's own, window by window, each once. Who else used the same machine is not named;
+        what somebody began who had the address before is theirs."""
+        names, now = {who.login, who.name}, self.clock()
+        lines: dict[bytes, Json] = {}
+        entries = [trace.row for trace in traces if trace.table == "access_register" and trace.row["person"] in names]
         for begin, end in _windows([(e["first_at"], e["last_at"] or now) for e in entries], now - self.keep, now):
             for person in sorted({str(e["person"]) for e in entries}):
                 window = {"begin": begin.isoformat(), "end": end.isoformat()}
@@ -233,9 +234,10 @@ class Persons:
                 except CouldNotMeasureError as error:
                     remarks.append(error.text)
                     continue
-                lines += found["lines"]
+                own = [line for line in found["lines"] if names & {*(line["person"] or "").split(", ")}]
+                lines |= {orjson.dumps(line): {**line, "person": who.login} for line in own}
                 remarks += [t("{reason}", reason=remark) for remark in found["remarks"]]
-        return lines
+        return [*lines.values()]
 
     def _note(self, act: AuditAct, who: Identity, reason: str, detail: Mapping[str, Any]) -> int:
         keys = sorted(who.actors) or ([who.entry] if who.entry else [])

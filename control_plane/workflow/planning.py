@@ -112,7 +112,8 @@ class Planner:
             found.append(
                 Guard(
                     "destroys-data",
-                    t(
+                    tn(
+                        "{count} deletion destroys data of {tenants}: {names}.",
                         "{count} deletions destroy data of {tenants}: {names}.",
                         count=len(losing),
                         tenants=", ".join(tenants[:10]),
@@ -127,7 +128,8 @@ class Planner:
             found.append(
                 Guard(
                     "touches-many",
-                    t(
+                    tn(
+                        "The plan touches {count} existing thing ({share} of {total}); the limit is {limit}.",
                         "The plan touches {count} existing things ({share} of {total}); the limit is {limit}.",
                         count=touched,
                         share=f"{touched / total:.1%}",

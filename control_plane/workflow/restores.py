@@ -90,7 +90,8 @@ class Restores:
         if unknown:
             fault = t("“{name}” is nothing that can go back.", name=unknown[0])
             problems.append(Problem("bad-what", fault, t("Use some of {names}.", names=", ".join(WHAT)), field="what"))
-        if moment is not None and moment > self.planner.clock() and len(to.strip()) > 10:
+        begins, _ = read_moment(to, "to")
+        if begins is not None and begins > self.planner.clock():
             fault = t("{text} is still to come.", text=to)
             problems.append(Problem("bad-time", fault, t("Name a day or a time in the past."), field="to"))
         if moment is None or problems:

@@ -136,8 +136,10 @@ class Staff:
         leavers = [(step.tenant, step.uid) for step in wish.steps if step.what == "leaves"]
         days = {uid: p["left_on"] for c in wish.changes for p in (c.spec or {})["people"] if (uid := p["uid"])
                 and p.get("left_on")}  # fmt: skip
+        refused = None
         if leavers:
-            answer["cut"] = self._cut(leavers, days, reason="")
+            answer["cut"] = self._write_off(leavers, days, reason="")
+            refused = self._lock({uid for _, uid in leavers})
         codes = wish.tenants
         rest = self._wish(content, tenant, complete, fixed) if leavers else wish
         if any(step.what == "leaves" for step in rest.steps):
@@ -147,6 +149,8 @@ class Staff:
             )
         answer["run"] = self._make_real(codes, rest, on_event)
         self._open_again()
+        if refused is not None:
+            raise refused
         return answer
 
     def add(self, person: Json, *, tenant: str, on_event: OnEvent | None = None) -> Json:
@@ -229,8 +233,10 @@ class Staff:
         if new := left.keys() - self.store.leavers.locked():
             self.store.leavers.lock(new)
         open_ = left.keys() - self.directory().locked()
+        refused = None
         if open_:  # the directory was away, or they left by a request: locked first, then out of their groups
-            there = self.directory().lock(open_)
+            refused = self._lock(open_)
+            there = open_ & self.directory().locked()
             if there:
                 self._make_real(sorted({left[uid].code for uid in there}), None, None)
         before = self._today() - self.rules.keep
@@ -242,6 +248,8 @@ class Staff:
             and covering(freezes, entry.code, system="directory") is None
         }
         self._remove(census, due)
+        if refused is not None:
+            raise refused
         return sorted(due)
 
     def remove(self, uid: str) -> int:
@@ -350,12 +358,15 @@ class Staff:
         except Invalid as error:
             raise Invalid(in_rows(wish, error.problems) if wish else error.problems) from None
 
-    def _cut(self, leavers: Sequence[tuple[str, str]], days: dict[str, str], reason: str) -> dict[str, int]:
-        """Write down who left, end what they can do here, and lock them. When the directory is away the worker locks
-        them as soon as it answers. Raises Rejected before anybody is cut."""
-        counts = self._write_off(leavers, days, reason)
-        self.directory().lock({uid for _, uid in leavers})
-        return counts
+    def _lock(self, uids: Collection[str]) -> TemporaryError | None:
+        """Lock them; what to say when the directory refused some of them: it stops neither the others nor the rest.
+        Raises TemporaryError when it is away: the worker locks them as soon as it answers."""
+        try:
+            self.directory().lock(uids)
+        except TemporaryError as error:
+            self.directory().locked()
+            return error
+        return None
 
     def _days(self, uids: Collection[str]) -> dict[str, str]:
         return dict.fromkeys(uids, self._today().isoformat())

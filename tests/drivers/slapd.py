@@ -127,6 +127,17 @@ class Slapd:
         who = ["-Y", "EXTERNAL", "-Q"] if config else ["-x", "-D", f"cn=admin,{SUFFIX}", "-y", str(self._admin())]
         self._tool(["ldapmodify", "-H", self._url(config), *who], ldif)
 
+    @contextmanager
+    def refusing_locks(self, dn: str) -> Iterator[None]:
+        """Nobody may lock or unlock this entry."""
+        database = "dn: olcDatabase={1}mdb,cn=config\nchangetype: modify\n"
+        rule = f'to dn.exact="{dn}" attrs=pwdAccountLockedTime by * read'
+        self.root(f"{database}add: olcAccess\nolcAccess: {{0}}{rule}\n", config=True)
+        try:
+            yield
+        finally:
+            self.root(f"{database}delete: olcAccess\nolcAccess: {{0}}\n", config=True)
+
     def dump(self, base: str = SUFFIX, criterion: str = "(objectClass=*)", *attributes: str) -> str:
         """Entries as the root DN sees them, passwords and operational attributes included, as LDIF."""
         who = ["-x", "-D", f"cn=admin,{SUFFIX}", "-y", str(self._admin()), "-LLL", "-o", "ldif-wrap=no", "-M"]

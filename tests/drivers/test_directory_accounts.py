@@ -226,3 +226,19 @@ def test_no_answer_is_no_wrong_password(server: Slapd, tmp_path: Path) -> None:
     elsewhere = type(server.endpoint)("127.0.0.1", 1, "x.test", server.authority.certificate, 2)
     with pytest.raises(DirectoryUnavailable):
         DirectoryAccounts(elsewhere, SUFFIX, CONTROL_PLANE, server.password_path).check_bind(CONTROL_PLANE, PASSWORD)
+
+
+def test_a_thousand_are_locked_and_one_that_is_refused_stops_no_other(tmp_path: Path) -> None:
+    world, uids = World(), [f"l{number:04}" for number in range(1000)]
+    world.unit("fgw")
+    for uid in uids:
+        world.person("fgw", uid)
+    with running_slapd(tmp_path) as server:
+        settle(driver(server), world)
+        accounts = accounts_of(server)
+        with server.refusing_locks(person_dn("fgw", "l0003")):
+            with pytest.raises(DirectoryUnavailable, match=r"refused 1 lock \(l0003\)"):
+                accounts.lock(uids)
+            assert accounts.locked() == {*uids} - {"l0003"}
+        assert accounts.lock([*uids, "nobody"]) == {*uids} == accounts.locked()
+        assert accounts.unlock(uids) == {*uids} and not accounts.locked()

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from control_plane.drivers.directory_accounts import DirectoryAccounts
-from control_plane.model.errors import Invalid, Rejected
+from control_plane.model.errors import Invalid, Rejected, TemporaryError
 from control_plane.model.people import Act
 from control_plane.model.text import in_language
 from control_plane.workflow.access import allows
@@ -104,6 +104,21 @@ def test_a_leaver_cannot_bind_sign_in_or_use_a_token_at_once(world: World, serve
     world.clock.advance(timedelta(days=31).total_seconds())
     assert world.client.staff.remove_left() == ["lgone"]
     assert entry(server, "lgone").strip() == ""
+
+
+def test_a_lock_that_is_refused_stops_neither_others_nor_the_rest_of_the_list(world: World, server: Slapd) -> None:
+    rows = "".join(f"fgw,lref{n},孙{n},,all,在职\n" for n in range(4))
+    take(world, rows)
+    with server.refusing_locks(world.directory.find("lref0").dn):
+        with pytest.raises(TemporaryError, match="refused 1 lock"):
+            take(world, rows.replace("在职", "离职") + "fgw,lref4,孙来,,all,在职\n")
+        assert world.directory.locked() >= {"lref1", "lref2", "lref3"}
+        assert all("memberOf" not in entry(server, f"lref{n}") for n in range(4))
+        assert "memberOf" in entry(server, "lref4")
+        with pytest.raises(TemporaryError, match="refused 1 lock"):
+            world.client.staff.remove_left()
+    world.client.staff.remove_left()
+    assert "lref0" in world.directory.locked()
 
 
 def test_a_leaver_comes_back(world: World) -> None:

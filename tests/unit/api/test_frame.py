@@ -167,6 +167,13 @@ def test_filters_search_sort_and_fields(programs: Programs) -> None:
     assert programs.get("/tenants?q=nothing-fits").json == {"items": [], "next": None, "total": 0}
 
 
+def test_ids_made_by_chance_are_nobodys_words(programs: Programs) -> None:
+    """An id of random letters held `fgw` now and then, and one more department was found."""
+    row = programs.get("/tenants").json["items"][0]
+    assert programs.get(f"/tenants?q={row['id'][2:12]}").json["total"] == 0
+    assert [one["id"] for one in programs.get(f"/tenants?q={row['id']}").json["items"]] == [row["id"]]
+
+
 def test_what_is_known_already_is_not_sent_again(programs: Programs) -> None:
     first = programs.get("/tenants/fgw")
     again = programs.get("/tenants/fgw", headers={"If-None-Match": first.headers["ETag"]})

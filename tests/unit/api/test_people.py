@@ -109,6 +109,10 @@ def test_a_review_is_decided_by_the_department(programs: Programs) -> None:
 def test_a_tenant_goes_back_by_a_plan(programs: Programs) -> None:
     world = programs.world
     assert programs.post("/tenants/czj/restores", {"to": "2026-11-24T10:30", "what": ["nothing"]}).status_code == 422
+    coming = programs.post("/tenants/czj/restores", {"to": "2999-01-01"})
+    (fault,) = coming.json["errors"]
+    assert (coming.status_code, coming.mimetype) == (422, "application/problem+json")
+    assert (fault["pointer"], fault["remedy"]) == ("to", "Name a day or a time in the past.")
     day = world.clock().isoformat()
     world.clock.advance(3600)
     world.client.groups.change("czj", {"act": "make", "name": "lately", "zh": "新"})

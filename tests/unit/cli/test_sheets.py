@@ -1,8 +1,11 @@
-"""Sheets of passwords on the command line: opened once, into files that are there before and nobody else reads."""
+"""Lists of people and sheets of passwords on the command line: how a list was read is said; a sheet is opened once,
+into files that are there before and nobody else reads."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import pytest
 
 from .conftest import Gasp
 
@@ -26,3 +29,9 @@ def test_where_nothing_can_be_written_the_sheet_stays_sealed(gasp: Gasp) -> None
     refused = gasp("accounts", "open", "12", "--to", "/proc/self", "--yes")
     assert refused.code != 0
     assert refused.client.called("sheets.open") == []
+
+
+@pytest.mark.parametrize("how", ["--dry-run", "--yes"])
+def test_a_preview_says_how_the_list_was_read(gasp: Gasp, how: str) -> None:
+    done = gasp("accounts", "import", __file__, how)
+    assert "read as UTF-8" in done.out + done.err

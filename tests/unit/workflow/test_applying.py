@@ -242,6 +242,14 @@ class TestGuards:
             apply(centre, confirm="00000000")
         assert state(centre, apply(centre, confirm=plan.digest[:8])) is RunState.DONE
 
+    def test_one_is_one(self, make_centre):
+        planner = make_centre(touch_limit=0).planner
+        kind = next(name for name, known in planner.kinds.items() if known.cuts_off is None)
+        change = {"action": "delete", "destroys_data": True, "tenant": "fgw", "label": "zhang", "kind": kind}
+        lost, touched = planner.guards_of("0" * 64, [change], unchanged=3)
+        assert str(lost.text).startswith("1 deletion destroys data of fgw")
+        assert str(touched.text).startswith("The plan touches 1 existing thing (25.0% of 4)")
+
     def test_data_needs_its_name(self, centre):
         centre.tenant("fgw", people=("zhang",))
         apply(centre)

@@ -14,6 +14,7 @@ from control_plane.model.errors import Invalid, NotFound, Rejected, StalePlan
 from control_plane.model.restoring import Aspects, mixed
 from control_plane.model.text import in_language
 from control_plane.store.estate import SubscriptionChange
+from control_plane.workflow.access_times import ZONE
 from control_plane.workflow.wishes import wish_order
 from tests.unit.audit.test_every_act import publish
 from tests.web.world import World, make_world
@@ -165,8 +166,14 @@ def test_what_cannot_be_is_said(world: World) -> None:
     with pytest.raises(Invalid) as told:
         restores.plan("fgw", to="yesterday", what=["sites"])
     assert {(p.field, p.code) for p in told.value.problems} == {("to", "bad-time"), ("what", "bad-what")}
-    with pytest.raises(Invalid, match="still to come"):
-        restores.plan("fgw", to="2999-01-01T10:00")
+    today = world.clock().astimezone(ZONE).date()
+    for coming in ("2999-01-01T10:00", "2999-01-01", f"{today + timedelta(days=1)}"):
+        with pytest.raises(Invalid, match="still to come") as told:
+            restores.plan("fgw", to=coming)
+        (problem,) = told.value.problems
+        assert problem.field == "to" and "in the past" in str(problem.remedy), coming
+    with pytest.raises(Rejected, match="stands as it did then"):
+        restores.plan("fgw", to=f"{today}")
 
 
 def test_content_that_was_deleted_is_named(world: World) -> None:
