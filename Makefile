@@ -36,7 +36,7 @@ imports: ## Import contracts: which room may know which
 
 unit: ## Unit tests only
 	@tools/bootstrap.sh test
-	@$(PY) -m pytest tests/unit -n 2 -q
+	@$(PY) -m pytest tests/unit -n 2 --dist loadfile -q
 
 axe: ## Every page of the console with axe-core: both languages, widths and colours
 	@tools/bootstrap.sh test
