@@ -344,6 +344,7 @@ class Machines:
     def preview_mend(self, name: str) -> Json:
         """See `MachinesClient.preview_mend`."""
         machine = self._managed(name)
+        self.store.freezes.check(machine.tenant, machine.ring)
         state = self._state(machine)
         facts = {"name": machine.name, "tenant": machine.tenant}
         acts, left, freeze = [], [], None
