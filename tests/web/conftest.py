@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -12,8 +13,14 @@ from tests.web.world import World
 
 
 @pytest.fixture(scope="module")
-def origin(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(world, tmp_path_factory.mktemp("tls")) as address:
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server's certificate and its authority lie."""
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture(scope="module")
+def origin(world: World, tls: Path) -> Iterator[str]:
+    with served(world, tls) as address:
         yield address
 
 

@@ -45,8 +45,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory, origin: str) -> Path:
-    return next(tmp_path_factory.getbasetemp().glob("tls*/tls/ca.pem"))
+def authority(tls: Path, origin: str) -> Path:
+    return tls / "tls/ca.pem"
 
 
 def checked(world: World, origin: str, authority: Path, *only: str, seconds: float = 600) -> dict[str, Any]:
