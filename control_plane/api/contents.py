@@ -17,12 +17,14 @@ from pydantic import Field
 
 from control_plane.api.operation import Answer, Base64, Body, Call, Nothing, Query, operation
 from control_plane.api.problems import Refused
+from control_plane.api.requests import seen
 from control_plane.model.attachment import LARGEST
 from control_plane.model.client import Json
 from control_plane.model.errors import NotFound
 from control_plane.model.patching import merge
 from control_plane.model.people import Act
-from control_plane.model.site_post import LARGEST_ARCHIVE, LARGEST_FILE
+from control_plane.model.site import LARGEST_ARCHIVE
+from control_plane.model.site_post import LARGEST_FILE
 from control_plane.model.text import t
 from control_plane.workflow import access
 from control_plane.workflow.idempotence import job_word
@@ -166,14 +168,14 @@ def build_notices(call: Call, code: str, site: str) -> Any:
            rows="id", filters=("state", "kind"))  # fmt: skip
 def attachments(call: Call, reference: str) -> Any:
     """Files that go with a request."""
-    return call.client.attachments.list(_request(call, reference)["id"])
+    return call.client.attachments.list(seen(call, reference)["id"])
 
 
 @operation("POST", "/requests/{reference}/attachments", body=NamedFile, largest=_with(LARGEST),
            refuses=("not-found",), **FILES)  # fmt: skip
 def attach(call: Call, reference: str) -> Any:
     """Add a file while the request can be edited. Nobody gets it before the antivirus engine has passed it."""
-    row = _request(call, reference)
+    row = seen(call, reference)
     with _lying(call.body) as file:
         made = call.client.attachments.add(row["id"], file["file"], name=file["file_name"])
     return Answer(made, location=f"/requests/{row['reference']}/attachments")
@@ -182,7 +184,7 @@ def attach(call: Call, reference: str) -> Any:
 @operation("POST", "/requests/{reference}/attachments/{number}/removals", body=Nothing, **FILES)
 def detach(call: Call, reference: str, number: int) -> Any:
     """Take a file away while the request can be edited; the answer is what it was."""
-    row = _request(call, reference)
+    row = seen(call, reference)
     known = next((one for one in call.client.attachments.list(row["id"]) if one["id"] == number), None)
     if known is None:
         raise NotFound(t("There is no such file."))
@@ -194,7 +196,7 @@ def detach(call: Call, reference: str, number: int) -> Any:
            act=Act.SEE_TENANT, refuses=("rejected",))  # fmt: skip
 def attachment_content(call: Call, reference: str, number: int) -> Any:
     """A file that was found clean."""
-    return _content(*call.client.attachments.fetch(_request(call, reference)["id"], number))
+    return _content(*call.client.attachments.fetch(seen(call, reference)["id"], number))
 
 
 # what they share -------------------------------------------------------------------------------------------------
@@ -208,13 +210,6 @@ def _site(call: Call, code: str, site: str) -> str:
     if code not in {row["code"] for row in call.rows("tenants")}:
         access.no_such_tenant(code)
     raise NotFound(t("There is no site “{name}”.", name=site))
-
-
-def _request(call: Call, reference: str) -> Json:
-    row = call.client.requests.show(reference)
-    if not access.in_sight(call.person, row["tenant"]):
-        raise NotFound(t("There is no request “{text}”.", text=reference), t("“gasp requests list” shows them."))
-    return row
 
 
 def _notice(call: Call, site: str, number: int) -> Json:

@@ -156,14 +156,14 @@ def requests(call: Call) -> Any:  # fmt: skip
 @operation("GET", "/requests/{reference}", form="request", scope="tenants:read", act=Act.SEE_TENANT, tagged=True)
 def request(call: Call, reference: str) -> Any:
     """One request with its content, what it changes, signoffs and conversation."""
-    return _shown(_seen(call, reference))
+    return _shown(seen(call, reference))
 
 
 @operation("GET", "/requests/{reference}/parts", form="request_parts", scope="tenants:read", act=Act.SEE_TENANT,
            rows="block", filters=("tenant", "part", "kind"))  # fmt: skip
 def request_parts(call: Call, reference: str) -> Any:
     """Parts of the plan of a request, what is deleted first, with the marks of the token's owner."""
-    return call.client.requests.blocks(_seen(call, reference)["id"])
+    return call.client.requests.blocks(seen(call, reference)["id"])
 
 
 # asking ----------------------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def ask(call: Call) -> Any:
            tagged=True, refuses=("stale-plan",))  # fmt: skip
 def change_request(call: Call, reference: str) -> Any:
     """Change a draft, or one that was sent back; right or wrong, `problems` says."""
-    row = _seen(call, reference)
+    row = seen(call, reference)
     version = _match(call.tag or "", row)
     given = call.body.model_dump(exclude_unset=True)
     if "spec" in given:
@@ -192,14 +192,14 @@ def change_request(call: Call, reference: str) -> Any:
     try:
         return _shown(call.client.requests.save(row["id"], version=version, **given))
     except StalePlan:
-        raise _changed(row, _seen(call, reference)) from None
+        raise _changed(row, seen(call, reference)) from None
 
 
 @operation("POST", "/requests/{reference}/submissions", body=HandIn, rehearses="request_preview",
            refuses=("could-not-measure",), **ASKS)  # fmt: skip
 def submit(call: Call, reference: str) -> Any:
     """Hand it in; with `dry_run`, what it would change and who has to sign."""
-    row = _seen(call, reference)
+    row = seen(call, reference)
     if call.dry_run:
         return call.client.requests.preview(row["id"])
     return _shown(call.client.requests.submit(row["id"], digest=call.body.digest), made=True)
@@ -208,14 +208,14 @@ def submit(call: Call, reference: str) -> Any:
 @operation("POST", "/requests/{reference}/answers", body=Words, refuses=("could-not-measure",), **ASKS)
 def answer(call: Call, reference: str) -> Any:
     """Answer what was asked back, and hand it in again."""
-    row = _seen(call, reference)
+    row = seen(call, reference)
     return _shown(call.client.requests.answer(row["id"], text=call.body.text), made=True)
 
 
 @operation("POST", "/requests/{reference}/comments", body=Comment, refuses=("not-found",), **SEES)
 def comment(call: Call, reference: str) -> Any:
     """Add to the conversation; about a part of the plan or all of it."""
-    row, body = _seen(call, reference), call.body
+    row, body = seen(call, reference), call.body
     said = call.client.requests.comment(row["id"], text=body.text, block=body.part, content=body.content)
     return _shown(said, made=True)
 
@@ -225,7 +225,7 @@ def comment(call: Call, reference: str) -> Any:
 )
 def mark_part(call: Call, reference: str) -> Any:
     """Mark a part of the plan as looked at, for the token's owner alone."""
-    row, body = _seen(call, reference), call.body
+    row, body = seen(call, reference), call.body
     found = call.client.requests.mark(row["id"], block=body.part, content=body.content, viewed=body.viewed)
     return Answer({"items": found}, location=f"/requests/{row['reference']}/parts")
 
@@ -241,7 +241,7 @@ def check_rows(call: Call) -> Any:
 @operation("POST", "/requests/{reference}/tables", body=Rows, **{**ASKS, "form": "request_rows"})
 def take_rows(call: Call, reference: str) -> Any:
     """Put the rows of a table into the form of a draft, all or none."""
-    row = _seen(call, reference)
+    row = seen(call, reference)
     taken = call.client.requests.take_rows(row["id"], call.body.list, call.body.content)
     return Answer(taken, location=f"/requests/{row['reference']}")
 
@@ -249,7 +249,7 @@ def take_rows(call: Call, reference: str) -> Any:
 @operation("POST", "/requests/{reference}/withdrawals", body=Withdrawal, **ASKS)
 def withdraw(call: Call, reference: str) -> Any:
     """Take it back."""
-    row = _seen(call, reference)
+    row = seen(call, reference)
     return _shown(call.client.requests.withdraw(row["id"], reason=call.body.reason), made=True)
 
 
@@ -257,21 +257,21 @@ def withdraw(call: Call, reference: str) -> Any:
 @operation("POST", "/requests/{reference}/signoffs", body=Sign, **SIGNS)
 def sign(call: Call, reference: str) -> Any:
     """Sign what was shown."""
-    row, body = _seen(call, reference), call.body
+    row, body = seen(call, reference), call.body
     return _shown(call.client.requests.sign(row["id"], digest=body.digest, role=body.role, note=body.note), made=True)
 
 
 @operation("POST", "/requests/{reference}/letters", body=Letter, **SIGNS)
 def record_letter(call: Call, reference: str) -> Any:
     """Record the department's stamped letter as the signature of its approver."""
-    row, body = _seen(call, reference), call.body
+    row, body = seen(call, reference), call.body
     return _shown(call.client.requests.letter(row["id"], **body.model_dump()), made=True)
 
 
 @operation("POST", "/requests/{reference}/returns", body=Question, refuses=("not-found",), **SIGNS)
 def send_back(call: Call, reference: str) -> Any:
     """Ask the department back, about a part of the plan or all of it; the clock stops."""
-    row, body = _seen(call, reference), call.body
+    row, body = seen(call, reference), call.body
     asked = call.client.requests.send_back(row["id"], reason=body.reason, block=body.part, content=body.content)
     return _shown(asked, made=True)
 
@@ -279,14 +279,14 @@ def send_back(call: Call, reference: str) -> Any:
 @operation("POST", "/requests/{reference}/refusals", body=Reason, **SIGNS)
 def refuse(call: Call, reference: str) -> Any:
     """Do not approve it."""
-    row = _seen(call, reference)
+    row = seen(call, reference)
     return _shown(call.client.requests.refuse(row["id"], reason=call.body.reason), made=True)
 
 
 @operation("POST", "/requests/{reference}/retries", body=Nothing, **SIGNS)
 def retry(call: Call, reference: str) -> Any:
     """Try again what failed."""
-    row = _seen(call, reference)
+    row = seen(call, reference)
     return _shown(call.client.requests.retry(row["id"]), made=True)
 
 
@@ -322,7 +322,7 @@ def _changed(before: Json, row: Json) -> Refused:
     return _differs([_mark(before[name]) for name in PARTS], row)
 
 
-def _seen(call: Call, reference: str) -> Json:
+def seen(call: Call, reference: str) -> Json:
     """A request in sight of this token. Raises the NotFound of one that is not there."""
     row = call.client.requests.show(reference)
     if not access.in_sight(call.person, row["tenant"]):

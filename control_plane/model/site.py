@@ -11,6 +11,8 @@ import re
 
 #: Files are named after a site's main name (`<main>.access.log` is the longest suffix; a file name has 255 octets).
 MAX_MAIN = 200
+#: Octets of one upload of a website, packed.
+LARGEST_ARCHIVE = 256 << 20
 PREVIEW_PREFIX = "preview-"
 RELEASE_ID = re.compile(r"^[0-9a-f]{32}$")
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 MOST_TITLE, MOST_TEXT, MOST_POSTS = 200, 20_000, 500
 #: Octets of the file of one post.
 LARGEST_FILE = 20 << 20
-#: Octets of one upload of a website, packed.
-LARGEST_ARCHIVE = 256 << 20
 #: Octets of the files of all posts of one site: a release is made of all of them.
 LARGEST_FILES = 100 << 20
 EARLIEST = date(1990, 1, 1)

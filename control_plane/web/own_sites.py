@@ -19,7 +19,7 @@ from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, Rejected, StalePlan
 from control_plane.model.names import to_ascii
 from control_plane.model.people import Act
-from control_plane.model.site_post import LARGEST_ARCHIVE
+from control_plane.model.site import LARGEST_ARCHIVE
 from control_plane.model.text import Text, t
 from control_plane.web import door
 from control_plane.web.door import needs

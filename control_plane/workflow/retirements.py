@@ -35,6 +35,8 @@ class Retirements:
         """One turn; returns the ids of what is gone now."""
         now, known = self.clock(), self.store.retirements
         due = known.due(now)
+        if not due:
+            return []
         known.forget([row.resource_id for row in due if row.subscription is None])
         due = [row for row in due if row.subscription is not None]
         if not due:
