@@ -30,7 +30,7 @@ class Settings(BaseModel):
 
     state: Path = Field(Path("/var/lib/gasp"), description="Database, secrets, certificates, lab disks (mode 0700).")
     cache: Path = Field(Path("/var/cache/gasp"), description="Host images, keyed by the hash of their recipe.")
-    lab: Literal["lab", "labt", "labb", "dev1", "dev2", "dev3", "dev4", "dev5", "dev6", "dev7"] = Field(
+    lab: Literal["lab", "labt", "labu", "labb", "dev1", "dev2", "dev3", "dev4", "dev5", "dev6", "dev7"] = Field(
         "lab", description="Name of the lab: address ranges and interfaces follow it."
     )
     estate: Path = Field(

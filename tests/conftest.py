@@ -19,8 +19,15 @@ from tests import databases
 REPO = Path(__file__).parent.parent
 GASP = Path(sys.executable).with_name("gasp")
 SMALL = REPO / "tests" / "data" / "small"
-#: Which lab the tests use; a `devN` has a state folder of its own, so that several can be up side by side.
-TEST_LAB = os.environ.get("GASP_TEST_LAB", "labt")
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+#: Which lab the tests of this process use, with a state folder of its own, so that several can be up side by side:
+#: a lab for each of two workers, or a `devN` for work on something.
+TEST_LAB = os.environ.get("GASP_TEST_LAB") or {"gw0": "labt", "gw1": "labu"}.get(WORKER, f"none for {WORKER}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The whole estate first: it takes longest, and the other worker does not wait for it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("estate") is None)
 
 
 def pytest_sessionfinish() -> None:

@@ -100,13 +100,26 @@ def _template() -> str:
 
 
 @cache
+def _template_file() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/gasp.db")
+        database.upgrade()
+        database.close()
+        return Path(folder, "gasp.db").read_bytes()
+
+
+@cache
 def database_url(folder: Path) -> str:
-    """The URL of the one database of this folder: a file in it, or a migrated database of its own.
+    """The URL of the one migrated database of this folder: a file in it, or a database on the server.
 
     It is written there, so that other processes of the test find the same.
     """
     if not POSTGRESQL:
-        return f"sqlite:///{folder / 'gasp.db'}"
+        file = folder / "gasp.db"
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_bytes(_template_file())
+        return f"sqlite:///{file}"
     note = folder / "postgresql"
     if not note.exists():
         note.write_text(server().create(_template()))

@@ -101,13 +101,15 @@ def _lab(name: str, number: int, internet: str) -> AddressPlan:
     )
 
 
-#: `lab`, `labt` and `labb` belong to make up, test and bench; `dev1` to `dev7` to people who work on several things.
+#: `lab` belongs to make up, `labt` and `labu` to make test, `labb` to make bench; `dev1` to `dev7` to people who work
+#: on several things.
 _PLANS = {
     plan.name: plan
     for plan in (
         _lab("lab", 94, "198.51.100"),
         _lab("labt", 95, "198.18.95"),
         _lab("labb", 96, "198.18.96"),
+        _lab("labu", 97, "198.18.97"),
         *(_lab(f"dev{n}", 80 + n, f"198.18.{80 + n}") for n in range(1, 8)),
     )
 }

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Centre
+from control_plane.model.network import plan_for
+from tests.conftest import TEST_LAB, Centre
 from tests.lab.upstream import Outside
 from tests.lab.world import Directory, Names
 
 pytestmark = pytest.mark.lab
-CODE = "czj"
+CODE, INDEX = "czj", 2
 
 
 def test_offboarding_leaves_nothing_and_touches_nobody(centre: Centre, tmp_path: Path):
@@ -45,7 +46,9 @@ def test_offboarding_leaves_nothing_and_touches_nobody(centre: Centre, tmp_path:
     assert preview["shared_by_others"] == ["fgw/intranet"]
     sites = [s for s in centre.json("explain", "fgw.intra.qingdao.test")["matches"] if s["type"] == "web.vhost"]
     assert sites[0]["state"] == "in_sync"
-    assert "10.95.2.0/24" not in centre.shell("intranet", "cat /etc/nginx/sites-enabled/fgw.intra.qingdao.test.conf")
+    network = str(plan_for(TEST_LAB).tenant(INDEX).v4)
+    shared = centre.shell("intranet", "cat /etc/nginx/sites-enabled/fgw.intra.qingdao.test.conf")
+    assert network not in shared
     rules = centre.shell("gateway", "nft list ruleset")
     assert "t/fgw/" in rules
     assert f"t/{CODE}/" not in rules

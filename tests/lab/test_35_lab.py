@@ -1,4 +1,4 @@
-"""Down leaves nothing; hosts outlive their supervisor, come back when they die, and stay fenced in."""
+"""Hosts of the lab outlive their supervisor, come back when they die, and stay fenced in."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 from control_plane.model.network import plan_for
 from lab import cgroups
 from lab.files import read_json
-from lab.residue import difference, snapshot
 from lab.topology import load_topology
+from tests.conftest import TEST_LAB
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
-LABT = load_topology(plan_for("labt"), [])
-PLACE = cgroups.detect("labt")
+LAB = load_topology(plan_for(TEST_LAB), [])
+PLACE = cgroups.detect(TEST_LAB)
 AWKWARD = ["a b", "it's", '"', "$HOME", "", "*", "new\nline", "\\", "中文"]
 
 
@@ -39,16 +39,7 @@ def rebooted(centre, host):
 
 
 def supervisor(centre):
-    return read_json(centre.state / "lab" / "labt" / "supervisor.pid")["pid"]
-
-
-def test_down_leaves_nothing_and_up_brings_the_disks_back(centre, before_lab):
-    centre.shell("web", "echo kept > /root/kept")
-    centre.run("lab", "down")
-    came = [line for line in difference(before_lab, snapshot()) if line.startswith("+")]
-    centre.run("lab", "up")
-    assert came == []
-    assert centre.on("web", "cat", "/root/kept") == "kept\n"
+    return read_json(centre.state / "lab" / TEST_LAB / "supervisor.pid")["pid"]
 
 
 def test_a_second_up_only_looks(centre):
@@ -57,13 +48,6 @@ def test_a_second_up_only_looks(centre):
     centre.run("lab", "up")
     assert time.monotonic() - began < 20
     assert marked(centre, "web")
-
-
-def test_a_second_down_has_nothing_to_do(centre, before_lab):
-    centre.run("lab", "down")
-    centre.run("lab", "down")
-    centre.run("lab", "up")
-    assert centre.on("web", "hostname") == "web\n"
 
 
 def test_hosts_outlive_their_supervisor(centre):
@@ -113,7 +97,7 @@ def test_words_input_and_status_pass_through(centre):
 
 
 def test_a_cut_host_is_reached_by_ssh_only(centre):
-    web = LABT.host("web")
+    web = LAB.host("web")
     for address in (web.ipv4, web.ipv6):
         centre.on("directory", "ping", "-c1", "-W5", str(address))
     centre.run("lab", "cut", "web")
@@ -139,7 +123,7 @@ def test_a_stopped_host_stays_down_until_it_is_started(centre):
 
 def test_the_guard_keeps_the_machine_out_of_reach(centre):
     seen: list[str] = []
-    machine = [LABT.machine_core.ip, LABT.machine_management.ip, LABT.plan.core.host_v6(LABT.machine_number)]
+    machine = [LAB.machine_core.ip, LAB.machine_management.ip, LAB.plan.core.host_v6(LAB.machine_number)]
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
 
         def accept() -> None:
@@ -162,7 +146,7 @@ def test_the_guard_keeps_the_machine_out_of_reach(centre):
 
 
 def test_hosts_do_not_meet_on_the_management_network(centre):
-    other = str(LABT.host("ns1").mgmt)
+    other = str(LAB.host("ns1").mgmt)
     assert "100% packet loss" in centre.on("web", "ping", "-c1", "-W1", other, check=False)
     assert "100% packet loss" in centre.on("gateway", "ping", "-c1", "-W1", other, check=False)
 
@@ -175,7 +159,7 @@ def test_a_host_knows_no_registry_and_no_way_out(centre):
 
 def test_no_two_hosts_share_a_key(centre):
     folder = Path("/etc/ssh")
-    keys = {centre.on(host.name, "cat", str(folder / "ssh_host_ed25519_key.pub")) for host in LABT.hosts}
-    assert len(keys) == len(LABT.hosts)
+    keys = {centre.on(host.name, "cat", str(folder / "ssh_host_ed25519_key.pub")) for host in LAB.hosts}
+    assert len(keys) == len(LAB.hosts)
     assert centre.on("ns1", "cat", "/etc/machine-id") != centre.on("ns2", "cat", "/etc/machine-id")
     assert centre.on("ns1", "cat", "/etc/bind/rndc.key") != centre.on("ns2", "cat", "/etc/bind/rndc.key")
