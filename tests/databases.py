@@ -13,7 +13,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from control_plane.store.database import Database
 from tests.waiting import wait_until
@@ -58,7 +60,9 @@ class Server:
     def create(self, template: str = "template1", name: str | None = None, encoding: str = "UTF8") -> str:
         """A new database as a copy of another; returns its URL."""
         name = name or f"t{next(self._numbers)}"
-        self._run("createdb", "-h", str(self.folder), "-T", template, "-E", encoding, name)
+        words = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING {}")
+        with psycopg.connect(host=str(self.folder), user=OWNER, dbname="postgres", autocommit=True) as connection:
+            connection.execute(words.format(sql.Identifier(name), sql.Identifier(template), sql.Literal(encoding)))
         return self.url(name)
 
     def remove(self) -> None:
