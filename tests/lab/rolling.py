@@ -43,7 +43,7 @@ class Rolling:
         self.centre = centre
 
         def run(host: str, argv: Sequence[str], stdin: bytes) -> bytes:
-            return centre.run("lab", "run", host, "--", *argv, stdin=stdin).stdout
+            return centre.reach(host, *argv, stdin=stdin).stdout
 
         self.upstream = Upstream(load_topology(plan_for(centre.lab), []), run)
 

@@ -67,7 +67,7 @@ def test_an_intranet_site_answers_its_own_workstation_and_those_it_is_shared_wit
 def test_tenants_do_not_reach_each_other(centre: Centre):
     hosts = {h["name"]: h for h in centre.json("lab", "status")["hosts"]}
     for address in (hosts["czj"]["ipv4"], hosts["czj"]["ipv6"]):
-        done = centre.run("lab", "run", "fgw", "--", "ping", "-c1", "-W1", address, check=False)
+        done = centre.reach("fgw", "ping", "-c1", "-W1", address, check=False)
         assert done.returncode != 0
 
 
@@ -87,7 +87,7 @@ def test_names_cannot_be_changed_or_copied_without_the_key(centre: Centre):
     assert "Transfer failed" in answer
     hosts = {h["name"]: h for h in centre.json("lab", "status")["hosts"]}
     script = f"server {hosts['ns1']['ipv4']}\nzone qingdao.test\nupdate add evil.qingdao.test 60 A 192.0.2.1\nsend\n"
-    done = centre.run("lab", "run", "fgw", "--", "nsupdate", stdin=script.encode(), check=False)
+    done = centre.reach("fgw", "nsupdate", stdin=script.encode(), check=False)
     assert b"REFUSED" in done.stderr + done.stdout
 
 
@@ -102,11 +102,9 @@ def test_a_person_binds_and_sees_the_own_unit_only(centre: Centre):
         f"ldapsearch -x -LLL -H ldaps://directory.core.qingdao.test -D '{person['dn']}' -y /dev/stdin "
         f"-b 'ou=%s,ou=tenants,{BASE}' '(objectClass=inetOrgPerson)' uid"
     )
-    own = centre.run("lab", "run", "fgw", "--", "sh", "-c", script % "fgw", stdin=person["password"].encode())
+    own = centre.reach("fgw", "sh", "-c", script % "fgw", stdin=person["password"].encode())
     assert own.stdout.count(b"uid: ") >= 9
-    other = centre.run(
-        "lab", "run", "fgw", "--", "sh", "-c", script % "czj", stdin=person["password"].encode(), check=False
-    )
+    other = centre.reach("fgw", "sh", "-c", script % "czj", stdin=person["password"].encode(), check=False)
     assert b"uid: " not in other.stdout
 
 

@@ -30,11 +30,11 @@ def mark(centre, host):
 
 
 def marked(centre, host):
-    return centre.run("lab", "run", host, "--", "cat", "/run/marker", check=False).stdout == b"here\n"
+    return centre.reach(host, "cat", "/run/marker", check=False).stdout == b"here\n"
 
 
 def rebooted(centre, host):
-    done = centre.run("lab", "run", host, "--", "sh", "-c", "test -e /run/marker || echo new", check=False)
+    done = centre.reach(host, "sh", "-c", "test -e /run/marker || echo new", check=False)
     return done.stdout == b"new\n"
 
 
@@ -138,7 +138,7 @@ def test_the_guard_keeps_the_machine_out_of_reach(centre):
         port = listener.getsockname()[1]
         for address in machine:
             url = f"http://[{address}]:{port}/" if address.version == 6 else f"http://{address}:{port}/"
-            done = centre.run("lab", "run", "web", "--", "curl", "-s", "-m", "2", url, check=False)
+            done = centre.reach("web", "curl", "-s", "-m", "2", url, check=False)
             assert done.returncode == 28, f"{url}: curl ended with {done.returncode}, not with a timeout"
         listener.shutdown(socket.SHUT_RDWR)
     thread.join(10)

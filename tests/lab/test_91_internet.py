@@ -233,7 +233,7 @@ def test_two_tenants_meet_when_both_agreed(
 
     def pings(own: str, other: str) -> list[bool]:
         return [
-            centre.run("lab", "run", own, "--", "ping", "-n", "-c", "1", "-W", "2", hosts[other][family], check=False)
+            centre.reach(own, "ping", "-n", "-c", "1", "-W", "2", hosts[other][family], check=False)
             .returncode == 0
             for family in ("ipv4", "ipv6")
         ]  # fmt: skip

@@ -215,7 +215,7 @@ def test_a_lost_machine_is_shown_given_up_and_comes_back(centre: Centre) -> None
         assert (plan["changes"], plan["waiting"]) == ([], []), "nobody waits for it"
     finally:
         centre.run("lab", "start", "sjj")
-    wait_until(lambda: centre.run("lab", "run", "sjj", "--", "true", check=False).returncode == 0, 60, "sjj is back")
+    wait_until(lambda: centre.reach("sjj", "true", check=False).returncode == 0, 60, "sjj is back")
     centre.run("hosts", "enrol", "sjj", "--tenant", "sjj", "--ring", "3", "--yes")
     centre.apply("tenant:sjj")
     assert centre.plan("tenant:sjj")["changes"] == []

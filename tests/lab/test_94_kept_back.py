@@ -49,7 +49,7 @@ def measured(centre: Centre, name: str) -> Any:
 
 @pytest.fixture
 def own_source(centre: Centre) -> Iterator[None]:
-    centre.run("lab", "run", "gaj", "--", "python3", "-", stdin=OWN.encode())
+    centre.reach("gaj", "python3", "-", stdin=OWN.encode())
     yield
     centre.shell("gaj", FORGET)
     assert measured(centre, "gaj")["patch_state"] == "patched"
