@@ -126,7 +126,10 @@ def parse_scope(text: str) -> Scope:
                 Problem(
                     "bad-scope",
                     t("“{term}” is no scope.", term=raw),
-                    t("Use estate, tenant:CODE, subscription:CODE/OFFERING, system:dns|directory|web or host:NAME."),
+                    t(
+                        "Use estate, tenant:CODE, subscription:CODE/OFFERING, system:{systems} or host:NAME.",
+                        systems="|".join(SYSTEMS),
+                    ),
                     field="scope",
                 )
             )
