@@ -13,7 +13,7 @@ def test_every_system_can_be_named_and_is_named_where_one_was_not_known():
         assert parse_scope(f"system:{system}").terms == (("system", system),)
     with pytest.raises(Invalid) as refused:
         parse_scope("system:mail,fgw")
-    assert [str(problem.detail) for problem in refused.value.problems] == [
+    assert [str(problem.text) for problem in refused.value.problems] == [
         "“system:mail” is no scope.",
         "“fgw” is no scope.",
     ]
