@@ -25,7 +25,7 @@ from control_plane.model.errors import (
 from control_plane.model.freeze import Frozen
 from control_plane.model.plan import Change, Plan, digest_of
 from control_plane.model.ports import Outcome
-from control_plane.model.resource import Measured, Resource, content_hash
+from control_plane.model.resource import Measured, Owner, Resource, content_hash
 from control_plane.model.run import Actor, EventType, RunState
 from control_plane.model.scope import Scope, parse_scope
 from control_plane.model.text import Text, t, tn
@@ -141,7 +141,7 @@ class Applier:
             picture, steps = self._agree(order, scope, journal)
             self._refuse_frozen(steps)  # before the wish is kept: who is refused has changed nothing
         plan = picture.plan
-        generations = {s.id: (s.generation, s.observed_generation) for s in self.store.estate.subscriptions()}
+        generations = self._carried(order, picture, steps)
         journal.event(
             EventType.CONFIRMED,
             digest=plan.digest,
@@ -160,6 +160,21 @@ class Applier:
         left = self._verify(order, picture, steps, generations, journal)
         state, sentence = _verdict(plan, bool(steps), journal.counts, left)
         self._finish(journal, state, sentence, not left)
+
+    def _carried(self, order: Order, picture: Picture, steps: Sequence[Change]) -> dict[str, tuple[int, int]]:
+        """Subscription id → (generation, the observed one) of those whose wish this run carries out: what it does for
+        others of the estate is not its own, and an undo of it leaves them alone."""
+        scope, desired = parse_scope(order.scope), picture.world.desired
+        names = {_subscription(c) for c in steps} | {
+            _subscription(desired[i].owner) for i in order.only or () if i in desired
+        }
+        found = {s.id: (s.generation, s.observed_generation) for s in self.store.estate.subscriptions()}
+        return {
+            name: pair
+            for name, pair in found.items()
+            if (name in names or (order.only is None and _inside(scope, name)))
+            and (order.wishes is None or name in order.wishes)
+        }
 
     def _agree(self, order: Order, scope: Scope, journal: Journal) -> tuple[Picture, list[Change]]:
         """Look, plan, and find out which changes the order may carry out. Raises when it may not."""
@@ -191,7 +206,7 @@ class Applier:
             raise Rejected(t("{subscription}: {reason}", subscription=plan.broken[0][0], reason=plan.broken[0][1]))
         steps = [c for c in plan.steps if order.only is None or c.id in order.only]
         if order.wishes is not None:
-            steps = [c for c in steps if c.reason == "drift" or f"{c.tenant}/{c.offering}" in order.wishes]
+            steps = [c for c in steps if c.reason == "drift" or _subscription(c) in order.wishes]
         if order.spare != "nothing":
             steps = _without_hand_made(steps, order)
         self._check(order, picture, steps)
@@ -335,16 +350,15 @@ class Applier:
             again = self.planner.compare(scope, picture.world, looks, at=picture.plan.observed_at).plan
             ids = {c.id for c in steps}
             left = [c.id for c in again.steps if c.id in ids] + [u.part for u in again.unmeasured]
-        if not left and not picture.plan.unmeasured and order.only is None:
-            skip = {f"{c.tenant}/{c.offering}" for c in picture.plan.changes if c.action == "conflict"}
+        if not left and not picture.plan.unmeasured:
+            skip = {_subscription(c) for c in picture.plan.changes if c.action == "conflict"}
             skip |= picture.world.broken.keys()
             desired = picture.world.desired
-            owners = (desired[i].owner for i, _ in picture.plan.waiting if i in desired)
-            skip |= {f"{o.tenant}/{o.offering}" for o in owners}
-            skip |= generations.keys() - order.wishes if order.wishes is not None else set()
-            self.store.estate.set_observed(
-                {name: new for name, (new, _) in generations.items() if name not in skip and _inside(scope, name)}
-            )
+            skip |= {_subscription(desired[i].owner) for i, _ in picture.plan.waiting if i in desired}
+            if order.only is not None:
+                skip |= {_subscription(c) for c in picture.plan.steps if c.id not in order.only}
+            real = generations.keys() - skip
+            self.store.estate.set_observed({n: generations[n][0] for n in real if order.only or _inside(scope, n)})
         journal.event(EventType.VERIFIED, empty=not left, left=left[:MOST_LEFT])
         return left
 
@@ -441,6 +455,10 @@ def _verdict(plan: Plan, any_steps: bool, counts: Mapping[str, int], left: Seque
     return RunState.DONE, tn("{done} change done.", "{done} changes done.", count=done, done=done) if any_steps else t(
         "Nothing to change."
     )
+
+
+def _subscription(of: Change | Owner) -> str:
+    return f"{of.tenant}/{of.offering}"
 
 
 def _inside(scope: Scope, subscription: str) -> bool:

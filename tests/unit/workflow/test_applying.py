@@ -337,6 +337,20 @@ def test_undo_brings_the_older_wish_back_as_a_plan(centre):
     assert plan_of(centre).empty
 
 
+def test_undo_leaves_alone_what_was_wished_of_others_meanwhile(centre):
+    for code in ("fgw", "czj"):
+        centre.tenant(code, names=(f"a.{code}.test",))
+    apply(centre)
+    for code in ("fgw", "czj"):
+        centre.wish(code, names=(f"a.{code}.test", f"b.{code}.test"))
+    run = apply(centre, "tenant:fgw")
+    assert [c.tenant_code for c in undo_changes(run, centre.store)] == ["fgw"]
+    assert {s.code: s.generation - s.observed_generation for s in centre.store.estate.subscriptions()} == {
+        "fgw": 0,
+        "czj": 1,
+    }
+
+
 def test_undo_of_a_run_that_made_nothing_new_says_so(centre):
     centre.tenant("fgw", names=("a.qingdao.test",))
     apply(centre)
@@ -370,9 +384,13 @@ def test_stop_and_resume(centre, monkeypatch):
     monkeypatch.setattr(centre.store.runs, "stop_requested", original)
     done = len(centre.dns.things["dns:qingdao.test"])
     assert done < 30
+    centre.tenant("czj", names=("later.qingdao.test",))
     again = resume(run, centre.store, centre.applier, centre.actor, None)
     assert state(centre, again) is RunState.DONE
-    assert plan_of(centre).empty
+    assert plan_of(centre, "tenant:fgw").empty
+    real = {s.code: s.generation == s.observed_generation for s in centre.store.estate.subscriptions()}
+    assert real == {"fgw": True, "czj": False}
+    assert [c.tenant_code for c in undo_changes(again, centre.store)] == ["fgw"]
 
 
 def test_resume_refuses_when_what_is_left_is_something_else(centre, monkeypatch):
