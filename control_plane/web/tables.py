@@ -27,8 +27,8 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True)
 class Column:
     """One column: the field of the row, its head, how it is shown (`text`, `state`, `time`, `number`, `code`,
-    `id`, `service`, `scope`, `who`), where it leads, whether there is a filter for its values, words for its values.
-    `draw` replaces how it is shown; `unit` is that of its number where what is shown has one of its own."""
+    `id`, `service`, `scope`, `part`, `who`), where it leads, whether there is a filter for its values, words for its
+    values. `draw` replaces how it is shown; `unit` is that of its number where what is shown has one of its own."""
 
     field: str
     head: Text
@@ -72,6 +72,8 @@ class Column:
             inner = Markup(", ").join(map(show.service, several)) if several else show.NOTHING
         elif self.show == "scope":
             inner = show.scope(value) if value else show.NOTHING
+        elif self.show == "part":
+            inner = show.part(value) if value else show.NOTHING
         elif self.show == "who":
             inner = show.who(value)
         elif self.show == "code":
@@ -171,8 +173,8 @@ class Table:
             return str(column.words[value])
         if column.show == "service":
             return str(show.service(value).unescape())
-        if column.show in ("scope", "who"):
-            return str(show.scope(value) if column.show == "scope" else show.who(value))
+        if column.show in ("scope", "part", "who"):
+            return str({"scope": show.scope, "part": show.part, "who": show.who}[column.show](value))
         return word(value) if column.show == "state" and value in WORDS else value
 
 
