@@ -152,3 +152,12 @@ def test_one_has_not_more_views_of_a_list_than_can_be_shown(world: World) -> Non
     browser = world.enter(world.person("operator"))
     assert send(browser, "/console/views", page="/console/runs", name="one more", query="").status_code == 409
     assert len(views.list("/console/runs")) == MOST
+
+
+@pytest.mark.parametrize("asked", ["shifazhan", "SFZ", "发展"])
+def test_chinese_names_are_found_by_pinyin(operator: FlaskClient, asked: str) -> None:
+    found = operator.get(f"/console/search?q={asked}", base_url=BASE).text
+    assert 'href="/console/tenants/fgw"' in found
+    listed = operator.get(f"/console/tenants?q={asked}", base_url=BASE).text
+    assert 'href="/console/tenants/fgw"' in listed
+    assert 'href="/console/tenants/gaj"' not in listed
