@@ -109,7 +109,7 @@ def part_words(part: str) -> Text | str:
         case "directory":
             return t("the directory")
         case "web":
-            return t("websites on {host}", host=name)
+            return t("websites on host {host}", host=name)
         case "gateway":
             return t("the internet gateway") if name == system else t("internet gateway {host}", host=name)
         case "security":

@@ -66,7 +66,7 @@ def test_scopes_in_words(scope: str, words: str) -> None:
     [
         ("dns:qingdao.test", "DNS zone qingdao.test", "DNS 区域 qingdao.test"),
         ("directory:tenants", "the directory", "目录"),
-        ("web:intranet", "websites on intranet", "intranet 上的网站"),
+        ("web:intranet", "websites on host intranet", "主机 intranet 上的网站"),
         ("gateway:gateway", "the internet gateway", "互联网网关"),
         ("gateway:second", "internet gateway second", "互联网网关 second"),
         ("security:machines", "protection of machines", "终端防护"),

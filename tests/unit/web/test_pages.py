@@ -175,7 +175,7 @@ def test_a_run_shows_what_was_asked_and_what_happened(world: World) -> None:
 def test_a_step_of_a_run_is_said_in_words() -> None:
     event = {"type": "part.notice", "data": {"part": "web:web", "stage": "archive.sent"}}
     with in_language("zh_CN"):
-        assert str(sentence(event)) == "web 上的网站：内容已传送"
+        assert str(sentence(event)) == "主机 web 上的网站：内容已传送"
 
 
 def test_a_run_at_work_looks_again_by_itself_and_without_scripts(world: World) -> None:

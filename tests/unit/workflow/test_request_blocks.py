@@ -34,7 +34,7 @@ def test_a_block_is_of_one_system_kind_and_tenant() -> None:
     )  # fmt: skip
     assert second.id == "web:web/web.vhost/gaj"
     with in_language("en"):
-        assert str(title_of(first.said())) == "website · websites on web · fgw"
+        assert str(title_of(first.said())) == "website · websites on host web · fgw"
 
 
 @pytest.mark.parametrize(
