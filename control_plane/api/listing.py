@@ -27,7 +27,9 @@ _NAMES = "Names of fields of an item, with commas"
 PARTS = (
     Query("limit", "Items in one answer.", {"type": "integer", "minimum": 1, "maximum": LIMIT, "default": USUAL}),
     Query("cursor", "`next` of the answer before.", {"type": "string", "maxLength": 400}),
-    Query("q", "Only items in which this stands; ids made by chance and digests only whole."),
+    Query(
+        "q", "Only items in which this stands, Chinese also by its pinyin; ids made by chance and digests only whole."
+    ),
     Query("sort", f"{_NAMES}; a hyphen before a name turns it round."),
     Query("fields", f"{_NAMES}: only these are given."),
 )

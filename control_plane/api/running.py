@@ -13,7 +13,7 @@ from control_plane.model.errors import Invalid, NotFound, Problem
 from control_plane.model.people import Act
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
-from control_plane.workflow.jobs import CHECKS
+from control_plane.workflow.job_checks import CHECKS
 
 READ: Json = {"scope": "tenants:read", "act": Act.SEE_ESTATE, "estate": True}
 #: So many of the newest runs are listed.

@@ -18,6 +18,7 @@ from control_plane.cli.plans import SCOPE_HELP
 from control_plane.cli.run_view import carry_out, finish
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client import Json, OnEvent
+from control_plane.model.scope import part_words
 from control_plane.model.text import t, tn
 
 COLUMNS = (
@@ -25,7 +26,7 @@ COLUMNS = (
     Column("label", t("NAME")),
     Column("tenant", t("TENANT")),
     Column("offering", t("OFFERING")),
-    Column("part", t("WHERE")),
+    Column("part", t("WHERE"), show="part"),
     Column("action", t("ACTION"), show="state"),
     Column("kept_until", t("KEPT UNTIL"), show="time"),
     Column("reason", t("REASON"), wide=True, show="state"),
@@ -75,7 +76,7 @@ def list_drift(app: App, scope: str) -> None:
 def _draw(app: App, rows: Sequence[Row]) -> None:
     for row in rows:
         if row["action"] == "unmeasured":
-            text = t("Could not measure {part}: {reason}", part=row["part"], reason=row["reason"])
+            text = t("Could not measure {part}: {reason}", part=part_words(row["part"]), reason=row["reason"])
             app.out(app.paint(sentence(text), "bold blue"))
             continue
         owner = "/".join(clean(str(row[k])) for k in ("tenant", "offering") if row.get(k))

@@ -18,7 +18,7 @@ from control_plane.cli.base import option
 from control_plane.cli.output import FORMATS, as_csv, as_json, as_yaml, pick
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import clean, clean_lines, moment, state_mark
-from control_plane.model.scope import scope_words
+from control_plane.model.scope import part_words, scope_words
 from control_plane.model.text import Text, t, tn
 
 Row = Mapping[str, Any]
@@ -30,8 +30,9 @@ class Column:
     """One column: the dotted path in the row, its head, and how its value is shown.
 
     `wide` columns appear with `-o wide` only. `show`: `text`, `state` (shape and word), `host` (a host's state),
-    `patches` (of a machine: patches, antivirus, findings), `time`, `scope` and `who` in words, or `id` (a number that
-    counts nothing and gets no separators), `item` (of a rollout) and `items` (how many are how). `words`: for values.
+    `patches` (of a machine: patches, antivirus, findings), `time`, `scope`, `part` and `who` in words, or `id`
+    (a number that counts nothing and gets no separators), `item` (of a rollout) and `items`
+    (how many are how). `words`: for values.
     """
 
     field: str
@@ -55,6 +56,8 @@ class Column:
             return state_mark(f"emergency-{value}")
         if self.show == "scope" and value is not None:
             return clean(str(scope_words(str(value)))), ""
+        if self.show == "part" and value is not None:
+            return clean(str(part_words(str(value)))), ""
         if self.show == "who" and value is not None:
             from control_plane.model.naming import actor_words
 

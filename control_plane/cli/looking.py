@@ -30,7 +30,7 @@ HOST_COLUMNS = (
 #: A host that runs is up; the word “running” is for runs.
 HOST_WORDS = {"running": "up"}
 CHECK_COLUMNS = (
-    Column("check", t("CHECK")),
+    Column("check", t("CHECK"), show="part"),
     Column("state", t("STATE"), show="state"),
     Column("detail", t("FOUND")),
     Column("remedy", t("REMEDY")),

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from control_plane.cli.listing import plain
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import MARKS, clean, moment, sentence
-from control_plane.model.scope import scope_words
+from control_plane.model.scope import part_words, scope_words
 from control_plane.model.text import t, tn
 
 SIGNS = {"delete": "-", "conflict": "!", "update": "~", "create": "+"}
@@ -115,7 +115,7 @@ class PlanView:
         label = _label(change)
         words = [
             f"  {SIGNS[action]} {WORDS[action]}",
-            clean(str(change["part"])),
+            clean(str(part_words(change["part"]))),
             label + " " * max(0, width - cell_len(label)),
             clean(f"{change['tenant']}/{change['offering']}"),
         ]
@@ -162,7 +162,9 @@ class PlanView:
         for part in plan["unmeasured"]:
             lines.append(
                 self.paint(
-                    sentence(t("Could not measure {part}: {reason}", part=part["part"], reason=part["reason"])),
+                    sentence(
+                        t("Could not measure {part}: {reason}", part=part_words(part["part"]), reason=part["reason"])
+                    ),
                     "bold blue",
                 )
             )

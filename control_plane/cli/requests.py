@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -10,30 +9,14 @@ import click
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed
-from control_plane.cli.listing import Column, listing_options, show_list, show_one
-from control_plane.cli.looking import facts
-from control_plane.cli.terminal import clean, moment, sentence, state_mark
+from control_plane.cli.listing import listing_options, show_list, show_one
+from control_plane.cli.request_view import COLUMNS, counted_words, say_preview, say_problems, show, show_parts
+from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client_requests import Json
 from control_plane.model.request import MOST_LISTED
-from control_plane.model.text import Text, t
+from control_plane.model.text import t
 
-COLUMNS = (
-    Column("reference", t("REQUEST")),
-    Column("tenant", t("TENANT")),
-    Column("title", t("SERVICE")),
-    Column("action_title", t("ACTION")),
-    Column("state_title", t("STATE")),
-    Column("has_it.text", t("WHOSE TURN")),
-    Column("due", t("DUE"), show="time"),
-    Column("overdue", t("OVERDUE"), wide=True),
-    Column("class_title", t("CLASS"), wide=True),
-    Column("asker_name", t("ASKED BY"), wide=True),
-    Column("submitted_at", t("SUBMITTED"), wide=True, show="time"),
-    Column("run", t("RUN"), wide=True, show="id"),
-    Column("note", t("NOTE"), wide=True),
-)
 LETTER = "--number 青发改〔2026〕14号 --date 2026-11-24 --brought-by 'Li Na'"
-MARKS = {"done": "●", "now": "◌", "next": "○", "stopped": "✖"}
 
 requests = Group(
     name="requests",
@@ -42,17 +25,6 @@ requests = Group(
         ("gasp requests list --waiting", t("what waits for me")),
         ("gasp requests sign R-2026-0147 --reason 'night shift'", t("look at a request and sign it")),
     ),
-)
-BLOCKS = (
-    Column("viewed", t("LOOKED AT")),
-    Column("block", t("PART")),
-    Column("title", t("WHAT")),
-    Column("counts.delete", t("DELETE")),
-    Column("counts.update", t("UPDATE")),
-    Column("counts.create", t("CREATE")),
-    Column("counts.conflict", t("IN THE WAY"), wide=True),
-    Column("changed_since", t("CHANGED SINCE"), wide=True),
-    Column("viewed_at", t("LOOKED AT ON"), wide=True, show="time"),
 )
 PART = "web:web/web.vhost/fgw"
 request_argument = argument("request", help=t("Reference such as R-2026-0147, or its number."))
@@ -97,54 +69,7 @@ def list_requests(app: App, tenant: str | None, waiting: bool, before: str | Non
 @click.pass_obj
 def show_request(app: App, request: str) -> None:
     """`gasp requests show REQUEST`."""
-    _show(app, app.client.requests.show(request))
-
-
-def _show(app: App, row: Json) -> None:
-    def draw() -> None:
-        shape, style = state_mark(f"request-{row['state']}")
-        app.out(app.paint(f"{row['reference']}  {clean(row['title'])}  {shape}", style))
-        app.out("  ".join(f"{MARKS[step['state']]} {clean(step['title'])}" for step in row["steps"]))
-        app.out(sentence(t("{sentence} {next}", sentence=row["sentence"], next=row["next"])))
-        if row["why"]:
-            app.out(app.paint(sentence(t("{why}", why=row["why"])), "bold"))
-        facts(app, row, COLUMNS[1:])
-        for word in row["words"]:
-            app.out(f"  {clean(word)}")
-        for need in row["needs"]:
-            app.out(sentence(t("Signoff {role}: {state}", role=need["title"], state=sentence(_signed(need)))))
-        _problems(app, row["problems"])
-        for line in row["conversation"]:
-            who = line["by_name"] or str(t("the control plane"))
-            said = {"at": moment(line["at"]), "who": who, "what": line["title"]}
-            about = f" ({sentence(_about(line['about']))})" if line["about"] else ""
-            text = f": {clean(line['text'])}" if line["text"] else ""
-            app.out(f"{sentence(t('{at}  {who} {what}', **said))}{about}{text}")
-
-    show_one(row, draw, name="reference")
-
-
-def _about(about: Json) -> Text:
-    if about["now"]:
-        return t("about {part}", part=about["title"])
-    return t("about {part} of an earlier preview", part=about["title"])
-
-
-def _signed(need: Json) -> Text:
-    if not need["by"]:
-        return t("open")
-    said = {"by": need["by_name"], "at": moment(need["at"])}
-    if need["letter"]:
-        return t("{letter} Recorded by {by}, {at}", letter=need["letter"], **said)
-    if need["for_name"]:
-        return t("signed by {by} for {person}, {at}", person=need["for_name"], **said)
-    return t("signed by {by}, {at}", **said)
-
-
-def _problems(app: App, problems: Sequence[Json]) -> None:
-    for problem in problems:
-        said = {"field": problem["pointer"] or "–", "detail": problem["detail"], "remedy": problem["remedy"] or ""}
-        app.out(app.paint(sentence(t("{field}: {detail} {remedy}", **said)), "yellow"))
+    show(app, app.client.requests.show(request))
 
 
 @requests.verb(
@@ -160,11 +85,7 @@ def _problems(app: App, problems: Sequence[Json]) -> None:
 @click.pass_obj
 def parts(app: App, request: str) -> None:
     """`gasp requests parts REQUEST`."""
-    _parts(app.client.requests.blocks(request))
-
-
-def _parts(rows: Sequence[Json]) -> None:
-    show_list(rows, BLOCKS, empty=t("There is no plan to read yet."), name="block")
+    show_parts(app.client.requests.blocks(request))
 
 
 @requests.verb(
@@ -187,7 +108,7 @@ def mark(app: App, request: str, block: str, off: bool, dry_run: bool, yes: bool
     if rehearsed(dry_run, t("{part} would be marked.", part=block)):
         return
     app.context()
-    _parts(app.client.requests.mark(request, block=block, viewed=not off))
+    show_parts(app.client.requests.mark(request, block=block, viewed=not off))
 
 
 @requests.verb(
@@ -223,12 +144,12 @@ def new(
     spec = _form(file) if file is not None else None
     if dry_run:
         problems = app.client.requests.check(tenant, offering, action, spec, tier)
-        show_one({"problems": problems}, lambda: _problems(app, problems), rows="problems", name="code")
+        show_one({"problems": problems}, lambda: say_problems(app, problems), rows="problems", name="code")
         return
     app.context()
     made = app.client.requests.draft(tenant, offering, action)
     made = app.client.requests.save(made["id"], spec=spec, tier=tier, note=note)
-    _show(app, made)
+    show(app, made)
     app.note(t("Next: gasp requests submit {request}", request=made["reference"]))
 
 
@@ -269,10 +190,10 @@ def take(
     client, content = app.client.requests, file.read_bytes()
     counted = client.check_rows(tenant, offering, part, content)
     if dry_run:
-        show_one(counted, lambda: app.out(sentence(_counted(counted))), name="list")
+        show_one(counted, lambda: app.out(sentence(counted_words(counted))), name="list")
         return
     app.context()
-    app.note(_counted(counted))
+    app.note(counted_words(counted))
     ask(t("Put these rows into a draft of {tenant}?", tenant=tenant), yes)
     made = client.draft(tenant, offering, counted["action"])
     client.take_rows(made["id"], counted["list"], content)
@@ -280,11 +201,6 @@ def take(
         client.save(made["id"], note=note)
     app.note(t("It is kept as the draft {request}.", request=made["reference"]))
     _hand_in(app, made["reference"], yes)
-
-
-def _counted(row: Json) -> Text:
-    counts = {name: row[name] for name in ("added", "changed", "same")}
-    return t("{list}: {added} new, {changed} changed, {same} as they are.", list=row["list"], **counts)
 
 
 @requests.verb(
@@ -303,7 +219,7 @@ def submit(app: App, request: str, dry_run: bool, yes: bool) -> None:
     """`gasp requests submit REQUEST`."""
     if dry_run:
         seen = app.client.requests.preview(request)
-        show_one(seen, lambda: _preview(app, seen, app.out), name="digest")
+        show_one(seen, lambda: say_preview(app, seen, app.out), name="digest")
         return
     app.context()
     _hand_in(app, request, yes)
@@ -311,20 +227,9 @@ def submit(app: App, request: str, dry_run: bool, yes: bool) -> None:
 
 def _hand_in(app: App, request: str, yes: bool) -> None:
     seen = app.client.requests.preview(request)
-    _preview(app, seen, app.note)
+    say_preview(app, seen, app.note)
     ask(t("Hand it in?"), yes)
-    _show(app, app.client.requests.submit(request, digest=seen["digest"]))
-
-
-def _preview(app: App, seen: Json, say: Callable[[str], None]) -> None:
-    for word in seen["words"] or [str(t("Nothing changes on any system."))]:
-        say(clean(word))
-    for text in (seen["class_sentence"], *seen["reasons"]):
-        say(clean(text))
-    for need in seen["needs"]:
-        names = ", ".join(need["names"]) or str(t("nobody holds this role"))
-        say(sentence(t("Signs: {role} ({names})", role=need["title"], names=names)))
-    say(sentence(t("Due {at}.", at=moment(seen["due"]))))
+    show(app, app.client.requests.submit(request, digest=seen["digest"]))
 
 
 @requests.verb(
@@ -355,7 +260,7 @@ def sign(app: App, request: str, role: str | None, note: str, reason: str, dry_r
         app.note(clean(word))
     ask(t("Sign {request} of {tenant}?", request=row["reference"], tenant=row["tenant"]), yes)
     signed = app.client.requests.sign(request, digest=row["digest"] or "", role=role, note=note, reason=reason)
-    _show(app, signed)
+    show(app, signed)
     if signed["state"] == "approved" and not app.client.worker.status()["running"]:
         app.note(t("The worker does not run, so nothing becomes real: gasp worker start"), "bold yellow")
 
@@ -389,7 +294,7 @@ def letter(app: App, request: str, number: str, day: str, brought_by: str, note:
         app.note(clean(word))
     ask(t("Let letter {number} stand for the approver of {tenant}?", number=number, tenant=row["tenant"]), yes)
     given = {"number": number, "date": day, "brought_by": brought_by, "note": note}
-    _show(app, app.client.requests.letter(request, digest=row["digest"] or "", **given))
+    show(app, app.client.requests.letter(request, digest=row["digest"] or "", **given))
 
 
 @requests.verb(
@@ -412,7 +317,7 @@ def send_back(app: App, request: str, reason: str, block: str | None, dry_run: b
         return
     app.context()
     ask(t("Ask the department back about {request}?", request=request), yes)
-    _show(app, app.client.requests.send_back(request, reason=reason, block=block))
+    show(app, app.client.requests.send_back(request, reason=reason, block=block))
 
 
 @requests.verb(
@@ -434,7 +339,7 @@ def refuse(app: App, request: str, reason: str, dry_run: bool, yes: bool) -> Non
         return
     app.context()
     ask(t("Refuse {request}?", request=request), yes)
-    _show(app, app.client.requests.refuse(request, reason=reason))
+    show(app, app.client.requests.refuse(request, reason=reason))
 
 
 @requests.verb(
@@ -456,7 +361,7 @@ def withdraw(app: App, request: str, reason: str, dry_run: bool, yes: bool) -> N
         return
     app.context()
     ask(t("Take {request} back?", request=request), yes)
-    _show(app, app.client.requests.withdraw(request, reason=reason))
+    show(app, app.client.requests.withdraw(request, reason=reason))
 
 
 @requests.verb(
@@ -481,7 +386,7 @@ def answer(app: App, request: str, text: str, file: Path | None, dry_run: bool, 
     ask(t("Answer and hand {request} in again?", request=request), yes)
     if file is not None:
         app.client.requests.save(request, spec=_form(file))
-    _show(app, app.client.requests.answer(request, text=text))
+    show(app, app.client.requests.answer(request, text=text))
 
 
 @requests.verb(
@@ -504,7 +409,7 @@ def comment(app: App, request: str, text: str, block: str | None, dry_run: bool,
     if rehearsed(dry_run, t("It would be added to {request}.", request=request)):
         return
     app.context()
-    _show(app, app.client.requests.comment(request, text=text, block=block))
+    show(app, app.client.requests.comment(request, text=text, block=block))
 
 
 @requests.verb(
@@ -525,4 +430,4 @@ def retry(app: App, request: str, dry_run: bool, yes: bool) -> None:
         return
     app.context()
     ask(t("Try {request} again?", request=request), yes)
-    _show(app, app.client.requests.retry(request))
+    show(app, app.client.requests.retry(request))

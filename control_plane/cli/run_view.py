@@ -25,6 +25,7 @@ from control_plane.cli.terminal import clean, duration, sentence, state_mark
 from control_plane.model.client import Json, OnEvent
 from control_plane.model.errors import ControlPlaneError
 from control_plane.model.run import EXIT_CODES, RunState
+from control_plane.model.scope import part_words
 from control_plane.model.telling import failure, telling
 from control_plane.model.text import Text, t, tn
 
@@ -226,7 +227,9 @@ def run_lines(app: App, run: Json) -> Iterator[str]:
             t("… and {count} more: gasp runs show {run} -o csv", count=len(failures) - 50, run=run["id"])
         )
     for item in run.get("unmeasured") or []:
-        yield "  " + sentence(t("Could not measure {part}: {reason}", part=item["part"], reason=item["reason"]))
+        yield "  " + sentence(
+            t("Could not measure {part}: {reason}", part=part_words(item["part"]), reason=item["reason"])
+        )
     if run.get("affected_tenants"):
         names = run["affected_tenants"]
         text = ", ".join(clean(n) for n in names[:12]) + (" …" if len(names) > 12 else "")

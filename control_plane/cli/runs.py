@@ -22,7 +22,7 @@ COLUMNS = (
     Column("id", t("RUN"), show="id"),
     Column("state", t("STATE"), show="state"),
     Column("kind", t("KIND")),
-    Column("scope", t("SCOPE")),
+    Column("scope", t("SCOPE"), show="scope"),
     Column("actor.name", t("WHO")),
     Column("started_at", t("STARTED"), show="time"),
     Column("counts.applied", t("CHANGED")),

@@ -18,6 +18,7 @@ from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client import Json
 from control_plane.model.errors import CouldNotMeasureError, Rejected
 from control_plane.model.restoring import WHAT
+from control_plane.model.scope import parts_words
 from control_plane.model.text import t, tn
 
 COLUMNS = (
@@ -317,7 +318,7 @@ def offboard(
     click.echo("\n".join(lines), err=True, color=True)
     if unseen:
         raise CouldNotMeasureError(
-            t("Could not measure {parts}.", parts=", ".join(item["part"] for item in unseen)),
+            t("Could not measure {parts}.", parts=parts_words(item["part"] for item in unseen)),
             t("Nothing was changed. Try again when it answers; gasp doctor says more."),
         )
     place = archive or Path(preview.get("archive_path") or f"{code}.tar.gz")

@@ -1,4 +1,4 @@
-"""SCOPE: which part of the estate a plan or an apply is about.
+"""SCOPE: which part of the estate a plan or an apply is about; and the words for scopes and for what one look covers.
 
 Grammar: `estate` | `tenant:CODE` | `subscription:CODE/OFFERING` | `system:NAME` | `host:NAME`, comma-joined.
 """
@@ -6,7 +6,7 @@ Grammar: `estate` | `tenant:CODE` | `subscription:CODE/OFFERING` | `system:NAME`
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -98,6 +98,29 @@ def _term_words(kind: str, value: str, titles: Mapping[str, Text]) -> Text | str
             return _SYSTEM_WORDS[value]
         case _:
             return f"{kind}:{value}" if value else kind
+
+
+def part_words(part: str) -> Text | str:
+    """A part of the estate, which is what one look covers, as people call it: `DNS zone qingdao.test`."""
+    system, _, name = part.partition(":")
+    match system:
+        case "dns":
+            return t("DNS zone {name}", name=name)
+        case "directory":
+            return t("the directory")
+        case "web":
+            return t("websites on host {host}", host=name)
+        case "gateway":
+            return t("the internet gateway") if name == system else t("internet gateway {host}", host=name)
+        case "security":
+            return t("protection of machines")
+        case _:
+            return part
+
+
+def parts_words(parts: Iterable[str]) -> Listed:
+    """Several parts, as one parameter of a sentence."""
+    return Listed(map(part_words, parts))
 
 
 def _matches(kind: str, value: str, tenant: str, offering: str, part: str) -> bool:

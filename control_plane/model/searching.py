@@ -1,6 +1,7 @@
 """Text that is looked for in the rows of a list, the same on pages and for programs: only in what people read.
 
-Random ids and digests are nobody's words; each is found by the whole of it, never by a part.
+Random ids and digests are nobody's words; each is found by the whole of it, never by a part. Chinese words are found by
+their pinyin too.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from control_plane.model.pinyin import sounds
+
 #: Opaque ids as the store makes them, and digests.
 _OPAQUE = re.compile(r"\b(?:[a-z]{1,2}_[a-z2-7]{12}|(?=[0-9]*[a-f])[0-9a-f]{16,})\b")
 
 
 def holds(row: Mapping[str, Any], text: str) -> bool:
-    """Whether this text, letter case aside, stands in a value of the row; in any, when it is empty."""
+    """Whether this text, letter case aside, stands in a value of the row or sounds like it; in any, when empty."""
     text = text.casefold()
     return not text or any(_holds(value, text) for value in _values(row))
 
@@ -27,4 +30,6 @@ def _values(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _holds(value: str, text: str) -> bool:
+    if sounds(value, text):
+        return True
     return text in value and (text in _OPAQUE.findall(value) or text in _OPAQUE.sub("\n", value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from control_plane.model.scope import scope_words
+from control_plane.model.scope import part_words, scope_words
 from control_plane.model.text import Text, t, tn
 
 #: Boundaries inside a driver's work, in words.
@@ -29,12 +29,10 @@ def telling(kind: str, data: Mapping[str, Any], mark: Callable[[str], str]) -> T
             counts = {name: summary.get(name, 0) for name in ("delete", "update", "create")}
             return t("looked: {delete} to delete, {update} to update, {create} to create", **counts)
         case "part.started":
-            return tn(
-                "{part}: {count} change", "{part}: {count} changes", part=data.get("part"), count=data.get("changes")
-            )
+            return tn("{part}: {count} change", "{part}: {count} changes", part=_part(data), count=data.get("changes"))
         case "part.notice":
             stage = str(data.get("stage"))
-            return t("{part}: {stage}", part=data.get("part"), stage=STAGES.get(stage, stage))
+            return t("{part}: {stage}", part=_part(data), stage=STAGES.get(stage, stage))
         case "part.progress":
             return tn(
                 "{done} of {total} change",
@@ -44,7 +42,7 @@ def telling(kind: str, data: Mapping[str, Any], mark: Callable[[str], str]) -> T
                 total=data.get("total"),
             )
         case "part.done":
-            return t("{part}: {done} of {total} done", **{k: data.get(k) for k in ("part", "done", "total")})
+            return t("{part}: {done} of {total} done", part=_part(data), done=data.get("done"), total=data.get("total"))
         case "change.failed":
             return failure(data, mark)
         case "change.held":
@@ -76,6 +74,10 @@ def failure(data: Mapping[str, Any], mark: Callable[[str], str]) -> Text:
         text=_stored(data.get("text")),
         place=f"{data['file']}:{data['line']}" if data.get("line") else data.get("file") or "–",
     )
+
+
+def _part(data: Mapping[str, Any]) -> Text | str:
+    return part_words(str(data.get("part") or "–"))
 
 
 def _stored(value: Any) -> Text | str:

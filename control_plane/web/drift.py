@@ -33,7 +33,7 @@ COLUMNS = (
     Column("label", t("What"), "text"),
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
     Column("offering", t("Service"), "service", filter=True),
-    Column("part", t("Where"), "code", filter=True),
+    Column("part", t("Where"), "part", filter=True),
     Column("action", t("What is found"), filter=True, words=ACTIONS),
     Column("kept_until", t("Kept until"), "time"),
 )

@@ -38,10 +38,10 @@ COLUMNS = (
     Column("name", t("Name"), draw=lambda row: show.name_of({"name_zh": row["name"], **row})),
     Column("state", t("State"), "state", filter=True),
     Column("tier", t("Tier"), filter=True),
-    Column("used_octets", t("This month"), "number", draw=used, unit=t("octets")),
+    Column("used_octets", t("This month"), "number", draw=used, unit=t("octets"), total=show.octets),
     Column("used_percent", t("Used %"), "number"),
-    Column("rules", t("Rules"), "number"),
-    Column("direct", t("Direct ways"), "number"),
+    Column("rules", t("Rules"), "number", total=show.plain),
+    Column("direct", t("Direct ways"), "number", total=show.plain),
     Column("peers", t("Connected with")),
 )
 

@@ -160,8 +160,6 @@ def undo(number: int) -> Any:
 def sentence(event: Json) -> Text | str:
     """An event in words, as on the command line; also those that it passes over."""
     kind, data = event["type"], event["data"]
-    if isinstance(data.get("part"), str):
-        data = {**data, "part": show.part(data["part"])}
     told = telling(kind, data, word)
     if told is not None:
         return told

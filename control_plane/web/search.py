@@ -10,6 +10,7 @@ from flask import Blueprint, render_template, request, url_for
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, NotFound
 from control_plane.model.people import Act
+from control_plane.model.pinyin import sounds
 from control_plane.model.text import Text, t
 from control_plane.web import door
 from control_plane.web.door import needs
@@ -60,7 +61,7 @@ HITS: Mapping[str, Callable[[Json], Hit]] = {
 @pages.get("/console/search")
 @needs(Act.SEE_TENANT)
 def search() -> Any:
-    """Tenants, sites, people, hosts and runs that contain the very text, and the request of that reference."""
+    """Tenants, sites, people, hosts and runs with this text, also by pinyin, and the request of that reference."""
     text = request.args.get("q", "").strip()[:200]
     groups = []
     for title, found, shown in _find(text) if text else ():
@@ -106,7 +107,7 @@ def _matching(rows: list[Json], kind: str, text: str) -> list[Json]:
         values = (row.get(field) or "" for field in fields)
         return "\n".join(value if isinstance(value, str) else "\n".join(value) for value in values).lower()
 
-    found = [row for row in rows if wanted in words(row)]
+    found = [row for row in rows if wanted in (said := words(row)) or sounds(said, wanted)]
     return sorted(found, key=lambda row: all(row.get(field) != text for field in fields))
 
 

@@ -1,4 +1,4 @@
-"""How tenants' machines are protected: numbers a tenant that are never added up, and what was found."""
+"""How tenants' machines are protected: how many, numbers of their health that are never added up, what was found."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem
 from control_plane.model.people import Act
 from control_plane.model.text import t
-from control_plane.web import door, exporting, jobs
+from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
-from control_plane.web.tables import Column, Table
+from control_plane.web.tables import Column, Row, Table
 from control_plane.web.tenants import tenant_link
 from control_plane.workflow import access
 
 pages = Blueprint("security", __name__)
 LIMIT = 100
+
+
+def machines_link(row: Row) -> str:
+    """The machines of a tenant."""
+    return url_for("hosts.hosts", **{"f.tenant": row["tenant"]})
+
+
 COLUMNS = (
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
-    Column("machines", t("Machines"), "number", lambda row: url_for("hosts.hosts", **{"f.tenant": row["tenant"]})),
+    Column("machines", t("Machines"), "number", machines_link, total=show.plain),
     Column("clean", t("Clean"), "number"),
     Column("old_signatures", t("Old signatures"), "number"),
     Column("not_scanned", t("Not scanned"), "number"),

@@ -55,7 +55,7 @@ def hand_made() -> list[Need]:
     unseen = [row for row in rows if row["action"] == "unmeasured"]
     made: list[Json] = [row for row in rows if row["action"] not in ("unmeasured", "kept")]
     if unseen:
-        said = {"count": len(unseen), "when": when, "parts": codes(row["part"] for row in unseen)}
+        said = {"count": len(unseen), "when": when, "parts": codes(show.part(row["part"]) for row in unseen)}
         found.append(("blind", replace(_UNSEEN, params=said), url_for("drift.drift")))
     if made:
         said = {"count": len(made), "when": when, "tenants": codes(row["tenant"] for row in made)}

@@ -30,7 +30,7 @@ from control_plane.model.errors import (
 )
 from control_plane.model.people import Act, Stage
 from control_plane.model.text import Text, language, t, tn
-from control_plane.web import door, duties, show, states, views
+from control_plane.web import door, duties, missing, show, states, views
 from control_plane.web.services import services
 from control_plane.workflow import access
 from control_plane.workflow.sign_in import SignInRefused, TooManyAttempts
@@ -137,6 +137,8 @@ HTTP: Mapping[int, tuple[Text, Text]] = {
     405: (t("This address takes no such request."), t("Go back and use the page's own buttons.")),
     413: (t("That is too much at once."), t("Send less.")),
 }
+#: Of a thing that an address names and that is not there, or not for who asks.
+GONE = t("It may have been removed meanwhile, in another window or by somebody else, or the address is not right.")
 ENDED = (
     t("Your session has ended, so nothing was taken from this form."),
     t("Sign in and fill in that page again; what was saved before is still there."),
@@ -239,7 +241,7 @@ def _told(error: ControlPlaneError) -> Any:
     status = next(code for kind, code in STATUS if isinstance(error, kind))
     if status == 500:
         return _unexpected(error)
-    answer = _page(status, error.text, error.hint if status != 404 else HTTP[404][1], problems=error.problems)
+    answer = _page(status, error.text, error.hint if status != 404 else GONE, problems=error.problems)
     if isinstance(error, TemporaryError):
         answer.headers["Retry-After"] = str(int(error.delay) + 1)
     return answer
@@ -266,6 +268,9 @@ def _unexpected(error: Exception) -> Any:
 
 
 def _page(status: int, text: Text, remedy: Text | None, **more: Any) -> Response:
+    session = g.get("session")
+    if status == 404 and session is not None and session.stage is Stage.OPEN:
+        more["ways"] = missing.ways({entry.endpoint: entry.title for group in NAVIGATION for entry in group.entries})
     return Response(
         render_template("error.html", status=status, text=text, remedy=remedy, **more), status, mimetype="text/html"
     )

@@ -11,7 +11,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from control_plane.model.naming import actor_words, cause_words
-from control_plane.model.scope import scope_words
+from control_plane.model.scope import part_words, scope_words
 from control_plane.model.text import Text, language, t
 from control_plane.web.services import services
 from control_plane.web.states import mark
@@ -42,14 +42,6 @@ ZONES: Mapping[str, Text] = {
 #: What is promised beside what can be subscribed to.
 BESIDE: Mapping[str, Text] = {"network": t("Network")}
 NOTHING = Markup('<span class="nothing">–</span>')
-#: Systems by the first half of their parts' names.
-PARTS: Mapping[str, Text] = {
-    "dns": t("domain names"),
-    "directory": t("accounts"),
-    "web": t("websites"),
-    "gateway": t("network access"),
-    "security": t("protection of machines"),
-}
 
 
 def moment(value: str | datetime | None, now: datetime | None = None) -> Markup:
@@ -134,9 +126,8 @@ def scope(name: str) -> str:
 
 
 def part(name: str) -> str:
-    """What one look covers, in words, with its name: `websites (web:web)`."""
-    word = PARTS.get(name.partition(":")[0])
-    return str(t("{what} ({name})", what=word, name=name)) if word else name
+    """What one look covers, in words."""
+    return str(part_words(name))
 
 
 def who(name: str | None) -> str | Markup:

@@ -29,7 +29,7 @@ COLUMNS = (
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
     Column("offering", t("Service"), "service", filter=True),
     Column("release", t("Release"), "code", words=show.RELEASES),
-    Column("releases", t("Releases kept"), "number"),
+    Column("releases", t("Releases kept"), "number", total=show.plain),
 )
 
 

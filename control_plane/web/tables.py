@@ -16,19 +16,21 @@ from markupsafe import Markup, escape
 from werkzeug.datastructures import MultiDict
 
 from control_plane.model.searching import holds
-from control_plane.model.text import Text
+from control_plane.model.text import Text, tn
 from control_plane.web import show
 from control_plane.web.states import WORDS, mark, word
 
 SIZES = (25, 50, 100)
+COMPACT = "compact"
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Column:
     """One column: the field of the row, its head, how it is shown (`text`, `state`, `time`, `number`, `code`,
-    `id`, `service`, `scope`, `who`), where it leads, whether there is a filter for its values, words for its values.
-    `draw` replaces how it is shown; `unit` is that of its number where what is shown has one of its own."""
+    `id`, `service`, `scope`, `part`, `who`), where it leads, whether there is a filter for its values, words for its
+    values. `draw` replaces how it is shown; `unit` is that of its number where what is shown has one of its own.
+    `total`: its numbers may be added up (each counts something else), and their sum is shown so."""
 
     field: str
     head: Text
@@ -38,6 +40,7 @@ class Column:
     draw: Callable[[Row], Markup | str] | None = None
     words: Mapping[str, Text] | None = None
     unit: Text | None = None
+    total: Callable[[int], Markup | str] | None = None
 
     def cell(self, row: Row, now: datetime) -> Markup | str:
         """What stands in the table."""
@@ -72,6 +75,8 @@ class Column:
             inner = Markup(", ").join(map(show.service, several)) if several else show.NOTHING
         elif self.show == "scope":
             inner = show.scope(value) if value else show.NOTHING
+        elif self.show == "part":
+            inner = show.part(value) if value else show.NOTHING
         elif self.show == "who":
             inner = show.who(value)
         elif self.show == "code":
@@ -109,6 +114,7 @@ class Table:
         wanted = args.get("sort", sort)
         self.sort = wanted if wanted.removeprefix("-") in known else sort
         self.size = _number(args.get("size"), SIZES[-1], SIZES)
+        self.compact = args.get("density") == COMPACT
         found = [row for row in rows if self.fits(row)]
         if self.sort:
             field = self.sort.removeprefix("-")
@@ -136,6 +142,22 @@ class Table:
         return "" if self.columns == tuple(self.every) else ",".join(column.field for column in self.columns)
 
     @property
+    def totals(self) -> list[tuple[Column, Markup | str | None]]:
+        """Columns of this view with the sum of all rows that fit, on whatever page; none where nothing adds up. Rows
+        without a figure are said, never taken for 0."""
+        sums = [(column, self._sum(column)) for column in self.columns] if self.found > 1 else []
+        return sums if any(total is not None for _, total in sums) else []
+
+    def _sum(self, column: Column) -> Markup | str | None:
+        values = [row.get(column.field) for row in self.fitting] if column.total is not None else []
+        numbers = [value for value in values if isinstance(value, int)]
+        if column.total is None or not numbers:
+            return None
+        shown, lacking = column.total(sum(numbers)), len(values) - len(numbers)
+        without = tn("{count} has no figure", "{count} have no figure", count=lacking)
+        return Markup("{} <small>({})</small>").format(shown, without) if lacking else shown
+
+    @property
     def first(self) -> int:
         """Number of the first row shown, from 1."""
         return (self.page - 1) * self.size + 1 if self.rows else 0
@@ -144,7 +166,7 @@ class Table:
         """The query of this view with something else in it; what is not named stays."""
         query: dict[str, Any] = {"q": self.text, **{f"f.{f}": v for f, v in self.filters.items()}, "sort": self.sort}
         query |= {"columns": self.chosen, "size": self.size if self.size != SIZES[-1] else None}
-        query |= {**self.keep, **changed}
+        query |= {"density": COMPACT if self.compact else None, **self.keep, **changed}
         return "?" + urlencode({key: value for key, value in query.items() if value not in (None, "")})
 
     def hidden(self) -> list[tuple[str, str]]:
@@ -153,7 +175,8 @@ class Table:
 
     def bare(self) -> str:
         """The view without text and filters."""
-        return "?" + urlencode({**self.keep, **({"columns": self.chosen} if self.chosen else {})})
+        looks = {"columns": self.chosen, "density": COMPACT if self.compact else ""}
+        return "?" + urlencode({**self.keep, **{name: value for name, value in looks.items() if value}})
 
     def turned(self, field: str) -> str:
         """The view sorted by a column, or the other way round."""
@@ -171,8 +194,8 @@ class Table:
             return str(column.words[value])
         if column.show == "service":
             return str(show.service(value).unescape())
-        if column.show in ("scope", "who"):
-            return str(show.scope(value) if column.show == "scope" else show.who(value))
+        if column.show in ("scope", "part", "who"):
+            return str({"scope": show.scope, "part": show.part, "who": show.who}[column.show](value))
         return word(value) if column.show == "state" and value in WORDS else value
 
 

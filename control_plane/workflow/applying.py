@@ -27,7 +27,7 @@ from control_plane.model.plan import Change, Plan, digest_of
 from control_plane.model.ports import Outcome
 from control_plane.model.resource import Measured, Owner, Resource, content_hash
 from control_plane.model.run import Actor, EventType, RunState
-from control_plane.model.scope import Scope, parse_scope
+from control_plane.model.scope import Scope, parse_scope, parts_words
 from control_plane.model.text import Text, t, tn
 from control_plane.store.leases import Lease
 from control_plane.store.repository import Store
@@ -233,7 +233,7 @@ class Applier:
             raise CouldNotMeasureError(
                 t(
                     "Could not measure {parts}: {reason}",
-                    parts=", ".join(u.part for u in plan.unmeasured),
+                    parts=parts_words(u.part for u in plan.unmeasured),
                     reason=plan.unmeasured[0].reason,
                 ),
                 t("Nothing was changed. Try again when it answers; gasp doctor says more."),
@@ -411,14 +411,13 @@ def _verdict(plan: Plan, any_steps: bool, counts: Mapping[str, int], left: Seque
     done = counts.get("applied", 0) + counts.get("already", 0)
     conflicts = sum(1 for c in plan.changes if c.action == "conflict")
     if plan.unmeasured and not counts.get("failed", 0) + counts.get("refused", 0) + counts.get("unknown", 0):
-        parts = ", ".join(u.part for u in plan.unmeasured)
         return RunState.COULD_NOT_MEASURE, tn(
             "{done} change done, {held} wait; not seen: {parts}.",
             "{done} changes done, {held} wait; not seen: {parts}.",
             count=done,
             done=done,
             held=counts.get("held", 0),
-            parts=parts,
+            parts=parts_words(u.part for u in plan.unmeasured),
         )
     if bad and not done:
         return RunState.FAILED, tn(

@@ -22,7 +22,7 @@ from control_plane.model.machine import baseline_id
 from control_plane.model.plan import digest_of
 from control_plane.model.resource import CouldNotMeasure, Look, Measured, content_hash
 from control_plane.model.run import Actor
-from control_plane.model.scope import Scope, parse_scope
+from control_plane.model.scope import Scope, parse_scope, parts_words
 from control_plane.model.text import t
 from control_plane.store.estate import SubscriptionChange, SubscriptionRow
 from control_plane.store.repository import Store
@@ -173,7 +173,7 @@ class Offboarding:
             plan = self.planner.picture(scope).plan
             if plan.unmeasured:
                 raise TemporaryError(
-                    t("Could not measure {parts}.", parts=", ".join(u.part for u in plan.unmeasured)),
+                    t("Could not measure {parts}.", parts=parts_words(u.part for u in plan.unmeasured)),
                     t("Run gasp tenants offboard {code} again; it carries on.", code=code),
                 )
             if plan.waiting and not plan.steps:
@@ -206,7 +206,7 @@ class Offboarding:
         blind = [look for look in looks if isinstance(look, CouldNotMeasure)]
         if blind:
             raise TemporaryError(
-                t("Could not measure {parts}; no receipt can be given.", parts=", ".join(b.part for b in blind))
+                t("Could not measure {parts}; no receipt can be given.", parts=parts_words(b.part for b in blind))
             )
         return looks
 

@@ -17,6 +17,7 @@ import orjson
 
 from control_plane.model.errors import NotFound, StalePlan
 from control_plane.model.request import Request
+from control_plane.model.scope import part_words
 from control_plane.model.text import Text, t
 from control_plane.store.repository import Store
 from control_plane.workflow.request_plans import KINDS
@@ -45,7 +46,7 @@ class Block:
 def title_of(named: Mapping[str, Any]) -> Text:
     """What a block is called, of what an event says of it."""
     kind = KINDS.get(named["kind"], Text(named["kind"]))
-    return t("{kind} · {part} · {tenant}", kind=kind, part=named["part"], tenant=named["tenant"])
+    return t("{kind} · {part} · {tenant}", kind=kind, part=part_words(named["part"]), tenant=named["tenant"])
 
 
 def blocks_of(changes: Iterable[Mapping[str, Any]]) -> list[Block]:

@@ -39,6 +39,7 @@ from control_plane.model.request import (
     parse_reference,
 )
 from control_plane.model.run import Actor
+from control_plane.model.scope import part_words
 from control_plane.model.tenant import Tier
 from control_plane.model.text import Text, language, t
 from control_plane.model.windows import Calendar
@@ -320,7 +321,7 @@ class Requests:
             )
         if made.plan.unmeasured and not made.agreed.rows:
             raise Rejected(
-                t("Could not measure {part}: {reason}", part=made.plan.unmeasured[0].part,
+                t("Could not measure {part}: {reason}", part=part_words(made.plan.unmeasured[0].part),
                   reason=made.plan.unmeasured[0].reason),
                 t("It is saved; submit it when the system answers again."),
             )  # fmt: skip

@@ -44,6 +44,7 @@ PAGES = {
     "probes": "/console/probes",
     "sites": "/console/sites",
     "accounts": "/console/accounts?size=50",
+    "accounts-compact": "/console/accounts?size=25&density=compact",
     "reviews": "/console/reviews",
     "filtered": "/console/accounts?q=nothing-fits",
     "search": "/console/search?q=fgw",

@@ -14,7 +14,7 @@ from control_plane.model.run import RunState
 from control_plane.model.text import t
 from control_plane.store.leases import Holder
 from control_plane.workflow.idempotence import job_word
-from control_plane.workflow.jobs import DOERS
+from control_plane.workflow.job_acts import DOERS
 from control_plane.workflow.process import myself
 from tests.unit.api.conftest import Programs
 from tests.unit.api.test_frame import problem

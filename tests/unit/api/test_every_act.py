@@ -5,7 +5,7 @@ from __future__ import annotations
 from control_plane.api import application
 from control_plane.api.operation import OPERATIONS
 from control_plane.model.jobs import KINDS
-from control_plane.workflow.jobs import DOERS
+from control_plane.workflow.job_acts import DOERS
 from tests.unit.audit.test_every_act import CHANGING
 
 assert application.MODULES

@@ -22,7 +22,8 @@ from control_plane.model.errors import ControlPlaneError
 from control_plane.model.jobs import KINDS, refusal_of
 from control_plane.model.people import Grant, Person
 from control_plane.model.token import SCOPES, FirstAnswer, Token, new_token
-from control_plane.workflow.jobs import CHECKS, DOERS
+from control_plane.workflow.job_acts import DOERS
+from control_plane.workflow.job_checks import CHECKS
 from control_plane.workflow.tokens import Admitted
 from tests.drivers.slapd import Authority
 

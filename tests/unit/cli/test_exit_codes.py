@@ -271,7 +271,7 @@ def test_machines_that_were_not_measured_are_seen_in_the_code(
 def test_what_was_not_seen_is_not_called_nothing(gasp: Gasp, tmp_path: object) -> None:
     listed = gasp("drift", "list", drift=[UNSEEN_DRIFT])
     assert listed.code == 6
-    assert "Could not measure dns:qingdao.test: SERVFAIL" in listed.out
+    assert "Could not measure DNS zone qingdao.test: SERVFAIL" in listed.out
     assert "No hand-made changes" not in listed.out + listed.err
     assert gasp("drift", "list", "-o", "json", drift=[UNSEEN_DRIFT]).code == 6
     preview = {"code": "dagj", "plan": UNSEEN, "subscriptions": ["x"], "people": 0, "sites": 0, "releases": 0}

@@ -228,6 +228,8 @@ class TestPlan:
         assert signs == ["-", "!", "~", "+"]
         assert "in the way: TXT dagj (hand-made)" in text
         assert "ttl 300 -> 60" in text
+        assert "DNS zone qingdao.test" in text
+        assert "dns:qingdao.test " not in text
 
     def test_head_counts_and_what_next(self) -> None:
         text = self.text(
@@ -247,7 +249,7 @@ class TestPlan:
 
     def test_what_was_not_seen_is_named_and_never_called_nothing(self) -> None:
         text = self.text(unmeasured=[{"part": "dns:qingdao.test", "reason": "SERVFAIL"}])
-        assert "Could not measure dns:qingdao.test: SERVFAIL" in text
+        assert "Could not measure DNS zone qingdao.test: SERVFAIL" in text
         assert "Nothing to change" not in text
 
     def test_foreign_kept_retiring_affected_and_reloads(self) -> None:

@@ -7,7 +7,18 @@ import sys
 
 import pytest
 
-HEAVY = ("pydantic", "sqlalchemy", "rich.console", "rich.progress", "yaml", "ldap3", "dns", "ansible_runner", "orjson")
+HEAVY = (
+    "pydantic",
+    "sqlalchemy",
+    "rich.console",
+    "rich.progress",
+    "yaml",
+    "ldap3",
+    "dns",
+    "ansible_runner",
+    "orjson",
+    "pypinyin",
+)
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["plan", "--help"], ["tenants", "--help"], ["lab", "run", "--help"]])

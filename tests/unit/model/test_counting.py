@@ -10,7 +10,7 @@ import pytest
 from control_plane.model.freeze import Freeze
 from control_plane.model.naming import cause_words
 from control_plane.model.run import Actor
-from control_plane.model.scope import scope_words
+from control_plane.model.scope import part_words, parts_words, scope_words
 from control_plane.model.text import Listed, Text, in_language, t, tn
 
 FREEZE = Freeze(1, "tenant:gaj", "audit", Actor("a1", "directory:wang"), datetime(2026, 11, 24, 15, 8, 41, tzinfo=UTC))
@@ -59,6 +59,27 @@ def test_a_stored_sentence_speaks_every_readers_language_in_all_of_its_parts() -
 def test_scopes_in_words(scope: str, words: str) -> None:
     with in_language("en"):
         assert str(scope_words(scope, {"public_site": Text("Public website")})) == words
+
+
+@pytest.mark.parametrize(
+    ("part", "words", "chinese"),
+    [
+        ("dns:qingdao.test", "DNS zone qingdao.test", "DNS 区域 qingdao.test"),
+        ("directory:tenants", "the directory", "目录"),
+        ("web:intranet", "websites on host intranet", "主机 intranet 上的网站"),
+        ("gateway:gateway", "the internet gateway", "互联网网关"),
+        ("gateway:second", "internet gateway second", "互联网网关 second"),
+        ("security:machines", "protection of machines", "终端防护"),
+        ("strange:thing", "strange:thing", "strange:thing"),
+    ],
+)
+def test_what_one_look_covers_in_words(part: str, words: str, chinese: str) -> None:
+    said = part_words(part)
+    with in_language("en"):
+        assert str(said) == words
+        assert str(t("Could not measure {parts}.", parts=parts_words([part, part]))).count(words) == 2
+    with in_language("zh_CN"):
+        assert str(said) == chinese
 
 
 @pytest.mark.parametrize(

@@ -348,8 +348,8 @@ def test_what_cannot_be_seen_is_said_and_nothing_is_handed_in(world: World, cler
     world.drivers[2].blind["web:web"] = t("No route to host")
     try:
         page = get(clerk, f"/portal/requests/{reference}/check")
-        assert "Could not measure dns:qingdao.test: SERVFAIL from ns1" in page
-        assert "Could not measure web:web: No route to host" in page
+        assert "Could not measure DNS zone qingdao.test: SERVFAIL from ns1" in page
+        assert "Could not measure websites on host web: No route to host" in page
         assert "Hand it in" not in page
         answer = send(clerk, f"/portal/requests/{reference}/check")
         assert answer.status_code == 422

@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from control_plane.model.table_file import TableFile, read_table
+from control_plane.model.text import Text, in_language
+from control_plane.web import show
+from control_plane.web.tables import Column, Table
 from control_plane.workflow.views import MOST
 from tests.web.world import BASE, World, send
 
@@ -152,3 +157,54 @@ def test_one_has_not_more_views_of_a_list_than_can_be_shown(world: World) -> Non
     browser = world.enter(world.person("operator"))
     assert send(browser, "/console/views", page="/console/runs", name="one more", query="").status_code == 409
     assert len(views.list("/console/runs")) == MOST
+
+
+@pytest.mark.parametrize("asked", ["shifazhan", "SFZ", "发展"])
+def test_chinese_names_are_found_by_pinyin(operator: FlaskClient, asked: str) -> None:
+    found = operator.get(f"/console/search?q={asked}", base_url=BASE).text
+    assert 'href="/console/tenants/fgw"' in found
+    listed = operator.get(f"/console/tenants?q={asked}", base_url=BASE).text
+    assert 'href="/console/tenants/fgw"' in listed
+    assert 'href="/console/tenants/gaj"' not in listed
+
+
+def totals(text: str) -> str:
+    found = re.search(r"<tfoot>.*?</tfoot>", text, re.S)
+    return " ".join(re.sub(r"<[^>]*>", " ", found[0]).split()) if found else ""
+
+
+def test_what_adds_up_has_a_sum_of_all_that_fits_and_health_has_none(world: World, operator: FlaskClient) -> None:
+    rows = [row for row in world.client.machines.security() if row["machines"] is not None]
+    assert len(rows) > 1
+    text = operator.get("/console/security", base_url=BASE).text
+    assert totals(text) == f"Total of {len(rows)} {sum(row['machines'] for row in rows)}"
+    assert totals(operator.get("/console/security?f.tenant=fgw", base_url=BASE).text) == "", "one row is its own sum"
+    assert totals(operator.get("/console/hosts", base_url=BASE).text) == ""
+    kept = sum(site["releases"] for site in world.client.sites())
+    few = operator.get("/console/sites?columns=releases,site", base_url=BASE).text
+    assert totals(few) == f"Total of {len(world.client.sites())}: {kept}"
+
+
+def test_what_has_no_figure_is_said_beside_the_sum(operator: FlaskClient) -> None:
+    columns = (Column("name", Text("Name")), Column("count", Text("Count"), "number", total=show.plain))
+    rows = [{"name": "a", "count": 1200}, {"name": "b", "count": None}, {"name": "c", "count": 34}]
+    with in_language("en"):
+        known = {"caption": Text("x"), "empty": Text("x"), "now": datetime(2026, 11, 24, tzinfo=UTC)}
+        (_, nothing), (_, total) = Table(columns, rows, MultiDict(), **known).totals
+        assert (nothing, total) == (None, "1,234 <small>(1 has no figure)</small>")
+        assert Table(columns, [rows[1], rows[1]], MultiDict(), **known).totals == [], "nothing known is no 0"
+
+
+def test_density_is_part_of_the_view(operator: FlaskClient) -> None:
+    page = "/console/accounts?density=compact&f.tenant=fgw"
+    text = operator.get(page, base_url=BASE).text
+    assert 'class="table table-sm cards compact"' in text
+    heads = re.findall(r'<th scope="col"[^>]*><a href="([^"]*)">', text)
+    assert heads
+    assert all("density=compact" in address for address in heads)
+    assert '<option value="compact" selected>' in text
+    kept = send(operator, "/console/views", page="/console/accounts", query=page.partition("?")[2], name="close")
+    assert "density=compact" in kept.location
+    few = operator.get("/console/sites?density=compact", base_url=BASE).text
+    assert 'name="density"' in few, "the form of the filter keeps it"
+    assert " compact" not in operator.get("/console/accounts?density=x", base_url=BASE).text

@@ -70,7 +70,7 @@ def test_what_is_not_kept_and_what_nobody_knows_are_counted_apart(fresh: World, 
         "1 promise was not kept on 2026-11-02 09:30: fgw.",
         "2 promises could not be measured on 2026-11-02 09:30: czj, gaj.",
         "1 thing was changed by hand, as seen on 2026-11-02 09:30: fgw.",
-        "1 system could not be seen on 2026-11-02 09:30: dns:x.",
+        "1 system could not be seen on 2026-11-02 09:30: DNS zone x.",
     ):
         assert said in text, said
 
@@ -100,12 +100,12 @@ def test_what_could_not_be_seen_is_said_and_never_empty(world: World) -> None:
         browser = world.enter(world.person("operator"))
         send(browser, "/language", language="en")
         plan = browser.get(send(browser, "/console/plans", scope="estate").location, base_url=BASE).text
-        assert "Could not measure dns:qingdao.test: SERVFAIL from ns1" in plan
+        assert "Could not measure DNS zone qingdao.test: SERVFAIL from ns1" in plan
         assert "What was not seen is not judged" in plan
         assert "Nothing to change" not in plan
         assert send(browser, "/console/drift").status_code == 303
         drift = browser.get("/console/drift", base_url=BASE).text
-        assert "Could not measure dns:qingdao.test" in drift
+        assert "Could not measure DNS zone qingdao.test" in drift
         assert "everything is as it was last written" not in drift
         assert "1 system could not be seen on 2026-11-24 10:0" in browser.get("/console/", base_url=BASE).text
     finally:
@@ -126,9 +126,12 @@ def test_drift_is_shown_with_what_should_be_and_what_is(world: World) -> None:
         text = browser.get("/console/drift", base_url=BASE).text
         assert "203.0.113.66" in text
         assert "was changed" in text
+        assert "DNS zone qingdao.test" in text
+        assert "dns:qingdao.test" not in text
         plan = browser.get(send(browser, "/console/plans", scope="tenant:fgw").location, base_url=BASE).text
         assert "changed by hand" in plan
         assert "203.0.113.66" in plan
+        assert "fgw · DNS zone qingdao.test" in plan
     finally:
         things[name] = seen
     send(browser, "/console/drift")
@@ -160,7 +163,7 @@ def test_a_run_shows_what_was_asked_and_what_happened(world: World) -> None:
         "Verified",
         "begun for the whole estate",
         "verified: planning again",
-        "domain names (dns:qingdao.test)",
+        "DNS zone qingdao.test: ",
     ):
         assert said in text
     assert "data-live" not in text
@@ -172,7 +175,7 @@ def test_a_run_shows_what_was_asked_and_what_happened(world: World) -> None:
 def test_a_step_of_a_run_is_said_in_words() -> None:
     event = {"type": "part.notice", "data": {"part": "web:web", "stage": "archive.sent"}}
     with in_language("zh_CN"):
-        assert str(sentence(event)) == "网站（web:web）：内容已传送"
+        assert str(sentence(event)) == "主机 web 上的网站：内容已传送"
 
 
 def test_a_run_at_work_looks_again_by_itself_and_without_scripts(world: World) -> None:

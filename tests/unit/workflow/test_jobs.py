@@ -18,7 +18,8 @@ from control_plane.model.text import in_language
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.leases import Holder
 from control_plane.workflow.access import Forbidden
-from control_plane.workflow.jobs import ATTEMPTS, DOERS
+from control_plane.workflow.job_acts import DOERS
+from control_plane.workflow.jobs import ATTEMPTS
 from control_plane.workflow.journal import Journal
 from control_plane.workflow.local import LocalClient
 from control_plane.workflow.process import boot_id, myself, start_time

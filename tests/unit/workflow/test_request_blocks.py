@@ -9,7 +9,7 @@ import pytest
 from control_plane.model.errors import NotFound, Rejected, StalePlan
 from control_plane.model.text import in_language
 from control_plane.workflow.audit import Audit
-from control_plane.workflow.request_blocks import blocks_of
+from control_plane.workflow.request_blocks import blocks_of, title_of
 from tests.unit.workflow.asking import Office
 
 
@@ -33,6 +33,8 @@ def test_a_block_is_of_one_system_kind_and_tenant() -> None:
         "web:web/web.vhost/fgw", (0, 2, 3), {"delete": 1, "update": 1, "create": 1},
     )  # fmt: skip
     assert second.id == "web:web/web.vhost/gaj"
+    with in_language("en"):
+        assert str(title_of(first.said())) == "website · websites on host web · fgw"
 
 
 @pytest.mark.parametrize(
