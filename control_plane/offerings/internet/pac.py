@@ -76,9 +76,8 @@ function within6(groups, network, length) {
 function FindProxyForURL(url, host) {
   var i, name = String(host).toLowerCase().replace(/^\\[|\\]$/g, "").replace(/\\.$/, "");
   var address = number4(name), port = portOf(url), groups = groups6(name);
-  if (name === "localhost" || groups.join(":") === "0:0:0:0:0:0:0:1" || within(Math.max(address, 0), "127.0.0.0", "255.0.0.0")) {
-    return "DIRECT";
-  }
+  if (name === "localhost" || groups.join(":") === "0:0:0:0:0:0:0:1") { return "DIRECT"; }
+  if (within(Math.max(address, 0), "127.0.0.0", "255.0.0.0")) { return "DIRECT"; }
   if (name === CHECK) { return PROXY; }
   if (name.indexOf(":") >= 0) {
     for (i = 0; i < NETWORKS6.length; i++) {
