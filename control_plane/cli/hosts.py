@@ -15,7 +15,7 @@ from control_plane.cli.listing import Column, listing_options, plain, show_list,
 from control_plane.cli.looking import facts, unknown
 from control_plane.cli.terminal import moment, sentence
 from control_plane.model.client import Json
-from control_plane.model.errors import Invalid, NotFound, Problem
+from control_plane.model.errors import Invalid, Problem
 from control_plane.model.naming import MACHINE_HISTORY
 from control_plane.model.text import Text, t, tn
 
@@ -173,12 +173,6 @@ def enrol(app: App, name: str, tenant: str, ring: int, dry_run: bool, yes: bool)
     _entered(app, row, t("{name} is enrolled for {tenant} in ring {ring}.", **words))
 
 
-def _in_inventory(app: App, name: str) -> None:
-    """Raises NotFound for a host that is nobody's machine."""
-    if app.client.machines.show(name)["machine"] is None:
-        raise NotFound(t("There is no machine “{name}” in the inventory.", name=name), t("See gasp hosts list."))
-
-
 def _entered(app: App, row: Json, said: Text) -> None:
     def draw() -> None:
         app.out(sentence(said))
@@ -211,7 +205,7 @@ def retire(app: App, name: str, lost: bool, reason: str, dry_run: bool, yes: boo
         _give_up(app, name, reason, dry_run, yes)
         return
     if dry_run:
-        _in_inventory(app, name)
+        app.client.machines.preview_retire(name)
     if rehearsed(dry_run, t("{name} would be taken out, and what is ours removed from it.", name=name)):
         return
     app.context()
@@ -227,6 +221,8 @@ def retire(app: App, name: str, lost: bool, reason: str, dry_run: bool, yes: boo
 
 
 def _give_up(app: App, name: str, reason: str, dry_run: bool, yes: bool) -> None:
+    if dry_run:
+        app.client.machines.preview_give_up(name, reason)
     if rehearsed(dry_run, t("{name} would be taken out as lost; what is ours would stay on it.", name=name)):
         return
     app.context()
@@ -257,8 +253,7 @@ def transfer(app: App, name: str, tenant: str, dry_run: bool, yes: bool) -> None
     """`gasp hosts transfer NAME`."""
     words = {"name": name, "tenant": tenant}
     if dry_run:
-        _in_inventory(app, name)
-        app.client.tenant(tenant)
+        app.client.machines.preview_transfer(name, tenant)
     if rehearsed(dry_run, t("{name} would be given to {tenant}.", **words)):
         return
     app.context()

@@ -40,13 +40,25 @@ class MachinesClient(Protocol):
         """Take a machine out and remove what is ours from it: {machine, run, waiting, left}."""
         ...
 
+    def preview_retire(self, name: str) -> None:
+        """Raise what `retire` would raise before it begins; nothing is taken out."""
+        ...
+
     def give_up(self, name: str, reason: str) -> Json:
         """Take a machine out as lost: it is not asked any more, and `left` names what stays on it. Takes one that was
         retired and still waits, too. Raises Rejected when the very machine answers. {machine, run, waiting, left}."""
         ...
 
+    def preview_give_up(self, name: str, reason: str) -> None:
+        """Raise what `give_up` would raise; the machine is asked whether it is lost, and nothing is taken out."""
+        ...
+
     def transfer(self, name: str, tenant: str) -> Json:
         """Give a machine to another tenant; returns its row."""
+        ...
+
+    def preview_transfer(self, name: str, tenant: str) -> None:
+        """Raise what `transfer` would raise."""
         ...
 
     def preview_import(self, path: Path, columns: Mapping[str, str], tenant: str | None) -> Json:

@@ -121,6 +121,7 @@ class RolloutEvent(StrEnum):
     SETTLED = "wave.settled"
     FINISHED = "wave.finished"
     CAUGHT_UP = "item.caught_up"
+    OPENED = "wave.opened"
     JOINED = "item.joined"
     PAUSED = "rollout.paused"
     RESUMED = "rollout.resumed"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from sqlalchemy import Connection, Table, func, insert, select, update
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, NotFound, StalePlan
 from control_plane.model.internet import SERVICE
+from control_plane.model.nearest import no_tenant
 from control_plane.model.offering import Claim
 from control_plane.model.resource import Owner
 from control_plane.model.run import Actor
@@ -177,11 +177,7 @@ class EstateRepository:
         """A living tenant. Raises NotFound with the nearest code."""
         row = self.tenant(code)
         if row is None:
-            near = get_close_matches(code, [one.code for one in self.tenants()], 1)
-            raise NotFound(
-                t("There is no tenant “{code}”.", code=code),
-                t("Did you mean {near}?", near=near[0]) if near else t("See gasp tenants list."),
-            )
+            raise no_tenant(code, [one.code for one in self.tenants()])
         return row
 
     def subscriptions(

@@ -16,12 +16,14 @@ from sqlalchemy import Row, delete, insert, or_, select, update
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound, Rejected
 from control_plane.model.machine import BASELINE, Found, Machine, MachineLook, MachineState, Pending, Ring, baseline_id
+from control_plane.model.nearest import nearest
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock, opaque
+from control_plane.store.living import living_id
 from control_plane.store.machine_tables import findings, machine_history, machine_looks, machine_seen, machines
 from control_plane.store.tables import resource_states, tenants
 
@@ -128,9 +130,11 @@ class MachineRepository:
 
     def get(self, name: str) -> Machine:
         """A living machine by name or id. Raises NotFound."""
-        found = next((m for m in self.all() if name in (m.name, m.id)), None)
+        living = self.all()
+        found = next((m for m in living if name in (m.name, m.id)), None)
         if found is None:
-            raise NotFound(t("There is no machine “{name}” in the inventory.", name=name), t("See gasp hosts list."))
+            text = t("There is no machine “{name}” in the inventory.", name=name)
+            raise NotFound(text, nearest(name, [m.name for m in living], t("See gasp hosts list.")))
         return found
 
     def add(
@@ -150,11 +154,7 @@ class MachineRepository:
         Raises Rejected for a name that another machine has."""
         now = self._clock()
         with self._database.write() as connection:
-            tenant_id = connection.scalar(
-                select(tenants.c.id).where(tenants.c.code == tenant, tenants.c.ended_at.is_(None))
-            )
-            if tenant_id is None:
-                raise NotFound(t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list."))
+            tenant_id = living_id(connection, tenant)
             known = next((m for m in self.all() if m.name == name), None)
             text = orjson.dumps(dict(facts or {})).decode()
             if known is not None:
@@ -186,11 +186,7 @@ class MachineRepository:
     def transfer(self, actor: Actor, machine: Machine, tenant: str) -> Machine:
         """Give a machine to another tenant; its history goes with it."""
         with self._database.write() as connection:
-            tenant_id = connection.scalar(
-                select(tenants.c.id).where(tenants.c.code == tenant, tenants.c.ended_at.is_(None))
-            )
-            if tenant_id is None:
-                raise NotFound(t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list."))
+            tenant_id = living_id(connection, tenant)
             connection.execute(update(machines).where(machines.c.id == machine.id).values(tenant_id=tenant_id))
             self._note(actor, machine.id, "transferred", {"from": machine.tenant, "to": tenant})
         return replace(machine, tenant=tenant)

@@ -13,13 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, or_, select, true, update
 
 from control_plane.model.audit import AuditAct, Subject
-from control_plane.model.errors import NotFound
 from control_plane.model.people import Grant, Person, Session, Stage
 from control_plane.model.run import Actor
-from control_plane.model.text import t
 from control_plane.store.audit import STRANGER, AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import ActorRepository, Clock
+from control_plane.store.living import living_id
 from control_plane.store.people_tables import grants, people, sign_in_attempts, web_sessions
 from control_plane.store.tables import actors, tenants
 
@@ -210,7 +209,7 @@ class PeopleRepository:
                 insert(grants).values(
                     person_key=person.key,
                     role=role,
-                    tenant_id=self._known_tenant(tenant) if tenant else None,
+                    tenant_id=living_id(connection, tenant) if tenant else None,
                     since=self._clock(),
                     until=until,
                     by_key=by.key,
@@ -238,12 +237,6 @@ class PeopleRepository:
         query = select(tenants.c.id).where(tenants.c.code == code, tenants.c.ended_at.is_(None))
         with self._database.read() as connection:
             found: str | None = connection.scalar(query)
-        return found
-
-    def _known_tenant(self, code: str) -> str:
-        found = self._tenant_id(code)
-        if found is None:
-            raise NotFound(t("There is no tenant “{code}”.", code=code), t("See gasp tenants list."))
         return found
 
     # sessions ----------------------------------------------------------------------------------------------------

@@ -250,6 +250,20 @@ class RolloutRepository:
                 update(rollout_waves).where(columns.rollout_id == rollout_id, columns.number == number).values(values)
             )
 
+    def open_wave(self, rollout_id: int, number: int, ring: Ring, token: int | None = None) -> None:
+        """One more wave, for a ring; those from its number on, and their items, come one later."""
+        waves, items = rollout_waves.c, rollout_items.c
+        with self._database.write() as connection:
+            check_token(connection, token)
+            later = select(waves.number).where(waves.rollout_id == rollout_id, waves.number >= number)
+            for old in sorted(connection.scalars(later), reverse=True):  # one after the other: a number is a key
+                one = update(rollout_waves).where(waves.rollout_id == rollout_id, waves.number == old)
+                connection.execute(one.values(number=old + 1))
+            theirs = update(rollout_items).where(items.rollout_id == rollout_id, items.wave >= number)
+            connection.execute(theirs.values(wave=items.wave + 1))
+            values = {"number": number, "title": ring.name.lower(), "ring": ring, "pardoned": False}
+            connection.execute(insert(rollout_waves).values(rollout_id=rollout_id, **values))
+
     def join(self, rollout_id: int, item: ItemRow, token: int | None = None) -> None:
         """Another machine or subscription, in the state it has; one that left and is back takes its old place."""
         columns = rollout_items.c

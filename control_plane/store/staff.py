@@ -21,6 +21,7 @@ from control_plane.model.text import t
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
+from control_plane.store.living import living_id
 from control_plane.store.staff_tables import leaver_locks, password_sheets
 from control_plane.store.tables import actors, tenants
 
@@ -55,10 +56,7 @@ class SheetRepository:
     def add(self, tenant: str, uids: Sequence[str], reason: str, sealed: str, expires_at: datetime, by: Actor) -> Sheet:
         """A new one, not to be opened yet. Raises NotFound."""
         with self._database.write() as connection:
-            living = tenants.c.code == tenant, tenants.c.ended_at.is_(None)
-            tenant_id = connection.scalar(select(tenants.c.id).where(*living))
-            if tenant_id is None:
-                raise NotFound(t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list."))
+            tenant_id = living_id(connection, tenant)
             made = connection.execute(
                 insert(password_sheets).values(
                     tenant_id=tenant_id, state="unfinished", uids=orjson.dumps(list(uids)).decode(), reason=reason,

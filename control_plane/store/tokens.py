@@ -21,6 +21,7 @@ from control_plane.store.api_tables import api_tokens
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
+from control_plane.store.living import living_id
 from control_plane.store.tables import actors, tenants
 
 _BY = actors.alias("token_made_by")
@@ -52,10 +53,7 @@ class TokenRepository:
         with self._database.write() as connection:
             tenant_id = None
             if new.tenant is not None:
-                living = tenants.c.code == new.tenant, tenants.c.ended_at.is_(None)
-                tenant_id = connection.scalar(select(tenants.c.id).where(*living))
-                if tenant_id is None:
-                    raise NotFound(t("There is no tenant “{code}”.", code=new.tenant), t("See gasp tenants list."))
+                tenant_id = living_id(connection, new.tenant)
             made = connection.execute(
                 insert(api_tokens).values(
                     person_key=owner.key, hash=new.hash, hint=new.hint, name=new.name,

@@ -22,6 +22,7 @@ from control_plane.model.windows import moment_words
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
+from control_plane.store.living import living_id
 from control_plane.store.tables import actors, tenants
 from control_plane.store.webhooks_tables import webhook_deliveries, webhooks
 
@@ -41,10 +42,7 @@ class WebhookRepository:
         with self._database.write() as connection:
             tenant_id = None
             if tenant is not None:
-                living = tenants.c.code == tenant, tenants.c.ended_at.is_(None)
-                tenant_id = connection.scalar(select(tenants.c.id).where(*living))
-                if tenant_id is None:
-                    raise NotFound(t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list."))
+                tenant_id = living_id(connection, tenant)
             for one in self.list():
                 if (one.name, one.url, one.tenant_id, {*one.families}) == (name, url, tenant_id, {*families}):
                     raise Rejected(

@@ -32,6 +32,7 @@ EVENTS: dict[str, Text] = {
     "wave.settled": t("the wave has settled"),
     "wave.finished": t("the wave is finished"),
     "item.caught_up": t("one that was off has caught up"),
+    "wave.opened": t("a ring to which machines came has a wave of its own"),
     "item.joined": t("one that came since goes with it"),
     "rollout.paused": t("paused"),
     "rollout.resumed": t("goes on"),

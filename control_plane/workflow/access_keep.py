@@ -12,7 +12,7 @@ from control_plane.model.run import Actor
 from control_plane.model.text import t
 from control_plane.store.repository import Store
 from control_plane.workflow.access_collect import LEASE, day_seal
-from control_plane.workflow.access_search import need_case
+from control_plane.workflow.access_search import need_case, never_known
 from control_plane.workflow.access_times import end_of, read_window
 from control_plane.workflow.process import myself, process_alive
 
@@ -174,9 +174,7 @@ class Keeper:
         problems = need_case(case, reason)
         first, last, more = read_window(begin, end)
         problems += more
-        if tenant is not None and tenant not in {row.code for row in self.store.estate.tenants(ended=True)}:
-            fault = t("There is no tenant “{code}”.", code=tenant)
-            problems.append(Problem("unknown-tenant", fault, t("See gasp tenants list."), field="tenant"))
+        problems += never_known(self.store, tenant)
         if problems:
             raise Invalid(problems)
         body = {"case": case.strip(), "reason": reason.strip(), "from": first.isoformat(), "to": last.isoformat()}

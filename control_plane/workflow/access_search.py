@@ -13,6 +13,7 @@ from typing import Any
 
 from control_plane.model.errors import CouldNotMeasureError, Invalid, Problem
 from control_plane.model.names import NoName, to_ascii
+from control_plane.model.nearest import no_tenant
 from control_plane.model.record import OPEN_EVERY, REMARKS, Archive, Gap, Question, Seal
 from control_plane.model.run import Actor
 from control_plane.model.text import t
@@ -39,6 +40,15 @@ def need_case(case: str, reason: str) -> list[Problem]:
     return problems
 
 
+def never_known(store: Store, tenant: str | None) -> list[Problem]:
+    """Problems of a department that there is not and never was: a search of its lines would find nothing."""
+    codes = {row.code for row in store.estate.tenants(ended=True)}
+    if tenant is None or tenant in codes:
+        return []
+    unknown = no_tenant(tenant, codes)
+    return [Problem("unknown-tenant", unknown.text, unknown.hint, field="tenant")]
+
+
 def search(
     store: Store, archive: Archive, seal: Seal, clock: Callable[[], datetime], actor: Actor,
     case: str, reason: str, begin: str, end: str, asked: Mapping[str, Any], limit: int,
@@ -47,7 +57,7 @@ def search(
     problems = need_case(case, reason)
     first, last, faults = read_window(begin, end, LONGEST)
     wanted, more = _asked(asked)
-    problems += [*faults, *more]
+    problems += [*faults, *more, *never_known(store, wanted["tenant"])]
     if problems:
         raise Invalid(problems, t("The access record was not searched."))
     remarks = []

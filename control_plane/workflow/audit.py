@@ -16,6 +16,7 @@ from typing import Any
 from control_plane.model.audit import SENTENCES, AuditAct, AuditEntry, AuditQuery, Subject
 from control_plane.model.client_audit import ExportForm, Filters, Json
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem
+from control_plane.model.nearest import nearest_tenant
 from control_plane.model.request import parse_reference
 from control_plane.model.run import Actor
 from control_plane.model.spreadsheet import as_csv
@@ -144,7 +145,8 @@ class Audit:
         ids = self._tenants(tenant) if tenant else None
         if tenant and not ids:
             no_such = t("There was never a tenant “{code}”.", code=tenant)
-            problems.append(Problem("no-tenant", no_such, t("See gasp tenants list."), field="tenant"))
+            codes = {code for code, _ in self.store.audit.codes().values()}
+            problems.append(Problem("no-tenant", no_such, nearest_tenant(tenant, codes), field="tenant"))
         if problems:
             raise Invalid(problems)
         kind, values = self._subjects(subject) if subject else (None, None)

@@ -6,7 +6,6 @@ Knows the offering by `InternetRules` only. A volume that could not be measured 
 from __future__ import annotations
 
 import builtins
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from control_plane.model.errors import CouldNotMeasureError, Invalid, NotFound, 
 from control_plane.model.internet import Hours
 from control_plane.model.internet_words import hours_words
 from control_plane.model.names import to_ascii, to_unicode
+from control_plane.model.nearest import no_tenant
 from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
@@ -187,11 +187,7 @@ class Internet:
         """A tenant's access. Raises NotFound for an unknown tenant or one without, Rejected for a broken form."""
         world = self._world(frozenset([tenant]))
         if tenant not in world.estate.tenants:
-            near = difflib.get_close_matches(tenant, world.estate.tenants, 1)
-            raise NotFound(
-                t("There is no tenant “{code}”.", code=tenant),
-                t("Did you mean {near}?", near=near[0]) if near else t("See gasp tenants list."),
-            )
+            raise no_tenant(tenant, world.estate.tenants)
         name = f"{tenant}/{OFFERING}"
         if name in world.broken:
             raise Rejected(

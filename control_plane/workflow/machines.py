@@ -40,6 +40,7 @@ from control_plane.model.machine import (
     shared,
 )
 from control_plane.model.machine_rules import FAULTS
+from control_plane.model.nearest import nearest, no_tenant
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.run import Actor
 from control_plane.model.scope import Scope, parse_scope
@@ -80,9 +81,11 @@ class Machines:
     def show(self, name: str) -> Json:
         """See `MachinesClient.show`."""
         rows = self._rows()
-        row = next((r for r in rows.all() if name in (r["name"], r["machine"])), None)
+        known = rows.all()
+        row = next((r for r in known if name in (r["name"], r["machine"])), None)
         if row is None:
-            raise NotFound(t("There is no host “{name}”.", name=name), t("See gasp hosts list."))
+            text = t("There is no host “{name}”.", name=name)
+            raise NotFound(text, nearest(name, [r["name"] for r in known], t("See gasp hosts list.")))
         return {**row, **rows.details(row["machine"])}
 
     def subscribed(self) -> set[str]:
@@ -114,9 +117,10 @@ class Machines:
 
     def _may_enrol(self, name: str, tenant: str, ring: int, host: str) -> None:
         problems = []
-        if self.store.estate.tenant(tenant) is None:
-            text, remedy = t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list.")
-            problems.append(Problem("no-tenant", text, remedy, field="tenant"))
+        codes = [row.code for row in self.store.estate.tenants()]
+        if tenant not in codes:
+            unknown = no_tenant(tenant, codes)
+            problems.append(Problem("no-tenant", unknown.text, unknown.hint, field="tenant"))
         elif tenant not in self.subscribed():
             text = t("{code} does not subscribe to antivirus and patching.", code=tenant)
             remedy = t("Put the offering security into its document and import it; then enrol.")
@@ -172,9 +176,7 @@ class Machines:
 
     def retire(self, name: str) -> Json:
         """See `MachinesClient.retire`."""
-        machine = self.store.machines.get(name)
-        if machine.managed:
-            self.store.freezes.check(machine.tenant, machine.ring, OFFERING)
+        machine = self._retirable(name)
         self.store.machines.retire(self.actor(), [machine])
         if not machine.managed:
             return {"machine": machine.name, "run": None, "waiting": False, "left": []}
@@ -185,8 +187,28 @@ class Machines:
         left = any(m.id == machine.id for m in self.store.machines.touched())
         return {"machine": machine.name, "run": run, "waiting": left, "left": []}
 
+    def preview_retire(self, name: str) -> None:
+        """See `MachinesClient.preview_retire`."""
+        self._retirable(name)
+
+    def _retirable(self, name: str) -> Machine:
+        machine = self.store.machines.get(name)
+        if machine.managed:
+            self.store.freezes.check(machine.tenant, machine.ring, OFFERING)
+        return machine
+
     def give_up(self, name: str, reason: str) -> Json:
         """See `MachinesClient.give_up`."""
+        machine = self._lost(name, reason)
+        self.store.machines.give_up(self.actor(), machine, reason.strip())
+        left = [baseline_id(m.id) for m, _ in self.store.machines.lost() if m.id == machine.id]
+        return {"machine": machine.name, "run": None, "waiting": False, "left": left}
+
+    def preview_give_up(self, name: str, reason: str) -> None:
+        """See `MachinesClient.preview_give_up`."""
+        self._lost(name, reason)
+
+    def _lost(self, name: str, reason: str) -> Machine:
         if not reason.strip():
             problem = Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")
             raise Invalid([problem])
@@ -200,9 +222,7 @@ class Machines:
                     t("{name} answers: it is not lost.", name=machine.name),
                     t("Take it out without --lost; what is ours is removed from it then."),
                 )
-        self.store.machines.give_up(self.actor(), machine, reason.strip())
-        left = [baseline_id(m.id) for m, _ in self.store.machines.lost() if m.id == machine.id]
-        return {"machine": machine.name, "run": None, "waiting": False, "left": left}
+        return machine
 
     def retire_all(self, tenant: str) -> None:
         """Take a tenant's machines out of the inventory (offboarding)."""
@@ -210,6 +230,15 @@ class Machines:
 
     def transfer(self, name: str, tenant: str) -> Json:
         """See `MachinesClient.transfer`."""
+        machine = self._transferable(name, tenant)
+        self.store.machines.transfer(self.actor(), machine, tenant)
+        return self.show(machine.name)
+
+    def preview_transfer(self, name: str, tenant: str) -> None:
+        """See `MachinesClient.preview_transfer`."""
+        self._transferable(name, tenant)
+
+    def _transferable(self, name: str, tenant: str) -> Machine:
         machine = self.store.machines.get(name)
         self.store.estate.known(tenant)
         if machine.managed and tenant not in self.subscribed():
@@ -217,8 +246,7 @@ class Machines:
                 t("{code} does not subscribe to antivirus and patching.", code=tenant),
                 t("Put the offering security into its document and import it; then enrol."),
             )
-        self.store.machines.transfer(self.actor(), machine, tenant)
-        return self.show(machine.name)
+        return machine
 
     # another console's list -----------------------------------------------------------------------
     def _export(self, path: Path, columns: Mapping[str, str], tenant: str | None) -> tuple[Export, list[str]]:

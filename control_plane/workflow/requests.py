@@ -17,6 +17,7 @@ from control_plane.model.change_class import CLASSES
 from control_plane.model.content_check import REMEDY, CheckState, ContentCheck, infected_release, releases_in
 from control_plane.model.due import due, used
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, StalePlan
+from control_plane.model.nearest import no_tenant
 from control_plane.model.notice import one_line
 from control_plane.model.people import ROLES
 from control_plane.model.questions import Several
@@ -45,7 +46,6 @@ from control_plane.model.text import Text, language, t
 from control_plane.model.windows import Calendar
 from control_plane.store.repository import Store
 from control_plane.store.requests import no_such_request
-from control_plane.workflow.access import no_such_tenant
 from control_plane.workflow.access_times import ZONE
 from control_plane.workflow.planning import Planner
 from control_plane.workflow.request_blocks import RequestBlocks
@@ -624,7 +624,8 @@ class Requests:
     def _in_sight(self, duties: Duties, tenant: str) -> None:
         known = self.store.estate.tenant(tenant)
         if known is None or not (duties.sight is None or tenant in duties.sight):
-            no_such_tenant(tenant)
+            living = [row.code for row in self.store.estate.tenants()]
+            raise no_tenant(tenant, living if duties.sight is None else duties.sight)
 
     def _duties(self) -> Duties:
         return Duties(self.store, self.actor())

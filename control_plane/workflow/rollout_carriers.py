@@ -20,6 +20,7 @@ from control_plane.model.machine import (
     MachineState,
     Proceed,
     Repository,
+    Ring,
 )
 from control_plane.model.machine_rules import BLINDING, STRANGER, deferred, outcome_for_wave
 from control_plane.model.ports import ProbeResult
@@ -50,6 +51,11 @@ class Carrier(Protocol):
 
     def present(self, row: RolloutRow) -> frozenset[str]:
         """Ids of the items that still exist."""
+        ...
+
+    def opening(self, row: RolloutRow, known: Collection[str], when: When) -> Collection[Ring]:
+        """Rings without a wave that get one, because of what came since. `known` as in `joining`. Raises
+        CouldNotMeasureError."""
         ...
 
     def joining(self, row: RolloutRow, known: Collection[str], when: When) -> Sequence[ItemRow]:
@@ -114,13 +120,24 @@ class MachineCarrier:
         """See `Carrier`."""
         return frozenset(self._known())
 
+    def opening(self, row: RolloutRow, known: Collection[str], when: When) -> Collection[Ring]:
+        """See `Carrier`. Ids of snapshots follow their time: what somebody gave a ring since is not taken back."""
+        waves = {wave.ring for wave in row.waves}
+        rings = {m.ring for m in self._new(known) if m.ring not in waves} if when != "back" else set()
+        offered = self.repository.published(self.what) if rings else {}
+        return {ring for ring in rings if (offered.get(ring) or "") < (row.snapshot or "")}
+
     def joining(self, row: RolloutRow, known: Collection[str], when: When) -> Sequence[ItemRow]:
-        """See `Carrier`. A machine that has no baseline yet installs nothing of ours, and would only fail; a ring
-        without a wave keeps what it has."""
+        """See `Carrier`."""
         waves = {wave.ring: wave.number for wave in row.waves}
-        new = [m for m in self._known().values() if m.id not in known and m.ring in waves]
+        new = [m for m in self._new(known) if m.ring in waves]
+        return [ItemRow(m.id, waves[m.ring], m.name, m.tenant, m.ring) for m in new]
+
+    def _new(self, known: Collection[str]) -> list[Machine]:
+        """A machine that has no baseline yet installs nothing of ours, and would only fail."""
+        new = [m for m in self._known().values() if m.id not in known]
         prepared = self.prepared() if new else ()
-        return [ItemRow(m.id, waves[m.ring], m.name, m.tenant, m.ring) for m in new if m.id in prepared]
+        return [m for m in new if m.id in prepared]
 
     def before(self, row: RolloutRow, wave: WaveRow) -> str:
         """See `Carrier`."""

@@ -44,6 +44,10 @@ class ConfigurationCarrier:
         """See `Carrier`."""
         return frozenset(self._subscriptions())
 
+    def opening(self, row: RolloutRow, known: Collection[str], when: When) -> Collection[Ring]:
+        """See `Carrier`: who comes goes with the next wave that there is."""
+        return ()
+
     def joining(self, row: RolloutRow, known: Collection[str], when: When) -> Sequence[ItemRow]:
         """See `Carrier`. Only a revision of the policy that goes to all departments concerns who begins later: they
         begin with the one that ended well before it, or with it when it had ended itself. Who is not made real yet

@@ -20,6 +20,7 @@ from control_plane.model.freeze import Frozen
 from control_plane.model.machine import Ring
 from control_plane.model.rollout import (
     MOVING,
+    ORDER,
     ItemState,
     RolloutEvent,
     RolloutState,
@@ -237,6 +238,8 @@ class Step:
     def _finish(self) -> bool:
         with self.ticker.store.transaction():  # who begins after it gets what this one has brought
             self._join(over=True)
+            if self.row.wave < len(self.row.waves):
+                return self._move(RolloutState.RUNNING, wave=self.row.wave + 1, finished_at=None)
             left = [i for i in self._items() if i.state in LATE]
             state = RolloutState.CATCHING_UP if left else RolloutState.DONE
             if self.row.state is not state:
@@ -389,6 +392,8 @@ class Step:
         back = self.row.state is RolloutState.ROLLING_BACK
         when: When = "back" if back else "over" if over else "going"
         known = {i.item for i in self._items() if i.state is not ItemState.REMOVED}
+        for ring in sorted(self.carrier.opening(self.row, known, when), key=ORDER.index):
+            self._open_wave(ring)
         published = {w.number for w in self.row.waves if w.published_at is not None}
         for item in self.carrier.joining(self.row, known, when):
             current = item.wave == self.row.wave and self.row.state in IN_WAVE and not over
@@ -398,10 +403,18 @@ class Step:
                 item = replace(item, touched=True)
             elif current:
                 self.rollouts.set_wave(self.row.id, item.wave, self.token, settled_at=None)
-            elif over or item.wave <= self.row.wave:
+            elif item.wave <= self.row.wave:
                 item = replace(item, state=ItemState.OFF, text=t("It came when its ring had its turn; it catches up."))
             self.rollouts.join(self.row.id, item, self.token)
             self._event(RolloutEvent.JOINED, wave=item.wave, item=item.item, name=item.name)
+
+    def _open_wave(self, ring: Ring) -> None:
+        """A wave for a ring that has none, at its place among those that did not begin."""
+        before = ORDER[: ORDER.index(ring)]
+        number = 1 + max([self.row.wave, *(w.number for w in self.row.waves if w.ring in before)])
+        self.rollouts.open_wave(self.row.id, number, ring, self.token)
+        self._event(RolloutEvent.OPENED, wave=number, title=ring.name.lower())
+        self.row = replace(self.row, waves=self._fresh().waves)
 
     # --- small things ---
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from control_plane.model.errors import ControlPlaneError, NotFound
+from control_plane.model.errors import ControlPlaneError
+from control_plane.model.nearest import no_tenant
 from control_plane.model.ports import Driver
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.scope import Scope
@@ -95,11 +95,7 @@ class Status:
         """People of the directory subscriptions, as declared."""
         estate = self.catalogue.estate()
         if tenant is not None and tenant not in estate.tenants:
-            near = difflib.get_close_matches(tenant, estate.tenants, 1)
-            raise NotFound(
-                t("There is no tenant “{code}”.", code=tenant),
-                t("Did you mean {near}?", near=near[0]) if near else t("See gasp tenants list."),
-            )
+            raise no_tenant(tenant, estate.tenants)
         rows = []
         for subscription in self.store.estate.subscriptions(tenant=tenant):
             for person in subscription.spec.get("people", ()):

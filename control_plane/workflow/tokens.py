@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
+from control_plane.model.nearest import nearest_tenant
 from control_plane.model.notice import one_line
 from control_plane.model.people import Person
 from control_plane.model.run import Actor
@@ -132,7 +133,8 @@ class Tokens:
                 problems.append(_bad("until", text, t("Write a date such as 2027-01-31.")))
         seen = access.tenants_in_sight(owner)
         if tenant is not None and (seen is not None and tenant not in seen):
-            problems.append(_bad("tenant", t("There is no tenant “{code}”.", code=tenant), t("See gasp tenants list.")))
+            no_such = t("There is no tenant “{code}”.", code=tenant)
+            problems.append(_bad("tenant", no_such, nearest_tenant(tenant, seen)))
         if problems:
             raise Invalid(problems)
         if not owner.grants:

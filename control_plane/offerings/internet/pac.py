@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from ipaddress import IPv4Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from control_plane.model.internet import PROXY_PORT, Direct, NetworkPolicy
@@ -24,7 +24,8 @@ var PROXY = "PROXY %(proxy)s";
 var CHECK = %(check)s;
 var INSIDE = %(inside)s;
 var NETWORKS4 = %(networks4)s;
-var PREFIXES6 = %(prefixes6)s;
+// [groups of a network, length of its prefix]
+var NETWORKS6 = %(networks6)s;
 // [host, or network and mask, first port, last port]
 var DIRECT = %(direct)s;
 
@@ -47,16 +48,40 @@ function within(address, network, mask) {
   return Math.floor(address / size) === Math.floor(number4(network) / size);
 }
 
+function groups6(text) {
+  var halves, groups, tail, i;
+  text = text.replace(/[0-9]+(?:\\.[0-9]+){3}$/, function (quad) {
+    return Math.floor(number4(quad) / 65536).toString(16) + ":" + (number4(quad) %% 65536).toString(16);
+  });
+  halves = text.split("::");
+  groups = halves[0] ? halves[0].split(":") : [];
+  tail = halves[1] ? halves[1].split(":") : [];
+  while (halves.length === 2 && groups.length + tail.length < 8) { groups.push("0"); }
+  groups = groups.concat(tail);
+  for (i = 0; i < groups.length; i++) {
+    groups[i] = /^[0-9a-f]{1,4}$/.test(groups[i]) ? parseInt(groups[i], 16) : -1;
+  }
+  return groups;
+}
+
+function within6(groups, network, length) {
+  for (var i = 0; i < 8; i++) {
+    var size = Math.pow(2, Math.max(0, 16 * (i + 1) - length));
+    if (Math.floor(groups[i] / size) !== Math.floor(network[i] / size)) { return false; }
+    if (16 * (i + 1) >= length) { break; }
+  }
+  return groups.length === 8;
+}
+
 function FindProxyForURL(url, host) {
   var i, name = String(host).toLowerCase().replace(/^\\[|\\]$/g, "").replace(/\\.$/, "");
-  var address = number4(name), port = portOf(url);
-  if (name === "localhost" || name === "::1" || within(Math.max(address, 0), "127.0.0.0", "255.0.0.0")) {
-    return "DIRECT";
-  }
+  var address = number4(name), port = portOf(url), groups = groups6(name);
+  if (name === "localhost" || groups.join(":") === "0:0:0:0:0:0:0:1") { return "DIRECT"; }
+  if (within(Math.max(address, 0), "127.0.0.0", "255.0.0.0")) { return "DIRECT"; }
   if (name === CHECK) { return PROXY; }
   if (name.indexOf(":") >= 0) {
-    for (i = 0; i < PREFIXES6.length; i++) {
-      if (name.indexOf(PREFIXES6[i]) === 0) { return "DIRECT"; }
+    for (i = 0; i < NETWORKS6.length; i++) {
+      if (within6(groups, NETWORKS6[i][0], NETWORKS6[i][1])) { return "DIRECT"; }
     }
   } else if (address < 0) {
     if (name.indexOf(".") < 0) { return "DIRECT"; }
@@ -94,14 +119,13 @@ def pac(code: str, direct: Sequence[Direct], lan: tuple[str, str], estate: Estat
     """The file's text. Of `direct` those that the whole LAN may use over TCP are opened directly; a host that only
     some machines may reach goes by the proxy, because the file cannot tell machines apart."""
     inside = [_mask(network) for network in (estate.plan.v4, GENERATED_V4)]
-    prefixes = [str(network.network_address).rstrip(":") + ":" for network in (estate.plan.v6, GENERATED_V6)]
     return _SCRIPT % {
         "tenant": code,
         "proxy": proxy_address(estate),
         "check": json.dumps(check_host(estate.domain)),
         "inside": json.dumps([estate.domain]),
         "networks4": json.dumps(inside),
-        "prefixes6": json.dumps(prefixes),
+        "networks6": json.dumps([_groups(network) for network in (estate.plan.v6, GENERATED_V6)]),
         "direct": json.dumps([list(row) for row in _rows(direct, lan)]),
     }
 
@@ -139,6 +163,10 @@ def _rows(direct: Sequence[Direct], lan: tuple[str, str]) -> list[tuple[str, str
 
 def _mask(network: IPv4Network) -> list[str]:
     return [str(network.network_address), str(network.netmask)]
+
+
+def _groups(network: IPv6Network) -> tuple[list[int], int]:
+    return [int(group, 16) for group in network.network_address.exploded.split(":")], network.prefixlen
 
 
 def _where(to: str) -> tuple[str, str]:

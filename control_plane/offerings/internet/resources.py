@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from control_plane.model.errors import Problem
 from control_plane.model.internet import NETWORK, PROXY, Contact, Direct, NetworkPolicy, Peer, ProxyPolicy
+from control_plane.model.nearest import nearest_tenant
 from control_plane.model.network import GENERATED_V4, GENERATED_V6
 from control_plane.model.offering import Claim, EstateView, SubscriptionView
 from control_plane.model.resource import Resource
@@ -193,7 +194,7 @@ def _check_peers(subscription: SubscriptionView, estate: EstateView) -> Iterator
             yield Problem(
                 "unknown-tenant",
                 t("There is no tenant {code}.", code=other),
-                t("See gasp tenants list."),
+                nearest_tenant(other, estate.tenants),
                 field=field,
             )
         elif tenant.network_index is None:

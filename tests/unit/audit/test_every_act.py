@@ -38,7 +38,8 @@ LOOKS = {
     "room at_work tenants tenant subscription preview_import export_tenants diff_tenants preview_offboard sites "
     "infected_sites "
     "releases config database",
-    "machines": "rows show preview_import preview_enrol preview_mend security findings",
+    "machines": "rows show preview_import preview_enrol preview_retire preview_give_up preview_transfer preview_mend "
+    "security findings",
     "record": "collect status searches register preview_register preview_purge verify holds",
     "people": "list show sign_ins",
     "snapshots": "all show estimate media medium",

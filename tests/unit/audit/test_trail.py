@@ -234,6 +234,10 @@ def test_every_fault_of_a_question_is_told(centre: Centre) -> None:
         centre.audit.list({"tenant": "zzz", "act": "freze", "begin": "yesterday", "end": "never"})
     assert {p.field for p in told.value.problems} == {"tenant", "act", "from", "to"}
     assert "freeze" in str(next(p.remedy for p in told.value.problems if p.field == "act"))
+    centre.tenant("skl")
+    with pytest.raises(Invalid) as near:
+        centre.audit.list({"tenant": "sklx"})
+    assert [str(p.remedy) for p in near.value.problems] == ["Did you mean skl?"]
 
 
 def test_an_act_outside_is_recorded_before_and_after(centre: Centre) -> None:

@@ -180,6 +180,9 @@ ANSWERS: dict[str, Any] = {
         "machines": [ROW],
     },
     "machines.preview_enrol": None,
+    "machines.preview_retire": None,
+    "machines.preview_give_up": None,
+    "machines.preview_transfer": None,
     "machines.preview_mend": {
         "machine": "fgw",
         "acts": [ACT],

@@ -141,12 +141,18 @@ def test_a_rollout_is_shown_in_words_and_a_program_gets_what_it_types(gasp: Gasp
     assert "Wave 1, group 1: 2 departments" in gasp(*line.split(), **{"rollouts.preview": preview}).out
 
 
+HOSTS = ("enrol", "retire", "give_up", "transfer")
+
+
 def test_a_rehearsal_refuses_what_the_act_would_refuse(gasp: Gasp) -> None:
-    asked = ("rollouts.rehearse", "freezes.rehearse_lift", "machines.preview_enrol")
+    asked = ("rollouts.rehearse", "freezes.rehearse_lift", *(f"machines.preview_{act}" for act in HOSTS))
     for line, words in (
         ("freezes set --scope ring:9 --reason x", "no scope of a freeze"),
         ("freezes lift 3 --second li --reason x", "too soon"),
         ("hosts enrol fgw --tenant fgw", "too soon"),
+        ("hosts retire fgw", "too soon"),
+        ("hosts retire fgw --lost --reason stolen", "too soon"),
+        ("hosts transfer fgw --tenant czj", "too soon"),
         ("rollouts release 4", "too soon"),
         ("rollouts resume 4", "too soon"),
         *((f"rollouts {act} 4 --reason x", "too soon") for act in ("pause", "abort", "rollback")),

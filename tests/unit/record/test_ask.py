@@ -219,6 +219,16 @@ def test_each_search_is_in_the_audit_trail_too(asked: Centre):
 
 def test_a_mistyped_department_is_not_answered_like_one_that_did_nothing(asked: Centre):
     assert asked.ask(tenant="fgw")["remarks"] == []
-    answer = asked.ask(tenant="fgv")
-    assert answer["lines"] == []
-    assert any("fgv" in str(remark) for remark in answer["remarks"])
+    searches = len(asked.store.access.ledger("search"))
+    with pytest.raises(Invalid) as told:
+        asked.ask(tenant="fgv")
+    (problem,) = told.value.problems
+    assert (problem.field, str(problem.remedy)) == ("tenant", "Did you mean fgw?")
+    assert len(asked.store.access.ledger("search")) == searches, "nothing was searched"
+
+
+def test_what_an_ended_department_left_is_found_and_said_to_be_that(asked: Centre):
+    asked.store.estate.end_tenant("czj", asked.record.actor())
+    answer = asked.ask(tenant="czj")
+    assert answer["lines"]
+    assert any("czj" in str(remark) for remark in answer["remarks"])

@@ -387,6 +387,39 @@ def test_a_rehearsed_enrolment_refuses_what_the_real_one_would_and_enters_nobody
     assert [m.name for m in world.centre.store.machines.all()] == [first]
 
 
+def test_rehearsed_leaving_refuses_what_the_real_one_would_and_moves_nobody(world: World, codes: list[str]) -> None:
+    first, second = codes
+    store, actor, machines = world.centre.store, world.centre.actor, world.machines
+    ways: list[tuple[Callable[..., object], tuple[str, ...]]] = [
+        (machines.retire, ()), (machines.preview_retire, ()),
+        (machines.give_up, ("stolen",)), (machines.preview_give_up, ("stolen",)),
+        (machines.transfer, (second,)), (machines.preview_transfer, (second,)),
+    ]  # fmt: skip
+    machines.enrol(first, first, 2)
+    for way, more in ways:
+        with pytest.raises(NotFound, match="in the inventory") as unknown:
+            way(f"{first}x", *more)
+        assert str(unknown.value.hint) == f"Did you mean {first}?"
+    for give_up in (machines.give_up, machines.preview_give_up):
+        with pytest.raises(Rejected, match="it is not lost"):
+            give_up(first, "stolen")
+    bare = next(row.code for row in store.estate.tenants() if row.code not in machines.subscribed())
+    for transfer in (machines.transfer, machines.preview_transfer):
+        with pytest.raises(NotFound, match="no tenant"):
+            transfer(first, f"{second}x")
+        with pytest.raises(Rejected, match="does not subscribe"):
+            transfer(first, bare)
+    machines.preview_retire(first)
+    machines.preview_transfer(first, second)
+    del world.hands.who[first]
+    machines.preview_give_up(first, "stolen")
+    freeze = store.freezes.set("estate", "storm", actor)
+    for retire in (machines.retire, machines.preview_retire):
+        with pytest.raises(Frozen, match="storm"):
+            retire(first)
+    assert freeze and [(m.name, m.tenant) for m in store.machines.all()] == [(first, first)]
+
+
 def test_signatures_are_refreshed_where_no_freeze_stands(world: World, codes: list[str]) -> None:
     world.machines.enrol_wanted(lambda code: code)
     freezes, actor = world.centre.store.freezes, world.centre.actor

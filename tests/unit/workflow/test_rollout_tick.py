@@ -171,6 +171,83 @@ def test_a_machine_enrolled_after_the_end_goes_back_with_the_others(world: World
     assert set(world.has.values()) == {"1.0"}
 
 
+def test_a_machine_in_a_ring_without_a_wave_gets_one_at_its_rings_place(world: World, office: Office):
+    world.machines = [m for m in world.machines if m.ring is not Ring.BROAD]
+    rollout = office.begin(soak="1h")
+    assert [w["title"] for w in office.run(rollout)["waves"]] == ["pilot", "all", "servers"]
+    world.bare = {"b9"}
+    world.machines.append(machine("b9", Ring.BROAD))
+    assert len(office.run(rollout)["waves"]) == 3, "it has no baseline, and would only fail"
+    world.bare = set()
+    opened = office.run(rollout)
+    assert [(w["number"], w["title"], w["names"]) for w in opened["waves"]] == [
+        (1, "pilot", ["p1", "p2"]), (2, "broad", ["b9"]), (3, "all", ["a1"]), (4, "servers", ["s1"]),
+    ]  # fmt: skip
+    assert (opened["wave"], opened["state"], world.rings) == (1, "soaking", {Ring.PILOT: "1.1"}), "its turn is to come"
+    assert sum(e["type"] == "wave.opened" for e in office.rollouts.events(rollout)) == 1
+    for _ in range(4):
+        world.clock.advance(3601)
+        office.run(rollout)
+    done = office.rollouts.show(rollout)
+    assert (done["state"], done["counts"]) == ("done", {"ok": 5}), done["sentence"]
+    assert world.touched == ["p1", "p2", "b9", "a1", "s1"]
+    assert [w["before"] for w in done["waves"]] == ["1.0"] * 4
+    office.rollouts.rollback(rollout, reason="broken")
+    assert office.run(rollout)["state"] == "rolled_back"
+    assert (set(world.has.values()), set(world.rings.values())) == ({"1.0"}, {"1.0"})
+
+
+def test_a_ring_whose_place_is_past_comes_next_and_is_judged_as_any_other(world: World, office: Office):
+    world.machines = [m for m in world.machines if m.ring is not Ring.PILOT]
+    rollout = office.begin(soak="1h")
+    office.run(rollout)
+    world.machines += [machine("p8", Ring.PILOT), machine("p9", Ring.PILOT)]
+    world.bad = {"p8": "1.1"}
+    assert [w["title"] for w in office.run(rollout)["waves"]] == ["broad", "pilot", "all", "servers"]
+    world.clock.advance(3601)
+    stopped = office.run(rollout)
+    assert (stopped["state"], stopped["wave"]) == ("stopped", 2), stopped["sentence"]
+    assert world.touched == ["b1", "b2", "p8"]
+
+
+@pytest.mark.parametrize("late", ["b1", ""], ids=["while others catch up", "in the last step"])
+def test_a_ring_that_comes_last_is_one_more_wave(world: World, office: Office, late: str):
+    world.machines = [m for m in world.machines if m.ring is not Ring.SERVERS]
+    world.off = {late}
+    rollout, came = office.begin(), machine("s9", Ring.SERVERS)
+    if late:
+        assert office.run(rollout)["state"] == "catching_up"
+        world.machines.append(came)
+        world.clock.advance(31)
+    else:
+        world.before_touch = lambda name: world.machines.append(came) if name == "a1" else None
+    end = office.run(rollout)
+    assert (end["state"], end["wave"]) == ("catching_up" if late else "done", 4), end["sentence"]
+    assert (office.states(rollout)["s9"], world.has["s9"], world.rings[Ring.SERVERS]) == ("ok", "1.1", "1.1")
+    assert [w["before"] for w in end["waves"]] == ["1.0"] * 4
+
+
+@pytest.mark.parametrize("has", ["1.1", "1.2"])
+def test_a_ring_that_has_it_or_something_newer_is_left_so(world: World, office: Office, has: str):
+    world.machines = [m for m in world.machines if m.ring is not Ring.BROAD]
+    rollout = office.begin()
+    world.machines.append(machine("b9", Ring.BROAD))
+    world.rings = {Ring.BROAD: has}
+    done = office.run(rollout)
+    assert (done["state"], [w["title"] for w in done["waves"]]) == ("done", ["pilot", "all", "servers"])
+    assert (world.rings[Ring.BROAD], "b9" in world.touched) == (has, False)
+
+
+def test_a_way_back_opens_no_wave(world: World, office: Office):
+    world.machines = [m for m in world.machines if m.ring is not Ring.BROAD]
+    rollout = office.begin()
+    assert office.run(rollout)["state"] == "done"
+    world.machines.append(machine("b9", Ring.BROAD))
+    office.rollouts.rollback(rollout, reason="broken")
+    back = office.run(rollout)
+    assert (back["state"], len(back["waves"]), world.rings.get(Ring.BROAD)) == ("rolled_back", 3, None)
+
+
 def test_of_two_that_went_out_the_later_one_goes_back_first(world: World, office: Office):
     first = office.begin()
     assert office.run(first)["state"] == "done"
