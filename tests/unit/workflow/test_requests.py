@@ -604,7 +604,7 @@ def test_a_letter_is_checked_whole_and_bound_to_what_was_seen(office: Office) ->
 
 
 def test_a_list_that_is_full_leads_on_to_older_ones(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("control_plane.workflow.requests.MOST_LISTED", 3)
+    monkeypatch.setattr("control_plane.workflow.request_desk.MOST_LISTED", 3)
     for _ in range(4):
         office.of("clerk").withdraw(office.ask("clerk", "fgw", names=["a"])["id"])
     others = office.of("chief").draft("fgw", "toy")
