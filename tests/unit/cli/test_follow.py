@@ -148,7 +148,7 @@ def test_a_yes_given_beforehand_sees_the_plan_before_the_first_write(gasp: Gasp)
     answer = gasp("apply", "estate", "--yes", get_plan=plan(change("update", reason="drift", hand_made=True)))
     assert not answer.client.called("plan")
     assert "[drift]" in answer.err
-    assert answer.err.index("[drift]") < answer.err.index("dns:qingdao.test: 3 changes")
+    assert answer.err.index("[drift]") < answer.err.index("DNS zone qingdao.test: 3 changes")
     assert "Next: gasp apply" not in answer.err
     assert "[drift]" not in gasp("apply", "7f3a9c1e", "--yes").err
 
