@@ -8,8 +8,8 @@ from tests.web.world import BASE, World, send
 
 
 def test_a_full_list_says_so_and_leads_to_older_requests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("workflow", "web"):
-        monkeypatch.setattr(f"control_plane.{place}.requests.MOST_LISTED", 2)
+    for place in ("workflow.request_desk", "web.requests"):
+        monkeypatch.setattr(f"control_plane.{place}.MOST_LISTED", 2)
     clerk = world.enter(world.person("clerk"))
     send(clerk, "/language", language="en")
     mine = world.client.acting_as("directory:clerk1").requests
