@@ -15,14 +15,12 @@ from typing import Any, Self
 
 from control_plane.drivers import directory_ber as ber
 from control_plane.drivers.directory_session import (
-    WINDOW,
     ConnectionLost,
     Conversation,
     DirectoryUnavailable,
     Endpoint,
     Request,
     Session,
-    ask,
     disconnect,
     ldap3,
     read_password,
@@ -241,32 +239,23 @@ class DirectoryAccounts:
             return {uid: found[0][0] for uid, found in session.run(looks) if len(found) == 1}
 
     def _mark(self, uids: Collection[str], since: Sequence[str]) -> frozenset[str]:
-        """Write since when accounts are locked: many in one transaction, for the server waits for its disk at the end
-        of each. Those of one that was refused are written one by one."""
+        """Write since when accounts are locked, each as soon as it is found, all side by side on one connection."""
         known = [uid for uid in uids if _usable(uid)]
         if not known:
             return frozenset()
 
-        def look(uid: str) -> Request:
-            return Request(ber.search_request(self.tenants_dn, ber.SUBTREE, ber.equals("uid", uid), ("uid",)))
+        def write(uid: str) -> Conversation[ber.Result | None]:
+            answer = yield Request(
+                ber.search_request(self.tenants_dn, ber.SUBTREE, ber.equals("uid", uid), ("uid",))
+            )  # fmt: skip
+            if answer.result.code or len(answer.entries) != 1:
+                return answer.result if answer.result.code else None
+            changes = [(ber.REPLACE, "pwdAccountLockedTime", since)]
+            return (yield Request(ber.modify_request(answer.entries[0][0], changes))).result
 
         session = Session(self.endpoint, self.bind_dn, self.password_path)
-        found: dict[str, ber.Result] = {}
-        writes: list[tuple[str, bytes]] = []
         with session, _available(self.endpoint):
-            for uid, answer in session.run((uid, ask(look(uid))) for uid in known):
-                if answer.result.code:
-                    found[uid] = answer.result
-                elif len(answer.entries) == 1:
-                    changes = [(ber.REPLACE, "pwdAccountLockedTime", since)]
-                    writes.append((uid, ber.modify_request(answer.entries[0][0], changes)))
-            for start in range(0, len(writes), WINDOW):
-                part = writes[start : start + WINDOW]
-                if session.together([one for _, one in part]):
-                    found |= {uid: ber.Result(0) for uid, _ in part}
-                else:
-                    answers = session.run((uid, ask(Request(one))) for uid, one in part)
-                    found |= {uid: answer.result for uid, answer in answers}
+            found = {uid: result for uid, result in session.run((uid, write(uid)) for uid in known) if result}
         if refused := {uid: result for uid, result in found.items() if result.code}:
             names, first = ", ".join(sorted(refused)[:5]), next(iter(refused.values()))
             text = tn("The directory refused {count} lock ({names}): {reason}.",

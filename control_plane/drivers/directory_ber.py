@@ -13,11 +13,9 @@ ADD, DELETE, REPLACE = 0, 1, 2
 ASSERTION = b"1.3.6.1.1.12"
 MANAGE_DSA_IT = b"2.16.840.1.113730.3.4.2"
 PAGED = b"1.2.840.113556.1.4.319"
-#: Transactions (RFC 5805): the request that begins one, the control of each part, the request that ends it.
-BEGIN, PART, END = b"1.3.6.1.1.21.1", b"1.3.6.1.1.21.2", b"1.3.6.1.1.21.3"
 BASE, ONE_LEVEL, SUBTREE = 0, 1, 2
 SEARCH_ENTRY, SEARCH_DONE, SEARCH_REFERENCE = 0x64, 0x65, 0x73
-EXTENDED_RESPONSE, INTERMEDIATE_RESPONSE = 0x78, 0x79
+INTERMEDIATE_RESPONSE = 0x79
 
 RawEntry = tuple[str, dict[str, list[str]]]
 """DN and attributes (name → values) as the server wrote them; bytes that are no UTF-8 become `\\xNN`."""
@@ -127,17 +125,6 @@ def rename_request(dn: str, rdn: str, superior: str | None) -> bytes:
     """ModifyDNRequest; the old naming value is removed from the entry."""
     where = b"" if superior is None else tlv(0x80, superior.encode())
     return tlv(0x6C, octets(dn) + octets(rdn) + b"\x01\x01\xff" + where)
-
-
-def begin_request() -> bytes:
-    """ExtendedRequest that begins a transaction; the response's value names it."""
-    return tlv(0x77, tlv(0x80, BEGIN))
-
-
-def end_request(name: bytes, commit: bool) -> bytes:
-    """ExtendedRequest that ends a transaction: everything is done, or nothing."""
-    body = (b"" if commit else b"\x01\x01\x00") + octets(name)
-    return tlv(0x77, tlv(0x80, END) + tlv(0x81, tlv(0x30, body)))
 
 
 def search_request(base: str, scope: int, criterion: bytes, attributes: Iterable[str], size_limit: int = 0) -> bytes:
@@ -270,15 +257,6 @@ def read_result(found: Message) -> Result:
     matched = data[start:at].decode(errors="replace")
     start, at = expect(data, at, found.stop, 0x04)
     return Result(code, matched, data[start:at].decode(errors="replace"))
-
-
-def read_value(found: Message) -> bytes:
-    """The value of an ExtendedResponse; empty when it has none."""
-    at, value = found.start, b""
-    while at < found.stop:
-        tag, start, at = _header(found.data, at, found.stop)
-        value = found.data[start:at] if tag == 0x8B else value
-    return value
 
 
 def read_controls(found: Message) -> Iterator[tuple[bytes, bytes]]:

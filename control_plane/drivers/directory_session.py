@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -56,7 +56,6 @@ class Answer:
     entries: list[ber.RawEntry] = field(default_factory=list)
     referrals: int = 0
     cookie: bytes = b""
-    value: bytes = b""
 
 
 R = TypeVar("R")
@@ -230,20 +229,6 @@ class Session:
                 _step(key, conversation, answer, ready, finished)
             yield from finished
 
-    def together(self, operations: Sequence[bytes]) -> bool:
-        """Carry out changes, at most `WINDOW`, as one transaction (RFC 5805): all of them, or none when one is refused.
-        The server's disk is waited for once. Returns whether it was done. Raises ConnectionLost; then it is unknown."""
-        begun = self._ask(Request(ber.begin_request()))
-        if begun.result.code:
-            return False
-        part = ber.control(ber.PART, begun.value)
-        answers = [answer for _, answer in self.run((None, ask(Request(one, part))) for one in operations)]
-        good = not any(answer.result.code for answer in answers)
-        return self._ask(Request(ber.end_request(begun.value, good))).result.code == 0 and good
-
-    def _ask(self, request: Request) -> Answer:
-        return next(answer for _, answer in self.run([(None, ask(request))]))
-
     def _take(
         self,
         queue: deque[tuple[K, Conversation[R]]],
@@ -295,8 +280,6 @@ class Session:
                     answer.result = ber.read_result(found)
                     if found.tag == ber.SEARCH_DONE:
                         answer.cookie = ber.read_cookie(found)
-                    if found.tag == ber.EXTENDED_RESPONSE:
-                        answer.value = ber.read_value(found)
                     yield self._waiting.pop(found.number)
         except ValueError as error:  # BerError, or a DN that is not UTF-8
             raise self._lost(str(error)) from None
@@ -305,11 +288,6 @@ class Session:
     def _lost(self, reason: str) -> ConnectionLost:
         self._waiting.clear()
         return ConnectionLost(t("The connection to the directory broke: {reason}.", reason=reason.rstrip(".")))
-
-
-def ask(request: Request) -> Conversation[Answer]:
-    """The conversation of one request."""
-    return (yield request)
 
 
 def _step(
