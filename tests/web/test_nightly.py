@@ -128,7 +128,7 @@ def test_it_finds_what_is_planted(
         return row
 
     monkeypatch.setattr("control_plane.workflow.freezes.Freezes.list", broken)
-    monkeypatch.setattr("control_plane.api.requests._seen", told)
+    monkeypatch.setattr("control_plane.api.requests.seen", told)
     monkeypatch.setattr("control_plane.api.operation.Call.in_sight", lambda call, found, name="tenant": list(found))
     found = checked(world, origin, authority, "freezes", "request", "accounts", "tenants")
     monkeypatch.undo()
