@@ -169,7 +169,7 @@ def test_chinese_names_are_found_by_pinyin(operator: FlaskClient, asked: str) ->
 
 
 def totals(text: str) -> str:
-    found = re.search(r"<tfoot>.*?</tfoot>", text, re.S)
+    found = re.search(r"<tfoot\b.*?</tfoot>", text, re.S)
     return " ".join(re.sub(r"<[^>]*>", " ", found[0]).split()) if found else ""
 
 
