@@ -31,7 +31,7 @@ EXACT = 10.0
 SINK_PORT = 8098
 #: Takes what is sent; answers with the kbit/s at which it came, from the first octets to the last.
 SINK = """
-import http.server, socketserver, time
+import http.server, time
 class Sink(http.server.BaseHTTPRequestHandler):
     def do_PUT(self):
         left, began, octets = int(self.headers["Content-Length"]), 0.0, 0
@@ -47,8 +47,7 @@ class Sink(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(said)))
         self.end_headers()
         self.wfile.write(said)
-class Server(socketserver.ForkingMixIn, http.server.HTTPServer): pass
-Server(("", %d), Sink).serve_forever()
+http.server.ThreadingHTTPServer(("", %d), Sink).serve_forever()
 """
 
 
