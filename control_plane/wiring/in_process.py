@@ -11,7 +11,7 @@ from control_plane.wiring.attachments import file_scanner, files
 from control_plane.wiring.centre import actor_name, now, settings, shown_settings, store
 from control_plane.wiring.doctor import status
 from control_plane.wiring.gateways import access_record, internet
-from control_plane.wiring.machines import by_itself, machine_hands, repository, snapshots, upstream
+from control_plane.wiring.machines import by_itself, fetches_signatures, machine_hands, repository, snapshots
 from control_plane.wiring.planning import applier, planner, prober, releases
 from control_plane.wiring.webhooks import webhooks
 
@@ -61,7 +61,7 @@ def local_client() -> LocalClient:
         persons,
         webhooks,
         by_itself,
-        lambda: upstream().signatures is not None,
+        fetches_signatures,
         settings().fault,
     )
 

@@ -78,6 +78,15 @@ def upstream() -> UpstreamDocument:
     return UpstreamDocument.model_validate(play.sources(play.begin()))
 
 
+def fetches_signatures() -> bool:
+    """Whether signatures come from somewhere by network; the lab's outside host has them always. Asks no host: pages
+    say it, and they open whoever is away."""
+    from control_plane.drivers.upstream_file import read_upstream
+
+    found = read_upstream(settings().estate)
+    return found is None or found.signatures is not None
+
+
 def publication_fence(ring: Ring | None) -> None:
     """Raises Frozen when a ring may be given nothing now; None: when the repository host may not be changed."""
     store().freezes.check(None, ring, "snapshots")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http.client import HTTPSConnection
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -17,6 +21,8 @@ from urllib.request import HTTPCookieProcessor, HTTPSHandler, build_opener
 
 import pytest
 
+from control_plane.model.people import Stage
+from control_plane.store.repository import Store
 from control_plane.workflow.background import living
 from tests.drivers.slapd import free_port
 from tests.waiting import wait_until
@@ -40,10 +46,21 @@ class Centre:
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 
-    def status(self, path: str, host: str = "localhost") -> int:
+    def operator(self) -> str:
+        """The cookie of an operator who is signed in."""
+        token, now = secrets.token_urlsafe(32), datetime.now(UTC)
+        with closing(Store(f"sqlite:///{self.state / 'gasp.db'}", clock=lambda: now)) as store:
+            person = store.people.ensure("account:one", "one", None)
+            store.people.grant(person, "operator", None, None, "test", store.actors.get("local:test"))
+            store.people.set_factor(person.key, None, enrolled=True)
+            until, key = now + timedelta(hours=1), sha256(token.encode()).hexdigest()
+            store.people.open_session(key, person, Stage.OPEN, until, "127.0.0.1", "test")
+        return f"__Host-gasp={token}"
+
+    def status(self, path: str, host: str = "localhost", cookie: str = "") -> int:
         trusted = ssl.create_default_context(cafile=self.state / "ca" / "ca.pem")
         connection = HTTPSConnection("localhost", self.port, timeout=60, context=trusted)
-        connection.request("GET", path, headers={"Host": host})
+        connection.request("GET", path, headers={"Host": host, "Cookie": cookie})
         status = connection.getresponse().status
         connection.close()
         return status
@@ -104,6 +121,11 @@ def test_bring_up_makes_the_first_operator_and_opens_the_console(centre: Centre)
     form = {"token": token(), "name": "first", "password": file.read_text().strip()}
     answer = browser.open(address, urlencode(form).encode())
     assert answer.url.endswith("/sign-in/password")
+
+
+def test_the_overview_opens_while_every_host_is_away(centre: Centre) -> None:
+    centre.gasp("web", "--background")
+    assert centre.status("/console/", cookie=centre.operator()) == 200
 
 
 def test_a_centre_without_console(centre: Centre) -> None:
