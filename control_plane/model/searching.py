@@ -30,6 +30,5 @@ def _values(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _holds(value: str, text: str) -> bool:
-    if sounds(value, text):
-        return True
-    return text in value and (text in _OPAQUE.findall(value) or text in _OPAQUE.sub("\n", value))
+    stands = text in value and (text in _OPAQUE.findall(value) or text in _OPAQUE.sub("\n", value))
+    return stands or sounds(value, text)

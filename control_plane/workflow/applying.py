@@ -165,13 +165,11 @@ class Applier:
         """Subscription id → (generation, the observed one) of those whose wish this run carries out: what it does for
         others of the estate is not its own, and an undo of it leaves them alone."""
         scope, desired = parse_scope(order.scope), picture.world.desired
-        names = {_subscription(c) for c in steps} | {
-            _subscription(desired[i].owner) for i in order.only or () if i in desired
-        }
-        found = {s.id: (s.generation, s.observed_generation) for s in self.store.estate.subscriptions()}
+        names = {_subscription(c) for c in steps}
+        names |= {_subscription(desired[i].owner) for i in order.only or () if i in desired}
         return {
             name: pair
-            for name, pair in found.items()
+            for name, pair in picture.world.generations.items()
             if (name in names or (order.only is None and _inside(scope, name)))
             and (order.wishes is None or name in order.wishes)
         }
