@@ -17,7 +17,7 @@ from control_plane.store.rollouts_tables import chores
 
 @dataclass(frozen=True, slots=True)
 class ChoreRow:
-    """One chore; `every` in seconds, `failures` in a row since the last success."""
+    """One chore; `every` in seconds, `failures` in a row since the last success, `pid` while it is under way."""
 
     name: str
     every: int
@@ -38,32 +38,32 @@ class ChoreRepository:
 
     def begin(self, name: str, every: int, holder: Holder, alive: Callable[[Holder], bool]) -> bool:
         """It begins now, in this process; False while another living one is at it."""
-        values = {
-            "every": every,
-            "started_at": self._clock(),
-            "pid": holder.pid,
-            "holder_start": holder.start_time,
-            "holder_boot": holder.boot_id,
-        }
         with self._database.write() as connection:
+            values = {
+                "every": every,
+                "started_at": self._clock(),
+                "pid": holder.pid,
+                "holder_start": holder.start_time,
+                "holder_boot": holder.boot_id,
+            }
             row = connection.execute(select(chores).where(chores.c.name == name)).one_or_none()
             if row is None:
                 connection.execute(insert(chores).values(name=name, failures=0, **values))
                 return True
-            before = Holder(row.pid, row.holder_start, row.holder_boot)
-            under_way = row.ended_at is None or row.ended_at < row.started_at
-            if under_way and before != holder and alive(before):
-                return False
+            if row.pid is not None:
+                before = Holder(row.pid, row.holder_start, row.holder_boot)
+                if before != holder and alive(before):
+                    return False
             connection.execute(update(chores).where(chores.c.name == name).values(values))
         return True
 
     def end(self, name: str, error: str | None) -> int:
         """It ended, well or with an error; returns how often it has failed in a row."""
-        now = self._clock()
         with self._database.write() as connection:
+            now = self._clock()
             failures = int(connection.scalar(select(chores.c.failures).where(chores.c.name == name)) or 0)
             failures = failures + 1 if error is not None else 0
-            values: dict[str, Any] = {"ended_at": now, "failures": failures, "error": error}
+            values: dict[str, Any] = {"ended_at": now, "failures": failures, "error": error, "pid": None}
             if error is None:
                 values["succeeded_at"] = now
             connection.execute(update(chores).where(chores.c.name == name).values(values))

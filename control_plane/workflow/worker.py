@@ -175,13 +175,12 @@ class WorkerStatus:
         return None if state == "passed" else str(text)
 
     def _chore(self, row: Any) -> dict[str, Any]:
-        running = row.started_at is not None and (row.ended_at is None or row.ended_at < row.started_at)
         age = (self.clock() - (row.ended_at or row.started_at)).total_seconds()
         late = age > max(LATE_TURNS * row.every, LATE_SECONDS)
         return {
             "name": row.name,
             "every": row.every,
-            "state": "failed" if row.error else "late" if late else "running" if running else "waiting",
+            "state": "failed" if row.error else "late" if late else "running" if row.pid is not None else "waiting",
             **{
                 name: getattr(row, name).isoformat() if getattr(row, name) else None
                 for name in ("started_at", "ended_at", "succeeded_at")

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from control_plane.store.leases import Holder
 from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.worker import Chore, Worker, WorkerStatus
 
@@ -67,6 +68,20 @@ def test_a_chore_that_does_not_end_is_late_and_the_doctor_says_so(centre, lines,
     assert state == "warning"
     assert "does not run" in str(said)
     assert str(remedy) == "gasp worker start"
+
+
+def test_who_is_at_it_is_no_matter_of_clocks(centre):
+    """A worker that looked at its clock before the one before it ended kept its turn from nobody."""
+    chores, (one, other) = centre.store.chores, (Holder(pid, 7, "boot") for pid in (11, 12))
+    assert chores.begin("c", 0, one, lambda _: True)
+    centre.clock.advance(5)
+    chores.end("c", None)
+    centre.clock.advance(-9)
+    assert chores.begin("c", 0, other, lambda _: True)
+    assert not chores.begin("c", 0, one, lambda _: True)
+    assert chores.begin("c", 0, one, lambda _: False), "what a killed one left is the next one's"
+    chores.end("c", None)
+    assert [chore.pid for chore in chores.list()] == [None]
 
 
 def test_nobody_waits_for_a_worker_that_is_not_there(tmp_path):
