@@ -133,6 +133,7 @@ class NetworkRules:
         self.sets: dict[str, str] = {}
         self.policy = {
             "number": numbered,
+            "interface": self.interface,
             "up_kbit": number("up_kbit", attributes.get("up_kbit"), 8),
             "down_kbit": number("down_kbit", attributes.get("down_kbit"), 8),
             "throttle_kbit": number("throttle_kbit", attributes.get("throttle_kbit"), 8),

@@ -22,8 +22,9 @@ from control_plane.drivers.host_state import AgentError, Layout, load_json, stat
 VERSION = 1
 NETWORK, PROXY = "gateway.network", "gateway.proxy"
 SHARED = ("online", "acct_up", "acct_down", "direct", "proxied")
-DOWN = "gaspdown"
+DOWN, UP = "gaspdown", "gaspup"
 _CLASS = re.compile(r"^class htb 1:([0-9a-f]+) parent 1:1 (leaf )?.*?rate (\S+) ceil (\S+)")
+_FILTER = re.compile(r"filter .*pref (\d+) u32 .*?(?:flowid 1:([0-9a-f]+) .*)?$")
 
 
 class GatewayLayout(Layout):
@@ -141,7 +142,7 @@ class Queues:
     def __init__(self, outside: str, interfaces: Sequence[str]) -> None:
         self.outside = outside
         self.classes: dict[str, str] = {}
-        for device in (DOWN, outside):
+        for device in (DOWN, UP, outside):
             for line in tool(["tc", "class", "show", "dev", device]).stdout.splitlines():
                 found = _CLASS.match(line)
                 if found:
@@ -153,22 +154,45 @@ class Queues:
         said = tool(["tc", "-force", "-batch", "-"], lines).stdout if lines else ""
         self.redirects = said.count(f"Redirect to device {DOWN}")
         self.interfaces = list(interfaces)
+        entries = "".join(f"filter show dev {name} parent ffff:\n" for name in interfaces)
+        self.led = filters(tool(["tc", "-force", "-batch", "-"], entries).stdout if entries else "")
+        self.arrivals = filters(tool(["tc", "filter", "show", "dev", UP]).stdout)
 
     def of(self, interface: str, number: int) -> dict[str, str]:
         """What shapes one tenant."""
         found = {
             f"class {device} 1:{minor:x}": self.classes[f"{device} 1:{minor:x}"]
-            for device in (DOWN, self.outside)
+            for device in (DOWN, UP, self.outside)
             for minor in (number, SLOW | number)
             if f"{device} 1:{minor:x}" in self.classes
         }
         if interface in self.roots and (self.redirects >= len(self.interfaces) or self._redirected(interface)):
             found[f"queue {interface}"] = DOWN
+        for place, name in ((self.led, f"arrival {interface}"), (self.arrivals, f"arrival class {number}")):
+            rules = [rule for prio in (2 * number, 2 * number + 1) for rule in place.get(prio, ())]
+            if rules:
+                found[name] = ", ".join(rules)
         return found
 
     @staticmethod
     def _redirected(interface: str) -> bool:
         return f"Redirect to device {DOWN}" in tool(["tc", "filter", "show", "dev", interface, "parent", "1:"]).stdout
+
+
+def filters(said: str) -> dict[int, list[str]]:
+    """What tc says of filters: place → class (the ordinary one of a throttled), what is matched and where it goes."""
+    found: dict[int, list[str]] = {}
+    rules: list[str] = []
+    for line in said.splitlines():
+        if head := _FILTER.match(line):
+            rules = found.setdefault(int(head[1]), [])
+            if head[2]:
+                rules.append(f"1:{int(head[2], 16) & ~SLOW:x}")
+        elif line.startswith("  match "):
+            rules.append(line.strip().removeprefix("match "))
+        elif "Redirect to device" in line:
+            rules.append(line.rpartition("Redirect to device ")[2].partition(")")[0])
+    return found
 
 
 def site_of(layout: GatewayLayout) -> dict[str, Any]:

@@ -337,6 +337,29 @@ def test_bandwidth_of_the_tier_and_even_shares_of_a_full_line(gateway: Gateway) 
         assert uploads(gateway, dict.fromkeys(("fgw", "czj"), 2 * MEGA)) == even
 
 
+@pytest.mark.usefixtures("sink")
+def test_an_upload_comes_at_the_rate_of_the_tier_and_does_not_pile_up_in_the_proxy(gateway: Gateway) -> None:
+    gateway.network("fgw", up_kbit=8000)
+    gateway.settle()
+    for version in (4, 6):
+        start = volume(gateway, "fgw")["up"]
+
+        def arrived(start: int = start) -> tuple[float, int]:
+            return time.monotonic(), int(volume(gateway, "fgw")["up"]) - start
+
+        proxy, url = gateway.proxy_url("fgw", version), f"http://{gateway.hosts['citizen']['ipv4']}:{SINK}/"
+        script = (
+            f"head -c {5 * MEGA} /dev/zero > /tmp/sent; curl -s -o /dev/null -H Expect: -T /tmp/sent -x {proxy} {url}"
+        )
+        told = started(gateway, "fgw", f"{script}; echo $?")
+        wait_until(lambda arrived=arrived: arrived()[1] > MEGA // 2, 20)  # type: ignore[misc]
+        began, first = arrived()
+        wait_until(lambda arrived=arrived, first=first: arrived()[1] > first + 2 * MEGA, 20)  # type: ignore[misc]
+        ended, last = arrived()
+        assert (last - first) * 8 / 1000 / (ended - began) == pytest.approx(8000, rel=0.25)
+        assert told.result(60).strip() == "0"
+
+
 def test_volume_over_reload_reboot_and_a_kill(gateway: Gateway) -> None:
     centre, url = gateway.centre, f"http://{gateway.hosts['citizen']['ipv4']}/big"
     octets = 4 * MEGA
@@ -362,7 +385,7 @@ def test_volume_over_reload_reboot_and_a_kill(gateway: Gateway) -> None:
     assert counted(start) == pytest.approx(2 * proxied, rel=0.01)
     fetch("-x", gateway.proxy_url("fgw"))
     # an orderly reboot; the network namespace outlives a host of the lab, a real machine's tables do not
-    gateway.on("systemctl stop gasp-meter nftables; nft delete table inet gw; ip link del gaspdown")
+    gateway.on("systemctl stop gasp-meter nftables; nft delete table inet gw; ip link del gaspdown; ip link del gaspup")
     centre.run("lab", "stop", "gateway", "--yes")
     assert isinstance(gateway.look(), CouldNotMeasure)
     centre.run("lab", "start", "gateway")
@@ -406,10 +429,12 @@ def test_used_up_is_throttled_never_cut(gateway: Gateway) -> None:
     assert told["warned"] and told["throttled"]
     assert volume(gateway, "fgw")["throttled"] is None
     assert gateway.plan().changes == ()
+    assert gateway.on("tc filter show dev gaspup | grep -c 'flowid 1:8'").strip() == "2"
     assert speeds(gateway, 6, "czj", "fgw")["czj"] == pytest.approx(1000, rel=0.25)
     gateway.network("czj", month_octets=limit * 1000, **limits)
     gateway.settle()
     wait_until(lambda: "elements" not in gateway.on("nft list set inet gw throttled"), 10)
+    assert "flowid 1:8" not in gateway.on("tc filter show dev gaspup")
     assert speeds(gateway, 5, "czj")["czj"] == pytest.approx(20_000, rel=0.25)
     assert volume(gateway, "czj")["throttled"] is None
 
@@ -463,6 +488,9 @@ def test_one_tenants_fault_stops_no_other_and_old_rules_stay(gateway: Gateway) -
          " htb rate 1mbit ceil 99mbit", "*", "network"),
         ("tc qdisc del dev gaspdown parent $(tc class show dev gaspdown | awk '/1:2 /{print $3}')", "*", "network"),
         ("tc qdisc del dev gaj root", "gaj", "network"),
+        ("tc qdisc del dev gaj ingress", "gaj", "network"),
+        ("tc filter del dev gaspup parent 1: prio $(tc filter show dev gaspup | awk '/flowid 1:2/{print $6}')", "*",
+         "network"),
         ("echo 'http_access allow all' >> /etc/squid/gasp/czj.conf", "czj", "proxy"),
         ("rm /etc/gasp/gateway/tenants/gaj.nft", "gaj", "network"),
     ],

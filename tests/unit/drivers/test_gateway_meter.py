@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import ModuleType
@@ -91,3 +93,53 @@ def test_many_files_load_as_one(program: ModuleType) -> None:
     assert whole == table_text(rules) + 'add element inet gw peers { "tjj" . "czj" }\n'
     with pytest.raises(ValueError, match="flooded"):
         program.merged(["flooded\n"])
+
+
+ADDRESSES = [
+    {"ifname": "tjj", "addr_info": [
+        {"family": "inet", "local": "10.9.5.254", "scope": "global"},
+        {"family": "inet", "local": "10.9.5.253", "scope": "global"},
+        {"family": "inet6", "local": "fe80::1", "scope": "link"},
+    ]},
+    {"ifname": "lan8", "addr_info": [{"family": "inet6", "local": "fd96:0:2:8::254", "scope": "global"}]},
+]  # fmt: skip
+
+
+def test_what_comes_to_the_proxy_waits_in_the_tenants_class(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        program, "run", lambda *argv, text=None: subprocess.CompletedProcess(argv, 0, json.dumps(ADDRESSES), "")
+    )
+    tenants = {"tjj": {"number": 5, "interface": "tjj"}, "rsj": {"number": 8, "interface": "lan8"}}
+    assert program.arrivals(tenants, {"rsj"}) == [
+        "filter del dev gaspup parent 1: prio 10",
+        "filter add dev gaspup parent 1: protocol ip prio 10 u32 match ip dst 10.9.5.254 flowid 1:5",
+        "filter del dev gaspup parent 1: prio 11",
+        "filter del dev gaspup parent 1: prio 16",
+        "filter del dev gaspup parent 1: prio 17",
+        "filter add dev gaspup parent 1: protocol ipv6 prio 17 u32 match ip6 dst fd96:0:2:8::254 flowid 1:8008",
+    ]
+    led = [line for line in program.arrivals(tenants, set(), interfaces=True) if " tjj " in line or " lan8 " in line]
+    assert led == [
+        "qdisc replace dev tjj ingress",
+        "filter del dev tjj parent ffff: prio 10",
+        "filter add dev tjj parent ffff: protocol ip prio 10 u32 match ip dst 10.9.5.254 match ip protocol 6 0xff"
+        " match ip dport 3128 0xffff action mirred egress redirect dev gaspup",
+        "filter del dev tjj parent ffff: prio 11",
+        "qdisc replace dev lan8 ingress",
+        "filter del dev lan8 parent ffff: prio 16",
+        "filter del dev lan8 parent ffff: prio 17",
+        "filter add dev lan8 parent ffff: protocol ipv6 prio 17 u32 match ip6 dst fd96:0:2:8::254 match ip6 protocol 6"
+        " 0xff match ip6 dport 3128 0xffff action mirred egress redirect dev gaspup",
+    ]
+    assert program.arrivals({}, set()) == []
+
+
+def test_what_tc_cannot_do_is_told_but_for_what_is_gone(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "Error: Not found.\nWe have an error\nCommand failed -:1\nError: No such device.\nCommand failed -:2\n"
+    monkeypatch.setattr(program, "run", lambda *argv, text=None: subprocess.CompletedProcess(argv, 1, "", said))
+    program.queue(["filter del dev gaspup parent 1: prio 10", "filter add dev gone parent 1: x", "class replace y"])
+    assert capsys.readouterr().err == "tc filter add dev gone parent 1: x: Error: No such device.\n"

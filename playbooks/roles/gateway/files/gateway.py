@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -36,6 +37,10 @@ SAVE_SECONDS = 5.0
 RESOLVE_SECONDS = 60.0
 DOWN = "gaspdown"
 """The queue that all downloads of all tenants pass, whatever interface they leave by."""
+UP = "gaspup"
+"""The queue that what tenants send to the proxy passes on its way in. The proxy takes whatever comes: what came faster
+than it may leave would pile up in its memory, which costs it a core and, from a size on, the connection."""
+PROXY_PORT = 3128
 MARKED = 0x10000
 """Bit of a tenant's mark; the rest of the mark is the tenant's number."""
 SLOW = 0x8000
@@ -157,13 +162,21 @@ def sample(keep: bool = True) -> dict[str, Any]:
 def throttle(tenants: dict[str, dict[str, Any]], rows: dict[str, Any], marks: set[int]) -> None:
     """Make the set of throttled marks what the volumes say; marks of nobody are left alone."""
     mark_of = {code: MARKED | policy["number"] for code, policy in tenants.items()}
-    wanted, ours = {mark_of[code] for code, row in rows.items() if row["throttled"]}, {*mark_of.values()}
+    slow = slowed(rows)
+    wanted, ours = {mark_of[code] for code in slow}, {*mark_of.values()}
     lines = [f"add element {TABLE} throttled {{ {mark:#x} }}" for mark in sorted(wanted - marks)]
     lines += [f"delete element {TABLE} throttled {{ {mark:#x} }}" for mark in sorted((marks - wanted) & ours)]
     if lines:
         done = run("nft", "-f", "-", text="\n".join(lines) + "\n")
         if done.returncode:
             print(done.stderr, file=sys.stderr)
+        changed = (wanted ^ marks) & ours
+        queue(arrivals({code: tenants[code] for code, mark in mark_of.items() if mark in changed}, slow))
+
+
+def slowed(rows: dict[str, Any]) -> set[str]:
+    """Whose month is used up."""
+    return {code for code, row in rows.items() if row["throttled"]}
 
 
 def restore() -> None:
@@ -240,13 +253,18 @@ def shape(arguments: list[str]) -> None:
     An argument `-N` takes the classes of number N away.
     """
     site, tenants = read_json(ETC / "site.json"), policies()
-    outside = site["internet_interface"]
-    if run("ip", "link", "show", DOWN).returncode:
-        run("ip", "link", "add", DOWN, "type", "ifb")
-        run("ip", "link", "set", DOWN, "up", "txqueuelen", "1000")
+    devices = (
+        (DOWN, "down", site["line_down_kbit"]),
+        (UP, "up", site["line_up_kbit"]),
+        (site["internet_interface"], "up", site["line_up_kbit"]),
+    )
+    for device in (DOWN, UP):
+        if run("ip", "link", "show", device).returncode:
+            run("ip", "link", "add", device, "type", "ifb")
+            run("ip", "link", "set", device, "up", "txqueuelen", "1000")
     have = queues()
     lines: list[str] = []
-    for device, line in ((DOWN, site["line_down_kbit"]), (outside, site["line_up_kbit"])):
+    for device, _, line in devices:
         if device not in have:
             lines.append(f"qdisc add dev {device} root handle 1: htb default 0")
         if device not in have or not arguments:
@@ -260,16 +278,67 @@ def shape(arguments: list[str]) -> None:
                 f" match mark {MARKED:#x} {MARKED:#x} action mirred egress redirect dev {DOWN}"
             ]
     for number in (int(argument[1:]) for argument in arguments if argument.startswith("-")):
-        lines += [f"class del dev {d} classid 1:{n:x}" for d in (DOWN, outside) for n in (number, SLOW | number)]
+        places = [f"{UP} parent 1:", *(f"{interface} parent ffff:" for interface in site["tenant_interfaces"])]
+        lines += [f"filter del dev {place} prio {prio}" for place in places for prio in prios(number)]
+        lines += [f"class del dev {d} classid 1:{n:x}" for d, _, _ in devices for n in (number, SLOW | number)]
+    chosen = {code: policy for code, policy in tenants.items() if not arguments or code in arguments}
+    for policy in chosen.values():
+        for device, way, _ in devices:
+            kbit = policy[f"{way}_kbit"]
+            lines += tenant_class(device, way, policy["number"], kbit)
+            lines += tenant_class(device, way, SLOW | policy["number"], min(policy["throttle_kbit"], kbit))
+    slow = slowed(read_json(LIB / "usage.json").get("tenants", {}))
+    queue([*lines, *arrivals(chosen, slow, interfaces=True)])
+
+
+def queue(lines: list[str]) -> None:
+    """Have tc do this. What is to be taken away may be gone; everything else that fails is told."""
+    done = run("tc", "-force", "-batch", "-", text="\n".join(lines) + "\n") if lines else None
+    failed = re.findall(r"(?s)(.*?)^Command failed -:(\d+)$", done.stderr, re.M) if done else []
+    for said, number in failed:
+        if lines[int(number) - 1].split()[1] != "del":
+            print(f"tc {lines[int(number) - 1]}: {said.strip()}", file=sys.stderr)
+
+
+def arrivals(tenants: dict[str, dict[str, Any]], slow: set[str], interfaces: bool = False) -> list[str]:
+    """Lines for tc: what comes from these tenants to their proxy waits in their class, that of the throttled when they
+    are `slow`. A tenant's proxy is its own address of this gateway. `interfaces`: lead it there, too."""
+    own, lines = own_addresses() if tenants else {}, []
     for code, policy in tenants.items():
-        if not arguments or code in arguments:
-            for device, way in ((DOWN, "down"), (outside, "up")):
-                kbit = policy[f"{way}_kbit"]
-                lines += tenant_class(device, way, policy["number"], kbit)
-                lines += tenant_class(device, way, SLOW | policy["number"], min(policy["throttle_kbit"], kbit))
-    done = run("tc", "-force", "-batch", "-", text="\n".join(lines) + "\n")
-    if done.returncode:
-        print(done.stderr, file=sys.stderr)
+        interface, number = policy.get("interface", code), policy["number"]
+        minor = SLOW | number if code in slow else number
+        if interfaces and interface in own:
+            lines.append(f"qdisc replace dev {interface} ingress")
+        for prio, family, protocol, word in zip(
+            prios(number), ("inet", "inet6"), ("ip", "ipv6"), ("ip", "ip6"), strict=True
+        ):
+            lines.append(f"filter del dev {UP} parent 1: prio {prio}")
+            if interfaces:
+                lines.append(f"filter del dev {interface} parent ffff: prio {prio}")
+            if address := own.get(interface, {}).get(family):
+                to = f"protocol {protocol} prio {prio} u32 match {word} dst {address}"
+                lines.append(f"filter add dev {UP} parent 1: {to} flowid 1:{minor:x}")
+                if interfaces:
+                    lines.append(
+                        f"filter add dev {interface} parent ffff: {to} match {word} protocol 6 0xff"
+                        f" match {word} dport {PROXY_PORT} 0xffff action mirred egress redirect dev {UP}"
+                    )
+    return lines
+
+
+def own_addresses() -> dict[str, dict[str, str]]:
+    """The first address of this host for everybody, by interface and family (`inet`, `inet6`)."""
+    found: dict[str, dict[str, str]] = {}
+    for row in json.loads(run("ip", "-j", "address").stdout or "[]"):
+        for one in row["addr_info"]:
+            if one.get("scope") == "global":
+                found.setdefault(row["ifname"], {}).setdefault(one["family"], one["local"])
+    return found
+
+
+def prios(number: int) -> tuple[int, int]:
+    """Places of a tenant's filters for IPv4 and IPv6."""
+    return 2 * number, 2 * number + 1
 
 
 def tenant_class(device: str, way: str, minor: int, kbit: int) -> list[str]:
@@ -352,7 +421,7 @@ def mend() -> None:
     """Queues that went with an interface come back."""
     site = read_json(ETC / "site.json")
     present = {path.name for path in Path("/sys/class/net").iterdir()}
-    wanted = {*site["tenant_interfaces"], site["internet_interface"]} & present
+    wanted = {DOWN, UP} | ({*site["tenant_interfaces"], site["internet_interface"]} & present)
     if not wanted <= queues():
         shape([])
 
