@@ -112,13 +112,14 @@ def _draw_status(app: App, answer: Json) -> None:
         disk = answer["disk"]
         app.out(
             sentence(
-                t(
-                    "Recorded from {oldest} to {newest}, {silent} ago: {lines} lines on {days} days.",
+                tn(
+                    "Recorded from {oldest} to {newest}, {silent} ago: {lines} lines on {count} day.",
+                    "Recorded from {oldest} to {newest}, {silent} ago: {lines} lines on {count} days.",
                     oldest=moment(answer["oldest"]),
                     newest=moment(answer["newest"]),
                     silent=duration(answer["silent_seconds"]),
                     lines=answer["lines"],
-                    days=answer["days"],
+                    count=answer["days"],
                 )
             )
         )
@@ -134,8 +135,13 @@ def _draw_status(app: App, answer: Json) -> None:
             )
         )
         gaps = answer["gaps"]
-        told = t("No gap over an hour; {count} shorter ones, {seconds} s in all.", count=answer["short_gaps"],
-                 seconds=round(answer["gap_seconds"], 1))  # fmt: skip
+        told = (
+            tn("No gap over an hour; {count} shorter one, {seconds} s in all.",
+               "No gap over an hour; {count} shorter ones, {seconds} s in all.",
+               count=answer["short_gaps"], seconds=round(answer["gap_seconds"], 1))
+            if answer["short_gaps"]
+            else t("No gap.")
+        )  # fmt: skip
         app.out(
             sentence(
                 told if not gaps else tn("{count} gap over an hour:", "{count} gaps over an hour:", count=len(gaps))

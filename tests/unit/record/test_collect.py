@@ -99,7 +99,12 @@ def test_a_silent_gateway_is_said_to_be_so(gateway: Gateway, centre: Centre):
     run(gateway, direct(AT))
     centre.record.collect()
     gateway.unreachable = True
-    gateway.time.go(3 * 3600)
+    gateway.time.go(50)
+    waiting = centre.record.status()
+    assert (waiting["silent_seconds"], waiting["short_gaps"]) == (pytest.approx(50, abs=5), 0), (
+        "it is only not fetched yet"
+    )
+    gateway.time.go(3 * 3600 - 50)
     assert centre.record.collect()["hosts"][0]["state"] == "unmeasured"
     status = centre.record.status()
     assert status["hosts"][0]["state"] == "unmeasured" and "test" in status["hosts"][0]["reason"]
