@@ -20,6 +20,7 @@ from typing import Any
 
 from bench import estates
 from bench.measure import Timing, timed
+from control_plane.drivers.ssh import SshRunner
 
 GASP = Path(sys.executable).with_name("gasp")
 STATE = Path(os.environ.get("GASP_BENCH_STATE", "/var/lib/gasp-bench"))
@@ -158,6 +159,11 @@ class Centre:
             for socket in folder.glob("*"):
                 argv = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "nobody"]
                 subprocess.run(argv, capture_output=True, check=False, timeout=30)
+
+    def warm(self, host: str) -> None:
+        """Have a kept connection to a host, the product's and the lab's: as in a centre whose worker runs."""
+        SshRunner(self.ssh_config, self.state / "ssh").run(host, ["true"])
+        self.shell(host, "true")
 
     # the same state for everybody -----------------------------------------------------------------------------------
     def save(self, name: str) -> None:

@@ -1,9 +1,10 @@
 """Internet access: one change for one tenant until its workstation notices, rules of 1,000 tenants, and bandwidth.
 
 A page is closed and opened again in the proxy, a rate is lowered and raised again in the shaper; each by
-`gasp apply subscription:CODE/internet --yes` of a wish already imported (exec to effect), by the driver alone (its
-connection is open), by hand over ssh: the file with the lines that are wanted, `squid -k reconfigure` or `tc`, and by
-an ordinary Ansible role. Nobody but the driver has an ssh connection open at the start. Rules of 1,000 tenants are
+`gasp apply subscription:CODE/internet --yes` of a wish already imported (exec to effect), by the driver alone, by hand
+over ssh: the file with the lines that are wanted, `squid -k reconfigure` or `tc`, and by an ordinary Ansible role. All
+have a connection open, as in a centre, whose worker asks the gateway every minute; the product also without one
+(`gasp apply, cold`: the worker does not run). Rules of 1,000 tenants are
 loaded by `nft -f`, and beside an Ansible role with one template by the product's text: made, sent, checked, loaded.
 """
 
@@ -90,8 +91,10 @@ def there_and_back(
     def once(name: str) -> Timing:
         for new in (True, False):
             act = acts[name](new)
-            if name != "driver":
+            if name == "cold":
                 centre.cold()
+            else:
+                centre.warm(HOST)
             seen = watch(new)
             seen.start()
             took = act()
@@ -130,10 +133,11 @@ def one_rule(tenant: Tenant, result: Result, rounds: int) -> None:
     def ansible(closed: bool) -> Callable[[], Timing]:
         return play(centre, "rule", tenant.rules(closed), RULES)
 
-    acts = {"gasp": product, "driver": driver, "hand": hand, "ansible": ansible}
+    acts = {"gasp": product, "cold": product, "driver": driver, "hand": hand, "ansible": ansible}
     found = there_and_back(rounds, acts, tenant.page, centre)
     words = {
         "gasp": "gasp apply, one rule",
+        "cold": "gasp apply, cold, one rule",
         "driver": "driver's apply, one rule",
         "hand": "by hand: file and squid -k reconfigure",
         "ansible": "Ansible role: file and squid -k reconfigure",
@@ -144,6 +148,7 @@ def one_rule(tenant: Tenant, result: Result, rounds: int) -> None:
     ours, theirs, role = (middle[name].seconds for name in ("gasp", "hand", "ansible"))
     result.figures += [
         Figure("One rule for one tenant, gasp apply to effect", ours, "s", 1),
+        Figure("The same, cold: no connection is open", middle["cold"].seconds, "s", 1),
         Figure("The same, driver's apply to effect", middle["driver"].seconds, "s", 1),
         Figure("The same, to doing it by hand over ssh", ours / theirs, "x"),
         Figure("The same, faster than an Ansible role", role / ours, "x"),
@@ -170,7 +175,7 @@ def one_rate(tenant: Tenant, result: Result, rounds: int) -> None:
     def ansible(low: bool) -> Callable[[], Timing]:
         return play(centre, "rate", script.format(number, LOW if low else HIGH), path)
 
-    acts = {"gasp": product, "driver": driver, "hand": hand, "ansible": ansible}
+    acts = {"gasp": product, "cold": product, "driver": driver, "hand": hand, "ansible": ansible}
     product(False)()
     found = there_and_back(rounds, acts, tenant.rate, centre)
     tenant.wish()
@@ -178,6 +183,7 @@ def one_rate(tenant: Tenant, result: Result, rounds: int) -> None:
     centre.shell(HOST, f"rm -f {path}")
     words = {
         "gasp": "gasp apply, one rate",
+        "cold": "gasp apply, cold, one rate",
         "driver": "driver's apply, one rate",
         "hand": "by hand: file with tc",
         "ansible": "Ansible role: file with tc",
@@ -187,6 +193,7 @@ def one_rate(tenant: Tenant, result: Result, rounds: int) -> None:
         result.row(f"{words[name]} → faster again", found[name][False])
     result.figures += [
         Figure("One rate for one tenant, gasp apply to effect", middle["gasp"].seconds, "s", 1),
+        Figure("The same, cold: no connection is open (rate)", middle["cold"].seconds, "s", 1),
         Figure("The same, driver's apply to effect (rate)", middle["driver"].seconds, "s", 1),
         Figure("The same, to doing it by hand over ssh (rate)", middle["gasp"].seconds / middle["hand"].seconds, "x"),
         Figure("The same, faster than an Ansible role (rate)", middle["ansible"].seconds / middle["gasp"].seconds, "x"),

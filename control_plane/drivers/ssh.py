@@ -22,6 +22,8 @@ from control_plane.model.text import t
 SOCKET_LIMIT = 108
 """Octets of a Unix socket's path; OpenSSH adds a hash of 40 and, while it makes the socket, 17 more."""
 UNREACHABLE = 255
+PERSIST_SECONDS = 150
+"""A connection is kept for the next command: the worker asks a gateway every minute, so there is always one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Runner(Protocol):
 class SshRunner:
     """`config` is an ssh_config file with an entry for each host; `sockets` a folder (0700) for control sockets."""
 
-    def __init__(self, config: Path, sockets: Path, connect_seconds: int = 10, persist_seconds: int = 60) -> None:
+    def __init__(self, config: Path, sockets: Path, connect_seconds: int = 10) -> None:
         self._config, self._sockets = config, sockets
         sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         options = {
@@ -62,7 +64,7 @@ class SshRunner:
         if len(str(sockets)) + 60 < SOCKET_LIMIT:
             options |= {
                 "ControlMaster": "auto",
-                "ControlPersist": str(persist_seconds),
+                "ControlPersist": str(PERSIST_SECONDS),
                 "ControlPath": f"{sockets}/%C",
             }
         else:
