@@ -287,8 +287,9 @@ def shape(arguments: list[str]) -> None:
             kbit = policy[f"{way}_kbit"]
             lines += tenant_class(device, way, policy["number"], kbit)
             lines += tenant_class(device, way, SLOW | policy["number"], min(policy["throttle_kbit"], kbit))
-    slow = slowed(read_json(LIB / "usage.json").get("tenants", {}))
-    queue([*lines, *arrivals(chosen, slow, interfaces=True)])
+    with alone():  # nobody is throttled or released meanwhile
+        slow = slowed(read_json(LIB / "usage.json").get("tenants", {}))
+        queue([*lines, *arrivals(chosen, slow, interfaces=True)])
 
 
 def queue(lines: list[str]) -> None:
