@@ -285,12 +285,8 @@ class _Work:
         return person
 
     def _fits(self, line: Line, person: dict[str, Any]) -> dict[str, Any] | None:
-        """The person; without what is wrong, which is noted, so that the rest is examined too. None: too little left."""
-        try:
-            self.census.model.model_validate(person)
-            return person
-        except ValidationError as error:
-            found = list(problems_of(error))
+        """The person without what is wrong: that is noted, and the rest examined too. None: too little left."""
+        found = self._faults(person)
         for path, problem in found:
             column = str(path[0]) if path else None
             if column == "family_name" and column not in line.cells:
@@ -299,12 +295,16 @@ class _Work:
             if problem.code == "missing-field":
                 text, remedy = t("This cell is empty, and the person is not here yet."), t("Fill it in.")
             self.problems.append(wrong(line.number, column, text, remedy, problem.code))
-        rest = {name: value for name, value in person.items() if name not in {path[0] for path, _ in found if path}}
+        bad = {path[0] for path, _ in found if path}
+        rest = {name: value for name, value in person.items() if name not in bad}
+        return None if found and self._faults(rest) else rest
+
+    def _faults(self, person: Mapping[str, Any]) -> list[tuple[tuple[int | str, ...], Problem]]:
         try:
-            self.census.model.model_validate(rest)
-        except ValidationError:
-            return None
-        return rest
+            self.census.model.model_validate(person)
+        except ValidationError as error:
+            return list(problems_of(error))
+        return []
 
     def missing(self) -> None:
         """Whoever is not in the list leaves the departments that are."""
