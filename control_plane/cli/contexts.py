@@ -36,10 +36,7 @@ COLUMNS = (
 )
 @argument("url", help=t("Address of the console, such as https://localhost:8443."))
 @option("--name", help=t("Name of the context."), default="default")
-@option(
-    "--ca", help=t("File of the authority to trust; the system's otherwise."),
-    type=click.Path(exists=True, dir_okay=False),
-)  # fmt: skip
+@option("--ca", help=t("File of the authority to trust; the system's otherwise."), type=click.Path(dir_okay=False))
 @click.pass_obj
 def login(app: App, url: str, name: str, ca: str | None) -> None:
     """`gasp login URL`."""

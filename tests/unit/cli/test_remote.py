@@ -127,7 +127,7 @@ def test_what_is_wrong_with_a_sign_in_is_said_with_what_helps(place: dict[str, s
     text.write_text("no certificate")
     token = {"GASP_TOKEN": place["GASP_TOKEN"]}
     for words, code, what, help_ in (
-        ((url, "--ca", str(missing)), 2, "missing.pem", "gasp login --help"),
+        ((url, "--ca", str(missing)), 4, "missing.pem is no certificate", "--ca FILE"),
         ((url, "--ca", str(text)), 4, "text.pem is no certificate", "--ca FILE"),
         ((url,), 6, "is not accepted", "--ca FILE"),
         ((url.removeprefix("https://"), "--ca", place["GASP_CA"]), 4, "https://", "Write it like https://"),
