@@ -18,6 +18,10 @@ PREFIX = "GASP_"
 LONGEST_LINE = 8190
 
 
+#: How URLs of the databases begin that can be used.
+DATABASES = ("sqlite:///", "postgresql+psycopg://")
+
+
 def without_password(url: str) -> str:
     """A URL as it may be shown; any other text as it is."""
     return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
@@ -123,7 +127,7 @@ class Settings(BaseModel):
     @field_validator("database")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
-        if value is not None and value.partition(":")[0] not in ("sqlite", "postgresql", "postgresql+psycopg"):
+        if value is not None and not value.startswith(DATABASES):
             raise ValueError("a URL that begins with sqlite:/// or postgresql+psycopg:// is expected")
         return value
 

@@ -27,6 +27,10 @@ class Asker:
     cases: int = 0
     _session: requests.Session = field(default_factory=requests.Session)
 
+    def __post_init__(self) -> None:
+        # A kept connection may be closed by the server just when the next request goes out; that is no fault of it.
+        self._session.headers["Connection"] = "close"
+
     @property
     def base(self) -> str:
         """Where the interface for programs is."""

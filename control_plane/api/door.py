@@ -26,7 +26,7 @@ from werkzeug.routing import IntegerConverter
 
 from control_plane.api import listing, problems, stream
 from control_plane.api.operation import OPERATIONS, Answer, Body, Call, Operation, Page
-from control_plane.api.problems import Refused
+from control_plane.api.problems import Refused, bound
 from control_plane.api.services import FAILURES, services
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem
@@ -116,9 +116,10 @@ def _run(operation: Operation, **where: Any) -> Response:
     admitted = _admitted()
     token, person = admitted.token, admitted.person
     if operation.scope is not None and operation.scope not in token.scopes:
-        raise Refused("scope-missing", scope=operation.scope)
+        text = t("The token is not for this: it lacks the scope {scope}.", scope=operation.scope)
+        raise Refused("scope-missing", detail=text, scope=operation.scope)
     if operation.estate and token.tenant is not None:
-        raise Refused("token-bound", tenant=token.tenant)
+        raise bound(token.tenant)
     access.require(person, operation.act, where[operation.tenant] if operation.tenant else None)
     query = listing.read(operation, list(request.args.items(multi=True)))
     request.max_content_length = operation.largest or request.max_content_length

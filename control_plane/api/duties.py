@@ -8,7 +8,7 @@ from pydantic import Field
 
 from control_plane.api import jobs
 from control_plane.api.operation import Answer, Body, Call, Query, operation
-from control_plane.api.problems import Refused
+from control_plane.api.problems import bound
 from control_plane.model.client import Json
 from control_plane.model.errors import NotFound
 from control_plane.model.people import Act
@@ -77,7 +77,7 @@ def name_substitute(call: Call) -> Any:
     """Name a substitute for a role of one's own, or, as an operator, of somebody else."""
     given = call.body.model_dump()
     if call.token.tenant not in (None, given["tenant"]):
-        raise Refused("token-bound", tenant=call.token.tenant)
+        raise bound(call.token.tenant)
     return Answer(call.client.substitutes.name(given.pop("person"), given.pop("role"), **given))
 
 

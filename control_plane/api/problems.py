@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from control_plane.model.errors import ControlPlaneError, Problem, TemporaryError, UnsafePlan
 from control_plane.model.problem_type import PROBLEM_TYPES, ProblemType
-from control_plane.model.text import Text
+from control_plane.model.text import Text, t
 
 MEDIA = "application/problem+json"
 #: Where an error of HTTP itself has a type.
@@ -27,11 +27,19 @@ log = logging.getLogger("gasp.api")
 
 
 class Refused(Exception):
-    """An answer that the interface gives by itself: the name of a type, and what an answer of it has besides."""
+    """An answer that the interface gives by itself: the name of a type, and what an answer of it has besides.
+    `detail`: more than the title of the type says."""
 
-    def __init__(self, name: str, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+    def __init__(
+        self, name: str, headers: Mapping[str, str] | None = None, detail: Text | None = None, **more: Any
+    ) -> None:
         super().__init__(name)
-        self.name, self.headers, self.more = name, dict(headers or {}), more
+        self.name, self.headers, self.detail, self.more = name, dict(headers or {}), detail, more
+
+
+def bound(tenant: str) -> Refused:
+    """What concerns more than the one department of a token."""
+    return Refused("token-bound", detail=t("The token is bound to the department {code}.", code=tenant), tenant=tenant)
 
 
 def type_of(error: ControlPlaneError) -> ProblemType:
@@ -63,7 +71,7 @@ def told(error: ControlPlaneError) -> Response:
 def refused(error: Refused) -> Response:
     """What the interface refuses by itself."""
     kind = PROBLEM_TYPES[error.name]
-    return problem(kind, kind.title, kind.about, (), error.headers, **error.more)
+    return problem(kind, error.detail or kind.title, kind.about, (), error.headers, **error.more)
 
 
 def http(error: HTTPException) -> Response:

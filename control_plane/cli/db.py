@@ -72,6 +72,9 @@ def move(app: App, target: str, dry_run: bool, yes: bool) -> None:
     from control_plane import wiring
 
     shown, rows = without_password(target), sum(row["rows"] for row in app.client.database()["tables"])
+    if dry_run:
+        with wiring.may_move(target):
+            pass
     if rehearsed(dry_run, t("{rows} rows would be copied to {target}.", rows=rows, target=shown)):
         return
     app.context()

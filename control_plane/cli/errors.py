@@ -123,5 +123,7 @@ def problem_table(problems: Sequence[Problem]) -> str:
 
 
 def _place(problem: Problem) -> str:
+    if problem.where is None and problem.line is not None:
+        return sentence(t("row {row}", row=problem.line))
     place = clean(problem.where or "–")
     return f"{place}:{problem.line}" if problem.line is not None else place

@@ -47,6 +47,7 @@ SECONDS = 60.0
 PART = 200
 #: Seconds before an act whose answer was lost is sent again, with its key; and how long one under way is waited for.
 AGAIN, UNDER_WAY = (1.0, 3.0, 10.0), 900.0
+AUTHORITY = t("Take ca/ca.pem of the centre's state folder: gasp login URL --ca FILE (or GASP_CA).")
 _TOKEN = re.compile(r"[!-~]+")
 #: Codes of problems → the errors that they stand for; what is not here is Rejected, or a fault of the other side.
 ERRORS: Mapping[str, type[ControlPlaneError]] = {
@@ -71,7 +72,10 @@ class Connection:
         self.place = place
         parts = urlsplit(place.url)
         if parts.scheme != "https" or not parts.hostname:
-            raise Rejected(t("“{url}” is no address that starts with https://.", url=place.url))
+            raise Rejected(
+                t("“{url}” is no address that starts with https://.", url=place.url),
+                t("Write it like {example}.", example="https://localhost:8443"),
+            )
         if not _TOKEN.fullmatch(place.token):  # said without it: it would stand in an error otherwise
             raise Rejected(
                 t("The token for {url} has characters that no token has.", url=place.url),
@@ -141,11 +145,14 @@ class Connection:
             headers["Content-Length"] = str(body.stat().st_size)
         elif body is not None:
             headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        if self._trusted is None:
+            self._trusted = self._authority()
         try:
-            if self._trusted is None:
-                self._trusted = ssl.create_default_context(cafile=self.place.ca)
             connection = HTTPSConnection(self._host, self._port, timeout=SECONDS, context=self._trusted)
             connection.connect()
+        except ssl.SSLCertVerificationError as error:
+            text = t("The certificate of {url} is not accepted: {reason}", url=self.place.url, reason=error)
+            raise TemporaryError(text, AUTHORITY) from error
         except (OSError, HTTPException) as error:
             raise self._silent(TemporaryError, error) from error
         try:
@@ -159,10 +166,17 @@ class Connection:
         finally:
             connection.close()
 
+    def _authority(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self.place.ca)
+        except OSError as error:
+            text = t("{file} is no certificate of an authority: {reason}", file=self.place.ca, reason=error)
+            raise Rejected(text, AUTHORITY) from error
+
     def _silent(self, kind: type[TemporaryError], error: Exception) -> TemporaryError:
         return kind(
             t("{url} gave no answer: {reason}", url=self.place.url, reason=error),
-            t("See whether the console runs there, and which authority is trusted: gasp contexts list"),
+            t("See whether the console runs there, and whether the address is right."),
         )
 
     def rows(self, path: str, most: int | None = None, **query: Any) -> list[Json]:

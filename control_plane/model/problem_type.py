@@ -89,7 +89,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
             "scope-missing",
             403,
             t("The token is not for this."),
-            t("Make a token whose scopes have the one that the operation names."),
+            t("Make a token with that scope on your page of tokens, or: gasp tokens create"),
         ),
         ProblemType(
             "token-bound",

@@ -6,8 +6,9 @@ Nobody else writes meanwhile. Killed anywhere, the new database has its tables a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, inspect, select, text
@@ -51,6 +52,14 @@ def move(source: Database, target: Database, done: Callable[[Moved], None] = lam
     return moved
 
 
+def examine(target: Database) -> None:
+    """Whether `target` can take everything, as far as can be seen without writing to it. Raises Invalid."""
+    if target.sqlite and not Path(target.engine.url.database or "").exists():
+        return  # a look would make it
+    with target.read() as new:
+        _check_target(new, inspect(new).get_table_names())
+
+
 def describe(database: Database) -> dict[str, Any]:
     """What `Client.database` says."""
     with database.read() as connection:
@@ -66,8 +75,13 @@ def _check(old: Connection, new: Connection) -> None:
     unknown = set(inspect(old).get_table_names()) ^ {*metadata.tables, "alembic_version"}
     if unknown:
         raise RuntimeError(f"tables that only one of database and program knows: {sorted(unknown)}")
+    _check_target(new, metadata.tables)
+
+
+def _check_target(new: Connection, there: Collection[str]) -> None:
     problems = []
-    full = [table.name for table in metadata.sorted_tables if new.execute(select(table).limit(1)).first()]
+    tables = [table for table in metadata.sorted_tables if table.name in there]
+    full = [table.name for table in tables if new.scalar(select(func.count()).select_from(table))]
     if full:
         fault = t("The database has rows already, in: {tables}.", tables=", ".join(full[:5]))
         problems.append(Problem("database-not-empty", fault, t("Name an empty one."), field="TARGET"))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from control_plane.model.errors import PermanentError, Rejected
+from control_plane.model.errors import Invalid, PermanentError, Problem, Rejected
 from control_plane.model.network import AddressPlan, plan_for
 from control_plane.model.text import t
-from control_plane.settings import Settings, without_password
+from control_plane.settings import DATABASES, Settings, without_password
 
 if TYPE_CHECKING:
     from control_plane.model.run import Actor
+    from control_plane.store.database import Database
     from control_plane.store.moving import Moved
     from control_plane.store.repository import Store
     from control_plane.workflow.signals import Signals
@@ -69,15 +71,29 @@ def moved_note() -> Path:
 
 
 def move_database(url: str, done: Callable[[Moved], None]) -> list[Moved]:
-    """Copy the database to another one, row for row; from then on only that one is used.
-
-    Raises Rejected while something of ours runs, Invalid when the other one cannot take it.
-    """
-    from control_plane.store.database import Database
+    """Copy the database to another one, row for row; from then on only that one is used. Raises as `may_move`."""
     from control_plane.store.moving import move
+
+    with may_move(url) as target:
+        moved = move(store().database, target, done)
+    if settings().database is None:
+        moved_note().write_text(f"{without_password(url)}\n", "utf-8")
+    return moved
+
+
+@contextmanager
+def may_move(url: str) -> Iterator[Database]:
+    """The database to move to, as it is. Raises Rejected while something of ours runs, Invalid when the other one
+    cannot take it, TemporaryError when it does not answer."""
+    from control_plane.store.database import Database
+    from control_plane.store.moving import examine
     from control_plane.workflow.background import living
     from control_plane.workflow.process import process_alive
 
+    if not url.startswith(DATABASES):
+        text = t("“{url}” is no URL of a database that can be used.", url=without_password(url))
+        remedy = t("Use one that begins with {names}.", names=", ".join(DATABASES))
+        raise Invalid([Problem("bad-database", text, remedy, field="TARGET")])
     running = [name for name in ("worker", "web") if living(settings().state, name) is not None]
     holder = store().leases.holder("apply")
     if holder is not None and process_alive(holder):
@@ -85,16 +101,14 @@ def move_database(url: str, done: Callable[[Moved], None]) -> list[Moved]:
     if running:
         raise Rejected(
             t("Still at work: {names}. What they write meanwhile would be lost.", names=", ".join(running)),
-            t("gasp worker stop, gasp web stop; an apply ends by itself, or by gasp runs stop."),
+            t("gasp worker stop, gasp web --stop; an apply ends by itself, or by gasp runs stop."),
         )
     target = Database(url)
     try:
-        moved = move(store().database, target, done)
+        examine(target)
+        yield target
     finally:
         target.close()
-    if settings().database is None:
-        moved_note().write_text(f"{without_password(url)}\n", "utf-8")
-    return moved
 
 
 def networked_tenants() -> list[tuple[str, int]]:

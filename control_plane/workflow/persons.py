@@ -21,7 +21,7 @@ import orjson
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import CouldNotMeasureError, Invalid, NotFound, Problem, Rejected, StalePlan
 from control_plane.model.run import Actor
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.store.repository import Store
 from control_plane.workflow.planning import CONFIRM_LENGTH
 from control_plane.workflow.staff import MOST_REASON
@@ -161,14 +161,17 @@ class Persons:
         effect = [who.name, status, rows, [file for file, why in files if why is None]]
         digest = hashlib.sha256(orjson.dumps(effect, default=str)).hexdigest()
         anything = bool(erased) or status == "left" or any(why is None for _, why in files)
-        sentence = (
-            t("{rows} rows of {person} are erased.", rows=sum(erased.values()), person=who.name)
-            if anything
-            else t("Nothing of {person} is left to erase.", person=who.name)
-        )
+        count, known = sum(erased.values()), bool(traces) or status in ("active", "left")
+        if anything:
+            sentence = tn("{count} row of {person} would be erased.", "{count} rows of {person} would be erased.",
+                          count=count, person=who.name)  # fmt: skip
+        elif known:
+            sentence = t("Nothing of {person} is left to erase.", person=who.name)
+        else:
+            sentence = t("Nothing is known of {person} here.", person=who.name)
         return {
             "person": who.name,
-            "known": bool(traces) or status in ("active", "left"),
+            "known": known,
             "status": status,
             "digest": digest,
             "confirm": digest[:CONFIRM_LENGTH] if anything else None,

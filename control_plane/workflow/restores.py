@@ -143,12 +143,26 @@ class Restores:
         back.left.extend((row.id, text) for text in lost)
         spec, told = _leavers(spec, now or {})
         back.left.extend((row.id, text) for text in told)
+        spec, told = self._movers(row, spec)
+        back.left.extend((row.id, text) for text in told)
         tier = then.tier if aspects.rest in wanted.what else row.tier
         back.left.extend((row.id, t("{name} is in one of both only and stays as it is.", name=name)) for name in apart)
         if spec == now and tier == row.tier:
             return
         back.changes.append(SubscriptionChange(row.code, row.offering, tier, spec, expected_generation=row.generation))
         back.generations[row.id] = (row.generation, then.generation)
+
+    def _movers(self, row: SubscriptionRow, spec: Mapping[str, Any]) -> tuple[dict[str, Any], list[Text]]:
+        """Who is in another department today stays there: others are not touched by a restore."""
+        others = self.store.estate.subscriptions(offering=row.offering) if "people" in spec else ()
+        elsewhere = {p["uid"] for other in others if other.id != row.id for p in other.spec.get("people", ())}
+        people = [person for person in spec.get("people", ()) if person["uid"] not in elsewhere]
+        count = len(spec.get("people", ())) - len(people)
+        if not count:
+            return dict(spec), []
+        text = tn("{count} person of then is in another department now, and stays there.",
+                  "{count} people of then are in other departments now, and stay there.", count=count)  # fmt: skip
+        return {**spec, "people": people}, [text]
 
     def _check_content(self, back: Back) -> None:
         shown = [(main, release[:8], state) for main, release, state in content_of(back.changes, self.store)]

@@ -108,7 +108,7 @@ class Reviews:
             raise NotFound(t("There is no review {id}.", id=review), t("See gasp accounts review list."))
         census = self._census()
         moves = self._row(found, census.known)["moves"]
-        known = {uid: census.codes[to.casefold()] for uid, to in moves.items() if to.casefold() in census.codes}
+        known = {uid: code for uid, to in moves.items() if (code := census.code_of(to))}
         going = {uid: code for uid, code in known.items() if code != found.tenant}
         left = sorted(moves.keys() - going.keys())
         if not going:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -131,6 +132,10 @@ class Census:
                     if word:
                         self.codes.setdefault(word.casefold(), tenant.code)
 
+    def code_of(self, said: str) -> str | None:
+        """The department that a code or a name in a list means: wide letters and capitals are as good as small ones."""
+        return self.codes.get(said.casefold()) or self.codes.get(unicodedata.normalize("NFKC", said).casefold())
+
     @property
     def left(self) -> frozenset[str]:
         """Who left and is not removed yet."""
@@ -187,6 +192,9 @@ class _Work:
         known = self.census.known.get(uid)
         code = self._code(line, known)
         if code is None:
+            if not line.left:  # what else is wrong with it is said at once
+                own = known is not None and (not self.fixed or known.code == self.tenant)
+                self._fits(line, self._person(line, uid, known if own else None, moved=False))
             return
         self.named.add(code)
         if known is not None and self.fixed and known.code != code:
@@ -205,16 +213,18 @@ class _Work:
         said = line.cells.get("tenant", "")
         if not said and line.left and known is not None and not self.fixed:
             return known.code
-        code = self.census.codes.get(said.casefold()) if said else self.tenant
-        if code is None or (self.fixed and code != self.tenant) or code not in self.census.specs:
-            text = (
-                t("“{name}” is no department that has people here.", name=said[:40])
-                if said
-                else (t("The row names no department."))
-            )
-            self.problems.append(wrong(line.number, "tenant", text, t("Write its code or its full name.")))
-            return None
-        return code
+        code = self.census.code_of(said) if said else self.tenant
+        name, remedy = (said or self.tenant or "")[:40], t("Write its code or its full name.")
+        if self.fixed and code != self.tenant:
+            text = t("“{name}” is not this department.", name=name)
+            remedy = t("Leave the cell empty; for people of several departments ask the centre.")
+        elif code is None or code not in self.census.specs:
+            text = t("“{name}” is no department that has people here.", name=name)
+            text = text if name else t("The row names no department.")
+        else:
+            return code
+        self.problems.append(wrong(line.number, "tenant", text, remedy))
+        return None
 
     def _leaves(self, line: Line, uid: str, known: Entry | None) -> None:
         if known is None:
@@ -234,7 +244,27 @@ class _Work:
     def _here(self, line: Line, uid: str, code: str, known: Entry | None) -> None:
         moved = known is not None and known.code != code
         before = dict(known.person) if known is not None else {}
-        person = {name: value for name, value in before.items() if name != "left_on"}
+        person = self._person(line, uid, known, moved)
+        if known is not None and not moved and _plain(person) == _plain(before):
+            self.steps.append(Step(line.number, uid, before["display_name"], code, "same"))
+            return
+        fit = self._fits(line, person)
+        if fit is None:
+            return
+        person = fit
+        what: What = "joins" if known is None else "moves" if moved else "returns" if known.left else "changes"
+        changed = tuple(sorted(n for n in person.keys() | before.keys() if person.get(n) != before.get(n)))
+        self.steps.append(
+            Step(line.number, uid, person["display_name"], code, what, known.code if moved and known else None,
+                 changed if known is not None else ())
+        )  # fmt: skip
+        self.put.setdefault(code, {})[uid] = person
+        if moved and known is not None:
+            self.gone.setdefault(known.code, set()).add(uid)
+
+    def _person(self, line: Line, uid: str, known: Entry | None, moved: bool) -> dict[str, Any]:
+        """Somebody as the row has them, over what is known of them."""
+        person = {name: value for name, value in (known.person if known else {}).items() if name != "left_on"}
         person["uid"] = uid
         if moved:
             person.pop("groups", None)
@@ -252,35 +282,29 @@ class _Work:
             person["family_name"] = family
             if given and "given_name" not in line.cells:
                 person["given_name"] = given
-        if known is not None and not moved and _plain(person) == _plain(before):
-            self.steps.append(Step(line.number, uid, before["display_name"], code, "same"))
-            return
-        if not self._fits(line, person):
-            return
-        what: What = "joins" if known is None else "moves" if moved else "returns" if known.left else "changes"
-        changed = tuple(sorted(n for n in person.keys() | before.keys() if person.get(n) != before.get(n)))
-        self.steps.append(
-            Step(line.number, uid, person["display_name"], code, what, known.code if moved and known else None,
-                 changed if known is not None else ())
-        )  # fmt: skip
-        self.put.setdefault(code, {})[uid] = person
-        if moved and known is not None:
-            self.gone.setdefault(known.code, set()).add(uid)
+        return person
 
-    def _fits(self, line: Line, person: Mapping[str, Any]) -> bool:
+    def _fits(self, line: Line, person: dict[str, Any]) -> dict[str, Any] | None:
+        """The person without what is wrong: that is noted, and the rest examined too. None: too little left."""
+        found = self._faults(person)
+        for path, problem in found:
+            column = str(path[0]) if path else None
+            if column == "family_name" and column not in line.cells:
+                continue  # it comes from the full name, which is missed itself
+            text, remedy = problem.text, problem.remedy
+            if problem.code == "missing-field":
+                text, remedy = t("This cell is empty, and the person is not here yet."), t("Fill it in.")
+            self.problems.append(wrong(line.number, column, text, remedy, problem.code))
+        bad = {path[0] for path, _ in found if path}
+        rest = {name: value for name, value in person.items() if name not in bad}
+        return None if found and self._faults(rest) else rest
+
+    def _faults(self, person: Mapping[str, Any]) -> list[tuple[tuple[int | str, ...], Problem]]:
         try:
             self.census.model.model_validate(person)
         except ValidationError as error:
-            for path, problem in problems_of(error):
-                column = str(path[0]) if path else None
-                if column == "family_name" and column not in line.cells:
-                    continue  # it comes from the full name, which is missed itself
-                text, remedy = problem.text, problem.remedy
-                if problem.code == "missing-field":
-                    text, remedy = t("This cell is empty, and the person is not here yet."), t("Fill it in.")
-                self.problems.append(wrong(line.number, column, text, remedy, problem.code))
-            return False
-        return True
+            return list(problems_of(error))
+        return []
 
     def missing(self) -> None:
         """Whoever is not in the list leaves the departments that are."""

@@ -226,7 +226,8 @@ class WebhookTicker:
         """Whether it was taken; None: there was no answer at all."""
         status, error = None, None
         if not allowed(hook.url, self.targets):
-            error = str(t("Nothing is sent to this address."))
+            names = ", ".join(self.targets) or "–"
+            error = str(t("GASP_WEBHOOK_TARGETS of the worker does not name this address, but {names}.", names=names))
         elif open_to_readers(hook.url):
             error = str(READABLE)
         else:

@@ -29,6 +29,7 @@ from control_plane.workflow.applying import Order
 from control_plane.workflow.audit import Audit
 from control_plane.workflow.process import myself, process_alive
 from tests import databases
+from tests.conftest import GASP
 from tests.databases import server
 from tests.unit.store.test_migrations import FAILING, NEWEST
 from tests.unit.workflow.asking import Office
@@ -103,6 +104,28 @@ def test_only_an_empty_database_of_the_right_order_takes_it(filled: World) -> No
     assert [p.code for p in caught.value.problems] == ["database-order"]
     assert "--encoding=UTF8" in str(caught.value.problems[0].remedy)
     plain.close()
+
+
+def test_what_cannot_take_it_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    def gasp(*argv: str) -> tuple[int, str]:
+        env = {**os.environ, "GASP_STATE": str(tmp_path), "GASP_LANG": "en", "COLUMNS": "200"}
+        done = subprocess.run([str(GASP), "db", "move", *argv], env=env, capture_output=True, timeout=60)
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    for url in ("mysql://x/y", "postgresql://x/y", "nothing"):
+        for way in ("--dry-run", "--yes"):
+            status, said = gasp(url, way)
+            assert (status, "TARGET" in said, "Traceback" in said or "fault" in said) == (4, True, False), said
+    assert gasp(f"postgresql+psycopg:///x?host={tmp_path}", "--dry-run")[0] == 6
+    used, empty = Database(server().create()), server().create()
+    used.upgrade()
+    with used.write() as connection:
+        connection.execute(insert(actors).values(key="k", name="somebody"))
+    used.close()
+    address = used.engine.url.render_as_string(hide_password=False)
+    assert (gasp(address, "--dry-run")[0], gasp(empty, "--dry-run")[0]) == (4, 0)
+    assert gasp(f"sqlite:///{tmp_path}/other.db", "--dry-run")[0] == 0
+    assert not (tmp_path / "other.db").exists()
 
 
 @pytest.mark.parametrize("after", [1, 12, 40])

@@ -122,6 +122,20 @@ def test_no_answer_is_a_moment_and_no_token_a_refusal(place: dict[str, str]) -> 
     assert run("tenants", "list", env={**place, "GASP_URL": "http://localhost"}).exit_code == 4
 
 
+def test_what_is_wrong_with_a_sign_in_is_said_with_what_helps(place: dict[str, str], tmp_path: Path) -> None:
+    text, missing, url = tmp_path / "text.pem", tmp_path / "missing.pem", place["GASP_URL"]
+    text.write_text("no certificate")
+    token = {"GASP_TOKEN": place["GASP_TOKEN"]}
+    for words, code, what, help_ in (
+        ((url, "--ca", str(missing)), 4, "missing.pem is no certificate", "--ca FILE"),
+        ((url, "--ca", str(text)), 4, "text.pem is no certificate", "--ca FILE"),
+        ((url,), 6, "is not accepted", "--ca FILE"),
+        ((url.removeprefix("https://"), "--ca", place["GASP_CA"]), 4, "https://", "Write it like https://"),
+    ):
+        answer = run("login", *words, env=token)
+        assert (answer.exit_code, what in answer.stderr, help_ in answer.stderr) == (code, True, True), answer.stderr
+
+
 def test_contexts_are_kept_for_their_owner_only(
     place: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def tables_with(world: World, *words: str) -> set[str]:
 
 def erased(world: World) -> dict[str, Any]:
     seen = world.client.persons.find(UID)
+    assert seen["confirm"] is None or "would be erased" in seen["sentence"]
     return world.client.persons.erase(UID, reason="as the law asks", digest=seen["digest"])
 
 
@@ -153,7 +154,8 @@ def test_a_legal_hold_keeps_the_register(world: World) -> None:
 
 
 def test_nobody_is_known_who_never_was(world: World) -> None:
-    assert not world.client.persons.find("nobody99")["known"]
+    nobody = world.client.persons.find("nobody99")
+    assert (nobody["known"], nobody["sentence"]) == (False, "Nothing is known of directory:nobody99 here.")
     with pytest.raises(NotFound):
         world.client.persons.export("nobody99", reason="x")
     with pytest.raises(Invalid):

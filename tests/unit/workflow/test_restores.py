@@ -217,3 +217,20 @@ def test_who_left_since_comes_back_and_nobody_leaves_by_it(world: World) -> None
     ]
     applied(world, plan)
     assert {client.staff.show(uid)["status"] for uid in (again, gone)} == {"active"}
+
+
+def test_who_moved_since_stays_where_they_are(world: World) -> None:
+    client = world.client
+    uid, other = [row["uid"] for row in client.accounts("jyj") if row["status"] == "active"][:2]
+    moment = later(world)
+    client.staff.take(f"单位,账号,姓名\nczj,{uid},{uid}\njyj,{other},改名\n".encode())
+    there = spec(world, "czj/directory")
+    plan = client.restores.plan("jyj", to=moment, what=["accounts"])
+    assert [row["sentence"] for row in plan["left"]] == [
+        "1 person of then is in another department now, and stays there."
+    ]
+    applied(world, plan)
+    assert (client.staff.show(uid)["tenant"], spec(world, "czj/directory")) == ("czj", there)
+    assert client.staff.show(other)["name"] != "改名"
+    with pytest.raises(Rejected, match="stands as it did"):
+        client.restores.plan("jyj", to=moment, what=["accounts"])

@@ -171,6 +171,35 @@ def test_whose_account_a_run_removes_is_out_with_it(world: World) -> None:
     assert stays.get("/console/me", base_url=BASE).status_code == 200
 
 
+def faults(error: Invalid) -> list[tuple[int | None, str | None]]:
+    return [(problem.line, problem.field) for problem in error.problems]
+
+
+def test_one_fault_of_a_row_hides_no_other(world: World) -> None:
+    rows = "nowhere,n1,甲,not a mail,x,\nfgw,newone1,乙,not a mail,,no-such-group\nfgw,newone2,丙,,,no-such-group\n"
+    with pytest.raises(Invalid) as caught:
+        world.client.staff.check(f"单位,账号,姓名,邮箱,电话,用户组\n{rows}".encode())
+    assert faults(caught.value) == [
+        (2, "Account name"), (2, "Department"), (2, "E-mail"), (2, "Telephone"), (3, "E-mail"), (3, "Groups"),
+        (4, "Groups"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", ["ｆｇｗ", "FGW", "ＦＧＷ"])
+def test_a_department_is_known_by_wide_letters_and_capitals(world: World, code: str) -> None:
+    seen = world.client.staff.check(f"单位,账号,姓名\n{code},newone1,甲\n".encode())
+    assert seen["lines"][0]["tenant"] == "fgw"
+
+
+def test_a_row_of_another_department_says_whose_list_it_is(world: World) -> None:
+    with pytest.raises(Invalid) as caught:
+        world.client.staff.wished("单位,账号,姓名\nczj,newone1,甲\n".encode(), tenant="fgw")
+    assert "is not this department" in str(caught.value.problems[0].text)
+    with pytest.raises(Invalid) as caught:
+        world.client.staff.add({"uid": "newone1", "display_name": "甲"}, tenant="nowhere")
+    assert "“nowhere” is no department" in str(caught.value.problems[0].text)
+
+
 def test_a_department_takes_nobody_from_another(world: World) -> None:
     other = people(world, "czj")[0]
     with pytest.raises(Invalid, match="1 problem"):

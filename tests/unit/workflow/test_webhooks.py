@@ -201,6 +201,15 @@ def test_a_slow_one_gets_its_share_and_the_next_its_turn(world: World, receiver:
     assert left == [2, 2]
 
 
+def test_a_worker_that_may_not_send_there_says_what_it_lacks(
+    world: World, receiver: Receiver, told: WebhookTicker
+) -> None:
+    make(world, receiver)
+    frozen(world)
+    WebhookTicker(told.store, told.vault, told.poster, (), told.clock).tick()
+    assert "GASP_WEBHOOK_TARGETS of the worker" in world.client.webhooks.deliveries()[0]["error"]
+
+
 def test_one_that_ends_in_the_middle_of_a_turn_hears_no_more(
     world: World, receiver: Receiver, told: WebhookTicker
 ) -> None:
