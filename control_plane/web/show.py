@@ -69,6 +69,12 @@ def service(name: str | None) -> Markup:
     return escape(name if title is None else str(title))
 
 
+def subscription(name: str) -> str:
+    """A service of a department, from the id `CODE/OFFERING`."""
+    code, _, offering = name.partition("/")
+    return f"{services().offerings.get(offering, offering)} · {code}"
+
+
 def exact(value: str) -> str:
     """A point in time to the second, for lines of a log."""
     return f"{datetime.fromisoformat(value).astimezone(ZONE):%H:%M:%S}"

@@ -172,10 +172,16 @@ def test_a_run_shows_what_was_asked_and_what_happened(world: World) -> None:
     get(world, "/console/hosts/none", status=404)
 
 
-def test_a_step_of_a_run_is_said_in_words() -> None:
-    event = {"type": "part.notice", "data": {"part": "web:web", "stage": "archive.sent"}}
-    with in_language("zh_CN"):
-        assert str(sentence(event)) == "主机 web 上的网站：内容已传送"
+@pytest.mark.parametrize(
+    ("kind", "data", "said"),
+    [
+        ("part.notice", {"part": "web:web", "stage": "archive.sent"}, "主机 web 上的网站：内容已传送"),
+        ("run.created", {"scope": "subscription:fgw/internet"}, "已开始，范围：单位 fgw 的服务“互联网接入”"),
+    ],
+)
+def test_a_step_of_a_run_is_said_in_words(world: World, kind: str, data: dict[str, Any], said: str) -> None:
+    with world.app.app_context(), in_language("zh_CN"):
+        assert str(sentence({"type": kind, "data": data})) == said
 
 
 def test_a_run_at_work_looks_again_by_itself_and_without_scripts(world: World) -> None:
