@@ -263,6 +263,7 @@ def test_search_finds_by_the_very_text(world: World) -> None:
     name = next(r["name_zh"] for r in world.client.tenants() if r["code"] == "fgw")
     assert "/console/tenants/fgw" in get(world, f"/console/search?q={name[:4]}")
     assert "/console/hosts/ns1" in get(world, "/console/search?q=10.94.0.11")
+    assert "public web server · 10.94.0.14" in get(world, "/console/search?q=10.94.0.14")
 
 
 def test_search_finds_a_request_by_its_reference_for_who_may_see_it(world: World) -> None:
