@@ -18,7 +18,7 @@ from control_plane.cli.listing import Column, items_words, listing_options, plai
 from control_plane.cli.terminal import clean, moment, sentence, state_mark
 from control_plane.model.client_rollouts import Json
 from control_plane.model.rollout import KINDS
-from control_plane.model.scope import scope_words
+from control_plane.model.scope import scope_words, wave_words
 from control_plane.model.text import Listed, Text, t, tn
 
 COLUMNS = (
@@ -356,10 +356,7 @@ def _waves(answer: Json) -> Iterator[str]:
 
 def _title(wave: Json) -> Text | Listed | str:
     """Whom a wave is for, in words."""
-    ring, _, number = str(wave["title"]).partition(" ")
-    if ring == "group" and number:
-        return t("group {number}", number=number)
-    return scope_words(f"ring:{wave['ring']}") if wave["ring"] else str(wave["title"])
+    return scope_words(f"ring:{wave['ring']}") if wave["ring"] else wave_words(str(wave["title"]))
 
 
 def _preview(preview: Json) -> Iterator[str]:

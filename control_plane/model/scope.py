@@ -100,6 +100,12 @@ def _term_words(kind: str, value: str, titles: Mapping[str, Text]) -> Text | str
             return f"{kind}:{value}" if value else kind
 
 
+def wave_words(title: str) -> Text | str:
+    """Whom a wave is for that is not that of a ring; its title is kept as `group 2`."""
+    word, _, number = title.partition(" ")
+    return t("group {number}", number=number) if word == "group" and number else title
+
+
 def part_words(part: str) -> Text | str:
     """A part of the estate, which is what one look covers, as people call it: `DNS zone qingdao.test`."""
     system, _, name = part.partition(":")

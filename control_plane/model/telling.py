@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from control_plane.model.scope import part_words, scope_words
@@ -18,12 +19,17 @@ STAGES: Mapping[str, Text] = {
 }
 
 
-def telling(kind: str, data: Mapping[str, Any], mark: Callable[[str], str]) -> Text | None:
+def telling(
+    kind: str,
+    data: Mapping[str, Any],
+    mark: Callable[[str], str],
+    titles: Mapping[str, Text] = MappingProxyType({}),
+) -> Text | None:
     """One event in one sentence; None for those that say nothing to a person who follows a run. `mark` gives the word
-    for the state of a failed change."""
+    for the state of a failed change; `titles`: what offerings are called."""
     match kind:
         case "run.created":
-            return t("begun for {scope}", scope=scope_words(str(data.get("scope", "estate"))))
+            return t("begun for {scope}", scope=scope_words(str(data.get("scope", "estate")), titles))
         case "plan.observed":
             summary = data.get("summary", {})
             counts = {name: summary.get(name, 0) for name in ("delete", "update", "create")}

@@ -102,7 +102,7 @@ def _page(error: ControlPlaneError | None = None) -> Any:
     ]
     table = Table(
         COLUMNS, rows, request.args, caption=t("Former tables and proposals"),
-        empty=t("The table is as it was shipped."), now=services().clock(),
+        empty=t("No other table was proposed yet."), now=services().clock(),
     )  # fmt: skip
     typed = request.method == "POST" and "most_tenants" in request.form
     return exporting.page(

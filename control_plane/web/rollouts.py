@@ -12,7 +12,7 @@ from control_plane.model.people import Act
 from control_plane.model.rollout import ACTS, ITEM_STATES, KINDS, MOVING
 from control_plane.model.scope import RINGS
 from control_plane.model.text import Text, t
-from control_plane.web import door, exporting, jobs
+from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Table
@@ -49,7 +49,7 @@ COLUMNS = (
     Column("id", t("Rollout"), "id", lambda row: url_for("rollouts.rollout", number=row["id"])),
     Column("state", t("State"), "state", filter=True),
     Column("kind", t("Kind"), filter=True, words=KINDS),
-    Column("title", t("What")),
+    Column("brought", t("What")),
     Column("progress", t("Wave")),
     Column("good", t("In order")),
     Column("sentence", t("How it stands")),
@@ -74,6 +74,7 @@ def flat(row: Json) -> Json:
     good = counts.get("ok", 0) + counts.get("returned", 0)
     return {
         **row,
+        "brought": show.brought(row),
         "progress": str(t("{wave} of {waves}", wave=row["wave"], waves=row["waves_total"])),
         "good": str(t("{wave} of {waves}", wave=good, waves=row["total"])),
     }

@@ -160,7 +160,7 @@ def undo(number: int) -> Any:
 def sentence(event: Json) -> Text | str:
     """An event in words, as on the command line; also those that it passes over."""
     kind, data = event["type"], event["data"]
-    told = telling(kind, data, word)
+    told = telling(kind, data, word, services().offerings)
     if told is not None:
         return told
     match kind:

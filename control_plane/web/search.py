@@ -12,7 +12,7 @@ from control_plane.model.errors import ControlPlaneError, NotFound
 from control_plane.model.people import Act
 from control_plane.model.pinyin import sounds
 from control_plane.model.text import Text, t
-from control_plane.web import door
+from control_plane.web import door, show
 from control_plane.web.door import needs
 from control_plane.web.plans import WORDS
 from control_plane.workflow import access
@@ -43,7 +43,7 @@ HITS: Mapping[str, Callable[[Json], Hit]] = {
     ),
     "hosts": lambda row: (
         row["name"],
-        f"{row['role'] or '–'} · {row['ipv4'] or '–'}",
+        f"{show.ROLES.get(row['role'], row['role']) or '–'} · {row['ipv4'] or '–'}",
         url_for("hosts.host", name=row["name"]),
     ),
     "requests": lambda row: (

@@ -11,7 +11,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from control_plane.model.naming import actor_words, cause_words
-from control_plane.model.scope import part_words, scope_words
+from control_plane.model.scope import part_words, scope_words, wave_words
 from control_plane.model.text import Text, language, t
 from control_plane.web.services import services
 from control_plane.web.states import mark
@@ -33,6 +33,16 @@ ROLES: Mapping[str, Text] = {
 }
 #: What a site shows that is no release by its number.
 RELEASES: Mapping[str, Text] = {"starter": t("first home page"), "release": t("nothing published yet")}
+#: What browsers and systems say of themselves, and what they are called; of several, the first counts.
+_BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = (
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
 #: Networks that hosts are in.
 ZONES: Mapping[str, Text] = {
     "core": t("the centre's network"),
@@ -67,6 +77,38 @@ def service(name: str | None) -> Markup:
         return NOTHING
     title = services().offerings.get(name) or BESIDE.get(name)
     return escape(name if title is None else str(title))
+
+
+def subscription(name: str) -> str:
+    """A service of a department, from the id `CODE/OFFERING`."""
+    code, _, offering = name.partition("/")
+    return f"{services().offerings.get(offering, offering)} · {code}"
+
+
+def brought(rollout: Mapping[str, Any]) -> str:
+    """What a rollout brings: a snapshot, or the service whose settings it changes and to which revision."""
+    offering, _, name = str(rollout["title"]).partition(" ")
+    if rollout["kind"] != "configuration":
+        return str(rollout["title"])
+    revision = rollout.get("policy")
+    said = name if revision is None else str(t("revision {number}", number=revision))
+    return " · ".join(filter(None, (str(services().offerings.get(offering, offering)), said)))
+
+
+def wave(title: str) -> str:
+    """Whom a wave is for that is not that of a ring."""
+    return str(wave_words(title))
+
+
+def place(name: str) -> Markup:
+    """`NAME:PORT`, which breaks before its port."""
+    return escape(name).replace(":", Markup("<wbr>:"))
+
+
+def agent(said: str) -> Markup:
+    """A browser by what it says of itself: `Firefox · Windows`, or that, when it says neither."""
+    told = [next((word for mark, word in words if mark in said), "") for words in (_BROWSERS, _SYSTEMS)]
+    return Markup('<span title="{}">{}</span>').format(said[:160], " · ".join(filter(None, told)) or said[:80])
 
 
 def exact(value: str) -> str:

@@ -130,7 +130,8 @@ class RolloutMaker:
         return waves, items
 
     def _subscriptions(self, order: RolloutOrder, problems: list[Problem]) -> tuple[list[WaveRow], list[ItemRow]]:
-        if order.offering not in self.catalogue.offerings:
+        offering = self.catalogue.offerings.get(order.offering or "")
+        if offering is None:
             near = difflib.get_close_matches(order.offering or "", self.catalogue.offerings, 1)
             remedy = t("Did you mean {near}?", near=near[0]) if near else None
             text = t("There is no offering “{name}”.", name=order.offering or "–")
@@ -141,8 +142,9 @@ class RolloutMaker:
             problems.append(_lacks("patch", t("Say what changes: --patch FILE or --tier.")))
         rows = {s.code: s for s in self.store.estate.subscriptions(offering=order.offering)}
         listed = [code for group in order.groups for code in group]
+        called = offering.title if offering else order.offering or "–"
         for code in {*order.tenants, *listed} - rows.keys():
-            text = t("{code} has no subscription of {offering}.", code=code, offering=order.offering or "–")
+            text = t("{code} has no subscription of {offering}.", code=code, offering=called)
             problems.append(Problem("no-subscription", text, t("See gasp tenants list."), field="tenants"))
         if len(listed) != len(set(listed)):
             problems.append(Problem("twice", t("A tenant is in two groups."), t("List each one once."), field="groups"))
@@ -171,9 +173,7 @@ class RolloutMaker:
                     SubscriptionChange(code, rows[code].offering, wish["tier"], wish["spec"], policy=order.policy)
                 )
         if not items:
-            problems.append(
-                Problem("nobody", t("Nobody has {offering}.", offering=order.offering), None, field="tenants")
-            )
+            problems.append(Problem("nobody", t("Nobody has {offering}.", offering=called), None, field="tenants"))
         try:
             claims_of(self.catalogue, changes)
         except Invalid as error:

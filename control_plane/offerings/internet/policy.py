@@ -15,9 +15,10 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from control_plane.model.errors import Problem, ProblemError
 from control_plane.model.internet import CentrePolicy, ProxyRule, list_hash
+from control_plane.model.internet_words import ACTIONS, CATEGORIES, hours_words
 from control_plane.model.offering import EstateView, SubscriptionView
 from control_plane.model.tenant import Document
-from control_plane.model.text import Text, t
+from control_plane.model.text import Listed, Text, t
 from control_plane.offerings.internet.entries import fold, parse, shown
 from control_plane.offerings.internet.form import Subject
 
@@ -39,7 +40,7 @@ def _named(value: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
-Listed = Annotated[tuple[Annotated[str, AfterValidator(_named)], ...], Field(max_length=MOST_LISTED)]
+Names = Annotated[tuple[Annotated[str, AfterValidator(_named)], ...], Field(max_length=MOST_LISTED)]
 
 
 class CentreRule(Subject):
@@ -52,10 +53,10 @@ class CentreRule(Subject):
 class Categories(Document):
     """Which names are in each category; a leading dot means it and all below."""
 
-    malware: Listed
-    gambling: Listed
-    adult: Listed
-    video: Listed
+    malware: Names
+    gambling: Names
+    adult: Names
+    video: Names
 
 
 class Policy(Document):
@@ -169,10 +170,19 @@ def _rules(
         yield field, t("The order of the rules is now: {names}", names=", ".join(new))
 
 
-def _words(rule: CentreRule) -> str:
-    hours = f" {ordered(rule.hours.days)} {rule.hours.begin}-{rule.hours.end}" if rule.hours else ""
-    what = rule.category or _some(fold(rule.hosts)[0])
-    return f"{rule.action} {what}{hours} ({rule.reason.zh} · {rule.reason.en}, {rule.since})"
+def _words(rule: CentreRule) -> Text:
+    what: list[Text | str] = [CATEGORIES[rule.category] if rule.category else _some(fold(rule.hosts)[0])]
+    if rule.hours:
+        days = ordered(rule.hours.days)
+        what.append(hours_words({"days": days, "begin": rule.hours.begin, "end": rule.hours.end}))
+    return t(
+        "{what} – {action} ({zh} · {en}, since {day})",
+        action=ACTIONS[rule.action],
+        what=Listed(what),
+        zh=rule.reason.zh,
+        en=rule.reason.en,
+        day=rule.since,
+    )
 
 
 def _categories(before: Categories, after: Categories) -> Iterator[tuple[str, Text]]:
@@ -180,7 +190,7 @@ def _categories(before: Categories, after: Categories) -> Iterator[tuple[str, Te
         old, new = fold(getattr(before, name))[0], fold(entries)[0]
         for sign, names in (("+", sorted(set(new) - set(old))), ("-", sorted(set(old) - set(new)))):
             if names:
-                said = {"name": name, "count": len(names), "names": _some(names)}
+                said = {"name": CATEGORIES[name], "count": len(names), "names": _some(names)}
                 more = t("Category {name}: {count} more: {names}", **said)
                 yield (
                     f"categories.{name}",

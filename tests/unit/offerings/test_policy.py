@@ -76,9 +76,9 @@ def test_differences_in_plain_words():
     fresh = revision(first=[closing()], last=video, video=[".video.test", ".clips.test"])
     said = {field: [str(s) for f, s in policy_changes(shipped(), fresh) if f == field] for field, _ in
             policy_changes(shipped(), fresh)}  # fmt: skip
-    assert said["first.shop"] == ["New rule centre-shop: block .shop.test (理由 · why, 2026-11-29)"]
-    assert "08:00-18:00" in said["last.video"][0]
-    assert "09:00-17:00" in said["last.video"][0]
+    assert said["first.shop"] == ["New rule centre-shop: .shop.test – blocked (理由 · why, since 2026-11-29)"]
+    assert "video, Mon Tue Wed Thu Fri 08:00–18:00 – blocked (" in said["last.video"][0]
+    assert "→ video, Mon Tue Wed Thu Fri 09:00–17:00 – blocked (" in said["last.video"][0]
     assert said["categories.video"] == [
         "Category video: 1 more: .clips.test", "Category video: 2 fewer: .stream.test, .tv.test"
     ]  # fmt: skip

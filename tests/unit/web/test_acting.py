@@ -158,6 +158,7 @@ def test_undo_is_a_plan_first(world: World) -> None:
     page = answer.location
     text = get(who, page)
     assert "What would be wanted again" in text and "from version 2 back to version 1" in text
+    assert '<span class="grow">Internet access · fgw</span>' in text
     assert world.client.subscription("fgw/internet")["generation"] == 2, "only shown"
     submit(who, page, f"{page}/apply")
     world.client.jobs.work(("runs",))

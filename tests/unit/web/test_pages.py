@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from markupsafe import escape
 
 from control_plane.cli.terminal import MARKS
 from control_plane.model.naming import RUN_KINDS
@@ -19,7 +20,7 @@ from control_plane.model.text import in_language, t
 from control_plane.web.overview import CHORES
 from control_plane.web.runs import sentence
 from control_plane.web.shell import _surroundings
-from control_plane.web.show import BESIDE, ago, duration, moment, plain
+from control_plane.web.show import BESIDE, agent, ago, brought, duration, moment, plain, wave
 from control_plane.web.states import WORDS
 from control_plane.web.tenants import KINDS
 from control_plane.wiring import chores
@@ -172,10 +173,51 @@ def test_a_run_shows_what_was_asked_and_what_happened(world: World) -> None:
     get(world, "/console/hosts/none", status=404)
 
 
-def test_a_step_of_a_run_is_said_in_words() -> None:
-    event = {"type": "part.notice", "data": {"part": "web:web", "stage": "archive.sent"}}
+@pytest.mark.parametrize(
+    ("kind", "data", "said"),
+    [
+        ("part.notice", {"part": "web:web", "stage": "archive.sent"}, "主机 web 上的网站：内容已传送"),
+        ("run.created", {"scope": "subscription:fgw/internet"}, "已开始，范围：单位 fgw 的服务“互联网接入”"),
+    ],
+)
+def test_a_step_of_a_run_is_said_in_words(world: World, kind: str, data: dict[str, Any], said: str) -> None:
+    with world.app.app_context(), in_language("zh_CN"):
+        assert str(sentence({"type": kind, "data": data})) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "policy", "said"),
+    [
+        ("configuration", "internet policy-4", 4, "互联网接入 · 版本 4"),
+        ("configuration", "public_site", None, "公众服务网站"),
+        ("patches", "p20261124-020000", None, "p20261124-020000"),
+    ],
+)
+def test_what_a_rollout_brings_is_said_in_words(
+    world: World, kind: str, title: str, policy: int | None, said: str
+) -> None:
+    with world.app.app_context(), in_language("zh_CN"):
+        assert brought({"kind": kind, "title": title, "policy": policy}) == said
+
+
+def test_a_group_of_a_rollout_is_said_in_words() -> None:
     with in_language("zh_CN"):
-        assert str(sentence(event)) == "主机 web 上的网站：内容已传送"
+        assert (wave("group 2"), wave("pilot")) == ("第 2 组", "pilot")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0", "Edge · Windows"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Safari/604.1", "Safari · iPhone"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0", "Firefox · Linux"),
+        ("curl/8 <b>", "curl/8 &lt;b&gt;"),
+    ],
+)
+def test_a_browser_is_called_by_its_name(said: str, shown: str) -> None:
+    told = agent(said)
+    assert told.endswith(f">{shown}</span>")
+    assert f'title="{escape(said)}"' in told, "all it says of itself is there still"
 
 
 def test_a_run_at_work_looks_again_by_itself_and_without_scripts(world: World) -> None:
@@ -221,6 +263,7 @@ def test_search_finds_by_the_very_text(world: World) -> None:
     name = next(r["name_zh"] for r in world.client.tenants() if r["code"] == "fgw")
     assert "/console/tenants/fgw" in get(world, f"/console/search?q={name[:4]}")
     assert "/console/hosts/ns1" in get(world, "/console/search?q=10.94.0.11")
+    assert "public web server · 10.94.0.14" in get(world, "/console/search?q=10.94.0.14")
 
 
 def test_search_finds_a_request_by_its_reference_for_who_may_see_it(world: World) -> None:

@@ -178,6 +178,9 @@ def test_wrong_orders(desk: Desk):
     with pytest.raises(Invalid) as refused:
         desk.begin(offering="nothing", patch=None, tenants=["nobody"], groups=[])
     assert {p.field for p in refused.value.problems} == {"offering", "patch", "tenants"}
+    with pytest.raises(Invalid) as none:
+        desk.begin(tenants=["nobody"], groups=[])
+    assert "nobody has no subscription of Toy." in [str(p.text) for p in none.value.problems]
     with pytest.raises(Invalid) as twice:
         desk.begin(groups=[["fgw"], ["fgw"]])
     assert "two groups" in str(twice.value.problems[0].text)
