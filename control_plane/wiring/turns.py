@@ -20,6 +20,7 @@ from control_plane.wiring.webhooks import webhook_ticker
 
 if TYPE_CHECKING:
     from control_plane.model.machine import Depot
+    from control_plane.workflow.local import LocalClient
     from control_plane.workflow.mail import MailTicker
     from control_plane.workflow.request_tick import RequestTicker
     from control_plane.workflow.rollout_carriers import Carrier, MachineCarrier
@@ -88,6 +89,7 @@ def request_ticker() -> RequestTicker:
 def mail_ticker() -> MailTicker:
     """What makes mails of notices and hands them to the mail host."""
     from control_plane.drivers.smtp import MailHost
+    from control_plane.workflow.local import LocalClient
     from control_plane.workflow.mail import MailTicker
 
     def post() -> MailHost:
@@ -99,6 +101,13 @@ def mail_ticker() -> MailTicker:
     requests = local_client().requests
     words = (domain, console_url(), settings().mail_gather, operators)
     return MailTicker(store(), post, requests.view, now, *words, settings().fault)
+
+
+def by_itself() -> LocalClient:
+    """The control plane with the worker as who acts: nobody asked for what it does when a time is over."""
+    from control_plane.store.audit import BY_ITSELF
+
+    return local_client().acting_as(BY_ITSELF)
 
 
 def chores() -> Sequence[Chore]:
@@ -171,11 +180,11 @@ def chores() -> Sequence[Chore]:
         return f"substitutions ended: {', '.join(map(str, ended))}" if ended else None
 
     def finish_retirements() -> str | None:
-        gone = local_client().retirements.tick()
+        gone = by_itself().retirements.tick()
         return f"{len(gone)} things of removed sites taken away" if gone else None
 
     def tidy_accounts() -> str | None:
-        gone, ended = local_client().staff.remove_left(), local_client().sheets.expire()
+        gone, ended = by_itself().staff.remove_left(), local_client().sheets.expire()
         said = [f"{len(gone)} accounts of leavers removed"] if gone else []
         said += [f"sheets expired: {', '.join(map(str, ended))}"] if ended else []
         return "; ".join(said) or None
