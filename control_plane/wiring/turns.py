@@ -89,7 +89,6 @@ def request_ticker() -> RequestTicker:
 def mail_ticker() -> MailTicker:
     """What makes mails of notices and hands them to the mail host."""
     from control_plane.drivers.smtp import MailHost
-    from control_plane.workflow.local import LocalClient
     from control_plane.workflow.mail import MailTicker
 
     def post() -> MailHost:
