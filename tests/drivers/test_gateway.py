@@ -191,6 +191,21 @@ def test_one_change_among_very_many_touches_no_other(bench: Bench) -> None:
     assert "0x00010005" in bench.inside("nft", "list", "set", "inet", "gw", "throttled")
 
 
+def test_what_an_older_version_did_not_write_down_is_no_change_by_hand(bench: Bench) -> None:
+    wishes = [r for code in bench.codes for r in bench.wish(code)]
+    bench.carry_out(bench.plan(wishes))
+    path = bench.root / "var/lib/gasp/manifest.json"
+    manifest = json.loads(path.read_text())
+    for entry in manifest["resources"].values():
+        assert entry["kind"] != NETWORK or any(name.startswith("class gaspup") for name in entry["live"])
+        entry["live"] = {n: v for n, v in entry["live"].items() if not n.startswith(("class gaspup", "arrival"))}
+    path.write_text(json.dumps(manifest))
+    assert not bench.plan(wishes).changes
+    bench.inside("tc", "class", "del", "dev", "gaspdown", "classid", "1:8005")
+    assert [change.hand_made for change in bench.plan(wishes).changes] == [True]
+    bench.carry_out(bench.plan(wishes))
+
+
 def test_one_fault_among_many_is_named_with_its_line_and_stops_no_other(bench: Bench) -> None:
     wishes = [r for code in bench.codes for r in bench.wish(code, down_kbit=50_000 if code > "t0050" else 55_000)]
     fault = bench.wish("t0007", direct=[{"source": "10.128.7.1", "to": "a.test", "protocol": "tcp", "ports": "1"}])
