@@ -230,10 +230,11 @@ def _done() -> Json | None:
 
 
 def _frozen() -> list[Json]:
-    """Freezes in force that concern this person: all, or those of the estate and of the own tenants."""
+    """Freezes in force that concern this person: the estate's first, newest first."""
     seen = access.tenants_in_sight(door.person())
     mine = None if seen is None else {"estate", *(f"tenant:{code}" for code in seen)}
-    return [row for row in door.freezes() if mine is None or row["scope"] in mine]
+    rows = (row for row in door.freezes() if mine is None or row["scope"] in mine)
+    return sorted(rows, key=lambda row: row["scope"] != "estate")
 
 
 # errors ----------------------------------------------------------------------------------------------------------

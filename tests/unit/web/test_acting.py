@@ -314,6 +314,18 @@ def test_one_sets_a_freeze_and_another_lifts_it(world: World) -> None:
     assert "is frozen by operator1" not in get(one, "/console/")
 
 
+def test_many_freezes_take_no_more_room_than_three(world: World) -> None:
+    for scope in ("tenant:fgw", "tenant:gaj", "tenant:czj", "tenant:jyj", "estate"):
+        world.client.freezes.set(scope, reason=f"storm over {scope}")
+    text = get(browser(world), "/console/")
+    assert [f"storm over {n}" in text for n in ("estate", "tenant:jyj", "tenant:czj", "tenant:gaj")] == [
+        *[True] * 3,
+        False,
+    ]
+    assert "2 more freezes</a>" in text
+    assert get(browser(world, "clerk"), "/console/").count("changes nothing of yours") == 1
+
+
 def test_nobody_lifts_without_having_signed_in(world: World) -> None:
     made = world.client.freezes.set("tenant:fgw", reason="test")
     with pytest.raises(Rejected, match="did not sign in"):
