@@ -30,6 +30,7 @@ from control_plane.drivers.dns_wire import decode
 from control_plane.model.plan import Memory, Plan, diff
 from control_plane.model.ports import Outcome
 from control_plane.model.resource import Look, Measured, Owner, Resource, content_hash
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 PART = "dns:qingdao.test"
@@ -79,14 +80,6 @@ def plan_of(
     memory = Memory({r.id: content_hash(r.attributes) for r in known} if applied else {}, {}, owners)
     kinds = {kind.name: kind for kind in DnsDriver.kinds}
     return diff("estate", wanted, looks, kinds, memory, lambda *_: True, datetime(2026, 11, 24, tzinfo=UTC))
-
-
-def free_port() -> int:
-    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        udp.bind(tcp.getsockname())
-        port: int = tcp.getsockname()[1]
-        return port
 
 
 @dataclass

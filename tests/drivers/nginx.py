@@ -30,18 +30,12 @@ from control_plane.model.plan import Memory, Plan, diff
 from control_plane.model.ports import CertificateState, Notice, Outcome
 from control_plane.model.resource import Look, Measured, Owner, Resource
 from control_plane.model.text import t
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 PART = "web:web"
 NGINX = "/usr/sbin/nginx"
 NOW = datetime(2007, 6, 1, 8, 0, tzinfo=UTC)
-
-
-def free_port() -> int:
-    """A port on loopback that nobody has now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class PrivateNginx:

@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from control_plane.drivers.directory_session import Endpoint
 from control_plane.drivers.secrets import ldap_hash
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 ROLE = Path(__file__).parents[2] / "playbooks" / "roles" / "directory"
@@ -76,13 +77,6 @@ class Authority:
         pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
         paths[1].write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
         return paths
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from control_plane.model.internet import PROXY_LOG_COLUMNS
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 PROGRAM = Path(__file__).parents[2] / "playbooks/roles/gateway/files/why.py"
@@ -66,8 +66,7 @@ class Page:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[Page]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     made = Page(port, tmp_path)
     for policy in (POLICY, STRANGER):
         (made.rules / str(policy["tenant"])).mkdir(parents=True)

@@ -24,7 +24,7 @@ import pytest
 from control_plane.model.people import Stage
 from control_plane.store.repository import Store
 from control_plane.workflow.background import living
-from tests.drivers.slapd import free_port
+from tests.ports import free_port
 from tests.waiting import wait_until
 from tests.web.world import SMALL
 

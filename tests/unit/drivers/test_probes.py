@@ -28,6 +28,7 @@ from control_plane.drivers.probes import SshProber, sentence
 from control_plane.model.errors import TemporaryError
 from control_plane.model.ports import Probe, ProbeResult
 from control_plane.model.text import t
+from tests.ports import free_port
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 #: An LDAP server's refusal of an anonymous bind (inappropriateAuthentication): it is there.
@@ -172,12 +173,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def page(world: World, path: str = "/", name: str = "szb.qingdao.test", **more: Any) -> dict[str, Any]:
     return {"url": f"https://{name}:{world.https}{path}", "family": 4, "status": 200} | more
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def test_pages(world: World) -> None:

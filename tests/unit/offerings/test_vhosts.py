@@ -21,6 +21,7 @@ from control_plane.drivers.authority import Authority
 from control_plane.offerings import discover
 from control_plane.offerings._site import starter
 from control_plane.offerings._site.vhost import PAGES, Vhost
+from tests.ports import free_port
 from tests.unit.offerings.estates import estate, reference_estate, reference_subscriptions, subscription, tenant
 from tests.waiting import wait_until
 
@@ -85,12 +86,7 @@ def prefix(tmp_path: Path) -> Prefix:
     (tmp_path / "nginx.conf").write_text(
         CONF.format(root=tmp_path, level="notice", user="user root;" if os.geteuid() == 0 else "")
     )
-    ports = {}
-    for port in (443, 80):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports[port] = probe.getsockname()[1]
-    return Prefix(tmp_path, ports)
+    return Prefix(tmp_path, {port: free_port() for port in (443, 80)})
 
 
 def test_nginx_accepts_all_sites_of_the_reference_estate(prefix: Prefix) -> None:
