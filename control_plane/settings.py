@@ -128,7 +128,7 @@ class Settings(BaseModel):
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(DATABASES):
-            raise ValueError("a URL that begins with sqlite:/// or postgresql+psycopg:// is expected")
+            raise ValueError(f"a URL that begins with {' or '.join(DATABASES)} is expected")
         return value
 
     @field_validator("web_listen")

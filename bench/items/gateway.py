@@ -4,8 +4,8 @@ A page is closed and opened again in the proxy, a rate is lowered and raised aga
 `gasp apply subscription:CODE/internet --yes` of a wish already imported (exec to effect), by the driver alone, by hand
 over ssh: the file with the lines that are wanted, `squid -k reconfigure` or `tc`, and by an ordinary Ansible role. All
 have a connection open, as in a centre, whose worker asks the gateway every minute; the product also without one
-(`gasp apply, cold`: the worker does not run). Rules of 1,000 tenants are
-loaded by `nft -f`, and beside an Ansible role with one template by the product's text: made, sent, checked, loaded.
+(`gasp apply, cold`: the worker does not run). Rules of 1,000 tenants are loaded by `nft -f`, and beside an Ansible role
+with one template by the product's text: made, sent, checked, loaded.
 """
 
 from __future__ import annotations

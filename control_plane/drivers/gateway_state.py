@@ -152,12 +152,11 @@ class Queues:
                     self.classes[f"{device} 1:{found[1]}"] = f"{found[3]} {found[4]}{short}"
         words = [line.split() for line in answer(["tc", "qdisc", "show"]).splitlines()]
         self.roots = {w[w.index("dev") + 1] for w in words if w[1:3] == ["htb", "1:"] and "root" in w}
-        lines = "".join(f"filter show dev {name} parent 1:\n" for name in interfaces)
+        lines = "".join(f"filter show dev {name} parent {way}\n" for name in interfaces for way in ("1:", "ffff:"))
         said = tool(["tc", "-force", "-batch", "-"], lines).stdout if lines else ""
         self.redirects = said.count(f"Redirect to device {DOWN}")
         self.interfaces = list(interfaces)
-        entries = "".join(f"filter show dev {name} parent ffff:\n" for name in interfaces)
-        self.led = filters(tool(["tc", "-force", "-batch", "-"], entries).stdout if entries else "")
+        self.led = filters(said)
         self.arrivals = filters(tool(["tc", "filter", "show", "dev", UP]).stdout)
 
     def of(self, interface: str, number: int) -> dict[str, str]:
@@ -171,7 +170,7 @@ class Queues:
         if interface in self.roots and (self.redirects >= len(self.interfaces) or self._redirected(interface)):
             found[f"queue {interface}"] = DOWN
         for place, name in ((self.led, f"arrival {interface}"), (self.arrivals, f"arrival class {number}")):
-            rules = [rule for prio in (2 * number, 2 * number + 1) for rule in place.get(prio, ())]
+            rules = [rule for prio in (2 * number, 2 * number + 1) for rule in place.get(prio, ())]  # IPv4, IPv6
             if rules:
                 found[name] = ", ".join(rules)
         return found

@@ -102,8 +102,8 @@ def mail_ticker() -> MailTicker:
     return MailTicker(store(), post, requests.view, now, *words, settings().fault)
 
 
-def by_itself() -> LocalClient:
-    """The control plane with the worker as who acts: nobody asked for what it does when a time is over."""
+def the_worker() -> LocalClient:
+    """The control plane with the worker as who acts: nobody else asked for what it does when a time is over."""
     from control_plane.store.audit import BY_ITSELF
 
     return local_client().acting_as(BY_ITSELF)
@@ -179,11 +179,11 @@ def chores() -> Sequence[Chore]:
         return f"substitutions ended: {', '.join(map(str, ended))}" if ended else None
 
     def finish_retirements() -> str | None:
-        gone = by_itself().retirements.tick()
+        gone = the_worker().retirements.tick()
         return f"{len(gone)} things of removed sites taken away" if gone else None
 
     def tidy_accounts() -> str | None:
-        gone, ended = by_itself().staff.remove_left(), local_client().sheets.expire()
+        gone, ended = the_worker().staff.remove_left(), local_client().sheets.expire()
         said = [f"{len(gone)} accounts of leavers removed"] if gone else []
         said += [f"sheets expired: {', '.join(map(str, ended))}"] if ended else []
         return "; ".join(said) or None

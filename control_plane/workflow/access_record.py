@@ -62,7 +62,9 @@ class AccessRecord:
         per_day = sum(whole) // len(whole) if whole else None
         hosts = [self._host(spool) for spool in self.spools()]
         begin = max(now - timedelta(days=self.days), span.first_at) if span.first_at else now
-        gaps = not_recorded(self.store, begin, self._until(span.last_at, now)) if span.first_at else []
+        # what a gateway recorded since the last collection is no gap yet, unless nobody collects
+        end = span.last_at if span.last_at and now - span.last_at <= LONG_GAP else now
+        gaps = not_recorded(self.store, begin, end) if span.first_at else []
         return {
             "oldest": span.first_at.isoformat() if span.first_at else None,
             "newest": span.last_at.isoformat() if span.last_at else None,
@@ -82,10 +84,6 @@ class AccessRecord:
             "purge_due": sum(not day["held_by"] for day in self.keeper.preview()["days"]),
             "hosts": hosts,
         }
-
-    def _until(self, last: datetime | None, now: datetime) -> datetime:
-        """What a gateway recorded since the last collection is no gap yet, unless nobody collects."""
-        return last if last is not None and now - last <= LONG_GAP else now
 
     def _host(self, spool: Spool) -> Json:
         nothing = dict.fromkeys(("waiting", "octets", "free", "warning", "reason"))

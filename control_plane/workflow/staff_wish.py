@@ -110,6 +110,10 @@ class Wish:
         )
 
 
+def _folded(said: str) -> str:
+    return unicodedata.normalize("NFKC", said).casefold()
+
+
 class Census:
     """Everybody of every department, from the subscriptions of the offering that declares people."""
 
@@ -124,17 +128,17 @@ class Census:
         self.known: dict[str, Entry] = {
             person["uid"]: Entry(code, person) for code, spec in self.specs.items() for person in spec.get("people", ())
         }
-        self.codes: dict[str, str] = {code.casefold(): code for code in self.specs}  # a code is nobody else's name
+        self.codes: dict[str, str] = {_folded(code): code for code in self.specs}  # a code is nobody else's name
         for tenant in catalogue.store.estate.tenants():
             if tenant.code in self.specs:
                 names = tenant.names
                 for word in (names.zh, names.short_zh, names.en):
                     if word:
-                        self.codes.setdefault(word.casefold(), tenant.code)
+                        self.codes.setdefault(_folded(word), tenant.code)
 
     def code_of(self, said: str) -> str | None:
         """The department that a code or a name in a list means: wide letters and capitals are as good as small ones."""
-        return self.codes.get(said.casefold()) or self.codes.get(unicodedata.normalize("NFKC", said).casefold())
+        return self.codes.get(_folded(said))
 
     @property
     def left(self) -> frozenset[str]:

@@ -294,9 +294,8 @@ def shape(arguments: list[str]) -> None:
 
 def queue(lines: list[str]) -> None:
     """Have tc do this. What is to be taken away may be gone; everything else that fails is told."""
-    done = run("tc", "-force", "-batch", "-", text="\n".join(lines) + "\n") if lines else None
-    failed = re.findall(r"(?s)(.*?)^Command failed -:(\d+)$", done.stderr, re.M) if done else []
-    for said, number in failed:
+    done = run("tc", "-force", "-batch", "-", text="\n".join(lines) + "\n")
+    for said, number in re.findall(r"(?s)(.*?)^Command failed -:(\d+)$", done.stderr, re.M):
         if lines[int(number) - 1].split()[1] != "del":
             print(f"tc {lines[int(number) - 1]}: {said.strip()}", file=sys.stderr)
 
