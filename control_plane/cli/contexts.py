@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -32,20 +33,25 @@ COLUMNS = (
     examples=(
         ("gasp login https://localhost:8443 --ca ca.pem", t("asks for the token and keeps it, for you only")),
         ("gasp login https://console.example --name city", t("under a name of its own")),
+        ("pass show gasp | gasp login https://console.example --token-stdin", t("from a password store")),
     ),
 )
 @argument("url", help=t("Address of the console, such as https://localhost:8443."))
 @option("--name", help=t("Name of the context."), default="default")
 @option("--ca", help=t("File of the authority to trust; the system's otherwise."), type=click.Path(dir_okay=False))
+@option("--token-stdin", "piped", help=t("Read the token from standard input, as from a password store."), is_flag=True)
 @click.pass_obj
-def login(app: App, url: str, name: str, ca: str | None) -> None:
+def login(app: App, url: str, name: str, ca: str | None, piped: bool) -> None:
     """`gasp login URL`."""
     from control_plane.cli.remote import Remote
 
-    token = os.environ.get("GASP_TOKEN")
+    token = sys.stdin.readline().strip() if piped else os.environ.get("GASP_TOKEN")
     if not token:
-        if not app.can_ask():
-            raise NoConsent(t("Nobody is at a terminal to give the token."), t("Set GASP_TOKEN for this command."))
+        if piped or not app.can_ask():
+            raise NoConsent(
+                t("Standard input holds no token.") if piped else t("Nobody is at a terminal to give the token."),
+                t("Set GASP_TOKEN for this command, or pass --token-stdin and the token on standard input."),
+            )
         token = click.prompt(str(t("Token")), hide_input=True, err=True)
     place = Place(name, url.rstrip("/"), token.strip(), str(Path(ca).resolve()) if ca else None)
     found = Remote(place).token()

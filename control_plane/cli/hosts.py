@@ -16,6 +16,7 @@ from control_plane.cli.looking import facts, unknown
 from control_plane.cli.terminal import moment, sentence
 from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, Problem
+from control_plane.model.machine_rules import FAULT_NAMES, NOTE_NAMES
 from control_plane.model.naming import MACHINE_HISTORY
 from control_plane.model.text import Text, t, tn
 
@@ -34,10 +35,10 @@ COLUMNS = (
     Column("signature_age_seconds", t("SIGNATURES, SECONDS OLD"), wide=True),
     Column("scanned_at", t("SCANNED"), show="time", wide=True),
     Column("findings", t("FINDINGS"), wide=True),
-    Column("faults", t("FAULTS")),
+    Column("faults", t("FAULTS"), words=FAULT_NAMES),
     Column("reboot_required", t("RESTART"), wide=True),
     Column("last_contact", t("LAST CONTACT"), show="time", wide=True),
-    Column("notes", t("NOTES")),
+    Column("notes", t("NOTES"), words=NOTE_NAMES),
     Column("ipv4", t("IPV4"), wide=True),
     Column("ipv6", t("IPV6"), wide=True),
     Column("source", t("SOURCE"), wide=True),
@@ -375,10 +376,12 @@ def mend(app: App, name: str, dry_run: bool, yes: bool) -> None:
         for item in answer["acts"]:
             done = t("Done: {text}", text=item["text"]) if item["done"] else t("Failed: {text}", text=item["text"])
             app.out(sentence(done))
-        left = answer["row"]["faults"]
+        left = plain([str(FAULT_NAMES[fault]) for fault in answer["row"]["faults"]])
         app.out(
             sentence(
-                t("Faults now: {faults}", faults=plain(left)) if left else t("{name} has no fault now.", name=name)
+                t("Faults now: {faults}", faults=left)
+                if answer["row"]["faults"]
+                else t("{name} has no fault now.", name=name)
             )
         )
 

@@ -66,6 +66,8 @@ class Column:
             return item_mark(str(value))
         if self.show == "items" and value is not None:
             return items_words(value), ""
+        if self.words and isinstance(value, list):
+            return plain([str(self.words.get(one, one)) for one in value]), ""
         if self.words and value in self.words:
             return str(self.words[value]), ""
         if self.show == "time":

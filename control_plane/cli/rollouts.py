@@ -132,7 +132,9 @@ def show(app: App, rollout: int) -> None:
 @option("--error-count", help=t("More failures than this number stop it."), metavar="NUMBER")
 @option("--reached", help=t("Share that must answer, else a person decides."), metavar="PERCENT")
 @option("--soak", help=t("Time between two waves, such as 90s, 30m, 24h or 2d."), metavar="TIME")
-@option("--at", "not_before", help=t("Begin no earlier, such as 2026-12-01T20:00+08:00."), metavar="TIME")
+@option(
+    "--at", "not_before", help=t("Begin no earlier than this day or time, such as 2026-12-01T20:00."), metavar="TIME"
+)
 @option("--ignore-windows", help=t("Do not wait for windows, for this reason."), metavar="REASON")
 @option("--start", help=t("Release it at once."), is_flag=True)
 @reason_option

@@ -10,9 +10,9 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from types import FrameType
 from typing import Any
 
@@ -43,13 +43,16 @@ LOUD = frozenset({"change.failed", "change.held", "run.stopped"})
 class Follower:
     """Shows the events of one run as they come and stops it when asked."""
 
-    def __init__(self, app: App, shown: Callable[[str], str] | None = None) -> None:
-        """`shown` gives the plan with a digest as text; it is shown before the run's first write."""
+    def __init__(
+        self, app: App, shown: Callable[[str], str] | None = None, began: datetime | None = None
+    ) -> None:  # fmt: skip
+        """`shown` gives the plan with a digest as text; it is shown before the run's first write. `began`: when the
+        run did; otherwise its first event says."""
         self.app = app
         self.shown = shown
         self.run_id: int | None = None
         self.presses = 0
-        self.began = time.monotonic()
+        self.began = began
         self.live = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" and app.can_ask()
         self._progress: Any = None
         self._task: Any = None
@@ -57,6 +60,8 @@ class Follower:
     def __call__(self, event: Json) -> None:
         """Take one event."""
         self.run_id = event.get("run", self.run_id)
+        at = datetime.fromisoformat(event["at"])
+        self.began = self.began or at
         kind, data = event["type"], event.get("data", {})
         line = telling(kind, data, _mark)
         if kind == "plan.confirmed" and self.shown is not None:
@@ -64,7 +69,7 @@ class Follower:
         if self.live:
             self._move(kind, data, line)
         elif line is not None:
-            passed = duration(time.monotonic() - self.began)
+            passed = duration((at - self.began).total_seconds())
             self.app.note(t("Run {run}  {elapsed}  {what}", run=self.run_id, elapsed=passed, what=line))
 
     def _block(self, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import datetime
 
 import click
 
@@ -102,8 +103,7 @@ def follow(app: App, run_id: int, first: int, timeout: float | None, output: str
     """`gasp runs follow RUN`."""
     import json
 
-    app.client.run(run_id)
-    follower = Follower(app)
+    follower = Follower(app, began=datetime.fromisoformat(app.client.run(run_id)["started_at"]))
     follower.live = False
     deadline = None if timeout is None else time.monotonic() + timeout
     seen, pause = first - 1, threading.Event()

@@ -36,9 +36,10 @@ ENGINE: frozenset[Fault] = frozenset({"engine-dead", "signatures-missing", "sign
 
 @dataclass(frozen=True, slots=True)
 class FaultWords:
-    """A fault for people: what it is, what to do, and what `gasp hosts mend` would do (None: it must not). A freeze of
-    one of `systems` stops that."""
+    """A fault for people: its name in a list, what it is, what to do, and what `gasp hosts mend` would do (None: it
+    must not). A freeze of one of `systems` stops that."""
 
+    name: Text
     text: Text
     remedy: Text
     mend: Text | None = None
@@ -47,60 +48,88 @@ class FaultWords:
 
 FAULTS: Mapping[Fault, FaultWords] = {
     "dpkg-interrupted": FaultWords(
+        t("installation broken off"),
         t("An installation of packages broke off in the middle."),
         t("gasp hosts mend {name}: it lets dpkg finish."),
         t("finish the interrupted installation: dpkg --configure -a"),
     ),
     "dpkg-locked": FaultWords(
+        t("packages locked"),
         t("Another program on the machine holds the lock of the package system."),
         t("Wait until it ends, or look at it on the machine; it is never killed from here."),
     ),
     "disk-full": FaultWords(
+        t("disk full"),
         t("The disk is full where packages are unpacked."),
         t("gasp hosts mend {name} removes downloaded package files; if that is not enough, free space there by hand."),
         t("remove downloaded package files: apt-get clean"),
     ),
     "clock-wrong": FaultWords(
+        t("clock wrong"),
         t("The machine's clock is wrong, so dates of package lists cannot be judged on it."),
         t("Set the clock on the machine and let it be kept by a time server."),
     ),
     "release-expired": FaultWords(
+        t("package list expired"),
         t("The list of packages that the machine has is past its date."),
         t("Publish a newer snapshot to its ring; then: gasp hosts mend {name}"),
         t("fetch the lists of packages again"),
     ),
     "lists-stale": FaultWords(
+        t("package list old"),
         t("The machine's lists of packages are old, so nobody knows what it lacks."),
         t("gasp hosts mend {name}: it fetches them again."),
         t("fetch the lists of packages again"),
     ),
     "source-missing": FaultWords(
+        t("package source missing"),
         t("The centre's package source is gone from the machine, or was changed there."),
         t("gasp plan tenant:{tenant}; then apply that plan."),
     ),
     "engine-dead": FaultWords(
+        t("antivirus stopped"),
         t("The antivirus engine does not run."),
         t("gasp hosts mend {name}: it starts the engine again. If it dies again, give the machine more memory."),
         t("start the antivirus engine again"),
         ("security",),
     ),
     "signatures-missing": FaultWords(
+        t("no signatures"),
         t("The antivirus engine has no signatures of the centre."),
         t("gasp hosts mend {name}: it fetches the set of its ring."),
         t("fetch the signatures of its ring and load them"),
         ("signatures", "security"),
     ),
     "signatures-not-loaded": FaultWords(
+        t("signatures not loaded"),
         t("The engine works with older signatures than those on the disk."),
         t("gasp hosts mend {name}: it lets the engine load them."),
         t("let the engine load the signatures on the disk"),
         ("signatures", "security"),
     ),
     "not-enrolled-here": FaultWords(
+        t("another machine"),
         t("The machine that answers by this name is not the one that was enrolled."),
         t("Find out what was exchanged; then enrol it anew: gasp hosts enrol {name} --tenant {tenant}"),
     ),
 }
+#: A fault's name in a list.
+FAULT_NAMES: Mapping[str, Text] = {code: words.name for code, words in FAULTS.items()}
+#: What else is to be known of a machine: its name in a list, and what it is.
+NOTES: Mapping[str, tuple[Text, Text]] = {
+    "observed": (t("observed only"), t("Only observed: nothing is done on it from here.")),
+    "clone": (
+        t("twice"),
+        t("Another machine says that it is the same one: a clone, or the same machine twice."),
+    ),
+    "exchanged": (t("exchanged"), t("It is not the machine that was enrolled under this name.")),
+    "lost": (t("lost"), t("It has not answered for a long time.")),
+    "no-host": (t("no such host"), t("There is no such host in the lab.")),
+    "signatures-getting-old": (t("signatures getting old"), t("Its signatures are getting old.")),
+    "no-subscription": (t("no service"), t("Its tenant has no service for it any more.")),
+    "leaving": (t("leaving"), t("It was retired; what is ours goes from it when it is back.")),
+}
+NOTE_NAMES: Mapping[str, Text] = {code: name for code, (name, _) in NOTES.items()}
 
 
 def deferred(item: Pending) -> bool:

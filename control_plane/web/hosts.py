@@ -13,6 +13,7 @@ from flask import Blueprint, render_template, request, url_for
 
 from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, NotFound, Problem
+from control_plane.model.machine_rules import FAULT_NAMES, NOTES
 from control_plane.model.naming import MACHINE_HISTORY
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
@@ -31,16 +32,6 @@ RINGS: dict[str, Text] = {
     "3": t("3 all"),
     "4": t("4 servers"),
 }
-NOTES: dict[str, Text] = {
-    "observed": t("Only observed: nothing is done on it from here."),
-    "clone": t("Another machine says that it is the same one: a clone, or the same machine twice."),
-    "exchanged": t("It is not the machine that was enrolled under this name."),
-    "lost": t("It has not answered for a long time."),
-    "no-host": t("There is no such host in the lab."),
-    "signatures-getting-old": t("Its signatures are getting old."),
-    "no-subscription": t("Its tenant has no service for it any more."),
-    "leaving": t("It was retired; what is ours goes from it when it is back."),
-}
 SEVERITIES: dict[str, Text] = {
     "critical": t("critical"),
     "high": t("high"),
@@ -58,7 +49,7 @@ COLUMNS = (
     Column("pending", t("Lacking"), "number"),
     Column("overdue", t("Overdue"), "number"),
     Column("antivirus", t("Antivirus"), "state", filter=True),
-    Column("faults", t("Faults"), "code", filter=True, draw=lambda row: show.plain(row["faults"])),
+    Column("faults", t("Faults"), filter=True, words=FAULT_NAMES),
     Column("last_contact", t("Last contact"), "time"),
     Column("ipv4", t("IPv4"), "code"),
 )
@@ -148,6 +139,6 @@ def host(name: str) -> Any:
         rings=RINGS,
         severities=SEVERITIES,
         histories=MACHINE_HISTORY,
-        notes=[NOTES.get(note, note) for note in found["notes"]],
+        notes=[NOTES[note][1] for note in found["notes"]],
         findings=findings,
     )

@@ -9,7 +9,7 @@ from flask import Blueprint, render_template, request
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected, TemporaryError
 from control_plane.model.people import Act
-from control_plane.model.rollout import KINDS
+from control_plane.model.rollout import KINDS, Thresholds
 from control_plane.model.scope import RINGS
 from control_plane.model.text import t
 from control_plane.web import door, jobs
@@ -83,4 +83,5 @@ def _page(error: Any = None, preview: Json | None = None) -> Any:
         snapshots=snapshots,
         offerings=services().offerings,
         given=request.form,
+        usual=Thresholds(),
     )

@@ -64,6 +64,8 @@ class Column:
             inner = self.draw(row)
         elif self.words is not None and isinstance(value, str) and value in self.words:
             inner = str(self.words[value])
+        elif self.words is not None and isinstance(value, list):
+            inner = show.plain([str(self.words.get(one, one)) for one in value])
         elif self.show == "state":
             inner = mark(value)
         elif self.show == "time":

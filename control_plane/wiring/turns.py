@@ -10,7 +10,7 @@ from control_plane.model.errors import TemporaryError
 from control_plane.model.rollout import MOVING
 from control_plane.model.text import t
 from control_plane.wiring.centre import estate_document, now, settings, store
-from control_plane.wiring.gateways import access_record, volumes
+from control_plane.wiring.gateways import volumes
 from control_plane.wiring.hosts import lab, runner, topology
 from control_plane.wiring.in_process import local_client
 from control_plane.wiring.machines import machine_hands, repository
@@ -65,7 +65,7 @@ def machine_carrier(what: Depot) -> MachineCarrier:
         store().machines.prepared,
         repository(),
         hands,
-        lambda machines: local_client().machines.look(machines),
+        lambda machines: the_worker().machines.look(machines),
         promises.of_tenants,
     )
 
@@ -82,7 +82,7 @@ def request_ticker() -> RequestTicker:
     """What makes approved requests real."""
     from control_plane.workflow.request_tick import RequestTicker
 
-    made = local_client()
+    made = the_worker()
     return RequestTicker(made.requests, made.applier, made.prober)
 
 
@@ -97,7 +97,7 @@ def mail_ticker() -> MailTicker:
 
     domain = (store().estate.document() or estate_document()).domain
     operators = settings().mail_operators or f"operators@{domain}"
-    requests = local_client().requests
+    requests = the_worker().requests
     words = (domain, console_url(), settings().mail_gather, operators)
     return MailTicker(store(), post, requests.view, now, *words, settings().fault)
 
@@ -126,11 +126,11 @@ def chores() -> Sequence[Chore]:
         return f"requests {', '.join(moved)}" if moved else None
 
     def measure_machines() -> str | None:
-        found = local_client().machines.survey()
+        found = the_worker().machines.survey()
         return f"{found['measured']} measured, {found['silent']} silent"
 
     def collect_record() -> str | None:
-        found = access_record().collect()
+        found = the_worker().record.collect()
         return f"{sum(host['lines'] for host in found['hosts'])} lines, {found['state']}"
 
     def tell_volumes() -> str | None:
@@ -147,18 +147,18 @@ def chores() -> Sequence[Chore]:
 
     def check_files() -> str | None:
         if store().attachments.waiting(1, due=True):
-            return looked_at(local_client().attachments.scan(due=True))
+            return looked_at(the_worker().attachments.scan(due=True))
         if store().content_checks.waiting_files(1, due=True):
-            return looked_at(local_client().checks.look_at_files(due=True))
+            return looked_at(the_worker().checks.look_at_files(due=True))
         return None
 
     def check_releases() -> str | None:
         if not store().content_checks.waiting_releases(1, due=True):
             return None
-        return looked_at(local_client().checks.look_at_releases(due=True))
+        return looked_at(the_worker().checks.look_at_releases(due=True))
 
     def recheck_releases() -> str | None:
-        found = local_client().checks.look_again()
+        found = the_worker().checks.look_again()
         return looked_at(found) if any(found.values()) else None
 
     def looked_at(found: Mapping[str, Any]) -> str:
@@ -167,15 +167,15 @@ def chores() -> Sequence[Chore]:
         return f"{found['clean']} clean, {found['infected']} infected, {found['odd']} could not be looked at"
 
     def sweep_contents() -> str | None:
-        swept = local_client().contents.sweep()
+        swept = the_worker().contents.sweep()
         return ", ".join(f"{count} {what} deleted" for what, count in swept.items() if count) or None
 
     def move_emergencies() -> str | None:
-        moved = local_client().emergencies.tick()
+        moved = the_worker().emergencies.tick()
         return f"emergencies {', '.join(map(str, moved))}" if moved else None
 
     def tidy_substitutes() -> str | None:
-        ended = local_client().substitutes.tidy()
+        ended = the_worker().substitutes.tidy()
         return f"substitutions ended: {', '.join(map(str, ended))}" if ended else None
 
     def finish_retirements() -> str | None:
@@ -183,13 +183,13 @@ def chores() -> Sequence[Chore]:
         return f"{len(gone)} things of removed sites taken away" if gone else None
 
     def tidy_accounts() -> str | None:
-        gone, ended = the_worker().staff.remove_left(), local_client().sheets.expire()
+        gone, ended = the_worker().staff.remove_left(), the_worker().sheets.expire()
         said = [f"{len(gone)} accounts of leavers removed"] if gone else []
         said += [f"sheets expired: {', '.join(map(str, ended))}"] if ended else []
         return "; ".join(said) or None
 
     def ask_reviews() -> str | None:
-        told = local_client().reviews.tick()
+        told = the_worker().reviews.tick()
         return f"reviews of people: {', '.join(told)}" if told else None
 
     def forget_answers() -> str | None:
@@ -197,10 +197,10 @@ def chores() -> Sequence[Chore]:
         return f"{gone} answers forgotten" if gone else None
 
     def scan_machines() -> str | None:
-        return local_client().scans.turn()
+        return the_worker().scans.turn()
 
     def move_signatures() -> str | None:
-        here = local_client()
+        here = the_worker()
         return "; ".join(filter(None, (here.new_signatures.turn(), here.first_signatures.turn()))) or None
 
     def close_runs() -> str | None:
@@ -208,7 +208,7 @@ def chores() -> Sequence[Chore]:
         return f"interrupted runs: {', '.join(map(str, ended))}" if ended else None
 
     def do_jobs(lanes: Sequence[str]) -> str | None:
-        done = local_client().jobs.work(lanes)
+        done = the_worker().jobs.work(lanes)
         return f"job {done.id} {done.kind.name} {done.state}" if done else None
 
     return (

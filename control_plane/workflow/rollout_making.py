@@ -18,6 +18,7 @@ from control_plane.store.estate import SubscriptionChange, SubscriptionRow
 from control_plane.store.policies import PREFIX
 from control_plane.store.repository import Store
 from control_plane.store.rollouts import ItemRow, WaveRow
+from control_plane.workflow.access_times import read_moment
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.wishes import claims_of
 
@@ -83,13 +84,9 @@ class RolloutMaker:
             thresholds = read_thresholds(order.thresholds or {})
         except Invalid as error:
             problems += error.problems
-        try:
-            not_before = _moment(order.not_before)
-        except ValueError:
-            remedy = t("Write a time with its offset, such as 2026-12-01T20:00+08:00.")
-            problems.append(
-                Problem("bad-time", t("“{text}” is no time.", text=order.not_before), remedy, field="not_before")
-            )
+        if order.not_before is not None:
+            not_before, unread = read_moment(order.not_before, "not_before")
+            problems += unread
         if not order.reason.strip():
             problems.append(_lacks("reason", t("Say why in one sentence.")))
         if order.ignore_windows is not None and not order.ignore_windows.strip():
@@ -249,15 +246,6 @@ def refuse_losses(items: Sequence[ItemRow]) -> None:
     ]  # fmt: skip
     if problems:
         raise Invalid(problems)
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError(text)
-    return found
 
 
 def _lacks(field: str, remedy: Text) -> Problem:

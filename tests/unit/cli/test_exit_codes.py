@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -20,7 +21,7 @@ from control_plane.model.run import RunState
 from control_plane.model.text import t
 
 from .conftest import Gasp, both
-from .fake_client import ANSWERS, GUARD, UNSEEN_DRIFT, change, guarded_apply, plan, run
+from .fake_client import ANSWERS, AT, GUARD, UNSEEN_DRIFT, change, guarded_apply, plan, run
 
 EMPTY = plan()
 UNSEEN = plan(unmeasured=[{"part": "dns:qingdao.test", "reason": "SERVFAIL"}])
@@ -288,6 +289,12 @@ def test_follow_gives_up_in_time(gasp: Gasp) -> None:
     answer = gasp("runs", "follow", "482", "--timeout", "0", run=run("running"))
     assert answer.code == 6
     assert "gasp runs follow 482" in answer.err
+
+
+@both
+def test_what_is_followed_has_the_times_of_the_run(gasp: Gasp) -> None:
+    began = (datetime.fromisoformat(AT) - timedelta(seconds=75)).isoformat()
+    assert "01:15" in gasp("runs", "follow", "482", run=run(started_at=began)).err
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,9 @@ def place(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
         yield {"GASP_URL": origin, "GASP_TOKEN": token, "GASP_CA": str(folder / "tls" / "ca.pem")}
 
 
-def run(*argv: str, app: App | None = None, env: dict[str, str] | None = None) -> Result:
+def run(*argv: str, app: App | None = None, env: dict[str, str] | None = None, given: str | None = None) -> Result:
     used, around = app or App(interactive=False), {"GASP_LANG": "en", **(env or {})}
-    return CliRunner().invoke(root, list(argv), obj=used, env=around)
+    return CliRunner().invoke(root, list(argv), obj=used, env=around, input=given)
 
 
 @pytest.mark.parametrize("line", READING)
@@ -134,6 +134,21 @@ def test_what_is_wrong_with_a_sign_in_is_said_with_what_helps(place: dict[str, s
     ):
         answer = run("login", *words, env=token)
         assert (answer.exit_code, what in answer.stderr, help_ in answer.stderr) == (code, True, True), answer.stderr
+
+
+def test_a_token_comes_from_a_password_store(
+    place: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    words = ("login", place["GASP_URL"], "--ca", place["GASP_CA"], "--token-stdin")
+    for given in ("", "\n", "gasp_nothing\n"):
+        answer = run(*words, env={"GASP_TOKEN": place["GASP_TOKEN"]}, given=given)
+        assert answer.exit_code == 4, answer.output
+    assert "Standard input holds no token" in run(*words, given="").stderr
+    made = run(*words, env={"GASP_TOKEN": ""}, given=f"{place['GASP_TOKEN']}\n")
+    assert made.exit_code == 0, made.output
+    assert place["GASP_TOKEN"] in (tmp_path / "gasp" / "config.toml").read_text()
+    assert place["GASP_TOKEN"] not in made.output
 
 
 def test_contexts_are_kept_for_their_owner_only(

@@ -16,7 +16,7 @@ from control_plane.cli.base import Command, Group
 from control_plane.cli.main import gasp as root
 from control_plane.model.text import in_language
 
-from .conftest import Gasp
+from .conftest import Gasp, both
 from .fake_client import run
 from .fake_rollouts import SHOWN
 
@@ -409,3 +409,11 @@ def test_no_words_shows_the_help_and_is_a_usage_error(gasp: Gasp) -> None:
     assert answer.code == 2
     assert answer.out == ""
     assert "gasp plan" in answer.err
+
+
+@both
+def test_faults_and_notes_of_machines_are_words_in_a_table_and_codes_for_a_program(gasp: Gasp) -> None:
+    table = gasp("hosts", "list").out
+    assert "antivirus stopped" in table and "twice" in table
+    assert "engine-dead" not in table
+    assert gasp("hosts", "list", "-o", "json").json["items"][0]["faults"] == ["engine-dead"]

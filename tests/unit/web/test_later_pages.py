@@ -38,7 +38,7 @@ def test_nothing_yet(fresh: World) -> None:
 def test_machines_with_what_the_last_look_found(world: World) -> None:
     text = get(world, "/console/hosts")
     assert "1 machine did not answer at its last look" in text
-    for said in ("lacks patches", "silent", "old signatures", "disk-full", "1 pilot", "not enrolled"):
+    for said in ("lacks patches", "silent", "old signatures", "disk full", "1 pilot", "not enrolled"):
         assert said in text, said
     assert "<td" in get(world, "/console/hosts?f.patches=machine-pending&f.faults=disk-full")
     assert "None of" in get(world, "/console/hosts?f.patches=machine-pending&f.antivirus=machine-silent")

@@ -507,6 +507,12 @@ def test_wrong_orders_are_refused_with_everything_that_is_wrong(office: Office):
     assert office.rollouts.list() == []
 
 
+def test_a_time_without_an_offset_is_the_centres(office: Office):
+    order = {"kind": "patches", "reason": "December", "snapshot": "1.1"}
+    for typed in ("2026-12-01T20:00", "2026-12-01 20:00", "2026-12-01T12:00Z"):
+        assert office.rollouts.preview(**order, not_before=typed)["not_before"] == "2026-12-01T12:00:00+00:00"
+
+
 def test_roll_back_of_what_others_changed_since_is_left_to_a_person(world: World, office: Office):
     rollout = office.begin()
     office.run(rollout)
