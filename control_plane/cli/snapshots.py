@@ -29,7 +29,7 @@ COLUMNS = (
     Column("content", t("CONTENT")),
     Column("octets", t("OCTETS")),
     Column("rings", t("RINGS")),
-    Column("source", t("SOURCE"), wide=True),
+    Column("source", t("SOURCE"), wide=True, words={"medium": t("a medium")}),
 )
 NEEDS = (
     Column("kind", t("KIND")),

@@ -34,7 +34,7 @@ COLUMNS = (
     Column("made_at", t("Made"), "time"),
     Column("content", t("Packages or signatures"), "number"),
     Column("octets", t("Size"), "number", draw=lambda row: show.octets(row["octets"]), unit=t("octets")),
-    Column("source", t("Source")),
+    Column("source", t("Source"), words={"medium": t("a medium")}),
 )
 
 
