@@ -7,11 +7,12 @@ from typing import Any
 from flask import Blueprint, g, redirect, render_template, request, url_for
 
 from control_plane.model.errors import ControlPlaneError, TemporaryError
+from control_plane.model.password import SHORTEST
 from control_plane.model.people import Act, Stage
 from control_plane.web import door
 from control_plane.web.door import LANGUAGE, NEXT, needs, open_to_all
 from control_plane.web.services import services
-from control_plane.workflow.sign_in import SHORTEST_PASSWORD, TooManyAttempts
+from control_plane.workflow.sign_in import TooManyAttempts
 
 pages = Blueprint("sign_in", __name__)
 EVERY_STAGE = tuple(Stage)
@@ -72,13 +73,13 @@ def password() -> Any:
     form = request.form
     forced = door.session().stage is Stage.PASSWORD
     if request.method == "GET":
-        return render_template("password.html", error=None, forced=forced, shortest=SHORTEST_PASSWORD)
+        return render_template("password.html", error=None, forced=forced, shortest=SHORTEST)
     try:
         token = services().sign_in.change_password(
             door.session(), form.get("old", ""), form.get("new", ""), form.get("again", "")
         )
     except ControlPlaneError as error:
-        return _again("password.html", error, forced=forced, shortest=SHORTEST_PASSWORD)
+        return _again("password.html", error, forced=forced, shortest=SHORTEST)
     return _on(token, "password")
 
 

@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from control_plane.model import password as passwords
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, Problem, Rejected, TemporaryError
 from control_plane.model.people import LEFT, Person, Session, Stage
 from control_plane.model.run import Actor
-from control_plane.model.text import Text, t, tn
+from control_plane.model.text import t, tn
 from control_plane.store.repository import Store
 
 IDLE = timedelta(minutes=30)
@@ -33,7 +34,6 @@ LEAVER_SECONDS, AT_SIGN_IN = 60.0, 1.0
 WINDOW = timedelta(minutes=30)
 FREE_PER_NAME, FREE_PER_ADDRESS = 5, 30
 LONGEST_WAIT = timedelta(minutes=15)
-SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 200
 
 
 class Entry(Protocol):
@@ -200,7 +200,7 @@ class SignIn:
         return (newest + pause - self.clock()).total_seconds()
 
     def _prove(self, typed: str, password: str) -> Person | None:
-        usable = bool(typed) and bool(password) and "\0" not in typed + password and len(password) <= LONGEST_PASSWORD
+        usable = bool(typed) and bool(password) and "\0" not in typed + password and len(password) <= passwords.LONGEST
         local = self.store.people.find(f"account:{typed.lower()}") if usable else None
         if local is not None:
             verifier = self.store.people.credentials(local.key).verifier
@@ -287,13 +287,18 @@ class SignIn:
         self.store.people.use_step(session.person.key, step or 0)
         return self._advance(session)
 
+    def _words(self, person: Person) -> list[str]:
+        """Words that somebody who knows the centre and this person would guess with."""
+        estate = self.store.estate.document()
+        place = [*estate.domain.split("."), estate.title.zh, estate.title.en or ""] if estate else []
+        return [*place, person.display, person.tenant or ""]
+
     # passwords ---------------------------------------------------------------------------------------------------
     def change_password(self, session: Session, old: str, new: str, again: str) -> str:
         """A new password of one's own; all other sessions end. Raises Invalid with every problem, Rejected."""
         _must_be(session, Stage.PASSWORD, Stage.OPEN)
         person = session.person
-        problems = _problems(person.login, old, new, again)
-        if problems:
+        if problems := passwords.problems(old, new, again, person.login, self._words(person)):
             raise Invalid(problems)
         self._throttle(person.login, session.address)
         local = person.kind == "account"
@@ -306,7 +311,8 @@ class SignIn:
             )
         if not right:
             self.store.people.record_attempt(person.login, person.key, session.address, "refused")
-            raise Invalid([_wrong("old", t("This is not your present password."), t("Enter it once more."))])
+            text = t("This is not your present password.")
+            raise Invalid([Problem("bad-old", text, t("Enter it once more."), field="old")])
         if local:
             self.store.people.set_verifier(person.key, self.proofs.hash(new), must_change=False)
         elif entry is not None:
@@ -392,31 +398,3 @@ def _must_be(session: Session, *stages: Stage) -> None:
 
 def _id(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _wrong(field: str, text: Text, remedy: Text) -> Problem:
-    return Problem(f"bad-{field}", text, remedy, field=field)
-
-
-def _problems(login: str, old: str, new: str, again: str) -> list[Problem]:
-    found = []
-    longer = t("Take {count} characters or more; a sentence is fine.", count=SHORTEST_PASSWORD)
-    if not old:
-        found.append(_wrong("old", t("The present password is missing."), t("Enter it once more.")))
-    if len(new) < SHORTEST_PASSWORD or not new.strip():
-        found.append(_wrong("new", t("The new password is too short."), longer))
-    elif len(new) > LONGEST_PASSWORD or any(c < " " or c == "\x7f" for c in new):
-        found.append(
-            _wrong(
-                "new",
-                t("The new password is too long or has characters that nobody can type."),
-                t("Take at most {count} characters from a keyboard.", count=LONGEST_PASSWORD),
-            )
-        )
-    elif new == old or login.lower() in new.lower():
-        found.append(
-            _wrong("new", t("The new password is the old one or has your name in it."), t("Take another one."))
-        )
-    if new != again:
-        found.append(_wrong("again", t("The two new passwords differ."), t("Enter the same one twice.")))
-    return found
