@@ -27,7 +27,7 @@ from control_plane.wiring.centre import (
     this_centre,
 )
 from control_plane.wiring.doctor import checks, status
-from control_plane.wiring.gateways import access_record, internet, refused, seal, volumes
+from control_plane.wiring.gateways import internet, refused, seal, volumes
 from control_plane.wiring.hosts import authority, host_rows, hosts_of_centre, lab, lab_upstream, runner, topology
 from control_plane.wiring.in_process import client, local_client
 from control_plane.wiring.machines import (
@@ -58,12 +58,11 @@ from control_plane.wiring.processes import (
     web_command,
     web_environment,
 )
-from control_plane.wiring.turns import chores, mail_ticker, request_ticker, ticker
+from control_plane.wiring.turns import chores, mail_ticker, request_ticker, the_worker, ticker
 
 __all__ = [
     "GASP",
     "STATE",
-    "access_record",
     "actor",
     "actor_name",
     "address_plan",
@@ -125,6 +124,7 @@ __all__ = [
     "stop_processes",
     "stop_worker",
     "store",
+    "the_worker",
     "this_centre",
     "ticker",
     "topology",

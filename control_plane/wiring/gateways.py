@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from control_plane.wiring.centre import actor, address_plan, now, settings, store
+from control_plane.wiring.centre import address_plan, now, settings, store
 from control_plane.wiring.hosts import host_rows, runner, topology
 from control_plane.wiring.planning import applier, catalogue, drivers
 
@@ -26,7 +26,7 @@ def seal() -> KeySeal:
     return KeySeal(settings().secrets)
 
 
-def access_record(who: Callable[[], Actor] = actor) -> AccessRecord:
+def access_record(who: Callable[[], Actor]) -> AccessRecord:
     """The access record: the gateways' spools, the files of lines, the ledger."""
     from control_plane.drivers.record_archive import ParquetArchive
     from control_plane.drivers.record_spool import SpoolReader

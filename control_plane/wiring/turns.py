@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from control_plane.model.errors import TemporaryError
@@ -102,6 +102,7 @@ def mail_ticker() -> MailTicker:
     return MailTicker(store(), post, requests.view, now, *words, settings().fault)
 
 
+@cache
 def the_worker() -> LocalClient:
     """The control plane with the worker as who acts: nobody else asked for what it does when a time is over."""
     from control_plane.store.audit import BY_ITSELF
