@@ -32,8 +32,7 @@ COLUMNS = (
     ),
     examples=(
         ("gasp login https://localhost:8443 --ca ca.pem", t("asks for the token and keeps it, for you only")),
-        ("gasp login https://console.example --name city", t("under a name of its own")),
-        ("pass show gasp | gasp login https://console.example --token-stdin", t("from a password store")),
+        ("pass show gasp | gasp login https://console.example --name city --token-stdin", t("from a password store")),
     ),
 )
 @argument("url", help=t("Address of the console, such as https://localhost:8443."))
