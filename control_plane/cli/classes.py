@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -113,11 +114,12 @@ def propose(app: App, file: Path, reason: str, dry_run: bool, yes: bool) -> None
     from control_plane.workflow.yaml_form import read_form
 
     body = read_form(file.read_bytes(), file.name)
-    if rehearsed(dry_run, t("The table of {file} would be proposed.", file=file.name)):
+    act = partial(app.client.classes.propose, body.get("table", body), reason=reason)
+    if rehearsed(dry_run, t("The table of {file} would be proposed.", file=file.name), act):
         return
     app.context()
     ask(t("Propose the table of {file}?", file=file.name), yes)
-    made = app.client.classes.propose(body.get("table", body), reason=reason)
+    made = act()
     show_one(made, lambda: _draw(app, made), name="number", columns=COLUMNS)
     app.note(t("Next: another person signs it: gasp classes sign {id}", id=made["number"]))
 
@@ -180,9 +182,10 @@ def sign(app: App, number: int, reason: str, dry_run: bool, yes: bool) -> None:
 @click.pass_obj
 def refuse(app: App, number: int, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp classes refuse NUMBER`."""
-    if rehearsed(dry_run, t("Proposal {id} would end.", id=number)):
+    act = partial(app.client.classes.refuse, number, reason=reason)
+    if rehearsed(dry_run, t("Proposal {id} would end.", id=number), act):
         return
     app.context()
     ask(t("Refuse proposal {id}?", id=number), yes)
-    ended = app.client.classes.refuse(number, reason=reason)
+    ended = act()
     show_one(ended, lambda: _draw(app, ended), name="number", columns=COLUMNS)

@@ -85,8 +85,11 @@ def with_word(act: Callable[[str | None], Json], confirm: str | None) -> Json:
         return act(ask_word(t("Type “{word}” to carry it out.", word=error.word), [error.word], None, False))
 
 
-def rehearsed(dry_run: bool, what: Text) -> bool:
-    """With `--dry-run`: say what would be done and return True."""
+def rehearsed(dry_run: bool, what: Text, act: Callable[[], object] | None = None) -> bool:
+    """With `--dry-run`: say what would be done and return True. `act`: what would be done, of the database alone; what
+    it refuses is refused now, before anybody is asked."""
+    if act is not None:
+        current().client.rehearse(act)
     if dry_run:
         current().note(t("Dry run: {what} Nothing was changed.", what=sentence(what)))
     return dry_run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from control_plane.cli.app import App
@@ -116,8 +118,9 @@ def _show(app: App, row: Json) -> None:
 @click.pass_obj
 def review(app: App, emergency: int, text: str, dry_run: bool, yes: bool) -> None:
     """`gasp emergencies review ID`."""
-    if rehearsed(dry_run, t("Emergency {id} would count as reviewed.", id=emergency)):
+    act = partial(app.client.emergencies.review, emergency, text=text)
+    if rehearsed(dry_run, t("Emergency {id} would count as reviewed.", id=emergency), act):
         return
     app.context()
     ask(t("Did you look at emergency {id}?", id=emergency), yes)
-    _show(app, app.client.emergencies.review(emergency, text=text))
+    _show(app, act())

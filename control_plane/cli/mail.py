@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from control_plane.cli.app import App
@@ -64,10 +66,11 @@ def list_mails(app: App, state: str | None) -> None:
 @click.pass_obj
 def retry(app: App, number: int, dry_run: bool, yes: bool) -> None:
     """`gasp mail retry NUMBER`."""
-    if rehearsed(dry_run, t("Mail {number} would be handed over again.", number=number)):
+    act = partial(app.client.mail.retry, number)
+    if rehearsed(dry_run, t("Mail {number} would be handed over again.", number=number), act):
         return
     app.context()
     ask(t("Hand over mail {number} again?", number=number), yes)
-    answer = app.client.mail.retry(number)
+    answer = act()
     show_one(answer, lambda: print_table(app, [answer], COLUMNS), name="id", columns=COLUMNS)
     app.note(t("The worker hands it over within seconds: gasp mail list."), "dim")

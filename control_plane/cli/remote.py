@@ -6,7 +6,7 @@ to do it. Must not keep or print a token.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,9 @@ class Remote(Rest):
     def token(self) -> Json:
         """The token that is used."""
         return self._at.get("/token")
+
+    def rehearse(self, act: Callable[[], object]) -> None:
+        """See `Client.rehearse`: what stands in the way is known at the centre alone, and said when it is done."""
 
     # looking --------------------------------------------------------------------------------------
     def tenants(self) -> list[Json]:

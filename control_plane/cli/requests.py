@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -313,11 +314,12 @@ def letter(app: App, request: str, number: str, day: str, brought_by: str, note:
 @click.pass_obj
 def send_back(app: App, request: str, reason: str, block: str | None, dry_run: bool, yes: bool) -> None:
     """`gasp requests return REQUEST`."""
-    if rehearsed(dry_run, t("{request} would go back to the department.", request=request)):
+    act = partial(app.client.requests.send_back, request, reason=reason, block=block)
+    if rehearsed(dry_run, t("{request} would go back to the department.", request=request), act):
         return
     app.context()
     ask(t("Ask the department back about {request}?", request=request), yes)
-    show(app, app.client.requests.send_back(request, reason=reason, block=block))
+    show(app, act())
 
 
 @requests.verb(
@@ -335,11 +337,12 @@ def send_back(app: App, request: str, reason: str, block: str | None, dry_run: b
 @click.pass_obj
 def refuse(app: App, request: str, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp requests refuse REQUEST`."""
-    if rehearsed(dry_run, t("{request} would not be approved.", request=request)):
+    act = partial(app.client.requests.refuse, request, reason=reason)
+    if rehearsed(dry_run, t("{request} would not be approved.", request=request), act):
         return
     app.context()
     ask(t("Refuse {request}?", request=request), yes)
-    show(app, app.client.requests.refuse(request, reason=reason))
+    show(app, act())
 
 
 @requests.verb(
@@ -357,11 +360,12 @@ def refuse(app: App, request: str, reason: str, dry_run: bool, yes: bool) -> Non
 @click.pass_obj
 def withdraw(app: App, request: str, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp requests withdraw REQUEST`."""
-    if rehearsed(dry_run, t("{request} would be taken back.", request=request)):
+    act = partial(app.client.requests.withdraw, request, reason=reason)
+    if rehearsed(dry_run, t("{request} would be taken back.", request=request), act):
         return
     app.context()
     ask(t("Take {request} back?", request=request), yes)
-    show(app, app.client.requests.withdraw(request, reason=reason))
+    show(app, act())
 
 
 @requests.verb(
@@ -406,10 +410,11 @@ def answer(app: App, request: str, text: str, file: Path | None, dry_run: bool, 
 def comment(app: App, request: str, text: str, block: str | None, dry_run: bool, yes: bool) -> None:
     """`gasp requests comment REQUEST`."""
     # Words change nothing for anybody, so nobody is asked.
-    if rehearsed(dry_run, t("It would be added to {request}.", request=request)):
+    act = partial(app.client.requests.comment, request, text=text, block=block)
+    if rehearsed(dry_run, t("It would be added to {request}.", request=request), act):
         return
     app.context()
-    show(app, app.client.requests.comment(request, text=text, block=block))
+    show(app, act())
 
 
 @requests.verb(
@@ -426,8 +431,9 @@ def comment(app: App, request: str, text: str, block: str | None, dry_run: bool,
 @click.pass_obj
 def retry(app: App, request: str, dry_run: bool, yes: bool) -> None:
     """`gasp requests retry REQUEST`."""
-    if rehearsed(dry_run, t("{request} would be tried again.", request=request)):
+    act = partial(app.client.requests.retry, request)
+    if rehearsed(dry_run, t("{request} would be tried again.", request=request), act):
         return
     app.context()
     ask(t("Try {request} again?", request=request), yes)
-    show(app, app.client.requests.retry(request))
+    show(app, act())

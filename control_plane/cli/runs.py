@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import datetime
+from functools import partial
 
 import click
 
@@ -146,10 +147,11 @@ def follow(app: App, run_id: int, first: int, timeout: float | None, output: str
 def stop(app: App, run_id: int, dry_run: bool, yes: bool) -> None:
     """`gasp runs stop RUN`."""
     # Stopping is always allowed and destroys nothing, so nobody is asked.
-    if rehearsed(dry_run, t("Run {run} would be asked to stop.", run=run_id)):
+    act = partial(app.client.stop_run, run_id)
+    if rehearsed(dry_run, t("Run {run} would be asked to stop.", run=run_id), act):
         return
     app.context()
-    show_run(app, app.client.stop_run(run_id))
+    show_run(app, act())
 
 
 @runs.verb(

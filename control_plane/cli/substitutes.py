@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from control_plane.cli.app import App
@@ -86,13 +88,16 @@ def name(
     reason: str, dry_run: bool, yes: bool,
 ) -> None:  # fmt: skip
     """`gasp substitutes name PERSON ROLE`."""
-    if rehearsed(dry_run, t("{person} would stand in as {role} until {until}.", person=person, role=role, until=until)):
+    act = partial(
+        app.client.substitutes.name,
+        person, role, tenant=tenant, since=since, until=until, reason=reason, stands_for=stands_for,
+    )  # fmt: skip
+    said = {"person": person, "role": role, "until": until}
+    if rehearsed(dry_run, t("{person} would stand in as {role} until {until}.", **said), act):
         return
     app.context()
-    ask(t("Let {person} stand in as {role} until {until}?", person=person, role=role, until=until), yes)
-    made = app.client.substitutes.name(
-        person, role, tenant=tenant, since=since, until=until, reason=reason, stands_for=stands_for
-    )
+    ask(t("Let {person} stand in as {role} until {until}?", **said), yes)
+    made = act()
     show_one(made, lambda: facts(app, made, COLUMNS), name="id")
 
 
@@ -111,11 +116,12 @@ def name(
 @click.pass_obj
 def end(app: App, substitution: int, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp substitutes end ID`."""
-    if rehearsed(dry_run, t("Substitution {id} would end.", id=substitution)):
+    act = partial(app.client.substitutes.end, substitution, reason=reason)
+    if rehearsed(dry_run, t("Substitution {id} would end.", id=substitution), act):
         return
     app.context()
     ask(t("End substitution {id}?", id=substitution), yes)
-    ended = app.client.substitutes.end(substitution, reason=reason)
+    ended = act()
     show_one(ended, lambda: facts(app, ended, COLUMNS), name="id")
 
 

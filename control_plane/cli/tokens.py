@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from control_plane.cli.app import App
@@ -93,13 +95,13 @@ def create(
     yes: bool,
 ) -> None:
     """`gasp tokens create PERSON`."""
-    if rehearsed(
-        dry_run, t("A token of {person} for {scopes} would be made.", person=person, scopes=", ".join(scopes))
-    ):
+    act = partial(app.client.tokens.create, person=person, name=name, scopes=scopes, until=until, tenant=tenant)
+    said = {"person": person, "scopes": ", ".join(scopes)}
+    if rehearsed(dry_run, t("A token of {person} for {scopes} would be made.", **said), act):
         return
     app.context()
-    ask(t("Make a token of {person} for {scopes}?", person=person, scopes=", ".join(scopes)), yes)
-    made = app.client.tokens.create(person=person, name=name, scopes=scopes, until=until, tenant=tenant)
+    ask(t("Make a token of {person} for {scopes}?", **said), yes)
+    made = act()
 
     def draw() -> None:
         app.out(made["token"])
@@ -124,11 +126,12 @@ def create(
 @click.pass_obj
 def revoke(app: App, token: int, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp tokens revoke TOKEN`."""
-    if rehearsed(dry_run, t("Token {id} would end.", id=token)):
+    act = partial(app.client.tokens.revoke, token, reason=reason)
+    if rehearsed(dry_run, t("Token {id} would end.", id=token), act):
         return
     app.context()
     ask(t("End token {id}?", id=token), yes)
-    _show(app, app.client.tokens.revoke(token, reason=reason))
+    _show(app, act())
 
 
 def _show(app: App, row: Json) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from control_plane.cli.app import App
@@ -130,11 +132,12 @@ def grant(
     app: App, person: str, role: str, tenant: str | None, until: str | None, reason: str, dry_run: bool, yes: bool
 ) -> None:
     """`gasp users grant PERSON ROLE`."""
-    if rehearsed(dry_run, t("{person} would become {role}.", person=person, role=role)):
+    act = partial(app.client.people.grant, person, role, tenant=tenant, until=until, reason=reason)
+    if rehearsed(dry_run, t("{person} would become {role}.", person=person, role=role), act):
         return
     app.context()
     ask(t("Make {person} {role}?", person=person, role=role), yes)
-    _show(app, app.client.people.grant(person, role, tenant=tenant, until=until, reason=reason))
+    _show(app, act())
 
 
 @users.verb(
@@ -157,11 +160,12 @@ def grant(
 @click.pass_obj
 def revoke(app: App, person: str, role: str, tenant: str | None, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp users revoke PERSON ROLE`."""
-    if rehearsed(dry_run, t("{person} would lose {role}.", person=person, role=role)):
+    act = partial(app.client.people.revoke, person, role, tenant=tenant, reason=reason)
+    if rehearsed(dry_run, t("{person} would lose {role}.", person=person, role=role), act):
         return
     app.context()
     ask(t("Take {role} away from {person}?", person=person, role=role), yes)
-    _show(app, app.client.people.revoke(person, role, tenant=tenant, reason=reason))
+    _show(app, act())
 
 
 @users.verb(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from control_plane.cli.app import App
@@ -97,11 +99,13 @@ def create(
     app: App, name: str, url: str, families: tuple[str, ...], tenant: str | None, dry_run: bool, yes: bool
 ) -> None:
     """`gasp webhooks create NAME URL`."""
-    if rehearsed(dry_run, t("{url} would be told of: {families}.", url=url, families=", ".join(families))):
+    act = partial(app.client.webhooks.create, name=name, url=url, families=families, tenant=tenant)
+    said = {"url": url, "families": ", ".join(families)}
+    if rehearsed(dry_run, t("{url} would be told of: {families}.", **said), act):
         return
     app.context()
-    ask(t("Tell {url} of {families}?", url=url, families=", ".join(families)), yes)
-    _with_secret(app, app.client.webhooks.create(name=name, url=url, families=families, tenant=tenant))
+    ask(t("Tell {url} of {families}?", **said), yes)
+    _with_secret(app, act())
 
 
 @webhooks.verb(
@@ -118,11 +122,12 @@ def create(
 @click.pass_obj
 def rotate(app: App, webhook: int, dry_run: bool, yes: bool) -> None:
     """`gasp webhooks rotate WEBHOOK`."""
-    if rehearsed(dry_run, t("Webhook {id} would get a new secret.", id=webhook)):
+    act = partial(app.client.webhooks.rotate, webhook)
+    if rehearsed(dry_run, t("Webhook {id} would get a new secret.", id=webhook), act):
         return
     app.context()
     ask(t("Give webhook {id} a new secret?", id=webhook), yes)
-    _with_secret(app, app.client.webhooks.rotate(webhook))
+    _with_secret(app, act())
 
 
 def _with_secret(app: App, made: Json) -> None:
@@ -148,11 +153,12 @@ def _with_secret(app: App, made: Json) -> None:
 @click.pass_obj
 def end(app: App, webhook: int, dry_run: bool, yes: bool) -> None:
     """`gasp webhooks end WEBHOOK`."""
-    if rehearsed(dry_run, t("Webhook {id} would be told nothing any more.", id=webhook)):
+    act = partial(app.client.webhooks.end, webhook)
+    if rehearsed(dry_run, t("Webhook {id} would be told nothing any more.", id=webhook), act):
         return
     app.context()
     ask(t("Tell webhook {id} nothing any more?", id=webhook), yes)
-    row = app.client.webhooks.end(webhook)
+    row = act()
     show_one(row, lambda: facts(app, row, COLUMNS), name="id", columns=COLUMNS)
 
 
@@ -188,10 +194,11 @@ def deliveries(app: App, webhook: int | None, state: str | None) -> None:
 @click.pass_obj
 def resend(app: App, delivery: int, dry_run: bool, yes: bool) -> None:
     """`gasp webhooks resend DELIVERY`."""
-    if rehearsed(dry_run, t("Delivery {id} would be sent again.", id=delivery)):
+    act = partial(app.client.webhooks.resend, delivery)
+    if rehearsed(dry_run, t("Delivery {id} would be sent again.", id=delivery), act):
         return
     app.context()
     ask(t("Send delivery {id} again?", id=delivery), yes)
-    row = app.client.webhooks.resend(delivery)
+    row = act()
     show_one(row, lambda: print_table(app, [row], DELIVERIES), name="id", columns=DELIVERIES)
     app.note(t("The worker sends it within seconds: gasp webhooks deliveries."), "dim")

@@ -46,6 +46,10 @@ OnEvent = Callable[[Json], None]
 class Client(Protocol):
     """Operations of the control plane, one method a verb."""
 
+    def rehearse(self, act: Callable[[], object]) -> None:
+        """Judge an act of the database alone without doing it: raises what it would raise. Does nothing where that is
+        not possible, at a control plane elsewhere."""
+
     @property
     def machines(self) -> MachinesClient:
         """Machines of tenants: inventory, measuring, antivirus."""

@@ -96,6 +96,11 @@ class LocalClient(Areas):
             return replace(order, digest=stored.digest, confirm=confirm, spare="nothing")
         return Order(str(parse_scope(target)), confirm=confirm)
 
+    def rehearse(self, act: Callable[[], object]) -> None:
+        """See `Client.rehearse`."""
+        with self.store.rehearsal():
+            act()
+
     def runs(self, *, limit: int = 50, state: str | None = None) -> list[Json]:
         """See `Client.runs`."""
         from control_plane.workflow.runs import run_json
