@@ -11,7 +11,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from control_plane.model.errors import Invalid, Problem
+from control_plane.model.text import Text, t
 
 PREFIX = "GASP_"
 #: Octets of a request's first line that the console's server takes.
@@ -25,6 +28,11 @@ DATABASES = ("sqlite:///", "postgresql+psycopg://")
 def without_password(url: str) -> str:
     """A URL as it may be shown; any other text as it is."""
     return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
+
+
+def _problem(variable: str, said: str) -> Problem:
+    remedy = t("Set it anew or take it away; docs/operations.md says what each is for.")
+    return Problem("bad-setting", Text(said.removeprefix("Value error, ")), remedy, field=variable)
 
 
 class Settings(BaseModel):
@@ -115,14 +123,13 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls) -> Self:
-        """The settings of this process. Raises pydantic's ValidationError."""
-        return cls.model_validate(
-            {
-                name: os.environ[PREFIX + name.upper()]
-                for name in cls.model_fields
-                if PREFIX + name.upper() in os.environ
-            }
-        )
+        """The settings of this process. Raises Invalid, which names each wrong variable and never its value."""
+        given = {name: os.environ.get(PREFIX + name.upper()) for name in cls.model_fields}
+        try:
+            return cls.model_validate({name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False, include_context=False)
+        raise Invalid([_problem(PREFIX + str(wrong["loc"][0]).upper(), wrong["msg"]) for wrong in found])
 
     @field_validator("database")
     @classmethod

@@ -108,8 +108,7 @@ def lift(app: App, freeze: int, second: str | None, reason: str, dry_run: bool, 
     """`gasp freezes lift ID`."""
     if second is None and app.place is None:
         raise click.MissingParameter(param_hint="--second", param_type="option")
-    if dry_run:
-        app.client.freezes.rehearse_lift(freeze, second=second, reason=reason)
+    app.client.freezes.rehearse_lift(freeze, second=second, reason=reason)
     if rehearsed(dry_run, t("Freeze {id} would be lifted.", id=freeze)):
         return
     app.context()

@@ -12,7 +12,7 @@ from control_plane.model.errors import ControlPlaneError, Invalid, Problem
 from control_plane.model.internet import SERVICE
 from control_plane.model.machine import Machine, Repository, Ring
 from control_plane.model.patching import brief, faults, losses, merge, unfit
-from control_plane.model.rollout import ORDER, RolloutKind, Thresholds, read_thresholds
+from control_plane.model.rollout import KINDS, ORDER, RolloutKind, Thresholds, read_thresholds
 from control_plane.model.text import Text, t
 from control_plane.store.estate import SubscriptionChange, SubscriptionRow
 from control_plane.store.policies import PREFIX
@@ -91,6 +91,7 @@ class RolloutMaker:
             problems.append(_lacks("reason", t("Say why in one sentence.")))
         if order.ignore_windows is not None and not order.ignore_windows.strip():
             problems.append(_lacks("ignore_windows", t("Say why windows are not waited for.")))
+        problems += _foreign(order)
         if order.kind == "configuration":
             waves, items = self._subscriptions(order, problems)
             title, snapshot = f"{order.offering}", None
@@ -246,6 +247,26 @@ def refuse_losses(items: Sequence[ItemRow]) -> None:
     ]  # fmt: skip
     if problems:
         raise Invalid(problems)
+
+
+def _foreign(order: RolloutOrder) -> list[Problem]:
+    """What this kind of rollout cannot take: it would be ignored, and more be done than was meant."""
+    configuration = order.kind == "configuration"
+    fields = ("snapshot",) if configuration else (
+        "offering", "patch", "policy", "tier", "tenants", "groups", "replace_lists",
+    )  # fmt: skip
+    remedy = (
+        t("Leave it out: a change of configuration brings no snapshot.")
+        if configuration
+        else t("Leave it out: patches and signatures go to all machines, ring by ring.")
+    )
+    said = {name: getattr(order, name) for name in fields}
+    text = t("A rollout of {kind} takes nothing of this kind.", kind=KINDS[order.kind])
+    return [
+        Problem("foreign", text, remedy, field=name)
+        for name, value in said.items()
+        if value or (value == 0 and value is not False)
+    ]
 
 
 def _lacks(field: str, remedy: Text) -> Problem:

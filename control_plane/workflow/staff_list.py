@@ -178,6 +178,9 @@ def _line(found: PeopleList, number: int, heads: Sequence[str], cells: Sequence[
         elif left_on > today:
             text = t("{day} is in the future.", day=left_on.isoformat())
             found.problems.append(wrong(number, "left_on", text, t("Send the row on that day or later.")))
+        elif status and status in ACTIVE:
+            text = t("“{value}” and a day of leaving contradict each other.", value=given["status"][:40])
+            found.problems.append(wrong(number, "left_on", text, t("Delete the day, or write 离职.")))
     if not given["uid"]:
         text = t("“{label}” is empty.", label=next(c.label for c in COLUMNS if c.name == "uid"))
         found.problems.append(wrong(number, "uid", text, t("Fill it in.")))

@@ -53,12 +53,20 @@ def expect(subscription: SubscriptionView, estate: EstateView, url: str) -> Mapp
 
 
 def changed(spec: Mapping[str, Any], wish: Wish, today: str) -> dict[str, Any]:
-    """See `InternetRules`. Hosts to block or to allow become one new rule each, after those that are there."""
+    """See `InternetRules`. Hosts to block or to allow leave the tenant's rules that say the opposite and become one new
+    rule each: before a rule of the tenant that would decide otherwise about one of them, else after all."""
     problems = [
         Problem(e.problem.code, e.problem.text, e.problem.remedy, field=f"{field}[{index}]")
         for field, entries in (("block", wish.block), ("allow", wish.allow), ("remove", wish.remove))
         for index, entry in enumerate(entries)
         if (e := _fault(entry)) is not None
+    ]
+    problems += [
+        Problem(
+            "both", t("“{entry}” is to be blocked and allowed.", entry=entry), t("Name it once."), field=f"allow[{n}]"
+        )
+        for n, entry in enumerate(wish.allow)
+        if not problems and any(_same(entry, other) for other in wish.block)
     ]
     if problems:
         raise Invalid(problems)
@@ -81,10 +89,12 @@ def changed(spec: Mapping[str, Any], wish: Wish, today: str) -> dict[str, Any]:
     if problems:
         raise Invalid(problems)
     for action, entries in (("block", wish.block), ("allow", wish.allow)):
-        if entries:
-            number = max((rule["number"] for rule in rules), default=0) // STEP * STEP + STEP
+        rules = [row for rule in rules if (row := _yielding(rule, action, entries)) is not None]
+        before = min((rule["number"] for rule in rules if _decides_otherwise(rule, action, entries)), default=None)
+        if fresh := [entry for entry in entries if not any(_holds(r, action, entry, before) for r in rules)]:
+            number = _number({rule["number"] for rule in rules}, before)
             reason = {"zh": wish.reason_zh or wish.reason_en, "en": wish.reason_en or wish.reason_zh}
-            rules.append({"number": number, "action": action, "hosts": list(entries), "since": today, "reason": reason})
+            rules.append({"number": number, "action": action, "hosts": fresh, "since": today, "reason": reason})
     if rules or "rules" in made:
         made["rules"] = rules
     return made
@@ -136,6 +146,49 @@ def _without(rule: Mapping[str, Any], wish: Wish) -> dict[str, Any] | None:
     gone = {host for entry in wish.remove for host in _taken(hosts, entry)}
     left = [host for host in hosts if host not in gone]
     return {**rule, "hosts": left} if left else None
+
+
+def _same(one: str, other: str) -> bool:
+    return parse(one).texts == parse(other).texts
+
+
+def _yielding(rule: dict[str, Any], action: str, entries: Sequence[str]) -> dict[str, Any] | None:
+    """A rule without hosts about which the opposite is wished now; None when nothing is left of it."""
+    hosts = rule.get("hosts")
+    if not hosts or rule["action"] == action:
+        return rule
+    left = [host for host in hosts if not any(_same(host, entry) for entry in entries)]
+    return {**rule, "hosts": left} if left else None
+
+
+def _decides_otherwise(rule: Mapping[str, Any], action: str, entries: Sequence[str]) -> bool:
+    """Whether a rule says the opposite about more than one of these hosts alone; a category may hold any of them."""
+    if not entries or rule["action"] == action:
+        return False
+    hosts = rule.get("hosts")
+    return not hosts or any(covers(parse(host), parse(entry)) for host in hosts for entry in entries)
+
+
+def _holds(rule: Mapping[str, Any], action: str, entry: str, before: int | None) -> bool:
+    """Whether this is so already, at any hour."""
+    first = before is None or rule["number"] < before
+    return (
+        first
+        and rule["action"] == action
+        and not rule.get("hours")
+        and any(_same(host, entry) for host in rule.get("hosts") or ())
+    )
+
+
+def _number(used: Collection[int], before: int | None) -> int:
+    """A free number before one, else the next round one after all. Raises Invalid."""
+    if before is None:
+        return max(used, default=0) // STEP * STEP + STEP
+    free = next((number for number in range(before - 1, 0, -1) if number not in used), None)
+    if free is None:
+        text = t("Rule {number} of the tenant decides first, and there is no number before it.", number=before)
+        raise Invalid([Problem("no-room", text, t("Give that rule a greater number in the tenant's document."))])
+    return free
 
 
 def _taken(hosts: Sequence[str], entry: str) -> list[str]:

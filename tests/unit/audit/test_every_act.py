@@ -36,7 +36,7 @@ LOOKS = {
     "restores": "plan",
     "": "plan get_plan runs run run_events undo_run drift explain stamp status doctor hosts accounts probes run_probes "
     "room at_work tenants tenant subscription preview_import export_tenants diff_tenants preview_offboard sites "
-    "infected_sites "
+    "infected_sites rehearse "
     "releases config database",
     "machines": "rows show preview_import preview_enrol preview_retire preview_give_up preview_transfer preview_mend "
     "security findings",

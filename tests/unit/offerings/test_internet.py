@@ -420,3 +420,37 @@ def test_the_sheet_is_one_page_and_holds_what_was_typed_as_text() -> None:
     text = as_text(facts(view, centre, "2026-12-01"))
     assert "gateway.core.qingdao.test:3128" in text
     assert "待对方同意" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "wish", "after"),
+    [
+        (
+            [rule(20, hosts=["x.test", "y.test"])],
+            Wish(allow=["X.test"]),
+            [(20, "block", ["y.test"]), (30, "allow", ["X.test"])],
+        ),
+        ([rule(20, hosts=["x.test"])], Wish(allow=["x.test"]), [(10, "allow", ["x.test"])]),
+        ([rule(20, hosts=[".games.test"])], Wish(allow=["chess.games.test"]),
+         [(20, "block", [".games.test"]), (19, "allow", ["chess.games.test"])]),
+        ([rule(20, category="video")], Wish(allow=["lessons.test"]),
+         [(20, "block", None), (19, "allow", ["lessons.test"])]),
+        ([rule(20, hosts=["chess.games.test"], action="allow")], Wish(block=[".games.test"]),
+         [(20, "allow", ["chess.games.test"]), (30, "block", [".games.test"])]),
+        ([rule(20, hosts=["x.test"])], Wish(block=["X.TEST"]), [(20, "block", ["x.test"])]),
+    ],
+)  # fmt: skip
+def test_what_is_wished_last_is_what_holds(
+    before: list[dict[str, Any]], wish: Wish, after: list[tuple[int, str, list[str] | None]]
+) -> None:
+    made = changed({"rules": before}, wish, "2026-12-01")
+    assert [(r["number"], r["action"], r.get("hosts")) for r in made["rules"]] == after
+
+
+def test_a_host_is_not_blocked_and_allowed_at_once_and_a_rule_without_room_before_it_says_so() -> None:
+    with pytest.raises(Invalid) as caught:
+        changed({}, Wish(block=["游戏.test"], allow=["y.test", "xn--unup4y.test"]), "x")
+    assert [(p.code, p.field) for p in caught.value.problems] == [("both", "allow[1]")]
+    with pytest.raises(Invalid) as caught:
+        changed({"rules": [rule(1, category="video")]}, Wish(allow=["x.test"]), "x")
+    assert codes(list(caught.value.problems)) == ["no-room"]

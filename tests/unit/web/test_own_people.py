@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -60,7 +62,11 @@ def test_a_password_is_reset_with_a_reason_and_its_sheet_is_opened_once(world: W
 def test_a_sheet_is_a_pdf(world: World, clerk: FlaskClient) -> None:
     sheet = world.client.sheets.issue("fgw", uids=[PERSON, "wangwei13"], reason="new")
     opened = send(clerk, f"{PAGE}/sheets/{sheet['id']}", form="pdf")
-    assert opened.content_type == "application/pdf" and opened.data.startswith(b"%PDF-1.5")
+    assert opened.content_type == "application/pdf" and opened.data.startswith(b"%PDF-")
+    inside = b"".join(
+        zlib.decompress(part) for part in re.findall(rb"stream\r?\n(x.+?)\r?\nendstream", opened.data, re.S)
+    )
+    assert b"/FontFile" in inside and b"WenQuanYi" in inside, "whoever opens it needs no font of their own"
 
 
 def test_a_list_becomes_a_request_that_is_seen_before_it_is_handed_in(world: World, clerk: FlaskClient) -> None:

@@ -68,6 +68,12 @@ def office(tmp_path: Path) -> Office:
     return Office(make_world(tmp_path))
 
 
+def test_a_change_of_configuration_brings_no_snapshot(office: Office):
+    with pytest.raises(Invalid) as refused:
+        office.begin(0, snapshot="p20261124-020000")
+    assert [(problem.code, problem.field) for problem in refused.value.problems] == [("foreign", "snapshot")]
+
+
 def test_a_new_revision_touches_nobody_until_a_rollout_brings_it(office: Office):
     preview = office.client.policies.preview(office.client.policies.show()["policy"] | {"last": []})
     assert preview["based_on"] == 0

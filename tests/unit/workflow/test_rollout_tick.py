@@ -507,6 +507,21 @@ def test_wrong_orders_are_refused_with_everything_that_is_wrong(office: Office):
     assert office.rollouts.list() == []
 
 
+@pytest.mark.parametrize("kind", ["patches", "signatures"])
+def test_what_would_narrow_a_rollout_of_machines_is_refused_and_not_ignored(office: Office, kind: str):
+    more = {
+        "offering": "internet",
+        "tier": "S",
+        "policy": 0,
+        "tenants": ["nope"],
+        "groups": [["fgw"]],
+        "patch": {"x": 1},
+    }
+    with pytest.raises(Invalid) as refused:
+        office.rollouts.preview(kind=kind, reason="December", snapshot="1.1", replace_lists=True, **more)
+    assert {p.field for p in refused.value.problems if p.code == "foreign"} == {*more, "replace_lists"}
+
+
 def test_a_time_without_an_offset_is_the_centres(office: Office):
     order = {"kind": "patches", "reason": "December", "snapshot": "1.1"}
     for typed in ("2026-12-01T20:00", "2026-12-01 20:00", "2026-12-01T12:00Z"):

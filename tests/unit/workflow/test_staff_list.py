@@ -67,6 +67,13 @@ def test_encodings_say_the_same(encoding: str) -> None:
     assert found.lines[1].left and found.problems == []
 
 
+@pytest.mark.parametrize(("state", "wrong"), [("在职", True), ("active", True), ("离职", False), ("", False)])
+def test_somebody_who_works_here_has_no_day_of_leaving(state: str, wrong: bool) -> None:
+    """Lists keep the old day of somebody who came back; taken for a leaver, their account would be removed at once."""
+    found = read(f"账号,姓名,状态,离职日期\nlina,李娜,{state},2026-01-01\n".encode())
+    assert [problem.field for problem in found.problems] == (["Left on"] if wrong else [])
+
+
 def test_a_title_and_heads_in_two_rows_with_merged_cells() -> None:
     found = read(
         workbook(
