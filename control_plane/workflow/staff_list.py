@@ -184,7 +184,8 @@ def _line(found: PeopleList, number: int, heads: Sequence[str], cells: Sequence[
     if not given["uid"]:
         text = t("“{label}” is empty.", label=next(c.label for c in COLUMNS if c.name == "uid"))
         found.problems.append(wrong(number, "uid", text, t("Fill it in.")))
-    found.lines.append(Line(number, given, status in LEFT or bool(day), left_on))
+    left = status in LEFT or (left_on is not None and not status)  # a row that contradicts itself is judged whole
+    found.lines.append(Line(number, given, left, left_on))
 
 
 def _plain(head: str, cell: str) -> str:

@@ -208,7 +208,7 @@ class _Work:
             )
             return
         if line.left:
-            self._leaves(line, uid, known)
+            self._leaves(line, uid, code, known)
         else:
             self._here(line, uid, code, known)
 
@@ -230,11 +230,15 @@ class _Work:
         self.problems.append(wrong(line.number, "tenant", text, remedy))
         return None
 
-    def _leaves(self, line: Line, uid: str, known: Entry | None) -> None:
+    def _leaves(self, line: Line, uid: str, code: str, known: Entry | None) -> None:
         if known is None:
             text = t("There is no “{uid}”; nothing is done for this row.", uid=uid[:40])
             self.warnings.append(replace(wrong(line.number, "uid", text, None, "unknown-leaver"), severity="warning"))
-            self.steps.append(Step(line.number, uid, line.cells.get("display_name", ""), "", "same"))
+            return
+        if code != known.code:
+            text = t("“{uid}” is of {there}, not of {code}.", uid=uid[:40], there=known.code, code=code)
+            remedy = t("Write their department, or leave the cell empty.")
+            self.problems.append(wrong(line.number, "tenant", text, remedy))
             return
         self._leave(line.number, uid, known, line.left_on)
 

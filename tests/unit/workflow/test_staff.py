@@ -313,6 +313,23 @@ def test_what_was_left_undone_while_the_directory_was_away_is_done_when_it_answe
     assert not any(uid in dn for dn in group["member"])
 
 
+def test_every_fault_of_a_row_is_said_beside_a_wrong_date(world: World) -> None:
+    with pytest.raises(Invalid) as caught:
+        world.client.staff.check("单位,账号,姓名,用户组,离职日期\nsjj,B X,某人,nowhere,2026-13-40\n".encode())
+    assert len(caught.value.problems) > 1
+    assert {"Left on"} < {problem.field for problem in caught.value.problems}
+
+
+def test_a_row_lets_nobody_of_another_department_leave_and_who_is_not_there_counts_nowhere(world: World) -> None:
+    mine, other = people(world, "sjj")[0], people(world, "gaj")[0]
+    with pytest.raises(Invalid) as caught:
+        world.client.staff.check(f"单位,账号,状态\nsjj,{other},离职\n".encode())
+    assert [(problem.line, problem.field) for problem in caught.value.problems] == [(2, "Department")]
+    assert f"“{other}” is of gaj, not of sjj." == str(caught.value.problems[0].text)
+    seen = world.client.staff.check(f"单位,账号,状态\nsjj,nobody9,离职\nsjj,{mine},离职\n".encode())
+    assert (seen["counts"]["same"], seen["counts"]["leaves"], len(seen["warnings"])) == (0, 1, 1)
+
+
 def test_a_leaver_who_moved_meanwhile_is_none_of_the_old_department(world: World) -> None:
     uid = people(world, "sjj")[0]
     world.client.staff.take(f"单位,账号\nczj,{uid}\n".encode())
