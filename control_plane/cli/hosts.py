@@ -111,6 +111,10 @@ def _more(row: Json) -> Iterator[str]:
     if row.get("silent_because"):
         yield sentence(t("Silent: {reason}", reason=row["silent_because"]))
         yield sentence(t("  What helps: {remedy}", remedy=row["silent_remedy"]))
+    if row.get("findings"):
+        yield sentence(tn("{count} finding is open.", "{count} findings are open.", count=row["findings"]))
+        seen = f"gasp security findings --open --tenant {row['tenant']}"
+        yield sentence(t("  What helps: {see} shows the files; then {settle}", see=seen, settle="gasp security clear"))
     scan = row.get("scan")
     if scan is not None:
         yield sentence(t("{sentence} {waits}", sentence=scan["sentence"], waits=scan["waits"]))

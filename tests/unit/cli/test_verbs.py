@@ -417,3 +417,9 @@ def test_faults_and_notes_of_machines_are_words_in_a_table_and_codes_for_a_progr
     assert "antivirus stopped" in table and "twice" in table
     assert "engine-dead" not in table
     assert gasp("hosts", "list", "-o", "json").json["items"][0]["faults"] == ["engine-dead"]
+
+
+@both
+def test_a_finding_of_a_machine_comes_with_what_helps(gasp: Gasp) -> None:
+    shown = gasp("hosts", "show", "fgw").out
+    assert "1 finding is open" in shown and "gasp security findings --open --tenant" in shown
