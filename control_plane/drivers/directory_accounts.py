@@ -190,17 +190,20 @@ class DirectoryAccounts:
     def issue(self, passwords: Mapping[str, str]) -> None:
         """Set passwords, by uid, that are good for taking one's own only. Raises as `set_password`, and NotFound
         before anything is set when somebody has no account yet."""
-        with Session(self.endpoint, self.bind_dn, self.password_path) as session, _available(self.endpoint):
-            found = self._dns(session, passwords)
-            if missing := sorted(passwords.keys() - found.keys()):
-                names = ", ".join(missing[:5])
-                raise NotFound(t("There is no account {names} in the directory yet.", names=names), t("See gasp plan."))
-            both = {  # one write each: a kill leaves neither alone
-                uid: [(ber.REPLACE, "userPassword", [passwords[uid]]), (ber.REPLACE, "pwdReset", ["TRUE"])]
-                for uid in passwords
-            }
-            writes = {uid: ber.modify_request(found[uid], changes) for uid, changes in both.items()}
-            for uid, result in session.each(writes).items():
+        found = self._dns(passwords)
+        missing = sorted(passwords.keys() - found.keys())
+        if missing:
+            names = ", ".join(missing[:5])
+            raise NotFound(t("There is no account {names} in the directory yet.", names=names), t("See gasp plan."))
+
+        def write(uid: str) -> Conversation[ber.Result]:
+            both = [(ber.REPLACE, "userPassword", [passwords[uid]]), (ber.REPLACE, "pwdReset", ["TRUE"])]
+            answer = yield Request(ber.modify_request(found[uid], both))  # one write: a kill leaves neither alone
+            return answer.result
+
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        with session, _available(self.endpoint):
+            for uid, result in session.run((uid, write(uid)) for uid in passwords):
                 if result.code:
                     raise Rejected(
                         t("The directory did not take the password of {uid}: {reason}.",
@@ -225,26 +228,41 @@ class DirectoryAccounts:
             found = next(answer for _, answer in session.run([(None, self._search(criterion))]))
         return frozenset(raw["uid"][0] for _, raw in found if raw.get("uid"))
 
-    def _dns(self, session: Session, uids: Collection[str]) -> dict[str, str]:
+    def _dns(self, uids: Collection[str]) -> dict[str, str]:
         """DN of each account that is there, by uid."""
-        looks = ((uid, self._look(uid)) for uid in uids if _usable(uid))
-        return {uid: found[0][0] for uid, found in session.run(looks) if len(found) == 1}
+        known = [uid for uid in uids if _usable(uid)]
+        if not known:
+            return {}
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        with session, _available(self.endpoint):
+            looks = ((uid, self._look(uid)) for uid in known)
+            return {uid: found[0][0] for uid, found in session.run(looks) if len(found) == 1}
 
     def _mark(self, uids: Collection[str], since: Sequence[str]) -> frozenset[str]:
-        """Write since when accounts are locked: all together, or, when one of them is refused, each alone."""
-        if not uids:
+        """Write since when accounts are locked, each as soon as it is found, all side by side on one connection."""
+        known = [uid for uid in uids if _usable(uid)]
+        if not known:
             return frozenset()
-        with Session(self.endpoint, self.bind_dn, self.password_path) as session, _available(self.endpoint):
+
+        def write(uid: str) -> Conversation[ber.Result | None]:
+            answer = yield Request(
+                ber.search_request(self.tenants_dn, ber.SUBTREE, ber.equals("uid", uid), ("uid",))
+            )  # fmt: skip
+            if answer.result.code or len(answer.entries) != 1:
+                return answer.result if answer.result.code else None
             changes = [(ber.REPLACE, "pwdAccountLockedTime", since)]
-            updates = {uid: ber.modify_request(dn, changes) for uid, dn in self._dns(session, uids).items()}
-            results = session.all_or_each(updates)
-        if refused := {uid: result for uid, result in results.items() if result.code}:
+            return (yield Request(ber.modify_request(answer.entries[0][0], changes))).result
+
+        session = Session(self.endpoint, self.bind_dn, self.password_path)
+        with session, _available(self.endpoint):
+            found = {uid: result for uid, result in session.run((uid, write(uid)) for uid in known) if result}
+        if refused := {uid: result for uid, result in found.items() if result.code}:
             names, first = ", ".join(sorted(refused)[:5]), next(iter(refused.values()))
             text = tn("The directory refused {count} lock ({names}): {reason}.",
                       "The directory refused {count} locks ({names}): {reason}.",
                       count=len(refused), names=names, reason=(first.diagnostic or str(first.code)))  # fmt: skip
             raise DirectoryUnavailable(text, t("All others are done; the worker tries these again."))
-        return frozenset(updates)
+        return frozenset(found)
 
     def _look(self, uid: str) -> Conversation[list[ber.RawEntry]]:
         return (yield from self._search(ber.equals("uid", uid)))

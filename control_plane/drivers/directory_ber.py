@@ -13,10 +13,9 @@ ADD, DELETE, REPLACE = 0, 1, 2
 ASSERTION = b"1.3.6.1.1.12"
 MANAGE_DSA_IT = b"2.16.840.1.113730.3.4.2"
 PAGED = b"1.2.840.113556.1.4.319"
-START_TRANSACTION, IN_TRANSACTION, END_TRANSACTION = (b"1.3.6.1.1.21." + part for part in (b"1", b"2", b"3"))
 BASE, ONE_LEVEL, SUBTREE = 0, 1, 2
 SEARCH_ENTRY, SEARCH_DONE, SEARCH_REFERENCE = 0x64, 0x65, 0x73
-INTERMEDIATE_RESPONSE, EXTENDED_RESPONSE = 0x79, 0x78
+INTERMEDIATE_RESPONSE = 0x79
 
 RawEntry = tuple[str, dict[str, list[str]]]
 """DN and attributes (name → values) as the server wrote them; bytes that are no UTF-8 become `\\xNN`."""
@@ -126,22 +125,6 @@ def rename_request(dn: str, rdn: str, superior: str | None) -> bytes:
     """ModifyDNRequest; the old naming value is removed from the entry."""
     where = b"" if superior is None else tlv(0x80, superior.encode())
     return tlv(0x6C, octets(dn) + octets(rdn) + b"\x01\x01\xff" + where)
-
-
-def start_transaction() -> bytes:
-    """The extended request that begins a transaction (RFC 5805 §2.1)."""
-    return tlv(0x77, tlv(0x80, START_TRANSACTION))
-
-
-def in_transaction(identifier: bytes) -> bytes:
-    """The control that makes an update a part of a transaction (RFC 5805 §2.2)."""
-    return control(IN_TRANSACTION, identifier)
-
-
-def end_transaction(identifier: bytes, commit: bool) -> bytes:
-    """The extended request that has all of a transaction done, or nothing of it (RFC 5805 §2.3)."""
-    wanted = b"" if commit else b"\x01\x01\x00"
-    return tlv(0x77, tlv(0x80, END_TRANSACTION) + tlv(0x81, tlv(0x30, wanted + octets(identifier))))
 
 
 def search_request(base: str, scope: int, criterion: bytes, attributes: Iterable[str], size_limit: int = 0) -> bytes:
@@ -274,15 +257,6 @@ def read_result(found: Message) -> Result:
     matched = data[start:at].decode(errors="replace")
     start, at = expect(data, at, found.stop, 0x04)
     return Result(code, matched, data[start:at].decode(errors="replace"))
-
-
-def read_value(found: Message) -> bytes:
-    """The value in an ExtendedResponse; empty without one."""
-    data, at, value = found.data, found.start, b""
-    while at < found.stop:
-        tag, start, at = _header(data, at, found.stop)
-        value = data[start:at] if tag == 0x8B else value
-    return value
 
 
 def read_controls(found: Message) -> Iterator[tuple[bytes, bytes]]:

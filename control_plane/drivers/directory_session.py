@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -56,7 +56,6 @@ class Answer:
     entries: list[ber.RawEntry] = field(default_factory=list)
     referrals: int = 0
     cookie: bytes = b""
-    value: bytes = b""
 
 
 R = TypeVar("R")
@@ -230,40 +229,6 @@ class Session:
                 _step(key, conversation, answer, ready, finished)
             yield from finished
 
-    def each(self, updates: Mapping[K, bytes]) -> dict[K, ber.Result]:
-        """Send updates side by side; what the server said to each. Raises ConnectionLost as `run`."""
-        sent = ((key, _single(Request(update))) for key, update in updates.items())
-        return {key: answer.result for key, answer in self.run(sent)}
-
-    def all_or_each(self, updates: Mapping[K, bytes]) -> dict[K, ber.Result]:
-        """Send updates of one kind in a transaction (RFC 5805): the server waits for its disk once, not for each. When
-        one of them is refused, nothing was done, and each is sent alone. Results and errors as `each`.
-
-        The first goes alone: when slapd 2.5 gives up a transaction that brought an attribute which no entry ever had,
-        it keeps a number for it that its database does not know, and cannot read what it writes from then on.
-        """
-        if not updates:
-            return {}
-        first, *others = updates
-        rest = {key: updates[key] for key in others}
-        results = self.each({first: updates[first]})
-        if results[first].code or not self._transact(rest.values()):
-            return results | self.each(rest)
-        return results | dict.fromkeys(rest, results[first])
-
-    def _transact(self, updates: Iterable[bytes]) -> bool:
-        """Whether all was done; otherwise nothing was: one was refused, or the server knows no transactions."""
-        begun = self._ask(Request(ber.start_transaction()))
-        if begun.result.code:
-            return False
-        part = ber.in_transaction(begun.value)
-        taken = [answer.result.code for _, answer in self.run((None, _single(Request(one, part))) for one in updates)]
-        ended = self._ask(Request(ber.end_transaction(begun.value, commit=not any(taken))))
-        return not any((*taken, ended.result.code))
-
-    def _ask(self, request: Request) -> Answer:
-        return next(answer for _, answer in self.run([(None, _single(request))]))
-
     def _take(
         self,
         queue: deque[tuple[K, Conversation[R]]],
@@ -315,8 +280,6 @@ class Session:
                     answer.result = ber.read_result(found)
                     if found.tag == ber.SEARCH_DONE:
                         answer.cookie = ber.read_cookie(found)
-                    elif found.tag == ber.EXTENDED_RESPONSE:
-                        answer.value = ber.read_value(found)
                     yield self._waiting.pop(found.number)
         except ValueError as error:  # BerError, or a DN that is not UTF-8
             raise self._lost(str(error)) from None
@@ -325,10 +288,6 @@ class Session:
     def _lost(self, reason: str) -> ConnectionLost:
         self._waiting.clear()
         return ConnectionLost(t("The connection to the directory broke: {reason}.", reason=reason.rstrip(".")))
-
-
-def _single(request: Request) -> Conversation[Answer]:
-    return (yield request)
 
 
 def _step(
