@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any, NoReturn
 
+from control_plane.model.paper import as_pdf
 from control_plane.model.spreadsheet import as_csv
 from control_plane.model.text import t
 
@@ -29,13 +29,7 @@ def sheet_csv(rows: Sequence[Mapping[str, str]]) -> bytes:
 
 def sheet_pdf(tenant: str, until: str, rows: Sequence[Mapping[str, str]]) -> bytes:
     """A4 pages with a slip for each person; `until`: the last day. A second or two."""
-    from weasyprint import HTML
-
-    def refuse(url: str, *_: Any, **__: Any) -> NoReturn:
-        raise ValueError(f"the sheet loads nothing: {url}")
-
-    made: bytes = HTML(string=_page(tenant, until, rows), url_fetcher=refuse).write_pdf()
-    return made
+    return as_pdf(_page(tenant, until, rows))
 
 
 def _page(tenant: str, until: str, rows: Sequence[Mapping[str, str]]) -> str:

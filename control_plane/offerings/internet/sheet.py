@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+from control_plane.model import paper
 from control_plane.model.internet import Direct, ProxyRule
 from control_plane.model.names import to_unicode
 from control_plane.model.offering import EstateView, SubscriptionView
@@ -185,10 +186,4 @@ def as_text(sheet: Sheet) -> str:
 
 def as_pdf(sheet: Sheet) -> bytes:
     """One page A4. Takes a second or two."""
-    from weasyprint import HTML
-
-    def refuse(url: str, *_: Any, **__: Any) -> NoReturn:
-        raise ValueError(f"the sheet loads nothing: {url}")
-
-    made: bytes = HTML(string=as_html(sheet), url_fetcher=refuse).write_pdf()
-    return made
+    return paper.as_pdf(as_html(sheet))
