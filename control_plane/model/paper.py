@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 
 def as_pdf(html: str) -> bytes:
-    """Takes a second or two. Raises ValueError where the page would load something."""
+    """Takes a second or two. A page that would load something is refused: that is a fault of ours."""
     from weasyprint import HTML
 
     def refuse(url: str, *_: Any, **__: Any) -> NoReturn:
