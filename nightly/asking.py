@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,6 @@ class Asker:
     authority: Path
     token: str
     cases: int = 0
-    _session: requests.Session = field(default_factory=requests.Session)
-
-    def __post_init__(self) -> None:
-        # A kept connection may be closed by the server just when the next request goes out; that is no fault of it.
-        self._session.headers["Connection"] = "close"
 
     @property
     def base(self) -> str:
@@ -38,12 +33,13 @@ class Asker:
 
     @property
     def sent(self) -> dict[str, Any]:
-        """What every request is sent with, Schemathesis's too."""
+        """What every request is sent with, Schemathesis's too.
+
+        No session, so each has a connection of its own: the server may close a kept one just when the next request
+        goes out, and that is no fault of it.
+        """
         headers = {"Authorization": f"Bearer {self.token}"}
-        return {
-            "session": self._session, "headers": headers, "verify": str(self.authority), "timeout": TIMEOUT,
-            "allow_redirects": False,
-        }  # fmt: skip
+        return {"headers": headers, "verify": str(self.authority), "timeout": TIMEOUT, "allow_redirects": False}
 
     def patient(self, ask: Callable[[], Any]) -> Any:
         """An answer; once more after the pause that was asked for, when it was too much within the minute."""
@@ -57,8 +53,7 @@ class Asker:
     def ask(self, method: str, path: str, body: Any = None) -> requests.Response:
         """One request. Raises `requests.RequestException`."""
         sent = {**self.sent, "headers": {**self.sent["headers"], "Accept-Language": "en"}}
-        session = sent.pop("session")
-        found: requests.Response = self.patient(lambda: session.request(method, self.base + path, json=body, **sent))
+        found: requests.Response = self.patient(lambda: requests.request(method, self.base + path, json=body, **sent))
         return found
 
     def rows(self, path: str) -> list[dict[str, Any]]:
