@@ -72,7 +72,7 @@ class PrivateNginx:
         self.process = subprocess.Popen(
             [NGINX, "-p", str(self.root), "-c", str(self.conf), "-g", "daemon off;"], stderr=subprocess.DEVNULL
         )
-        wait_until(self.answers, 20)
+        wait_until(self.answers, 60)
 
     def answers(self) -> bool:
         """Whether the default server answers."""

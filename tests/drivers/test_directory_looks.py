@@ -87,7 +87,7 @@ def test_open_14_every_cut_is_no_measurement(server: Slapd, relay: Relay) -> Non
 
 
 def test_a_silent_server_is_no_measurement(server: Slapd, relay: Relay) -> None:
-    under_test = driver(server, port=relay.port, timeout=1)
+    under_test = driver(server, port=relay.port, timeout=3)
     look(under_test)
     relay.silent = True
     relay.limit = relay.passed // 2

@@ -54,7 +54,7 @@ def test_hosts_outlive_their_supervisor(centre):
     mark(centre, "directory")
     old = supervisor(centre)
     os.kill(old, signal.SIGKILL)
-    wait_until(lambda: not cgroups.is_alive(old), 10, "the supervisor is gone")
+    wait_until(lambda: not cgroups.is_alive(old), 60, "the supervisor is gone")
     assert marked(centre, "directory")
     centre.run("lab", "up")
     assert supervisor(centre) != old
@@ -83,7 +83,7 @@ def test_a_host_left_without_watcher_and_supervisor_is_found(centre):
     assert init is not None
     os.kill(watcher, signal.SIGKILL)
     centre.run("lab", "up")
-    wait_until(lambda: not cgroups.is_alive(init), 10, "the lost host is gone")
+    wait_until(lambda: not cgroups.is_alive(init), 60, "the lost host is gone")
     assert rebooted(centre, "mail")
 
 

@@ -136,7 +136,7 @@ def test_a_connection_that_lasts_over_a_kill_is_found_again(centre: Centre, gate
     before = main_pid(centre)
     centre.shell("fgw", f'nohup python3 -c "{python}" >/dev/null 2>&1 &')
     seen = "conntrack -L -p tcp --orig-port-src 45002 2>/dev/null | grep -c ESTABLISHED"
-    wait_until(lambda: centre.shell("gateway", seen, check=False).strip() == "1", 20, "the connection")
+    wait_until(lambda: centre.shell("gateway", seen, check=False).strip() == "1", 60, "the connection")
     centre.shell("gateway", f"kill -9 {before}")
     wait_until(lambda: main_pid(centre) not in (before, "0") and running(centre), 30, "a new spool")
     collect(centre)

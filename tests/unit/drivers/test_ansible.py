@@ -82,7 +82,7 @@ def processes() -> list[str]:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
-    wait_until(lambda: not made.left_overs(), 20, "nothing left of the runs")
+    wait_until(lambda: not made.left_overs(), 60, "nothing left of the runs")
 
 
 def test_success_counts_changes_and_tells_of_each_task(bench: Bench) -> None:

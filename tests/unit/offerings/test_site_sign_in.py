@@ -281,7 +281,7 @@ def site(prefix: Prefix) -> Iterator[Site]:
 
     made = Site(prefix, answers, stop)
     try:
-        wait_until(lambda: (root / "nginx.pid").exists() and _answers(made), 20, "nginx answers")
+        wait_until(lambda: (root / "nginx.pid").exists() and _answers(made), 60, "nginx answers")
         answers.asked.clear()
         yield made
     finally:

@@ -218,7 +218,7 @@ def serve(prefix: Prefix) -> Iterator[tuple[Prefix, Visitor]]:
             return probe.connect_ex(("127.0.0.1", prefix.ports[443])) == 0
 
     try:
-        wait_until(listens, 20, "nginx listens")
+        wait_until(listens, 60, "nginx listens")
         yield prefix, Visitor(prefix)
     finally:
         process.terminate()
@@ -250,7 +250,7 @@ def test_what_a_visitor_gets(serve: tuple[Prefix, Visitor]) -> None:
     assert visitor.get(main, "/link.html")[0] in (403, 404)
     assert visitor.get(main, "/%0d%0aset-cookie:x=1")[1].get("set-cookie") is None
     log = prefix.root / "logs" / f"{main}.access.log"
-    wait_until(lambda: "GET /a/?q=1" in log.read_text(), 20, "the site's own log has the request")
+    wait_until(lambda: "GET /a/?q=1" in log.read_text(), 60, "the site's own log has the request")
 
 
 def test_maintenance_gone_and_closed(serve: tuple[Prefix, Visitor]) -> None:

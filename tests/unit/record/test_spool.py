@@ -405,8 +405,8 @@ def test_a_burst_of_events_is_read_while_the_spool_waits_for_its_disk(tmp_path: 
 
     try:
         # Nobody takes anything, yet the tool is never held up: then the kernel's buffer does not run over.
-        wait_until(written.exists, 20, "the tool could write all")
-        wait_until(all_came, 20, "every event")
+        wait_until(written.exists, 60, "the tool could write all")
+        wait_until(all_came, 60, "every event")
     finally:
         connections.stop()
     assert len(came) == events

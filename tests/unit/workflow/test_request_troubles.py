@@ -120,7 +120,7 @@ def stopping(office: Office, monkeypatch: pytest.MonkeyPatch, act: Callable[[int
     def slow(part: str, changes: Any, fence: Any) -> Any:
         act(store.runs.list(1)[0].id)
         seen = iter(apply(part, changes, fence))
-        wait_until(lambda: _stopped(fence), 5)
+        wait_until(lambda: _stopped(fence), 60)
         yield from seen
 
     monkeypatch.setattr(office.centre.web, "apply", slow)

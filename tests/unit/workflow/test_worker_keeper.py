@@ -48,15 +48,15 @@ def test_a_worker_that_ends_is_started_again_and_none_is_left(tmp_path: Path, pi
     assert start_background(tmp_path, "worker", ["/bin/false"], {}, lambda: False) == keeper
     (first,) = workers(pids)
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: len(workers(pids)) == 2, 20)
+    wait_until(lambda: len(workers(pids)) == 2, 60)
     assert stop_background(tmp_path, "worker")
     assert living(tmp_path, "worker") is None
-    wait_until(lambda: not any(map(start_time, workers(pids))), 20)
+    wait_until(lambda: not any(map(start_time, workers(pids))), 60)
 
 
 def test_a_keeper_that_is_killed_takes_its_worker_along(tmp_path: Path, pids: Path) -> None:
     os.kill(started(tmp_path, pids), signal.SIGKILL)
-    wait_until(lambda: not any(map(start_time, workers(pids))), 20)
+    wait_until(lambda: not any(map(start_time, workers(pids))), 60)
     again = started(tmp_path, pids)
     assert living(tmp_path, "worker").pid == again  # type: ignore[union-attr]
     assert len(workers(pids)) == 2
@@ -70,7 +70,7 @@ def test_what_outlives_one_that_was_killed_is_ended_before_the_next_begins(tmp_p
     def killed_leader_with_workers(number: int) -> None:
         environment, begun = {"PIDS": str(pids)}, lambda: len(workers(pids)) == number
         os.kill(start_background(tmp_path, "worker", command, environment, begun), signal.SIGKILL)
-        wait_until(lambda: living(tmp_path, "worker") is None, 20)
+        wait_until(lambda: living(tmp_path, "worker") is None, 60)
 
     killed_leader_with_workers(1)
     (orphan,) = workers(pids)
