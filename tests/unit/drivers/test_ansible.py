@@ -134,7 +134,7 @@ def test_unreachable_is_told_apart_from_failed(bench: Bench) -> None:
     result = bench.run(play(command("Do", "true")), inventory={"all": {"hosts": {"away": silent, "here": dict(LOCAL)}}})
     (failure,) = result.failures
     assert (failure.host, failure.unreachable) == ("away", True)
-    assert "refused" in failure.message
+    assert "127.0.0.1" in failure.message  # whether the refusal or a broken pipe is told is a race within Ansible
     assert result.hosts_changed == ("here",)
 
 
