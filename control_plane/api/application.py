@@ -19,6 +19,7 @@ from control_plane.api import (
     jobs,
     machines,
     openapi,
+    overview,
     people,
     records,
     requests,
@@ -30,7 +31,7 @@ from control_plane.api.services import Services, services
 
 #: One module a kind of nouns.
 MODULES = (
-    *(inventory, contents, running, jobs, drift, rollouts, requests, records),
+    *(overview, inventory, contents, running, jobs, drift, rollouts, requests, records),
     *(machines, snapshots, duties, internet, people, elsewhere),
 )
 

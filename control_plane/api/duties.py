@@ -122,6 +122,13 @@ def classes(call: Call) -> Any:
     return call.client.classes.show()
 
 
+@operation("GET", "/class-tables", form="class_tables", rows="number", filters=("state",), scope="tenants:read",
+           act=Act.SEE_ESTATE, estate=True)  # fmt: skip
+def class_tables(call: Call) -> Any:
+    """Every table that was ever proposed, newest first."""
+    return call.client.classes.history()
+
+
 @operation("POST", "/classes", form="class_table", body=Proposal, act=Act.PROPOSE_CLASSES, estate=True, **SIGNS)
 def propose_classes(call: Call) -> Any:
     """Propose another table; a second person puts it into force."""

@@ -23,11 +23,25 @@ class Address(Body):
     url: str = Field(min_length=1, max_length=2000)
 
 
+@operation("GET", "/internet", form="internet_list", rows="tenant", filters=("tenant", "state"), scope="tenants:read",
+           act=Act.SEE_TENANT)  # fmt: skip
+def internet_of_all(call: Call) -> Any:
+    """Internet access of tenants; the gateway is asked now."""
+    return call.in_sight(call.client.internet.list())
+
+
 @operation("GET", "/tenants/{code}/internet", form="internet", **READ)
 def internet(call: Call, code: str) -> Any:
     """Rates, volume, rules and connections of one tenant; the gateway is asked now."""
     _there(call, code)
     return call.client.internet.show(code)
+
+
+@operation("GET", "/tenants/{code}/internet/refusals", form="internet_refused", rows="host", filters=("rule",), **READ)
+def internet_refusals(call: Call, code: str) -> Any:
+    """What was refused to the tenant's network lately, newest first, by host and rule, without who asked."""
+    _there(call, code)
+    return call.client.internet.refusals(code)
 
 
 @operation("POST", "/tenants/{code}/internet/tests", form="internet_path", body=Address,

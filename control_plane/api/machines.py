@@ -74,9 +74,11 @@ def enrol_host(call: Call) -> Any:
     return jobs.follow(call, "enrol", call.body.name, call.body.model_dump())
 
 
-@operation("POST", "/hosts/{name}/repairs", body=Nothing, **TENDS)
+@operation("POST", "/hosts/{name}/repairs", body=Nothing, rehearses="host_to_mend", **TENDS)
 def mend_host(call: Call, name: str) -> Any:
-    """Mend what can be mended without harm, and look again."""
+    """Mend what can be mended without harm, and look again; with `dry_run`, what that would do."""
+    if call.dry_run:
+        return call.client.machines.preview_mend(name)
     call.client.machines.show(name)
     return jobs.follow(call, "mend", name, {"name": name})
 
@@ -106,6 +108,13 @@ def scan(call: Call) -> Any:
 def fetch_signatures(call: Call) -> Any:
     """Let machines fetch their ring's signatures now."""
     return jobs.follow(call, "refresh", call.body.scope, call.body.model_dump())
+
+
+@operation("GET", "/protection", form="security", rows="tenant", filters=("tenant",), scope="tenants:read",
+           act=Act.SEE_TENANT)  # fmt: skip
+def protection(call: Call) -> Any:
+    """How machines are protected and patched, by tenant, as of each one's last look."""
+    return call.in_sight(call.client.machines.security())
 
 
 @operation("GET", "/findings", form="findings", rows="id", filters=("tenant", "state", "machine"), scope="tenants:read",

@@ -51,6 +51,18 @@ def snapshots(call: Call) -> Any:
     return call.client.snapshots.all()
 
 
+@operation("GET", "/snapshots/{name}", form="snapshot", **READ)
+def snapshot(call: Call, name: str) -> Any:
+    """One of them with what is in it."""
+    return call.client.snapshots.show(name)
+
+
+@operation("GET", "/snapshot-needs", form="disk_need", rows="kind", filters=("kind",), **READ)
+def snapshot_needs(call: Call) -> Any:
+    """Disk that fetching would take; the upstream's index is read now."""
+    return call.client.snapshots.estimate()
+
+
 @operation("POST", "/snapshots", body=Fetch, **ACTS)
 def fetch_snapshots(call: Call) -> Any:
     """Fetch and verify; no ring has it by that."""

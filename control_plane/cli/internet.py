@@ -205,9 +205,7 @@ def _draw_path(app: App, row: Json) -> None:
 @click.pass_obj
 def refused(app: App, tenant: str) -> None:
     """`gasp internet refused TENANT`."""
-    rows = [
-        {**row, "reason": f"{row['reason_zh']} · {row['reason_en']}"} for row in app.client.internet.refusals(tenant)
-    ]
+    rows = app.client.internet.refusals(tenant)
     show_list(rows, REFUSED_COLUMNS, empty=t("Nothing was refused lately."), name="host")
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.cli.places import Place
-from control_plane.cli.remote_areas import Audit, Freezes, Machines, Requests, Rollouts
+from control_plane.cli.remote_areas import Audit, Freezes, Requests, Rollouts
 from control_plane.cli.remote_contents import Attachments, Posts, place_of
-from control_plane.cli.remote_duties import Emergencies, Policies, Restores, Substitutes, Tokens, Webhooks
+from control_plane.cli.remote_duties import Classes, Emergencies, Policies, Restores, Substitutes, Tokens, Webhooks
 from control_plane.cli.remote_link import Connection, Json, Rest, at, refused
-from control_plane.cli.remote_people import Groups, Reviews, Sheets, Staff
+from control_plane.cli.remote_machines import Internet, Machines, Snapshots
+from control_plane.cli.remote_people import Groups, People, Reviews, Sheets, Staff
 from control_plane.cli.remote_runs import Followed
 from control_plane.model.client import OnEvent
 from control_plane.model.errors import Invalid, Rejected, UnsafePlan
@@ -45,6 +46,10 @@ class Remote(Rest):
         self.policies = Policies(self._at)
         self.substitutes = Substitutes(self._at)
         self.emergencies = Emergencies(self._at)
+        self.classes = Classes(self._at)
+        self.snapshots = Snapshots(self._at)
+        self.internet = Internet(self._at)
+        self.people = People(self._at)
 
     def token(self) -> Json:
         """The token that is used."""
@@ -54,6 +59,14 @@ class Remote(Rest):
         """See `Client.rehearse`: what stands in the way is known at the centre alone, and said when it is done."""
 
     # looking --------------------------------------------------------------------------------------
+    def status(self) -> Json:
+        """See `Client.status`."""
+        return self._at.get("/status")
+
+    def explain(self, subject: str) -> Json:
+        """See `Client.explain`."""
+        return self._at.get("/explanation", subject=subject)
+
     def tenants(self) -> list[Json]:
         """See `Client.tenants`."""
         return self._at.rows("/tenants")
@@ -80,6 +93,10 @@ class Remote(Rest):
         if kind not in ("estate", "tenant"):
             raise Rejected(t("From elsewhere the scope is estate or tenant:CODE."))
         return self._at.rows("/probes", tenant=code or None)
+
+    def run_probes(self, scope: str = "estate") -> list[Json]:
+        """See `Client.run_probes`."""
+        return list(self._at.act("/probe-results", {"scope": scope})["items"])
 
     # releases of sites ----------------------------------------------------------------------------
     def releases(self, site: str) -> list[Json]:

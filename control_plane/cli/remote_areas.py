@@ -1,4 +1,4 @@
-"""The parts of a control plane elsewhere: machines, rollouts, freezes, requests, the audit trail.
+"""The parts of a control plane elsewhere: rollouts, freezes, requests, the audit trail.
 
 Each is the part of `model.client.Client` with its name, as far as the interface for programs has it.
 """
@@ -14,18 +14,6 @@ from control_plane.cli.remote_link import Area, Json, at
 from control_plane.model.errors import NotFound, Rejected
 from control_plane.model.rollout import RolloutState, refuse_by_state
 from control_plane.model.text import t
-
-
-class Machines(Area):
-    """See `MachinesClient`."""
-
-    def rows(self) -> list[Json]:
-        """See `MachinesClient.rows`."""
-        return self._at.rows("/hosts")
-
-    def show(self, name: str) -> Json:
-        """See `MachinesClient.show`."""
-        return self._at.get(at("/hosts/{}", name))
 
 
 class Rollouts(Area):

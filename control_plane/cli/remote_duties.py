@@ -85,6 +85,10 @@ class Policies(Area):
 class Substitutes(Area):
     """See `SubstitutesClient`."""
 
+    def staffing(self) -> builtins.list[Json]:
+        """See `SubstitutesClient.staffing`."""
+        return list(self._at.get("/status")["staffing"])
+
     def list(self, *, ended: bool = False) -> builtins.list[Json]:
         """See `SubstitutesClient.list`."""
         return self._at.rows("/substitutions", everything="true" if ended else None)
@@ -114,3 +118,27 @@ class Emergencies(Area):
     def review(self, emergency: int, *, text: str) -> Json:
         """See `EmergenciesClient.review`."""
         return self._at.act(at("/emergencies/{}/reviews", emergency), {"text": text})
+
+
+class Classes(Area):
+    """See `ClassesClient`."""
+
+    def show(self) -> Json:
+        """See `ClassesClient.show`."""
+        return self._at.get("/classes")
+
+    def history(self) -> builtins.list[Json]:
+        """See `ClassesClient.history`."""
+        return self._at.rows("/class-tables")
+
+    def propose(self, table: Any, *, reason: str) -> Json:
+        """See `ClassesClient.propose`."""
+        return self._at.act("/classes", {"table": table, "reason": reason})
+
+    def sign(self, number: int, *, digest: str, reason: str = "") -> Json:
+        """See `ClassesClient.sign`: the token's owner signs, and is known."""
+        return self._at.act(at("/classes/{}/signoffs", number), {"digest": digest})
+
+    def refuse(self, number: int, *, reason: str) -> Json:
+        """See `ClassesClient.refuse`."""
+        return self._at.act(at("/classes/{}/refusals", number), {"reason": reason})

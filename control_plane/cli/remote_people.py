@@ -15,6 +15,18 @@ from control_plane.cli.remote_runs import Followed
 from control_plane.model.client import OnEvent
 
 
+class People(Area):
+    """See `PeopleClient`: who gives roles and takes them has signed in."""
+
+    def list(self) -> builtins.list[Json]:
+        """See `PeopleClient.list`."""
+        return self._at.rows("/users")
+
+    def show(self, person: str) -> Json:
+        """See `PeopleClient.show`."""
+        return self._at.get(at("/users/{}", person))
+
+
 class Staff(Area):
     """See `StaffClient`."""
 

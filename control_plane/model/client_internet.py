@@ -58,8 +58,9 @@ class InternetClient(Protocol):
 
     def refusals(self, tenant: str) -> builtins.list[Json]:
         """What was refused to the tenant's own network lately, newest first, by host and rule, without who asked:
-        [{at, host, encrypted, count, rule, owner, since, reason_zh, reason_en, opens}]. `opens`: whether a rule of the
-        tenant's own can open it; else the centre decides. Raises CouldNotMeasureError, NotFound."""
+        [{at, host, encrypted, count, rule, owner, since, reason_zh, reason_en, reason, opens}]. `reason` has both
+        languages, `opens`: whether a rule of the tenant's own can open it; else the centre decides. Raises
+        CouldNotMeasureError, NotFound."""
         ...
 
     def excepted(self, tenant: str, host: str, rule: str, spec: Mapping[str, Any] | None = None) -> Json:

@@ -106,7 +106,14 @@ class Internet:
             rows = self.refused(tenant)
         except TemporaryError as error:
             raise CouldNotMeasureError(error.text, error.hint) from error
-        return [{**row, "opens": self._opens(spec, view.tenant.code, row, last)} for row in rows]
+        return [
+            {
+                **row,
+                "reason": f"{row['reason_zh']} · {row['reason_en']}",
+                "opens": self._opens(spec, view.tenant.code, row, last),
+            }
+            for row in rows
+        ]
 
     def _opens(self, spec: Mapping[str, Any], code: str, row: Mapping[str, Any], last: Collection[str]) -> bool:
         try:

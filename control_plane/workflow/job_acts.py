@@ -102,7 +102,8 @@ def _rollout(act: str) -> Callable[[Client, Given, Hear], Json]:
 
 def _measure(client: Client, given: Given, hear: Hear) -> Json:
     found = client.machines.measure(given["scope"])
-    return {name: found[name] for name in ("scope", "seconds", "measured", "silent", "patches")}
+    kept = {name: found[name] for name in ("scope", "seconds", "measured", "silent", "patches")}
+    return {**kept, "names": [row["name"] for row in found["machines"]]}
 
 
 def _mend(client: Client, given: Given, hear: Hear) -> Json:

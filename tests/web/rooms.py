@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from control_plane.model.attachment import Scan
-from control_plane.model.errors import CouldNotMeasureError, TemporaryError
+from control_plane.model.errors import CouldNotMeasureError, NotFound, TemporaryError
 from control_plane.model.machine import (
     Fingerprint,
     Found,
@@ -24,6 +24,7 @@ from control_plane.model.machine import (
     Pending,
     Ring,
     Scanned,
+    Snapshots,
 )
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import t
@@ -137,6 +138,14 @@ class Repository:
         self._answer()
         sizes = {"need": 3_000_000, "fetch": 1_000_000, "free": 9_000_000, "reserve": 0, "total": 3_000_000}
         return {**sizes, "packages": 3, "first": False, "enough": self.enough}
+
+    def show(self, snapshot: str) -> Mapping[str, Any]:
+        if snapshot not in {row["id"] for what in ("patches", "signatures") for row in self.snapshots(what)}:
+            raise NotFound(t("There is no snapshot “{name}”.", name=snapshot))
+        return {"signer": "Debian", "contents": {"hello amd64": "2.10"}, "advisories": []}
+
+    def look(self, what: str) -> Snapshots:
+        return Snapshots(self.snapshots(what), self.rings, dict.fromkeys(Ring, self.old))
 
     def snapshots(self, what: str) -> Sequence[Mapping[str, Any]]:
         self._answer()

@@ -33,6 +33,11 @@ SIGNERS = ("approver", *PLANNERS)
 #: Operation → roles that get it; all others are refused with 403.
 MATRIX: dict[str, tuple[str, ...]] = {
     "token": EVERY,
+    "status": ESTATE_ROLES,
+    "explain": ESTATE_ROLES,
+    "measure_promises": PLANNERS,
+    "users": WATCHERS,
+    "user": WATCHERS,
     "tenants": EVERY,
     "tenant": EVERY,
     "subscriptions": EVERY,
@@ -95,9 +100,12 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "transfer_host": APPLIERS,
     "scan": GUARDS,
     "fetch_signatures": GUARDS,
+    "protection": EVERY,
     "findings": EVERY,
     "settle_findings": GUARDS,
     "snapshots": ESTATE_ROLES,
+    "snapshot": ESTATE_ROLES,
+    "snapshot_needs": ESTATE_ROLES,
     "fetch_snapshots": APPLIERS,
     "publish_snapshot": APPLIERS,
     "delete_snapshots": APPLIERS,
@@ -108,10 +116,13 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "make_emergency": APPLIERS,
     "review_emergency": PLANNERS,
     "classes": ESTATE_ROLES,
+    "class_tables": ESTATE_ROLES,
     "propose_classes": PLANNERS,
     "sign_classes": TABLE,
     "refuse_classes": PLANNERS,
     "internet": EVERY,
+    "internet_of_all": EVERY,
+    "internet_refusals": EVERY,
     "test_address": (*TENANT_ROLES, *PLANNERS),
     "internet_policies": ESTATE_ROLES,
     "internet_policy": ESTATE_ROLES,
@@ -147,6 +158,7 @@ MATRIX: dict[str, tuple[str, ...]] = {
 BODIES = {
     "make_plan": {"scope": "tenant:fgw"},
     "apply": {"plan": "0" * 64},
+    "measure_promises": {"scope": "nonsense"},
     "keep_drift": {"ids": ["x"], "until": "2027-01-31", "reason": "x"},
     "accept_drift": {"ids": ["x"], "reason": "x"},
     "revert_drift": {"ids": ["x"]},
@@ -192,7 +204,16 @@ BODIES = {
     "attach": {"name": "x", "content": "eA=="},
 }
 #: Lists of which this department has nothing here.
-EMPTY = ("findings", "substitutions", "emergencies", "sheets", "reviews", "releases", "attachments")
+EMPTY = (
+    "findings",
+    "substitutions",
+    "emergencies",
+    "sheets",
+    "reviews",
+    "releases",
+    "attachments",
+    "internet_refusals",
+)
 #: Statuses of who got in: done, told what is wrong with it, or not possible as things are.
 INSIDE = (200, 201, 202, 404, 409, 412, 422)
 REFERENCES = {ABSENT: "R-2026-9999"}

@@ -30,7 +30,7 @@ from tests.drivers.slapd import Authority
 from .fake_client import ANSWERS, AT, FakeClient
 
 NOW = datetime(2026, 11, 24, 15, 8, 41, tzinfo=UTC)
-ROLES = (("operator", None), ("auditor", None), ("clerk", "fgw"))
+ROLES = (("operator", None), ("security_officer", None), ("auditor", None), ("clerk", "fgw"))
 
 
 class Jobs:

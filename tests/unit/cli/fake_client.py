@@ -474,6 +474,7 @@ ANSWERS: dict[str, Any] = {
             "since": "2026-11-20",
             "reason_zh": "与工作无关",
             "reason_en": "Not for work",
+            "reason": "与工作无关 · Not for work",
             "opens": True,
         }
     ],

@@ -25,6 +25,20 @@ from tests.web.serving import served
 from tests.web.world import World, make_world
 
 READING = (
+    "status",
+    "explain fgw.qingdao.test",
+    "security show",
+    "security findings",
+    "internet list",
+    "internet show fgw",
+    "internet refused fgw",
+    "snapshots list",
+    "snapshots list --kind patches",
+    "snapshots show p20261124-020000",
+    "snapshots estimate",
+    "classes show",
+    "classes history",
+    "substitutes staffing",
     "tenants list",
     "tenants list --filter kind=district",
     "tenants show fgw",
@@ -100,7 +114,7 @@ def test_a_refusal_is_the_same_too(world: World, place: dict[str, str]) -> None:
 
 
 def test_what_is_not_there_says_so(place: dict[str, str]) -> None:
-    for argv in (("sites", "rollback", "fgw.qingdao.test", "--yes"), ("users", "list"), ("audit", "verify")):
+    for argv in (("sites", "rollback", "fgw.qingdao.test", "--yes"), ("mail", "list"), ("audit", "verify")):
         answer = run(*argv, env=place)
         assert answer.exit_code == 4, answer.output
         assert "not done from elsewhere yet" in answer.stderr
@@ -378,6 +392,56 @@ def test_people_join_move_and_leave_from_elsewhere(
         wrong = run(*take, env=env)
         here = run(*take, app=App(lambda: world.client, interactive=False))
         assert (wrong.exit_code, wrong.stderr) == (4, here.stderr), "every fault with its row"
+
+
+def test_machines_are_tended_from_elsewhere(world: World, acting: dict[str, dict[str, str]]) -> None:
+    env, guard = acting["operator1"], acting["security1"]
+    with worker(world):
+        looked = run("hosts", "measure", "-o", "json", env=env)
+        assert looked.exit_code == 6, "one of them is silent"
+        found = json.loads(looked.stdout)
+        assert found["measured"] + found["silent"] == len(found["machines"]) > 4
+        assert {row["tenant"] for row in found["tenants"]} == {row["tenant"] for row in found["machines"]}
+        would = run("hosts", "mend", "czj", "--dry-run", env=env)
+        assert (would.exit_code, "apt-get clean" in would.stderr) == (0, True), would.output
+        mended = json.loads(run("hosts", "mend", "czj", "--yes", "-o", "json", env=env).stdout)
+        assert mended["row"]["name"] == "czj"
+        scanned = json.loads(run("security", "scan", "fgw", "-o", "json", env=guard).stdout)
+        assert [row["machine"] for row in scanned["machines"]] == ["fgw"]
+        fetched = run("security", "refresh", "host:fgw", "--yes", "-o", "json", env=guard)
+        assert [row["machine"] for row in json.loads(fetched.stdout)["machines"]] == ["fgw"], fetched.output
+        finding = json.loads(run("security", "findings", "--open", "-o", "json", env=guard).stdout)["items"][0]["id"]
+        settled = run("security", "clear", finding, "--reason", "looked at", "--yes", env=guard)
+        assert settled.exit_code == 0, settled.output
+        open_ones = json.loads(run("security", "findings", "--open", "-o", "json", env=guard).stdout)["items"]
+        assert finding not in {row["id"] for row in open_ones}
+
+
+def test_snapshots_are_fetched_given_and_deleted_from_elsewhere(
+    world: World, acting: dict[str, dict[str, str]]
+) -> None:
+    env = acting["operator1"]
+    with worker(world):
+        synced = run("snapshots", "sync", "--kind", "patches", "--yes", "-o", "json", env=env)
+        assert json.loads(synced.stdout)["items"][0]["latest"] == "p20261124-020000", synced.output
+        given = run("snapshots", "publish", "p20261124-020000", "--ring", "0", "--yes", "-o", "json", env=env)
+        assert given.exit_code == 0, given.output
+        assert json.loads(given.stdout)["ring"] == 0
+        would = run("snapshots", "prune", "--kind", "patches", "--dry-run", "-o", "json", env=env)
+        assert json.loads(would.stdout)["removed"] == ["p20261101-020000"], would.output
+        gone = run("snapshots", "prune", "--kind", "patches", "--yes", "-o", "json", env=env)
+        assert json.loads(gone.stdout)["removed"] == ["p20261101-020000"], gone.output
+
+
+def test_what_a_role_may_see_decides_from_elsewhere_too(world: World, acting: dict[str, dict[str, str]]) -> None:
+    here = run("users", "list", "-o", "json", app=App(lambda: world.client, interactive=False))
+    assert json.loads(run("users", "list", "-o", "json", env=acting["security1"]).stdout) == json.loads(here.stdout)
+    one = json.loads(run("users", "show", "operator1", "-o", "json", env=acting["security1"]).stdout)
+    assert one["person"] == "directory:operator1" and one["history"]
+    assert run("users", "list", env=acting["operator1"]).exit_code == 4
+    measured = run("probes", "run", "tenant:fgw", "-o", "json", env=acting["operator1"])
+    assert {row["tenant"] for row in json.loads(measured.stdout)["items"]} == {"fgw"}, measured.output
+    assert run("probes", "run", env=acting["clerk1"]).exit_code == 4
 
 
 def test_what_is_given_out_and_restored_from_elsewhere(world: World, acting: dict[str, dict[str, str]]) -> None:

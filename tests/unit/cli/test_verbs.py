@@ -196,15 +196,23 @@ ACTING = {
 THERE = {
     line: method
     for line, method in (LISTING | ACTING).items()
-    if line.split()[0] in ("plan", "apply", "drift", "runs", "rollouts", "freezes", "requests", "posts", "accounts")
+    if line.split()[0] in (
+        *("plan", "apply", "drift", "runs", "rollouts", "freezes", "requests", "posts", "accounts"),
+        *("status", "explain", "probes", "hosts", "snapshots", "classes"),
+    )
     or line.startswith(("tokens", "webhooks", "internet policy", "substitutes", "emergencies", "tenants restore"))
     or method in ("publish_release", "room", "prune_releases", "attachments.list", "attachments.add")
     or method in ("attachments.remove", "attachments.fetch")
-    or method in ("tenants", "tenant", "hosts", "machines.show", "accounts", "sites", "probes", "audit.list")
+    or method in ("tenants", "tenant", "sites", "audit.list", "people.list", "people.show")
+    or method in ("internet.list", "internet.show", "internet.refusals")
+    or (line.startswith("security") and method != "by_itself.status")
 }
-#: What answers with a secret, which no program gets.
-for secret in ("sheets.open", "tokens.create", "webhooks.create", "webhooks.rotate", "substitutes.staffing"):
-    THERE.pop(next(line for line, method in THERE.items() if method == secret))
+#: What answers with a secret, which no program gets, and what reads a file of the centre's own machine.
+for refused in (
+    *("sheets.open", "tokens.create", "webhooks.create", "webhooks.rotate"),
+    *("machines.import_machines", "snapshots.take"),
+):
+    THERE.pop(next(line for line, method in THERE.items() if method == refused))
 #: Whoever has a token is the second person themselves.
 THERE["freezes lift 3 --reason x --yes"] = THERE.pop("freezes lift 3 --second li --reason x --yes")
 
