@@ -100,7 +100,8 @@ class SshProber:
     def _result(self, probe: Probe, row: Any) -> ProbeResult:
         match row:
             case [("passed" | "warning" | "failed" | "unmeasured") as state, seconds, str(code), dict(words)]:
-                return ProbeResult(probe, state, self._clock(), seconds, sentence(code, words))
+                took = None if seconds is None else round(seconds, 3)
+                return ProbeResult(probe, state, self._clock(), took, sentence(code, words))
         return self._unmeasured([probe], t("The vantage point gave no answer."))[0]
 
     def _unmeasured(self, probes: Sequence[Probe], text: Text) -> list[ProbeResult]:
