@@ -15,6 +15,13 @@ from control_plane.model.text import Text, t
 from control_plane.workflow.idempotence import busy, job_word
 
 
+@operation("GET", "/jobs", form="jobs", rows="id", filters=("state", "kind", "actor"), scope="tenants:read",
+           act=Act.SEE_ESTATE, estate=True)  # fmt: skip
+def all_jobs(call: Call) -> Any:
+    """What was asked for on pages and by programs, newest first."""
+    return call.client.jobs.list()
+
+
 @operation("GET", "/jobs/{number}", form="job", scope="tenants:read", act=Act.SEE_TENANT)
 def job(call: Call, number: int) -> Any:
     """What was asked for, and what came of it; whoever does not see the estate sees what they asked for themselves."""

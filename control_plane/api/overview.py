@@ -31,6 +31,12 @@ def status(call: Call) -> Any:
     return {**call.client.status(), "staffing": call.client.substitutes.staffing()}
 
 
+@operation("GET", "/worker", form="worker", **READ)
+def worker(call: Call) -> Any:
+    """Whether the worker runs, and its chores."""
+    return call.client.worker.status()
+
+
 @operation("GET", "/explanation", form="explain", query=(SUBJECT,), **{**READ, "refuses": ("not-found",)})
 def explain(call: Call) -> Any:
     """Who asked for one thing, what should be, what is, what changed last; the real system is asked now."""

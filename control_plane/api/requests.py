@@ -134,6 +134,13 @@ class Sign(Body):
 
 
 # looking ---------------------------------------------------------------------------------------------------------
+@operation("GET", "/tenants/{code}/offerings", form="offerings", tenant="code", rows="offering",
+           scope="tenants:read", act=Act.SEE_TENANT)  # fmt: skip
+def offerings(call: Call, code: str) -> Any:
+    """What a department may ask for, with a form that would do."""
+    return call.client.requests.catalogue(code)
+
+
 @operation(
     "GET",
     "/requests",

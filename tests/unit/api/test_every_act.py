@@ -1,4 +1,4 @@
-"""Whatever the control plane can be asked to change is an operation, or stands here with the reason why it is none."""
+"""Whatever the control plane can be asked is an operation, or stands here with the reason why it is none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from control_plane.api import application
 from control_plane.api.operation import OPERATIONS
 from control_plane.model.jobs import KINDS
 from control_plane.workflow.job_acts import DOERS
-from tests.unit.audit.test_every_act import CHANGING
+from tests.unit.audit.test_every_act import CHANGING, LOOKS
 
 assert application.MODULES
 #: Method of `Client` → the operation that does it.
@@ -37,6 +37,30 @@ OF: dict[str, str] = {
     **{"posts.withdraw": "withdraw_notice", "posts.build": "build_notices"},
     **{"internet.test": "test_address", "jobs.withdraw": "withdraw_job"},
 }
+#: Looks of `Client` → the operation that answers them; a preview is the rehearsal of its act.
+SEEN: dict[str, str] = {
+    **{"plan": "make_plan", "get_plan": "plan", "undo_run": "undo_run", "run_probes": "measure_promises"},
+    **{name: name for name in ("runs", "run", "run_events", "drift", "explain", "status", "hosts", "accounts")},
+    **{name: name for name in ("probes", "room", "tenants", "tenant", "subscription", "sites", "releases")},
+    **{"restores.plan": "restore_tenant", "machines.rows": "hosts", "machines.show": "host"},
+    **{"machines.security": "protection", "machines.findings": "findings", "machines.preview_mend": "mend_host"},
+    **{"people.list": "users", "people.show": "user", "snapshots.all": "snapshots", "snapshots.show": "snapshot"},
+    **{"snapshots.estimate": "snapshot_needs", "internet.list": "internet_of_all", "internet.show": "internet"},
+    **{"internet.refusals": "internet_refusals", "policies.list": "internet_policies"},
+    **{"policies.show": "internet_policy", "policies.preview": "make_internet_policy"},
+    **{"rollouts.list": "rollouts", "rollouts.show": "rollout", "rollouts.events": "rollout_events"},
+    **{"rollouts.preview": "create_rollout", "freezes.list": "freezes", "audit.list": "audit"},
+    **{"requests.list": "requests", "requests.show": "request", "requests.preview": "submit"},
+    **{"requests.blocks": "request_parts", "requests.check_rows": "check_rows", "posts.list": "notice_board"},
+    **{"posts.file": "notice_file", "attachments.list": "attachments", "attachments.fetch": "attachment_content"},
+    **{"jobs.show": "job", "substitutes.list": "substitutions", "substitutes.staffing": "status"},
+    **{"classes.show": "classes", "classes.history": "class_tables", "emergencies.list": "emergencies"},
+    **{"tokens.list": "tokens", "tokens.scopes": "token", "staff.show": "account", "staff.check": "take_list"},
+    **{"sheets.list": "sheets", "groups.list": "groups", "groups.show": "group", "groups.preview": "change_members"},
+    **{"reviews.list": "reviews", "reviews.show": "review", "webhooks.list": "webhooks"},
+    **{"webhooks.deliveries": "deliveries", "requests.catalogue": "offerings", "jobs.list": "all_jobs"},
+    "worker.status": "worker",
+}
 FOLDER = "it reads or writes a folder of the centre's own machine"
 SIGNED_IN = "only somebody who has signed in with a second factor, so that a token that leaks makes nobody powerful"
 CENTRE = "it belongs to whoever keeps the centre's own machine, and pages do not have it either"
@@ -60,11 +84,35 @@ NONE_HERE: dict[str, str] = {
 #: Kinds of jobs of pages → operations; the rest are in the table of reasons above, by their methods.
 BY_PEOPLE_ONLY = {"grant", "revoke", "account_add", "sign_in_reset"}
 
+PARTS_OF = "it is a part of an act, which asks it itself"
+UNSEEN: dict[str, str] = {
+    **dict.fromkeys(("preview_import", "export_tenants", "diff_tenants", "machines.preview_import"), FOLDER),
+    **dict.fromkeys(("snapshots.media", "snapshots.medium", "record.preview_register"), FOLDER),
+    **dict.fromkeys(("doctor", "config", "database", "audit.verify", "mail.list", "persons.find"), CENTRE),
+    **dict.fromkeys(("record.collect", "record.status", "record.searches", "record.register"), CENTRE),
+    **dict.fromkeys(("record.preview_purge", "record.verify", "record.holds"), CENTRE),
+    **dict.fromkeys(("rehearse", "rollouts.ready", "rollouts.rehearse", "freezes.rehearse_lift", "at_work"), PARTS_OF),
+    **dict.fromkeys(("machines.preview_enrol", "machines.preview_retire", "machines.preview_give_up"), PARTS_OF),
+    **dict.fromkeys(("machines.preview_transfer", "requests.check", "requests.validate", "staff.wished"), PARTS_OF),
+    **dict.fromkeys(("groups.wished", "jobs.of_run", "webhooks.families", "webhooks.targets", "stamp"), PARTS_OF),
+    **dict.fromkeys(("internet.preview", "internet.excepted", "preview_offboard"), SITES),
+    **dict.fromkeys(("people.sign_ins", "audit.trail", "audit.export", "substitutes.mine", "views.list"), PAGES),
+    **dict.fromkeys(("infected_sites", "by_itself.status", "by_itself.failed", "requests.events"), PAGES),
+    **dict.fromkeys(("internet.pac", "internet.sheet"), "the gateway serves it to the department's own browsers"),
+}
+
 
 def test_every_act_is_an_operation_or_has_a_reason() -> None:
     assert set(OF.values()) <= set(OPERATIONS)
     assert not set(OF) & set(NONE_HERE)
     assert set(CHANGING) == set(OF) | set(NONE_HERE)
+
+
+def test_every_look_is_answered_or_has_a_reason() -> None:
+    looks = {f"{area}.{name}" if area else name for area, names in LOOKS.items() for name in names.split()}
+    assert set(SEEN.values()) <= set(OPERATIONS)
+    assert not set(SEEN) & set(UNSEEN)
+    assert looks == set(SEEN) | set(UNSEEN)
 
 
 def test_every_kind_of_job_has_its_way() -> None:

@@ -34,6 +34,9 @@ SIGNERS = ("approver", *PLANNERS)
 MATRIX: dict[str, tuple[str, ...]] = {
     "token": EVERY,
     "status": ESTATE_ROLES,
+    "worker": ESTATE_ROLES,
+    "offerings": EVERY,
+    "all_jobs": ESTATE_ROLES,
     "explain": ESTATE_ROLES,
     "measure_promises": PLANNERS,
     "users": WATCHERS,

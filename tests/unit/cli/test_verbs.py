@@ -196,7 +196,8 @@ ACTING = {
 THERE = {
     line: method
     for line, method in (LISTING | ACTING).items()
-    if line.split()[0] in (
+    if line.split()[0]
+    in (
         *("plan", "apply", "drift", "runs", "rollouts", "freezes", "requests", "posts", "accounts"),
         *("status", "explain", "probes", "hosts", "snapshots", "classes"),
     )
