@@ -10,7 +10,7 @@ import click
 
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
-from control_plane.cli.consent import ask, consent_options, rehearsed, with_word
+from control_plane.cli.consent import ask, consent_options, rehearsed, tell_word, with_word
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.looking import facts
 from control_plane.cli.run_view import carry_out, end, run_lines
@@ -178,6 +178,7 @@ def take(
     seen = staff.check(content, tenant=tenant, complete=complete)
     if dry_run or not seen["tenants"]:
         show_one(seen, lambda: _preview(app, seen), rows="lines", name="digest")
+        tell_word(seen["confirm"])
         return
     app.context()
     for line in _words(seen):

@@ -10,7 +10,7 @@ import click
 
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
-from control_plane.cli.consent import ask_word, consent_options
+from control_plane.cli.consent import ask_word, consent_options, tell_word
 from control_plane.cli.listing import listing_options, plain, show_one
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client_persons import Json
@@ -183,6 +183,7 @@ def erase(app: App, person: str, reason: str, dry_run: bool, yes: bool, confirm:
     found = app.client.persons.find(person)
     if dry_run or found["confirm"] is None:
         show_one(found, lambda: _draw(app, found), name="digest")
+        tell_word(found["confirm"])
         return
     app.context()
     if app.can_ask() and confirm is None:

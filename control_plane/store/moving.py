@@ -36,7 +36,8 @@ class Moved:
 def move(source: Database, target: Database, done: Callable[[Moved], None] = lambda _moved: None) -> list[Moved]:
     """Copy every row from `source` to `target`, which must be another database without any; `done` hears of each table.
 
-    Raises Invalid when the target has something in it or cannot take it, PermanentError when a row is not the same there.
+    Raises Invalid when the target has something in it or cannot take it, PermanentError when a row is not the same
+    there.
     """
     examine(target)
     source.upgrade()
