@@ -225,7 +225,16 @@ def _ran(app: App, answer: Json) -> None:
             app.out(sentence(t("{sentence}", sentence=answer["sentence"])))
             cut = answer["cut"]
             if cut["people"]:
-                app.out(sentence(t("Cut at once: {people} people, {sessions} sessions, {tokens} tokens.", **cut)))
+                app.out(
+                    sentence(
+                        t(
+                            "Cut at once: {people}, {sessions}, {tokens}.",
+                            people=tn("{count} person", "{count} people", count=cut["people"]),
+                            sessions=tn("{count} session", "{count} sessions", count=cut["sessions"]),
+                            tokens=tn("{count} token", "{count} tokens", count=cut["tokens"]),
+                        )
+                    )
+                )
         if answer["run"] is not None:
             app.out("\n".join(run_lines(app, app.client.run(answer["run"]))))
 
@@ -263,8 +272,12 @@ def _leave(app: App, uid: str, reason: str, follow: object) -> Json:
 
 def _left(app: App, answer: Json) -> None:
     def draw() -> None:
-        said = {name: answer[name] for name in ("uid", "sessions", "tokens", "grants")}
-        app.out(sentence(t("{uid} is cut: {sessions} sessions, {tokens} tokens, {grants} roles ended.", **said)))
+        ended = {
+            "sessions": tn("{count} session", "{count} sessions", count=answer["sessions"]),
+            "tokens": tn("{count} token", "{count} tokens", count=answer["tokens"]),
+            "grants": tn("{count} role", "{count} roles", count=answer["grants"]),
+        }
+        app.out(sentence(t("{uid} is cut; ended: {sessions}, {tokens}, {grants}.", uid=answer["uid"], **ended)))
         app.out(sentence(t("The account is locked, and removed from {day} on.", day=answer["removed_on"])))
 
     show_one(answer, draw, name="uid")

@@ -346,11 +346,11 @@ def _offboard_lines(app: App, preview: Json) -> Iterator[str]:
     yield ""
     yield sentence(
         t(
-            "Goes with {code}: {people} people, {sites} sites, {releases} releases.",
+            "Goes with {code}: {people}, {sites}, {releases}.",
             code=preview["code"],
-            people=preview["people"],
-            sites=preview["sites"],
-            releases=preview["releases"],
+            people=tn("{count} person", "{count} people", count=preview["people"]),
+            sites=tn("{count} site", "{count} sites", count=preview["sites"]),
+            releases=tn("{count} release", "{count} releases", count=preview["releases"]),
         )
     )
     if preview.get("retiring_seconds"):

@@ -31,6 +31,10 @@ class _Hidden:
     """A value that may not be shown."""
 
 
+def _always(text: Text, remedy: Text) -> Sentence:
+    return lambda context, value: (text, remedy)
+
+
 def _is(wanted: Text) -> Sentence:
     return lambda context, value: (
         t("This should be {wanted}.", wanted=wanted)
@@ -55,10 +59,10 @@ def _entries(context: Mapping[str, Any]) -> Text:
 
 
 _SENTENCES: Mapping[str, Sentence] = {
-    "missing": lambda c, v: (t("The field is missing."), t("Add it.")),
-    "extra_forbidden": lambda c, v: (t("There is no such field."), t("Correct its name or remove it.")),
+    "missing": _always(t("The field is missing."), t("Add it.")),
+    "extra_forbidden": _always(t("There is no such field."), t("Correct its name or remove it.")),
     "string_type": _text_wanted,
-    "string_too_short": lambda c, v: (t("The value is empty."), t("Write something, or leave the field out.")),
+    "string_too_short": _always(t("The value is empty."), t("Write something, or leave the field out.")),
     "string_too_long": lambda c, v: (
         t("The text is longer than {limit} characters.", limit=c.get("max_length")),
         t("Shorten it."),
@@ -83,7 +87,7 @@ _SENTENCES: Mapping[str, Sentence] = {
         tn("At least {limit} is needed.", "At least {limit} are needed.", count=c.get("min_length"),
            limit=c.get("min_length")),
     ),
-    "base64_decode": lambda c, v: (t("This is no Base64."), t("Encode the file's octets in Base64.")),
+    "base64_decode": _always(t("This is no Base64."), t("Encode the file's octets in Base64.")),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), _is(t("a whole number"))),
     **dict.fromkeys(("bool_type", "bool_parsing"), _is(t("true or false"))),
     **dict.fromkeys(("list_type", "tuple_type"), _is(t("a list"))),

@@ -128,6 +128,11 @@ class Database:
         elif writing:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
 
+    @property
+    def ours(self) -> bool:
+        """Whether there is a database of ours; looking makes no file."""
+        return (self.path is None or self.path.exists()) and self.revision() in revisions()
+
     def revision(self) -> str | None:
         """The migration that the database is at."""
         with self.read() as connection:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, inspect, select, text
 
 from control_plane.model.errors import Invalid, PermanentError, Problem
 from control_plane.model.text import t
-from control_plane.store.database import VERSIONS, Database, revisions
+from control_plane.store.database import VERSIONS, Database
 from control_plane.store.every_table import metadata
 
 BATCH = 1000
@@ -56,12 +55,12 @@ def move(source: Database, target: Database, done: Callable[[Moved], None] = lam
 
 def examine(target: Database) -> None:
     """Whether `target` can take everything, as far as can be seen without writing to it. Raises Invalid."""
-    if target.sqlite and not Path(target.engine.url.database or "").exists():
+    if target.path is not None and not target.path.exists():
         return  # a look would make it
-    known = target.revision() in revisions()
+    ours = {*metadata.tables, VERSIONS} if target.ours else set()
     with target.read() as new:
         there = inspect(new).get_table_names()
-        foreign = sorted({*there} - ({*metadata.tables, VERSIONS} if known else set()))
+        foreign = sorted({*there} - ours)
         if foreign:
             fault = t("The database has tables that are not ours: {tables}.", tables=", ".join(foreign[:5]))
             remedy = t("Name an empty one, made with: {command}", command=f"{CREATE} NAME")

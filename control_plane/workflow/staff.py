@@ -26,7 +26,7 @@ from control_plane.model.errors import (
 from control_plane.model.freeze import covering
 from control_plane.model.plan import Plan
 from control_plane.model.run import Actor, Event
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.model.windows import ZONE
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.repository import Store
@@ -126,7 +126,8 @@ class Staff:
         word = answer["confirm"]
         if word is not None and confirm != word:
             raise UnsafePlan(
-                t("{count} people who are there would be touched; the limit is {limit}.",
+                tn("{count} person who is there would be touched; the limit is {limit}.",
+                  "{count} people who are there would be touched; the limit is {limit}.",
                   count=wish.touched, limit=self.rules.touch_limit),
                 t("Read the preview, then pass --confirm={word}.", word=word),
                 word,
