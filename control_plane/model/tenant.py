@@ -73,7 +73,7 @@ class SubscriptionDocument(Document):
     """A tenant's instance of an offering; `spec` is validated by the offering's own model."""
 
     offering: Annotated[
-        str, written(r"^[a-z][a-z_]{1,30}$", t("Write the name of a service; gasp probes list has them."))
+        str, written(r"^[a-z][a-z_]{1,30}$", t("Write the name of a service; docs/tenant-document.md has them."))
     ]
     tier: Tier = "S"
     spec: dict[str, Any] = Field(default_factory=dict)
