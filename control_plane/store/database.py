@@ -129,9 +129,9 @@ class Database:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
 
     @property
-    def ours(self) -> bool:
-        """Whether there is a database of ours; looking makes no file."""
-        return (self.path is None or self.path.exists()) and self.revision() in revisions()
+    def made(self) -> bool:
+        """Whether some version made its tables; looking makes no file."""
+        return (self.path is None or self.path.exists()) and self.revision() is not None
 
     def revision(self) -> str | None:
         """The migration that the database is at."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, func, insert, inspect, select, text
 
 from control_plane.model.errors import Invalid, PermanentError, Problem
 from control_plane.model.text import t
-from control_plane.store.database import VERSIONS, Database
+from control_plane.store.database import VERSIONS, Database, revisions
 from control_plane.store.every_table import metadata
 
 BATCH = 1000
@@ -57,7 +57,7 @@ def examine(target: Database) -> None:
     """Whether `target` can take everything, as far as can be seen without writing to it. Raises Invalid."""
     if target.path is not None and not target.path.exists():
         return  # a look would make it
-    ours = {*metadata.tables, VERSIONS} if target.ours else set()
+    ours = {*metadata.tables, VERSIONS} if target.revision() in revisions() else set()
     with target.read() as new:
         there = inspect(new).get_table_names()
         foreign = sorted({*there} - ours)

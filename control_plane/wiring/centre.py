@@ -74,7 +74,7 @@ def founded() -> bool:
         )
     database = Database(settings().database_url)
     try:
-        return database.ours
+        return database.made
     finally:
         database.close()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import ValidationError
 
 from control_plane.model.errors import Problem, ProblemError
 from control_plane.model.form_faults import words_of
-from control_plane.model.text import t
+from control_plane.model.text import Text, t
 from control_plane.workflow.import_yaml import Path, field_text
 
 _FORM = t("See docs/tenant-document.md for the fields and what they may hold.")
@@ -15,12 +17,18 @@ _CODES = {"missing": "missing-field", "extra_forbidden": "unknown-field"}
 
 def problems_of(error: ValidationError, prefix: Path = ()) -> list[tuple[Path, Problem]]:
     """Each fault with its path; `field` of the problem is that path as text."""
-    found = []
+    return [
+        (prefix + path, Problem(code, text, remedy, field=field_text(prefix + path)))
+        for path, code, text, remedy in faults_of(error)
+    ]
+
+
+def faults_of(error: ValidationError) -> Iterator[tuple[Path, str, Text, Text | None]]:
+    """Path, code, what is wrong and what to do, of each fault."""
     for item in error.errors(include_url=False):
-        path = prefix + tuple(item["loc"])
         inner = item.get("ctx", {}).get("error")
-        own = inner.problem if isinstance(inner, ProblemError) else None
-        text, remedy = (own.text, own.remedy) if own is not None else words_of(item, _FORM)
-        code = own.code if own is not None else _CODES.get(item["type"], "bad-value")
-        found.append((path, Problem(code, text, remedy, field=field_text(path))))
-    return found
+        if isinstance(inner, ProblemError):
+            own = inner.problem
+            yield item["loc"], own.code, own.text, own.remedy
+        else:
+            yield item["loc"], _CODES.get(item["type"], "bad-value"), *words_of(item, _FORM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,3 +109,13 @@ def test_bring_up_makes_a_centre_and_looking_finds_it(nowhere: Path) -> None:
         assert wiring.founded() and wiring.store().estate.document() is None
     assert (nowhere / "gasp.db").stat().st_mode & 0o777 == 0o600
     assert nowhere.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_centre_of_a_newer_version_is_no_place_without_one(nowhere: Path) -> None:
+    wiring.make_centre()
+    with sqlite3.connect(nowhere / "gasp.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    wiring.store.cache_clear()
+    answer = CliRunner().invoke(gasp, ["status"], env={"GASP_LANG": "en"})
+    assert answer.exit_code == 1 and "revision 9999" in answer.stderr, answer.output

@@ -86,7 +86,9 @@ _MARK = t("Write 6 to 40 capital letters of A to Z and digits.")
 _ICP = t("Write it as it was filed, such as 鲁ICP备05000020号 or 鲁ICP备05000020号-1.")
 _POLICE = t("Write it as it was filed, such as 鲁公网安备 37020002000001号.")
 _SITE_CODE = t("Write its ten digits, or bm and eight digits.")
-ReleaseId = Annotated[str, written(RELEASE_ID.pattern, t("Write the 32 characters that gasp sites releases shows."))]
+ReleaseId = Annotated[
+    str, written(RELEASE_ID.pattern, t("Write the 32 characters of a release; gasp sites list -o wide has them."))
+]
 
 
 class Title(Document):
