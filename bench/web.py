@@ -88,6 +88,9 @@ class Web:
     def bring(self) -> Timing:
         """Import the estate into a fresh database."""
         shutil.rmtree(self.state, ignore_errors=True)
+        self.state.mkdir(mode=0o700, parents=True)
+        with closing(Store(f"sqlite:///{self.database}", clock=_now)) as store:
+            store.upgrade()
         return timed([str(GASP), "tenants", "import", str(self.folder), "--yes"], env=self.env)
 
     def codes(self) -> list[str]:

@@ -48,7 +48,7 @@ def first_passwords_file() -> Path:
 
 def make_secrets(tell: Tell) -> str:
     """Everything that must exist before a host boots: it is trusted by it or told to it."""
-    wiring.settings().state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wiring.make_centre()
     SecretFolder(wiring.settings().secrets).shared_servers()
     wiring.authority().create(wiring.now())
     return str(t("in {folder}", folder=wiring.settings().secrets))

@@ -13,8 +13,9 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from control_plane.model.errors import Invalid, Problem
-from control_plane.model.text import Text, t
+from control_plane.model.errors import Invalid, Problem, ProblemError
+from control_plane.model.form_faults import words_of
+from control_plane.model.text import t
 
 PREFIX = "GASP_"
 #: Octets of a request's first line that the console's server takes.
@@ -30,9 +31,16 @@ def without_password(url: str) -> str:
     return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
-def _problem(variable: str, said: str) -> Problem:
-    remedy = t("Set it anew or take it away; docs/operations.md says what each is for.")
-    return Problem("bad-setting", Text(said.removeprefix("Value error, ")), remedy, field=variable)
+def _wanted(form: str) -> ProblemError:
+    return ProblemError(Problem("bad-setting", t("This should be {wanted}.", wanted=form)))
+
+
+def _address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Settings(BaseModel):
@@ -128,14 +136,21 @@ class Settings(BaseModel):
         try:
             return cls.model_validate({name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False, include_context=False)
-        raise Invalid([_problem(PREFIX + str(wrong["loc"][0]).upper(), wrong["msg"]) for wrong in found])
+            found = error.errors(include_url=False, include_input=False)
+        remedy = t("Set it anew or take it away; docs/operations.md says what each is for.")
+        raise Invalid(
+            [
+                Problem("bad-setting", *words_of(wrong, remedy), field=PREFIX + str(wrong["loc"][0]).upper())
+                for wrong in found
+            ]
+        )
 
     @field_validator("database")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(DATABASES):
-            raise ValueError(f"a URL that begins with {' or '.join(DATABASES)} is expected")
+            names = ", ".join(DATABASES)
+            raise ProblemError(Problem("bad-setting", t("The URL should begin with one of {names}.", names=names)))
         return value
 
     @field_validator("web_listen")
@@ -143,16 +158,15 @@ class Settings(BaseModel):
     def _an_address(cls, value: str | None) -> str | None:
         if value is not None:
             host, colon, port = value.rpartition(":")
-            ip_address(host.strip("[]"))
-            if not colon or not port.isdigit() or not 0 < int(port) < 65536:
-                raise ValueError("ADDRESS:PORT is expected, as 10.1.2.3:443 or [fd00::3]:443")
+            if not colon or not _address(host.strip("[]")) or not port.isdigit() or not 0 < int(port) < 65536:
+                raise _wanted("ADDRESS:PORT (10.1.2.3:443, [fd00::3]:443)")
         return value
 
     @field_validator("web_url")
     @classmethod
     def _a_place(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"https://[a-z0-9.-]+(:[0-9]{1,5})?/?", value):
-            raise ValueError("https://HOST or https://HOST:PORT is expected")
+            raise _wanted("https://HOST[:PORT]")
         return value.rstrip("/") if value else value
 
     @field_validator("state", "cache", "estate")

@@ -10,7 +10,7 @@ import click
 
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
-from control_plane.cli.consent import ask, consent_options, rehearsed, with_word
+from control_plane.cli.consent import ask, consent_options, rehearsed, tell_word, with_word
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.looking import facts
 from control_plane.cli.run_view import carry_out, end, run_lines
@@ -178,6 +178,7 @@ def take(
     seen = staff.check(content, tenant=tenant, complete=complete)
     if dry_run or not seen["tenants"]:
         show_one(seen, lambda: _preview(app, seen), rows="lines", name="digest")
+        tell_word(seen["confirm"])
         return
     app.context()
     for line in _words(seen):
@@ -224,7 +225,16 @@ def _ran(app: App, answer: Json) -> None:
             app.out(sentence(t("{sentence}", sentence=answer["sentence"])))
             cut = answer["cut"]
             if cut["people"]:
-                app.out(sentence(t("Cut at once: {people} people, {sessions} sessions, {tokens} tokens.", **cut)))
+                app.out(
+                    sentence(
+                        t(
+                            "Cut at once: {people}, {sessions}, {tokens}.",
+                            people=tn("{count} person", "{count} people", count=cut["people"]),
+                            sessions=tn("{count} session", "{count} sessions", count=cut["sessions"]),
+                            tokens=tn("{count} token", "{count} tokens", count=cut["tokens"]),
+                        )
+                    )
+                )
         if answer["run"] is not None:
             app.out("\n".join(run_lines(app, app.client.run(answer["run"]))))
 
@@ -262,8 +272,12 @@ def _leave(app: App, uid: str, reason: str, follow: object) -> Json:
 
 def _left(app: App, answer: Json) -> None:
     def draw() -> None:
-        said = {name: answer[name] for name in ("uid", "sessions", "tokens", "grants")}
-        app.out(sentence(t("{uid} is cut: {sessions} sessions, {tokens} tokens, {grants} roles ended.", **said)))
+        ended = {
+            "sessions": tn("{count} session", "{count} sessions", count=answer["sessions"]),
+            "tokens": tn("{count} token", "{count} tokens", count=answer["tokens"]),
+            "grants": tn("{count} role", "{count} roles", count=answer["grants"]),
+        }
+        app.out(sentence(t("{uid} is cut; ended: {sessions}, {tokens}, {grants}.", uid=answer["uid"], **ended)))
         app.out(sentence(t("The account is locked, and removed from {day} on.", day=answer["removed_on"])))
 
     show_one(answer, draw, name="uid")

@@ -69,6 +69,12 @@ def ask_word(question: Text, words: Sequence[str], confirm: str | None, yes: boo
     raise NoConsent(t("This needs a typed word and nobody is at a terminal; nothing was changed."), hint)
 
 
+def tell_word(word: str | None) -> None:
+    """After what a dry run showed: the word that the act will ask for, if it asks for one."""
+    if word is not None:
+        current().note(t("It will ask for a typed word: --confirm={word}", word=word))
+
+
 def with_word(act: Callable[[str | None], Json], confirm: str | None) -> Json:
     """Do something that plans and applies in one go, with the typed word its plan may ask for.
 

@@ -11,7 +11,7 @@ from control_plane.cli.base import Group, argument
 from control_plane.cli.consent import ask, consent_options, rehearsed
 from control_plane.cli.listing import Column, listing_options, print_table, show_one
 from control_plane.cli.terminal import sentence
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 from control_plane.settings import without_password
 
 if TYPE_CHECKING:
@@ -75,13 +75,39 @@ def move(app: App, target: str, dry_run: bool, yes: bool) -> None:
     if dry_run:
         with wiring.may_move(target):
             pass
-    if rehearsed(dry_run, t("{rows} rows would be copied to {target}.", rows=rows, target=shown)):
+    if rehearsed(
+        dry_run,
+        tn(
+            "{rows} row would be copied to {target}.",
+            "{rows} rows would be copied to {target}.",
+            count=rows,
+            rows=rows,
+            target=shown,
+        ),
+    ):
         return
     app.context()
-    ask(t("Copy {rows} rows to {target}, and use that database from then on?", rows=rows, target=shown), yes)
+    ask(
+        tn(
+            "Copy {rows} row to {target}, and use that database from then on?",
+            "Copy {rows} rows to {target}, and use that database from then on?",
+            count=rows,
+            rows=rows,
+            target=shown,
+        ),
+        yes,
+    )
 
     def done(moved: Moved) -> None:
-        app.note(t("{table}: {rows} rows, the same in both", table=moved.table, rows=moved.rows))
+        app.note(
+            tn(
+                "{table}: {rows} row, the same in both",
+                "{table}: {rows} rows, the same in both",
+                count=moved.rows,
+                table=moved.table,
+                rows=moved.rows,
+            )
+        )
 
     moved = wiring.move_database(target, done)
     total = sum(table.rows for table in moved)

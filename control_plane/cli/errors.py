@@ -18,6 +18,7 @@ from control_plane.cli.output import as_json
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.errors import ControlPlaneError, Problem
+from control_plane.model.field_words import field_words
 from control_plane.model.text import Text, t
 
 FAILED, USAGE, CHANGES, REFUSED, UNSAFE, TEMPORARY, STALE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 7, 130
@@ -116,7 +117,13 @@ def _say(
 def problem_table(problems: Sequence[Problem]) -> str:
     """All problems, one a line: place, field, problem, remedy."""
     rows = [
-        [_place(p), clean(p.field or "–"), sentence(p.text), sentence(p.remedy) if p.remedy else "–"] for p in problems
+        [
+            _place(p),
+            sentence(field_words(p.field)) if p.field else "–",
+            sentence(p.text),
+            sentence(p.remedy) if p.remedy else "–",
+        ]
+        for p in problems
     ]
     heads: list[Text] = [t("PLACE"), t("FIELD"), t("PROBLEM"), t("REMEDY")]
     return layout([str(h) for h in heads], rows)

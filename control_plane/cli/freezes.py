@@ -108,12 +108,15 @@ def lift(app: App, freeze: int, second: str | None, reason: str, dry_run: bool, 
     """`gasp freezes lift ID`."""
     if second is None and app.place is None:
         raise click.MissingParameter(param_hint="--second", param_type="option")
-    app.client.freezes.rehearse_lift(freeze, second=second, reason=reason)
-    if rehearsed(dry_run, t("Freeze {id} would be lifted.", id=freeze)):
+
+    def act() -> Json:
+        return app.client.freezes.lift(freeze, second=second, reason=reason)
+
+    if rehearsed(dry_run, t("Freeze {id} would be lifted.", id=freeze), act):
         return
     app.context()
     ask(t("Lift freeze {id}? What waited for it goes on.", id=freeze), yes)
-    _show(app, app.client.freezes.lift(freeze, second=second, reason=reason))
+    _show(app, act())
 
 
 def _show(app: App, answer: Json) -> None:

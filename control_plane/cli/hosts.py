@@ -296,7 +296,15 @@ def import_hosts(
     answer = app.client.machines.preview_import(file, chosen, tenant)
     words = {k: plain(answer[k]) for k in ("rows", "create", "update", "encoding")}
     if not dry_run:
-        ask(t("Import {rows} machines as observed only ({create} new, {update} known)?", **words), yes)
+        ask(
+            tn(
+                "Import {rows} machine as observed only ({create} new, {update} known)?",
+                "Import {rows} machines as observed only ({create} new, {update} known)?",
+                count=words["rows"],
+                **words,
+            ),
+            yes,
+        )
         answer = app.client.machines.import_machines(file, chosen, tenant)
 
     def draw() -> None:

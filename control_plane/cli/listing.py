@@ -19,7 +19,7 @@ from control_plane.cli.output import FORMATS, as_csv, as_json, as_yaml, pick
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import clean, clean_lines, moment, state_mark
 from control_plane.model.scope import part_words, scope_words
-from control_plane.model.text import Text, t, tn
+from control_plane.model.text import Text, t, tn, worded
 
 Row = Mapping[str, Any]
 Function = Callable[..., Any]
@@ -66,15 +66,11 @@ class Column:
             return item_mark(str(value))
         if self.show == "items" and value is not None:
             return items_words(value), ""
-        if self.words and isinstance(value, list):
-            return plain([str(self.words.get(one, one)) for one in value]), ""
-        if self.words and value in self.words:
-            return str(self.words[value]), ""
         if self.show == "time":
             return moment(value), ""
         if self.show == "id" and isinstance(value, int) and not isinstance(value, bool):
             return str(value), ""
-        return plain(value), ""
+        return plain(worded(value, self.words)), ""
 
 
 def item_mark(state: str) -> tuple[str, str]:

@@ -10,12 +10,12 @@ import click
 
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
-from control_plane.cli.consent import ask_word, consent_options
+from control_plane.cli.consent import ask_word, consent_options, tell_word
 from control_plane.cli.listing import listing_options, plain, show_one
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client_persons import Json
 from control_plane.model.errors import Rejected
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 
 people = Group(
     name="people",
@@ -49,7 +49,18 @@ def find(app: App, person: str) -> None:
 def _draw(app: App, found: Json) -> None:
     app.out(sentence(t("{sentence}", sentence=found["sentence"])))
     for row in found["erased"]:
-        app.out("  " + sentence(t("{table}: {rows} rows", table=row["table"], rows=plain(row["rows"]))))
+        app.out(
+            "  "
+            + sentence(
+                tn(
+                    "{table}: {rows} row",
+                    "{table}: {rows} rows",
+                    count=plain(row["rows"]),
+                    table=row["table"],
+                    rows=plain(row["rows"]),
+                )
+            )
+        )
     for file in found["files"]:
         if file["fate"] == "changed":
             app.out("  " + sentence(t("their line in {file}", file=clean(file["file"]))))
@@ -63,16 +74,36 @@ def _stays(app: App, found: Json) -> None:
         said = {"table": row["table"], "rows": plain(row["rows"]), "why": row["why"]}
         until = row["until"]
         text = (
-            t("stays until {day}: {table}, {rows} rows. {why}", day=until, **said)
+            tn(
+                "stays until {day}: {table}, {rows} row. {why}",
+                "stays until {day}: {table}, {rows} rows. {why}",
+                count=plain(row["rows"]),
+                day=until,
+                **said,
+            )
             if until
-            else t("stays: {table}, {rows} rows. {why}", **said)
+            else tn(
+                "stays: {table}, {rows} row. {why}",
+                "stays: {table}, {rows} rows. {why}",
+                count=plain(row["rows"]),
+                **said,
+            )
         )
         app.out(sentence(text))
     for file in found["files"]:
         if file["fate"] == "kept":
             app.out(sentence(t("stays: {file}. {why}", file=clean(file["file"]), why=file["why"])))
     if found["keys"]:
-        app.out(sentence(t("In {rows} rows only a key stands.", rows=plain(found["keys"]))))
+        app.out(
+            sentence(
+                tn(
+                    "In {rows} row only a key stands.",
+                    "In {rows} rows only a key stands.",
+                    count=plain(found["keys"]),
+                    rows=plain(found["keys"]),
+                )
+            )
+        )
 
 
 @people.verb(
@@ -124,7 +155,16 @@ def export(app: App, person: str, reason: str, case: str | None, file: Path) -> 
 
     def draw() -> None:
         said = {"person": found["person"], "rows": plain(counts["rows"]), "file": clean(str(file))}
-        app.out(sentence(t("{rows} rows about {person} are in {file}.", **said)))
+        app.out(
+            sentence(
+                tn(
+                    "{rows} row about {person} is in {file}.",
+                    "{rows} rows about {person} are in {file}.",
+                    count=said["rows"],
+                    **said,
+                )
+            )
+        )
         for remark in found["remarks"]:
             app.out(sentence(t("{remark}", remark=remark)))
         app.out(sentence(t("Hand it over, then delete it.")))
@@ -183,6 +223,7 @@ def erase(app: App, person: str, reason: str, dry_run: bool, yes: bool, confirm:
     found = app.client.persons.find(person)
     if dry_run or found["confirm"] is None:
         show_one(found, lambda: _draw(app, found), name="digest")
+        tell_word(found["confirm"])
         return
     app.context()
     if app.can_ask() and confirm is None:
@@ -194,7 +235,16 @@ def erase(app: App, person: str, reason: str, dry_run: bool, yes: bool, confirm:
 
     def draw() -> None:
         said = {"person": answer["person"], "rows": plain(sum(row["rows"] for row in answer["erased"]))}
-        app.out(sentence(t("{rows} rows of {person} were erased.", **said)))
+        app.out(
+            sentence(
+                tn(
+                    "{rows} row of {person} was erased.",
+                    "{rows} rows of {person} were erased.",
+                    count=said["rows"],
+                    **said,
+                )
+            )
+        )
         _stays(app, answer["left"])
         app.out(sentence(t("Next: {command}", command="gasp audit verify")))
 

@@ -80,13 +80,14 @@ def write(
 ) -> None:  # fmt: skip
     """`gasp posts write SITE`."""
     from datetime import datetime
-    from zoneinfo import ZoneInfo
+
+    from control_plane.model.windows import ZONE
 
     if rehearsed(dry_run, t("The notice “{title}” would be kept for {site}.", title=title, site=site)):
         return
     app.context()
     ask(t("Keep the notice “{title}” for {site}?", title=clean(title), site=clean(site)), yes)
-    day = day or datetime.now(ZoneInfo("Asia/Shanghai")).date().isoformat()
+    day = day or datetime.now(ZONE).date().isoformat()
     made = app.client.posts.save(
         site, column=column, title=title, day=day, text=text, file=file, file_name=file.name if file else "", post=post
     )

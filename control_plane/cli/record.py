@@ -8,7 +8,7 @@ from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed
 from control_plane.cli.errors import FAILED, TEMPORARY, Stop
-from control_plane.cli.listing import Column, listing_options, print_table, show_list, show_one
+from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.record_register import WINDOW_HELP, register
 from control_plane.cli.terminal import clean, duration, moment, sentence
 from control_plane.model.client_record import Json
@@ -208,9 +208,13 @@ def verify(app: App) -> None:
 
 
 def _draw_verified(app: App, answer: Json) -> None:
-    counts = {name: answer[name] for name in ("segments", "files", "entries")}
+    counts = {
+        "segments": tn("{count} segment", "{count} segments", count=plain(answer["segments"])),
+        "files": tn("{count} file", "{count} files", count=plain(answer["files"])),
+        "entries": tn("{count} entry of the ledger", "{count} entries of the ledger", count=plain(answer["entries"])),
+    }
     if answer["ok"]:
-        app.out(sentence(t("Whole: {segments} segments, {files} files, {entries} entries of the ledger.", **counts)))
+        app.out(sentence(t("Whole: {segments}, {files}, {entries}.", **counts)))
     else:
         print_table(app, answer["problems"], PROBLEMS)
     app.note(t("Head of the ledger: {head}", head=answer["head"]), "dim")

@@ -56,7 +56,9 @@ class Remote(Rest):
         return self._at.get("/token")
 
     def rehearse(self, act: Callable[[], object]) -> None:
-        """See `Client.rehearse`: what stands in the way is known at the centre alone, and said when it is done."""
+        """See `Client.rehearse`: what is judged here is; what only the centre knows is said when it is done."""
+        with self._at.judging():
+            act()
 
     # looking --------------------------------------------------------------------------------------
     def status(self) -> Json:

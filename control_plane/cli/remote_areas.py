@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from control_plane.cli.remote_link import Area, Json, at
-from control_plane.model.errors import NotFound, Rejected
+from control_plane.model.errors import Rejected
 from control_plane.model.rollout import RolloutState, refuse_by_state
 from control_plane.model.text import t
 
@@ -80,12 +80,6 @@ class Freezes(Area):
         """See `FreezesClient.lift`: the token's owner is the second person, and verified."""
         _alone(second)
         return self._at.act(at("/freezes/{}/lifts", freeze_id), {"reason": reason})
-
-    def rehearse_lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> None:
-        """See `FreezesClient.rehearse_lift`: whether it is in force; who you are is known at the centre."""
-        _alone(second)
-        if all(row["id"] != freeze_id for row in self.list()):
-            raise NotFound(t("No freeze has the number {id}.", id=freeze_id), t("See gasp freezes list --all."))
 
 
 def _alone(second: str | None) -> None:

@@ -10,8 +10,8 @@ import secrets
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,6 +33,10 @@ from control_plane.model.errors import (
 from control_plane.model.text import Text, language, t
 
 Json = dict[str, Any]
+
+
+class _NotSent(Exception):
+    """Ends an act that is only judged."""
 
 
 class AnswerLost(TemporaryError):
@@ -83,6 +87,7 @@ class Connection:
             )
         self._host, self._port = parts.hostname, parts.port or 443
         self._trusted: ssl.SSLContext | None = None
+        self._judging = False
 
     def get(self, path: str, **query: Any) -> Json:
         """One answer."""
@@ -101,7 +106,19 @@ class Connection:
         """Send a file as it is, once."""
         return self._once(path, query, file)
 
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """In the block nothing is done: what is judged here is, and the act ends where it would be sent."""
+        self._judging = True
+        try:
+            yield
+        except _NotSent:
+            pass
+        finally:
+            self._judging = False
+
     def _once(self, path: str, query: Mapping[str, Any], sent: Mapping[str, Any] | Path) -> Json:
+        self._may_send()
         key = {"Idempotency-Key": secrets.token_urlsafe(18)}
         pause, lost, until = threading.Event(), 0, time.monotonic() + UNDER_WAY
         while True:
@@ -126,7 +143,12 @@ class Connection:
 
     def change(self, path: str, patch: Mapping[str, Any], tag: str) -> Json:
         """Merge a patch into what has this tag."""
+        self._may_send()
         return self._ask("PATCH", path, {}, patch, {"If-Match": tag})[0]
+
+    def _may_send(self) -> None:
+        if self._judging:
+            raise _NotSent
 
     def _ask(
         self, method: str, path: str, query: Mapping[str, Any], body: Mapping[str, Any] | Path | None = None,

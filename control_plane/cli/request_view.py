@@ -12,6 +12,7 @@ from control_plane.cli.listing import Column, show_list, show_one
 from control_plane.cli.looking import facts
 from control_plane.cli.terminal import clean, moment, sentence, state_mark
 from control_plane.model.client_requests import Json
+from control_plane.model.field_words import field_words
 from control_plane.model.text import Text, t
 
 COLUMNS = (
@@ -89,7 +90,11 @@ def _signed(need: Json) -> Text:
 def say_problems(app: App, problems: Sequence[Json]) -> None:
     """Everything that is wrong with its form."""
     for problem in problems:
-        said = {"field": problem["pointer"] or "–", "detail": problem["detail"], "remedy": problem["remedy"] or ""}
+        said = {
+            "field": field_words(problem["pointer"]) if problem["pointer"] else "–",
+            "detail": problem["detail"],
+            "remedy": problem["remedy"] or "",
+        }
         app.out(app.paint(sentence(t("{field}: {detail} {remedy}", **said)), "yellow"))
 
 

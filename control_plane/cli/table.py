@@ -19,7 +19,11 @@ def layout(
 ) -> str:
     """A head line and one line a row. `paint(row, column, padded text)` may add colour; row -1 is the head."""
     aligned = [*right, *([False] * (len(heads) - len(right)))]
-    widths = [max([cell_len(head), *(cell_len(row[i]) for row in rows)]) for i, head in enumerate(heads)]
+    last = len(heads) - 1
+    widths = [
+        max([cell_len(head), *(cell_len(row[i]) for row in rows)]) if i < last or aligned[i] else 0
+        for i, head in enumerate(heads)
+    ]
     lines = []
     for number, row in enumerate([heads, *rows], -1):
         cells = [

@@ -303,7 +303,7 @@ def offboard(
     app: App, code: str, archive: Path | None, dry_run: bool, yes: bool, confirm: str | None
 ) -> None:  # fmt: skip
     """`gasp tenants offboard CODE`."""
-    from control_plane.cli.consent import ask_word
+    from control_plane.cli.consent import ask_word, tell_word
     from control_plane.cli.run_view import carry_out
 
     preview = app.client.preview_offboard(code)
@@ -313,6 +313,7 @@ def offboard(
         show_one(preview, lambda: app.out("\n".join(lines)), name="code")
         if unseen:
             raise Stop(TEMPORARY)
+        tell_word(code)
         return
     app.context()
     click.echo("\n".join(lines), err=True, color=True)
@@ -345,11 +346,11 @@ def _offboard_lines(app: App, preview: Json) -> Iterator[str]:
     yield ""
     yield sentence(
         t(
-            "Goes with {code}: {people} people, {sites} sites, {releases} releases.",
+            "Goes with {code}: {people}, {sites}, {releases}.",
             code=preview["code"],
-            people=preview["people"],
-            sites=preview["sites"],
-            releases=preview["releases"],
+            people=tn("{count} person", "{count} people", count=preview["people"]),
+            sites=tn("{count} site", "{count} sites", count=preview["sites"]),
+            releases=tn("{count} release", "{count} releases", count=preview["releases"]),
         )
     )
     if preview.get("retiring_seconds"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from numbers import Number
 from os import environ
@@ -49,7 +49,7 @@ def sentence(text: Text | str) -> str:
     if isinstance(text, str):
         return clean(text)
     params = {k: v if isinstance(v, Number) else _param(v) for k, v in text.params.items()}
-    return clean_lines(replace(text, params=params).render())
+    return clean_lines(Text(text.msgid, params, text.plural).render())
 
 
 def _param(value: Any) -> str:

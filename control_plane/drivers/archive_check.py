@@ -96,7 +96,11 @@ class _Inspection:
         if self._problems:
             raise Invalid(
                 self._problems,
-                t("The archive has {count} faults; nothing was unpacked.", count=len(self._problems)),
+                tn(
+                    "The archive has {count} fault; nothing was unpacked.",
+                    "The archive has {count} faults; nothing was unpacked.",
+                    count=len(self._problems),
+                ),
             )
         sha256 = content_hash(self._files)
         if self._junk:

@@ -27,7 +27,7 @@ from control_plane.model.dn import child_dn, normalise_dn
 from control_plane.model.plan import Change
 from control_plane.model.ports import Fence, Notice, Outcome
 from control_plane.model.resource import CouldNotMeasure, Kind, Look, Measured
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
 PAGE = 1000
 FEW_TENANTS = 32
@@ -114,7 +114,8 @@ class DirectoryDriver:
             if answer.result.code != SUCCESS:
                 name = ldap3().core.results.RESULT_CODES.get(answer.result.code, answer.result.code)
                 raise Incomplete(
-                    t(
+                    tn(
+                        "The search below {dn} ended with {result} after {count} entry. {diagnostic}",
                         "The search below {dn} ended with {result} after {count} entries. {diagnostic}",
                         dn=base,
                         result=name,

@@ -37,7 +37,7 @@ from control_plane.drivers.dns_wire import (
     name_to_wire,
     read_name,
 )
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
 AXFR, UPDATE_OPCODE = 252, 5
 FUDGE = 300
@@ -211,7 +211,12 @@ class Connection:
                 if not records:
                     raise
                 raise DnsTrouble(
-                    t("The transfer broke off after {count} records: {reason}", count=len(records), reason=error.text),
+                    tn(
+                        "The transfer broke off after {count} record: {reason}",
+                        "The transfer broke off after {count} records: {reason}",
+                        count=len(records),
+                        reason=error.text,
+                    ),
                     sent=True,
                 ) from None
             if answer.rcode or not answer.answer:

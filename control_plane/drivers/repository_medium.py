@@ -20,7 +20,7 @@ from control_plane.drivers.archive_check import resolve
 from control_plane.drivers.archives import MIB, Damaged, TooLarge, members
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.machine import Depot
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
 MOST_OCTETS = 1 << 41
 MOST_FILES = 500_000
@@ -121,7 +121,14 @@ def read_medium(path: Path) -> Medium:
             problems.append(_bad(path, name, t("it is there twice")))
         seen.add(name)
     if problems:
-        raise Invalid(problems, t("The medium has {count} faults; nothing was taken from it.", count=len(problems)))
+        raise Invalid(
+            problems,
+            tn(
+                "The medium has {count} fault; nothing was taken from it.",
+                "The medium has {count} faults; nothing was taken from it.",
+                count=len(problems),
+            ),
+        )
     return Medium(path, tuple((name, None, size) for name, size in files))
 
 

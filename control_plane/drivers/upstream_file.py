@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from control_plane.model.errors import Invalid, Problem
+from control_plane.model.form_faults import words_of
 from control_plane.model.text import t
 from control_plane.model.upstream import UpstreamDocument
 
@@ -31,8 +32,7 @@ def read_upstream(estate: Path) -> UpstreamDocument | None:
             [
                 Problem(
                     f"upstream-{fault['type']}",
-                    t("{reason}", reason=fault["msg"].removeprefix("Value error, ")),
-                    t("Mend the file, then run gasp bringup again."),
+                    *words_of(fault, t("Mend the file, then run gasp bringup again.")),
                     str(path),
                     field=".".join(str(step) for step in fault["loc"]) or None,
                 )

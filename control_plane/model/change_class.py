@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 
 #: A change that reaches more than these is wide.
 MOST_TENANTS, MOST_HOSTS = 20, 50
@@ -143,7 +143,9 @@ def classify(facts: Facts, table: ClassTable = SHIPPED) -> Classified:
         found["destroys"] = t("It deletes data for good: {names}.", names=names)
     if facts.tenants > table.most_tenants or facts.hosts > table.most_hosts:
         found["many"] = t(
-            "It reaches {tenants} departments and {hosts} hosts.", tenants=facts.tenants, hosts=facts.hosts
+            "It reaches {tenants} and {hosts}.",
+            tenants=tn("{count} department", "{count} departments", count=facts.tenants),
+            hosts=tn("{count} host", "{count} hosts", count=facts.hosts),
         )
     if facts.standard is not None and not found and facts.offering not in table.not_standard:
         return Classified("standard", (), (facts.standard, *facts.words))

@@ -47,8 +47,8 @@ class Client(Protocol):
     """Operations of the control plane, one method a verb."""
 
     def rehearse(self, act: Callable[[], object]) -> None:
-        """Judge an act of the database alone without doing it: raises what it would raise. Does nothing where that is
-        not possible, at a control plane elsewhere."""
+        """Judge an act of the database alone without doing it: raises what it would raise. Of one
+        elsewhere only what is judged here is known."""
 
     @property
     def machines(self) -> MachinesClient:

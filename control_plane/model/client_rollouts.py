@@ -99,10 +99,6 @@ class FreezesClient(Protocol):
         another one than who set it. Raises Rejected when it is not two people."""
         ...
 
-    def rehearse_lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> None:
-        """Raise what `lift` would raise, as far as it is known here; lift nothing."""
-        ...
-
 
 class WorkerClient(Protocol):
     """`gasp worker`."""

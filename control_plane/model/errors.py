@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from control_plane.model.text import Text, tn
+from control_plane.model.text import Text, t, tn
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,15 @@ class ControlPlaneError(Exception):
 
     def __str__(self) -> str:
         return "\n".join([str(self.text), *(f"  {p.location()}: {p.text}" for p in self.problems)])
+
+
+def told_of(error: Exception) -> Text:
+    """What a person is told of an error: its own sentence, what the machine says, or that the fault is ours."""
+    if isinstance(error, ControlPlaneError):
+        return error.problems[0].text if error.problems else error.text
+    if isinstance(error, OSError):
+        return t("{error}", error=error)
+    return t("Internal fault: {kind}: {text}", kind=type(error).__name__, text=error)
 
 
 class Rejected(ControlPlaneError):

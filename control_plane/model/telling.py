@@ -11,6 +11,15 @@ from control_plane.model.text import Text, t, tn
 
 #: Boundaries inside a driver's work, in words.
 STAGES: Mapping[str, Text] = {
+    "directory.bound": t("signed in to the directory"),
+    "directory.units.written": t("the units are written"),
+    "directory.leavers.removed": t("whoever left is removed"),
+    "directory.people.written": t("the people are written"),
+    "directory.groups.written": t("the groups are written"),
+    "directory.units.removed": t("units that go are removed"),
+    "records.read": t("the records are read"),
+    "message.ready": t("a message is ready"),
+    "message.answered": t("a message is answered"),
     "archive.sent": t("the content is sent"),
     "check.passed": t("the check passed"),
     "rules.loaded": t("the rules are loaded"),
@@ -37,8 +46,8 @@ def telling(
         case "part.started":
             return tn("{part}: {count} change", "{part}: {count} changes", part=_part(data), count=data.get("changes"))
         case "part.notice":
-            stage = str(data.get("stage"))
-            return t("{part}: {stage}", part=_part(data), stage=STAGES.get(stage, stage))
+            stage = STAGES.get(str(data.get("stage")))
+            return t("{part}: {stage}", part=_part(data), stage=stage) if stage is not None else None
         case "part.progress":
             return tn(
                 "{done} of {total} change",

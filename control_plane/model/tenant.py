@@ -10,16 +10,23 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from control_plane.model.errors import Problem, ProblemError
+from control_plane.model.form_faults import written
 from control_plane.model.names import TENANT_CODE
+from control_plane.model.text import t
 
 Tier = Literal["S", "M", "L"]
+ONE_LINE = t("Write it on one line, without control characters.")
+RegionCode = Annotated[str, written(r"^\d{6}$", t("Write the six digits of the region, such as 370200."))]
 #: Printable text of one line: no control characters, not blank.
 Line = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]*$"),
+    written(r"^[^\x00-\x1f\x7f\u2028\u2029]*$", ONE_LINE, strip=True, shortest=1, longest=200),
 ]
+_GROUP = t("Write at most 64 small letters of a to z, digits, dots, hyphens and underscores, beginning with a letter.")
+GroupName = Annotated[str, written(r"^[a-z][a-z0-9._-]{0,63}$", _GROUP, strip=True)]
 
 
 class Document(BaseModel):
@@ -65,7 +72,9 @@ class Contact(Document):
 class SubscriptionDocument(Document):
     """A tenant's instance of an offering; `spec` is validated by the offering's own model."""
 
-    offering: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{1,30}$")]
+    offering: Annotated[
+        str, written(r"^[a-z][a-z_]{1,30}$", t("Write the name of a service; docs/tenant-document.md has them."))
+    ]
     tier: Tier = "S"
     spec: dict[str, Any] = Field(default_factory=dict)
 
@@ -77,7 +86,7 @@ class TenantDocument(Document):
     names: TenantNames
     kind: Line
     status: TenantStatus = TenantStatus.SERVED
-    region_code: Annotated[str, StringConstraints(pattern=r"^\d{6}$")] = "370200"
+    region_code: RegionCode = "370200"
     parent: str | None = None
     valid_from: date | None = None
     valid_to: date | None = None
@@ -89,7 +98,9 @@ class TenantDocument(Document):
     @classmethod
     def _code(cls, value: str) -> str:
         if not TENANT_CODE.match(value):
-            raise ValueError("a code has 2 to 15 of a-z and 0-9 and starts with a letter")
+            fault = t("{value} does not have the right form.", value=f"“{value[:40]}”")
+            remedy = t("Write 2 to 15 small letters of a to z and digits, beginning with a letter.")
+            raise ProblemError(Problem("bad-value", fault, remedy))
         return value
 
 
@@ -99,9 +110,13 @@ class EstateDocument(Document):
     version: Literal[1] = 1
     name: Line
     title: TenantNames
-    domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+$")]
-    base_dn: Annotated[str, StringConstraints(pattern=r"^[a-z0-9=,]+$")]
-    region_code: Annotated[str, StringConstraints(pattern=r"^\d{6}$")]
+    domain: Annotated[
+        str, written(r"^[a-z0-9.-]+$", t("Write small letters of a to z, digits, hyphens and dots, such as city.test."))
+    ]
+    base_dn: Annotated[
+        str, written(r"^[a-z0-9=,]+$", t("Write it in small letters and without blanks, such as dc=city,dc=test."))
+    ]
+    region_code: RegionCode
     provenance: str = ""
 
 

@@ -104,6 +104,15 @@ def _restored(value: Any) -> Any:
     return Listed(map(_restored, value)) if isinstance(value, list) else value
 
 
+def worded(value: Any, words: Mapping[str, Text] | None) -> Any:
+    """A value, or every one of a list, by its word where it has one."""
+    if not words:
+        return value
+    if isinstance(value, list):
+        return [worded(one, words) for one in value]
+    return str(words[value]) if isinstance(value, str) and value in words else value
+
+
 def t(msgid: str, /, **params: Any) -> Text:
     """Mark a sentence for translation: `t("Zone {zone} was refused.", zone=name)`.
 

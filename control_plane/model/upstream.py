@@ -9,13 +9,19 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
+from control_plane.model.errors import Problem, ProblemError
+from control_plane.model.form_faults import written
 from control_plane.model.tenant import Document
+from control_plane.model.text import t
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=300)]
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9./_+-]{0,60}$")]
+_NAME = t("Write at most 31 small letters of a to z, digits and hyphens, beginning with a letter.")
+_URL = t("Write a whole address that begins with http:// or https://, without user name, ? and #.")
+_WORD = t("Write one word of at most 61 letters, digits and . / _ + -, beginning with a letter or digit.")
+Name = Annotated[str, written(r"^[a-z][a-z0-9-]{0,30}$", _NAME)]
+Url = Annotated[str, written(r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", _URL, longest=300)]
+Word = Annotated[str, written(r"^[A-Za-z0-9][A-Za-z0-9./_+-]{0,60}$", _WORD)]
 
 
 class PackageSource(Document):
@@ -54,10 +60,13 @@ class UpstreamDocument(Document):
     def _whole(self) -> Self:
         names = [source.name for source in self.packages]
         if len(names) != len(set(names)):
-            raise ValueError("two sources have the same name")
+            fault = t("Two sources have the same name.")
+            raise ProblemError(Problem("two-sources", fault, t("Give one of them another name.")))
         wanted = {source.key for source in (*self.packages, self.signatures) if source is not None}
         if lacking := wanted - set(self.keys):
-            raise ValueError(f"key files are missing: {', '.join(f'{name}.asc' for name in sorted(lacking))}")
+            names_ = ", ".join(f"{name}.asc" for name in sorted(lacking))
+            fault = t("Files of keys are missing: {names}.", names=names_)
+            raise ProblemError(Problem("no-key", fault, t("Put them beside the document.")))
         return self
 
     @property

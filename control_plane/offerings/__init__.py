@@ -14,7 +14,7 @@ from types import ModuleType
 
 from control_plane.model.errors import Invalid, Problem
 from control_plane.model.offering import Offering
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.offerings.costs import CostsError, load_costs
 
 FOLDER = Path(__file__).parent
@@ -39,7 +39,12 @@ def discover(folder: Path = FOLDER) -> dict[str, Offering]:
             found[offering.id] = offering
     if problems:
         raise Invalid(
-            problems, t("The catalogue of offerings has {count} faults; nothing was started.", count=len(problems))
+            problems,
+            tn(
+                "The catalogue of offerings has {count} fault; nothing was started.",
+                "The catalogue of offerings has {count} faults; nothing was started.",
+                count=len(problems),
+            ),
         )
     return found
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import insert, select, update
 
+from control_plane.model.text import Text
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.leases import Holder
@@ -24,7 +26,7 @@ class ChoreRow:
     started_at: datetime | None
     ended_at: datetime | None
     succeeded_at: datetime | None
-    error: str | None
+    error: Text | None
     failures: int
     pid: int | None
 
@@ -57,13 +59,13 @@ class ChoreRepository:
             connection.execute(update(chores).where(chores.c.name == name).values(values))
         return True
 
-    def end(self, name: str, error: str | None) -> int:
+    def end(self, name: str, error: Text | None) -> int:
         """It ended, well or with an error; returns how often it has failed in a row."""
         with self._database.write() as connection:
             now = self._clock()
             failures = int(connection.scalar(select(chores.c.failures).where(chores.c.name == name)) or 0)
             failures = failures + 1 if error is not None else 0
-            values: dict[str, Any] = {"ended_at": now, "failures": failures, "error": error, "pid": None}
+            values: dict[str, Any] = {"ended_at": now, "failures": failures, "error": _stored(error), "pid": None}
             if error is None:
                 values["succeeded_at"] = now
             connection.execute(update(chores).where(chores.c.name == name).values(values))
@@ -74,8 +76,19 @@ class ChoreRepository:
         with self._database.read() as connection:
             return [
                 ChoreRow(
-                    row.name, row.every, row.started_at, row.ended_at, row.succeeded_at, row.error, row.failures,
+                    row.name, row.every, row.started_at, row.ended_at, row.succeeded_at, _read(row.error), row.failures,
                     row.pid,
                 )
                 for row in connection.execute(select(chores).order_by(chores.c.name))
             ]  # fmt: skip
+
+
+def _stored(error: Text | None) -> str | None:
+    return orjson.dumps(error.as_json()).decode() if error is not None else None
+
+
+def _read(stored: str | None) -> Text | None:
+    """A sentence; former versions kept it as it was shown."""
+    if stored is None:
+        return None
+    return Text.from_json(orjson.loads(stored)) if stored.startswith('{"') else Text("{text}", {"text": stored})

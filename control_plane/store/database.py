@@ -25,6 +25,8 @@ BUSY_SECONDS = 30
 #: Copies made before migrations that are kept beside the database.
 BACKUPS = 5
 MIGRATIONS = Path(__file__).parent / "migrations"
+#: The table in which the revision of a database stands.
+VERSIONS = "alembic_version"
 _WRITER_LOCK = 0x67617370
 #: Of PostgreSQL: all statements of a look see one moment. A write asks for the lock first and then sees the newest.
 READING: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -126,20 +128,23 @@ class Database:
         elif writing:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
 
+    @property
+    def made(self) -> bool:
+        """Whether some version made its tables; looking makes no file."""
+        return (self.path is None or self.path.exists()) and self.revision() is not None
+
     def revision(self) -> str | None:
         """The migration that the database is at."""
         with self.read() as connection:
-            if not inspect(connection).has_table("alembic_version"):
+            if not inspect(connection).has_table(VERSIONS):
                 return None
-            found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSIONS}"))
             return found
 
     def upgrade(self, migrations: Path = MIGRATIONS) -> None:
-        """Migrate to the newest revision in one transaction; SQLite is copied first. Failing, nothing changes.
-
-        Revisions are the first four characters of their files, so that a start with nothing to do asks no Alembic.
-        """
-        newest = max(file.name[:4] for file in (migrations / "versions").glob("[0-9]*.py"))
+        """Migrate to the newest revision in one transaction; SQLite is copied first. Failing, nothing changes."""
+        known = revisions(migrations)
+        newest = max(known)
         if self.path is not None:
             self.path.touch(mode=0o600)
         before = self.revision()
@@ -147,12 +152,10 @@ class Database:
             return
         from alembic import command
         from alembic.config import Config
-        from alembic.script import ScriptDirectory
 
         config = Config()
         config.set_main_option("script_location", str(migrations).replace("%", "%%"))
         config.set_main_option("path_separator", "newline")
-        known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
         if before is not None and before not in known:
             raise PermanentError(
                 t("The database is at revision {revision}, which this version does not know.", revision=before),
@@ -200,6 +203,11 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def revisions(migrations: Path = MIGRATIONS) -> frozenset[str]:
+    """All revisions: the first four characters of their files, so that a start with nothing to do asks no Alembic."""
+    return frozenset(file.name[:4] for file in (migrations / "versions").glob("[0-9]*.py"))
 
 
 def _mib(path: Path) -> int:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, inspect, select, text
 
 from control_plane.model.errors import Invalid, PermanentError, Problem
 from control_plane.model.text import t
-from control_plane.store.database import Database
+from control_plane.store.database import VERSIONS, Database, revisions
 from control_plane.store.every_table import metadata
 
 BATCH = 1000
@@ -36,8 +35,10 @@ class Moved:
 def move(source: Database, target: Database, done: Callable[[Moved], None] = lambda _moved: None) -> list[Moved]:
     """Copy every row from `source` to `target`, which must be another database without any; `done` hears of each table.
 
-    Raises Invalid when the target has something in it, PermanentError when a row is not the same there.
+    Raises Invalid when the target has something in it or cannot take it, PermanentError when a row is not the same
+    there.
     """
+    examine(target)
     source.upgrade()
     target.upgrade()
     with source.write() as old, target.write() as new:
@@ -54,10 +55,17 @@ def move(source: Database, target: Database, done: Callable[[Moved], None] = lam
 
 def examine(target: Database) -> None:
     """Whether `target` can take everything, as far as can be seen without writing to it. Raises Invalid."""
-    if target.sqlite and not Path(target.engine.url.database or "").exists():
+    if target.path is not None and not target.path.exists():
         return  # a look would make it
+    ours = {*metadata.tables, VERSIONS} if target.revision() in revisions() else set()
     with target.read() as new:
-        _check_target(new, inspect(new).get_table_names())
+        there = inspect(new).get_table_names()
+        foreign = sorted({*there} - ours)
+        if foreign:
+            fault = t("The database has tables that are not ours: {tables}.", tables=", ".join(foreign[:5]))
+            remedy = t("Name an empty one, made with: {command}", command=f"{CREATE} NAME")
+            raise Invalid([Problem("database-not-ours", fault, remedy, field="TARGET")])
+        _check_target(new, there)
 
 
 def describe(database: Database) -> dict[str, Any]:
@@ -72,7 +80,7 @@ def describe(database: Database) -> dict[str, Any]:
 
 
 def _check(old: Connection, new: Connection) -> None:
-    unknown = set(inspect(old).get_table_names()) ^ {*metadata.tables, "alembic_version"}
+    unknown = set(inspect(old).get_table_names()) ^ {*metadata.tables, VERSIONS}
     if unknown:
         raise RuntimeError(f"tables that only one of database and program knows: {sorted(unknown)}")
     _check_target(new, metadata.tables)

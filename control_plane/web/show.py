@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import yaml
 from markupsafe import Markup, escape
@@ -13,10 +12,10 @@ from markupsafe import Markup, escape
 from control_plane.model.naming import actor_words, cause_words
 from control_plane.model.scope import part_words, scope_words, wave_words
 from control_plane.model.text import Text, language, t
+from control_plane.model.windows import ZONE
 from control_plane.web.services import services
 from control_plane.web.states import mark
 
-ZONE = ZoneInfo("Asia/Shanghai")
 #: What hosts are for.
 ROLES: Mapping[str, Text] = {
     "gateway": t("internet gateway"),

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from werkzeug.datastructures import MultiDict
 
 from control_plane.model.searching import holds
-from control_plane.model.text import Text, tn
+from control_plane.model.text import Text, tn, worded
 from control_plane.web import show
 from control_plane.web.states import WORDS, mark, word
 
@@ -62,10 +62,6 @@ class Column:
         inner: Markup | str
         if self.draw is not None:
             inner = self.draw(row)
-        elif self.words is not None and isinstance(value, str) and value in self.words:
-            inner = str(self.words[value])
-        elif self.words is not None and isinstance(value, list):
-            inner = show.plain([str(self.words.get(one, one)) for one in value])
         elif self.show == "state":
             inner = mark(value)
         elif self.show == "time":
@@ -84,7 +80,7 @@ class Column:
         elif self.show == "code":
             inner = Markup("<code>{}</code>").format(value) if value else show.NOTHING
         else:
-            inner = show.plain(value)
+            inner = show.plain(worded(value, self.words))
         return inner
 
 

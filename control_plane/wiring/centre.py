@@ -51,15 +51,44 @@ def signals() -> Signals:
 
 @cache
 def store() -> Store:
-    """The database, brought to the newest form."""
-    from control_plane.store.repository import Store
+    """The database, brought to the newest form. Raises Rejected where there is no centre: looking makes none."""
+    if not founded():
+        place = without_password(settings().database or str(settings().state))
+        raise Rejected(
+            t("There is no centre in {place} yet.", place=place),
+            t("make up (gasp bringup) makes one; if yours lies elsewhere, set GASP_STATE or GASP_DATABASE."),
+        )
+    return _opened()
 
-    settings().state.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+def founded() -> bool:
+    """Whether there is a centre here. Raises PermanentError where there was one and its database was moved."""
+    if store.cache_info().currsize:
+        return True
+    from control_plane.store.database import Database
+
     if settings().database is None and moved_note().exists():
         raise PermanentError(
             t("This centre's database was moved to {url}.", url=moved_note().read_text("utf-8").strip()),
             t("Set GASP_DATABASE; or delete {path} to go on with the old one, as it was then.", path=moved_note()),
         )
+    database = Database(settings().database_url)
+    try:
+        return database.made
+    finally:
+        database.close()
+
+
+def make_centre() -> None:
+    """Make a centre here, unless there is one."""
+    if not founded():
+        settings().state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _opened().database.close()
+
+
+def _opened() -> Store:
+    from control_plane.store.repository import Store
+
     made = Store(settings().database_url, clock=now, wake=signals().give)
     made.upgrade()
     return made
@@ -113,7 +142,7 @@ def may_move(url: str) -> Iterator[Database]:
 
 def networked_tenants() -> list[tuple[str, int]]:
     """Code and network index of every tenant with a network; from the documents until they were imported."""
-    if store().estate.document() is not None:
+    if founded() and store().estate.document() is not None:
         rows = store().estate.tenants()
         return [(row.code, row.network_index) for row in rows if row.network_index is not None]
     import yaml

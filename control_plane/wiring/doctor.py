@@ -48,7 +48,15 @@ def checks() -> Mapping[str, Check]:
                 tn("{count} secret is open to others.", "{count} secrets are open to others.", count=len(loose)),
                 t("chmod -R go= {path}", path=settings().secrets),
             )
-        return "passed", t("{count} files, open to nobody else", count=sum(p.is_file() for p in kept)), None
+        return (
+            "passed",
+            tn(
+                "{count} file, open to nobody else",
+                "{count} files, open to nobody else",
+                count=sum(p.is_file() for p in kept),
+            ),
+            None,
+        )
 
     def disk() -> tuple[str, Text, Text | None]:
         usage = os.statvfs(settings().state)

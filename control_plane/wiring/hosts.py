@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from control_plane.model.errors import TemporaryError
 from control_plane.model.network import GENERATED_FROM
 from control_plane.model.text import t
-from control_plane.wiring.centre import address_plan, networked_tenants, settings, store
+from control_plane.wiring.centre import address_plan, founded, networked_tenants, settings, store
 
 if TYPE_CHECKING:
     from control_plane.drivers.ssh import SshRunner
@@ -33,7 +33,7 @@ def authority() -> Any:
     """The centre's certificate authority and its certificate store."""
     from control_plane.drivers.authority import Authority
 
-    return Authority(settings().state, store().certificates)
+    return Authority(settings().state, store().certificates if founded() else None)
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Any
 from control_plane.model.errors import Invalid, Problem
 from control_plane.model.record import Seal, TenantAt
 from control_plane.model.run import Actor
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 from control_plane.store.repository import Store
 from control_plane.workflow.access_times import read_moment
 from control_plane.workflow.documents import decode
@@ -51,7 +51,12 @@ def read_register(path: Path) -> tuple[list[dict[str, str]], str, list[Problem]]
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
-                fault = t("The line has {count} cells instead of {wanted}.", count=len(cells), wanted=len(header))
+                fault = tn(
+                    "The line has {count} cell instead of {wanted}.",
+                    "The line has {count} cells instead of {wanted}.",
+                    count=len(cells),
+                    wanted=len(header),
+                )
                 remedy = t("Put values with commas in double quotes.")
                 problems.append(Problem("bad-row", fault, remedy, where, reader.line_num))
                 continue

@@ -17,9 +17,10 @@ from control_plane.model.nearest import no_tenant
 from control_plane.model.record import OPEN_EVERY, REMARKS, Archive, Gap, Question, Seal
 from control_plane.model.run import Actor
 from control_plane.model.text import t
+from control_plane.model.windows import ZONE
 from control_plane.store.access import Entry
 from control_plane.store.repository import Store
-from control_plane.workflow.access_times import ZONE, day_of, read_window
+from control_plane.workflow.access_times import day_of, read_window
 
 LONGEST = timedelta(days=31)
 MOST_LINES = 10_000

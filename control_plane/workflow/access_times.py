@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from zoneinfo import ZoneInfo
 
 from control_plane.model.errors import Problem
 from control_plane.model.network import AddressPlan
 from control_plane.model.text import t
+from control_plane.model.windows import ZONE
 
-ZONE = ZoneInfo("Asia/Shanghai")
 Span = tuple[str, datetime | None, datetime | None]
 
 

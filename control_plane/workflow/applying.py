@@ -21,6 +21,7 @@ from control_plane.model.errors import (
     StalePlan,
     TemporaryError,
     UnsafePlan,
+    told_of,
 )
 from control_plane.model.freeze import Frozen
 from control_plane.model.plan import Change, Plan, digest_of
@@ -108,7 +109,7 @@ class Applier:
             raise
         except Exception as error:
             if run_id:
-                fault = t("{kind}: {error}", kind=type(error).__name__, error=error)
+                fault = told_of(error)
                 self._close(run_id, RunState.INTERRUPTED, fault)
             raise
         finally:

@@ -9,7 +9,7 @@ from control_plane.model.by_itself import TITLES, ByItself, counts
 from control_plane.model.client_by_itself import Json
 from control_plane.model.machine import MachineState
 from control_plane.model.machine_rules import SIGNATURES_FAIL, SIGNATURES_WARN
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.model.windows import moment_words
 from control_plane.store.repository import Store
 from control_plane.workflow.access_record import LONG_GAP
@@ -101,10 +101,11 @@ class ByItselfStatus:
             return "passed", t("In the last 7 days no gap of the access record is longer than 1 h."), None
         last = gaps[-1]
         words = {"count": len(gaps), "begin": moment_words(last.begin), "end": moment_words(last.end)}
-        said = t(
+        said = tn(
+            "In the last 7 days {count} gap of the access record is longer than 1 h, from {begin} to {end}.",
             "In the last 7 days {count} gaps of the access record are longer than 1 h; the last from {begin} to {end}.",
             **words,
-        )  # fmt: skip
+        )
         state = "failed" if now - last.end < LONG_GAP else "warning"
         return state, said, t("gasp record status says why; then: gasp record collect")
 

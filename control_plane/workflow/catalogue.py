@@ -21,7 +21,7 @@ from control_plane.model.ports import Probe
 from control_plane.model.resource import Resource, content_hash
 from control_plane.model.scope import Scope
 from control_plane.model.tenant import TenantStatus
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.store.estate import SubscriptionRow
 from control_plane.store.repository import Store
 
@@ -211,8 +211,11 @@ class Catalogue:
                 view, resources = self._compute(offering, tenant, row.tier, spec, estate)
             except ValidationError as error:
                 field = ".".join(map(str, error.errors()[0]["loc"]))
-                broken[row.id] = t(
-                    "Its stored form has {count} faults, the first at {field}.", count=error.error_count(), field=field
+                broken[row.id] = tn(
+                    "Its stored form has {count} fault, at {field}.",
+                    "Its stored form has {count} faults, the first at {field}.",
+                    count=error.error_count(),
+                    field=field,
                 )
                 continue
             except KeyError:

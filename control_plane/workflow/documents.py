@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from control_plane.model.errors import Problem
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 from control_plane.workflow.import_yaml import Tree, read_yaml
 
 ESTATE_FILE = "estate.yaml"
@@ -217,7 +217,12 @@ def read_people(text: str, where: str) -> tuple[People, list[Problem]]:
             if not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(header):
-                fault = t("The line has {count} cells instead of {wanted}.", count=len(row), wanted=len(header))
+                fault = tn(
+                    "The line has {count} cell instead of {wanted}.",
+                    "The line has {count} cells instead of {wanted}.",
+                    count=len(row),
+                    wanted=len(header),
+                )
                 remedy = t("Put values with commas in double quotes.")
                 problems.append(Problem("bad-row", fault, remedy, where, reader.line_num))
                 continue
@@ -230,7 +235,11 @@ def read_people(text: str, where: str) -> tuple[People, list[Problem]]:
         fault = t("This is no valid CSV: {reason}.", reason=error)
         problems.append(Problem("bad-csv", fault, t("Check the quotes in this line."), where, reader.line_num))
     if trimmed:
-        fault = t("{count} lines have blanks around values; they are left out.", count=len(trimmed))
+        fault = tn(
+            "{count} line has blanks around values; they are left out.",
+            "{count} lines have blanks around values; they are left out.",
+            count=len(trimmed),
+        )
         problems.append(Problem("trimmed", fault, None, where, trimmed[0], severity="warning"))
     return people, problems
 

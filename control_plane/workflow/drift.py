@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.plan import Change
@@ -14,12 +13,11 @@ from control_plane.model.resource import Attributes, CouldNotMeasure, content_ha
 from control_plane.model.run import Actor
 from control_plane.model.scope import Scope
 from control_plane.model.text import t
+from control_plane.model.windows import ZONE
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.journal import OnEvent
 from control_plane.workflow.planning import Planner
-
-ZONE = ZoneInfo("Asia/Shanghai")
 
 
 class Drift:

@@ -50,11 +50,6 @@ class Freezes:
         other = self.store.actors.get(name if ":" in name else f"local:{name}")
         return freeze_json(self.store.freezes.lift(freeze_id, self.actor(), other, False, reason.strip()))
 
-    def rehearse_lift(self, freeze_id: int, *, reason: str, second: str | None = None) -> None:
-        """See `FreezesClient.rehearse_lift`."""
-        with self.store.rehearsal():
-            self.lift(freeze_id, reason=reason, second=second)
-
 
 def freeze_json(freeze: Freeze) -> Json:
     """The stable JSON form of a freeze."""

@@ -20,7 +20,7 @@ from control_plane.model.audit import AuditAct
 from control_plane.model.errors import Invalid, NotFound, Problem, StalePlan
 from control_plane.model.names import GROUP
 from control_plane.model.run import Actor, Event
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
@@ -207,7 +207,11 @@ def _end(spec: dict[str, Any], tenant: str, wish: Wish) -> tuple[str, Text]:
     spec["groups"] = [group for group in spec["groups"] if group["name"] != name]
     _take_out(spec, name, None)
     facts = {"tenant": tenant, "name": name, "count": count}
-    return name, t("The group {name} of {tenant} ends; {count} people are in it no longer.", **facts)
+    return name, tn(
+        "The group {name} of {tenant} ends; {count} person is in it no longer.",
+        "The group {name} of {tenant} ends; {count} people are in it no longer.",
+        **facts,
+    )
 
 
 def _people(spec: dict[str, Any], tenant: str, wish: Wish) -> tuple[str, Text]:
@@ -232,7 +236,12 @@ def _people(spec: dict[str, Any], tenant: str, wish: Wish) -> tuple[str, Text]:
         here[uid]["groups"] = [*here[uid].get("groups", ()), name]
     _take_out(spec, name, {*out})
     facts = {"tenant": tenant, "name": name, "put": len(put), "out": len(out)}
-    return name, t("{put} people are put into {name} of {tenant}, {out} are taken out.", **facts)
+    return name, tn(
+        "{put} person is put into {name} of {tenant}, {out} taken out.",
+        "{put} people are put into {name} of {tenant}, {out} are taken out.",
+        count=len(put),
+        **facts,
+    )
 
 
 _ACTS: Mapping[str, Callable[[dict[str, Any], str, Wish], tuple[str, Text]]] = {

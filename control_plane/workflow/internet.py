@@ -12,7 +12,6 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.client_internet import InternetRules, PathTester, RefusalReader, SheetFormat, UsageReader, Wish
@@ -26,6 +25,7 @@ from control_plane.model.run import Actor, Event
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
 from control_plane.model.volume import month_end
+from control_plane.model.windows import ZONE
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
@@ -35,7 +35,6 @@ from control_plane.workflow.wishes import wish_order
 
 Json = dict[str, Any]
 OFFERING = "internet"
-ZONE = ZoneInfo("Asia/Shanghai")
 #: An answer of the site itself, whatever it says; beyond that the server has a fault.
 SITE_ANSWERS = range(100, 500)
 REFUSED = 403

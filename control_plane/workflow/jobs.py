@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected
+from control_plane.model.errors import ControlPlaneError, Invalid, Problem, Rejected, told_of
 from control_plane.model.jobs import KINDS, OVER, Job, JobKind, JobState, refusal_of
 from control_plane.model.run import FINAL, Actor, EventType, RunState
 from control_plane.model.text import Text, in_language, t
@@ -116,7 +116,7 @@ class Jobs:
         except ControlPlaneError as error:
             return self.store.jobs.finish(job.id, JobState.REFUSED, None, refusal_of(error))
         except Exception as error:
-            fault = Rejected(t("{kind}: {error}", kind=type(error).__name__, error=error))
+            fault = Rejected(told_of(error))
             self.store.jobs.finish(job.id, JobState.FAILED, None, refusal_of(fault))
             raise
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from control_plane.model.errors import Invalid, Problem
 from control_plane.model.tenant import TenantNames
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 
 #: Heads that consoles use, by what they mean here. A head is compared without blanks, case and underscores.
 HEADS: Mapping[str, Sequence[str]] = {
@@ -162,7 +162,12 @@ def _row(
 ) -> Listed | None:
     before = len(problems)
     if len(cells) != len(heads):
-        text = t("The line has {count} cells, the head has {wanted}.", count=len(cells), wanted=len(heads))
+        text = tn(
+            "The line has {count} cell, the head has {wanted}.",
+            "The line has {count} cells, the head has {wanted}.",
+            count=len(cells),
+            wanted=len(heads),
+        )
         problems.append(Problem("cells", text, t("Put text with commas into quotes."), where, line))
         return None
     name = cells[found["name"]].strip() if "name" in found else ""

@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 
-from control_plane.model.errors import ControlPlaneError
+from control_plane.model.errors import told_of
 from control_plane.model.ports import Driver
 from control_plane.model.resource import CouldNotMeasure, Look
 from control_plane.model.scope import Scope
-from control_plane.model.text import t
 
 
 def parts_of(drivers: Iterable[Driver], scope: Scope) -> list[tuple[Driver, str]]:
@@ -34,10 +33,8 @@ def looking(
         driver, part = item
         try:
             return driver.observe(part, tenants)
-        except ControlPlaneError as error:
-            return CouldNotMeasure(part, clock(), error.text)
         except Exception as error:  # a fault in a driver must never read as "nothing there"
-            return CouldNotMeasure(part, clock(), t("{kind}: {error}", kind=type(error).__name__, error=error))
+            return CouldNotMeasure(part, clock(), told_of(error))
 
     with ThreadPoolExecutor(max_workers=max(1, min(16, len(parts))), thread_name_prefix="look") as pool:
         begun = [pool.submit(look, item) for item in parts]

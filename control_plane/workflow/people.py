@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
@@ -22,11 +21,11 @@ from control_plane.model.request import Request, RequestState
 from control_plane.model.run import Actor
 from control_plane.model.staffing import keep_somebody
 from control_plane.model.text import Text, t, tn
+from control_plane.model.windows import ZONE
 from control_plane.store.repository import Store
 from control_plane.workflow.access import allows
 from control_plane.workflow.sign_in import Proofs
 
-ZONE = ZoneInfo("Asia/Shanghai")
 ACCOUNT = re.compile(r"^[a-z][a-z0-9._-]{1,30}$")
 FIRST = "first"
 #: Requests that somebody has to go on with.

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from control_plane.model.attachment import infected_problem
 from control_plane.model.content_check import CheckState
@@ -33,6 +32,7 @@ from control_plane.model.site_post import (
     post_problems,
 )
 from control_plane.model.text import Text, t, tn
+from control_plane.model.windows import ZONE
 from control_plane.store.estate import SubscriptionRow
 from control_plane.store.repository import Store
 from control_plane.workflow.catalogue import Catalogue
@@ -41,7 +41,6 @@ from control_plane.workflow.contents import Contents
 from control_plane.workflow.sites import Sites
 
 Json = dict[str, Any]
-ZONE = ZoneInfo("Asia/Shanghai")
 FILE_STATES: Mapping[CheckState, Text] = {
     CheckState.WAITING: t("It is not checked for malware yet, so nobody can open it and it is not published."),
     CheckState.CLEAN: t("It was checked for malware; nothing was found."),

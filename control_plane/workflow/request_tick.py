@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from control_plane.model.content_check import UNCHECKED, CheckState, infected_release
-from control_plane.model.errors import ControlPlaneError, StalePlan, TemporaryError
+from control_plane.model.errors import StalePlan, TemporaryError, told_of
 from control_plane.model.freeze import Freeze, Frozen, covering
 from control_plane.model.plan import Plan
 from control_plane.model.ports import Prober, ProbeResult
@@ -139,7 +139,7 @@ class RequestTicker:
                 wish = self.forms.wish(request)
                 scope = self.forms.scope(request, wish.spec)
             except Exception as error:  # one request's trouble, as below
-                self._fail(request, _trouble(error))
+                self._fail(request, told_of(error))
                 continue
             gone = self._gone(request) if wish.change is not None else []
             if wish.clash:
@@ -221,7 +221,7 @@ class RequestTicker:
                 for item in items:
                     self._try([item])
             else:
-                self._fail(self._fresh(items[0]), _trouble(error))
+                self._fail(self._fresh(items[0]), told_of(error))
 
     def _sound(self, items: Sequence[Item]) -> list[Item]:
         """Those whose wishes can be written together; the others are named."""
@@ -426,12 +426,6 @@ class RequestTicker:
 
     def _fresh(self, item: Item) -> Request:
         return self.store.requests.get(item.request.id)
-
-
-def _trouble(error: Exception) -> Text:
-    if isinstance(error, ControlPlaneError):
-        return error.problems[0].text if error.problems else error.text
-    return t("{kind}: {error}", kind=type(error).__name__, error=error)
 
 
 def _last_signer(request: Request) -> Actor:

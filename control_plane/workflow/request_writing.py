@@ -26,7 +26,7 @@ from control_plane.model.request import (
 from control_plane.model.scope import part_words
 from control_plane.model.tenant import Tier
 from control_plane.model.text import t
-from control_plane.workflow.access_times import ZONE
+from control_plane.model.windows import ZONE
 from control_plane.workflow.request_desk import Desk
 from control_plane.workflow.request_forms import storable
 from control_plane.workflow.request_offers import by_hand, previewed

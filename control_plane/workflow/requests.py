@@ -20,7 +20,7 @@ from control_plane.model.request import (
     Signoff,
 )
 from control_plane.model.text import Text, t
-from control_plane.workflow.access_times import ZONE
+from control_plane.model.windows import ZONE
 from control_plane.workflow.request_writing import Writing, needed, words
 
 Json = dict[str, Any]

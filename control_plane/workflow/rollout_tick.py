@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from control_plane.model.errors import ControlPlaneError, Invalid, Rejected, TemporaryError, UnsafePlan
+from control_plane.model.errors import Invalid, Rejected, TemporaryError, UnsafePlan, told_of
 from control_plane.model.freeze import Frozen
 from control_plane.model.machine import Ring
 from control_plane.model.rollout import (
@@ -98,11 +98,8 @@ class Ticker:
         except UnsafePlan as error:
             why = t("{text} {hint}", text=error.text, hint=self._release_hint(row, error))
             step.ask_person(why)
-        except ControlPlaneError as error:
-            said = error.problems[0].text if isinstance(error, Invalid) and error.problems else error.text
-            step.ask_person(said)
         except Exception as error:
-            step.ask_person(t("{kind}: {error}", kind=type(error).__name__, error=error))
+            step.ask_person(told_of(error))
         step.ended()
 
     @staticmethod

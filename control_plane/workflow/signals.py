@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from control_plane.model.errors import told_of
 from control_plane.model.text import Text, t
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Signals:
         try:
             waiting = self._waiting()
         except Exception as fault:  # of whatever transport
-            text = t("No signal wakes the worker: {reason}.", reason=f"{type(fault).__name__}: {fault}".rstrip("."))
+            text = t("No signal wakes the worker: {reason}.", reason=str(told_of(fault)).rstrip("."))
             return "warning", t("{what} Its chores begin at their next turn.", what=text), t("Look at GASP_SIGNALS.")
         if waiting >= WAITING:
             return "warning", t("{count} signals wait and nobody hears them.", count=waiting), t("gasp worker status")

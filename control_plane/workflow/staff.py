@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
 from control_plane.model.audit import AuditAct
 from control_plane.model.errors import (
@@ -27,7 +26,8 @@ from control_plane.model.errors import (
 from control_plane.model.freeze import covering
 from control_plane.model.plan import Plan
 from control_plane.model.run import Actor, Event
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, t, tn
+from control_plane.model.windows import ZONE
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
@@ -39,7 +39,6 @@ from control_plane.workflow.wishes import claims_of
 
 Json = dict[str, Any]
 OnEvent = Callable[[Json], None]
-ZONE = ZoneInfo("Asia/Shanghai")
 MOST_REASON = 500
 
 
@@ -127,7 +126,8 @@ class Staff:
         word = answer["confirm"]
         if word is not None and confirm != word:
             raise UnsafePlan(
-                t("{count} people who are there would be touched; the limit is {limit}.",
+                tn("{count} person who is there would be touched; the limit is {limit}.",
+                  "{count} people who are there would be touched; the limit is {limit}.",
                   count=wish.touched, limit=self.rules.touch_limit),
                 t("Read the preview, then pass --confirm={word}.", word=word),
                 word,

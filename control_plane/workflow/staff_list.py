@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import cache
 
 from control_plane.model.errors import Invalid, Problem
+from control_plane.model.field_words import PERSON
 from control_plane.model.table_file import read_table
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, language, t
 
 LARGEST, MOST_ROWS = 16 << 20, 20_000
 #: Heads are looked for in so many rows: titles and dates of issue may stand above them.
@@ -35,19 +37,20 @@ class ListColumn:
 
 COLUMNS = (
     ListColumn("tenant", t("Department"), ("单位", "部门", "单位代码", "所在单位", "tenant", "unit"), False),
-    ListColumn("uid", t("Account name"), ("账号", "帐号", "用户名", "登录名", "账号名", "account", "login")),
-    ListColumn("display_name", t("Name as it is shown"), ("姓名", "显示名", "name", "display name"), False),
-    ListColumn("family_name", t("Family name"), ("姓", "姓氏", "surname"), False),
-    ListColumn("given_name", t("Given name"), ("名", "名字"), False),
-    ListColumn("pinyin", t("Name in Latin letters"), ("拼音", "姓名拼音"), False),
-    ListColumn("employee_number", t("Staff number"), ("工号", "人员编号", "职工号", "编号", "employee number")),
-    ListColumn("title", t("Position"), ("职务", "岗位", "position"), False),
-    ListColumn("mail", t("E-mail"), ("邮箱", "电子邮箱", "电子邮件", "email")),
-    ListColumn("phone", t("Telephone"), ("电话", "手机", "联系电话", "手机号", "手机号码", "telephone")),
-    ListColumn("groups", t("Groups"), ("组", "群组", "用户组", "所在组")),
+    ListColumn("uid", PERSON["uid"], ("账号", "帐号", "用户名", "登录名", "账号名", "account", "login")),
+    ListColumn("display_name", PERSON["display_name"], ("姓名", "显示名", "name", "display name"), False),
+    ListColumn("family_name", PERSON["family_name"], ("姓", "姓氏", "surname"), False),
+    ListColumn("given_name", PERSON["given_name"], ("名", "名字"), False),
+    ListColumn("pinyin", PERSON["pinyin"], ("拼音", "姓名拼音"), False),
+    ListColumn("employee_number", PERSON["employee_number"], ("工号", "人员编号", "职工号", "编号", "employee number")),
+    ListColumn("title", PERSON["title"], ("职务", "岗位", "position"), False),
+    ListColumn("mail", PERSON["mail"], ("邮箱", "电子邮箱", "电子邮件", "email")),
+    ListColumn("phone", PERSON["phone"], ("电话", "手机", "联系电话", "手机号", "手机号码", "telephone")),
+    ListColumn("groups", PERSON["groups"], ("组", "群组", "用户组", "所在组")),
     ListColumn("status", t("State"), ("状态", "人员状态", "在职状态", "在职情况"), False),
-    ListColumn("left_on", t("Left on"), ("离职日期", "离职时间", "离岗日期", "离开日期", "left", "leaving date")),
+    ListColumn("left_on", PERSON["left_on"], ("离职日期", "离职时间", "离岗日期", "离开日期", "left", "leaving date")),
 )
+_COLUMNS = {column.name: column for column in COLUMNS}
 #: Fields of a list that are none of a person.
 NO_FIELDS = frozenset({"tenant", "status", "left_on"})
 ACTIVE = frozenset({"", "active", "here", "在职", "在岗", "在编", "正常"})
@@ -108,8 +111,13 @@ def read_list(content: bytes, today: date) -> PeopleList:
 
 def wrong(row: int, column: str | None, text: Text, remedy: Text | None, code: str = "bad-row") -> Problem:
     """A fault of a cell, by row and column of the file."""
-    label = next((str(one.label) for one in COLUMNS if one.name == column), None)
+    label = _label(column, language()) if column is not None and column in _COLUMNS else None
     return Problem(code, text, remedy, line=row, field=label)
+
+
+@cache
+def _label(column: str, language: str) -> str:
+    return _COLUMNS[column].label.render(language)
 
 
 def _heads(rows: Sequence[tuple[int, Sequence[str]]]) -> tuple[list[str], int, int]:
@@ -149,7 +157,7 @@ def _of_heads(heads: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]) -
         text = t("The column “{head}” is missing; people are told apart by it.", head="账号")
         return [wrong(number, None, text, t("Columns are: {names}.", names=known), "bad-head")]
     for name in dict.fromkeys(head for head in heads if head and heads.count(head) > 1):
-        text = t("There are two columns “{head}”.", head=next(str(c.label) for c in COLUMNS if c.name == name))
+        text = t("There are two columns “{head}”.", head=_COLUMNS[name].label)
         problems.append(wrong(number, None, text, t("Delete one of them."), "bad-head"))
     for place, cell in enumerate(last):
         if cell and not (place < len(heads) and heads[place]):
@@ -182,7 +190,7 @@ def _line(found: PeopleList, number: int, heads: Sequence[str], cells: Sequence[
             text = t("“{value}” and a day of leaving contradict each other.", value=given["status"][:40])
             found.problems.append(wrong(number, "left_on", text, t("Delete the day, or write 离职.")))
     if not given["uid"]:
-        text = t("“{label}” is empty.", label=next(c.label for c in COLUMNS if c.name == "uid"))
+        text = t("“{label}” is empty.", label=_COLUMNS["uid"].label)
         found.problems.append(wrong(number, "uid", text, t("Fill it in.")))
     left = status in LEFT or (left_on is not None and not status)  # a row that contradicts itself is judged whole
     found.lines.append(Line(number, given, left, left_on))
@@ -191,8 +199,7 @@ def _line(found: PeopleList, number: int, heads: Sequence[str], cells: Sequence[
 def _plain(head: str, cell: str) -> str:
     """A cell without what spreadsheets and input methods put around it."""
     text = cell.strip().strip("\u3000\ufeff").strip()
-    column = next(one for one in COLUMNS if one.name == head)
-    if not column.code:
+    if not _COLUMNS[head].code:
         return unicodedata.normalize("NFKC", text) if head == "status" else text
     text = unicodedata.normalize("NFKC", text).lstrip("'")
     if text.startswith('="') and text.endswith('"'):

@@ -23,12 +23,13 @@ from control_plane.store.allocations import Move
 from control_plane.store.estate import SubscriptionChange, SubscriptionRow
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.form_shape import model_of
-from control_plane.workflow.import_problems import problems_of
+from control_plane.workflow.import_problems import faults_of
 from control_plane.workflow.staff_list import NO_FIELDS, Line, PeopleList, groups_of, split_name, wrong
 from control_plane.workflow.wishes import Claimed, examined
 
 What = Literal["joins", "moves", "returns", "changes", "leaves", "same"]
 KINDS: tuple[What, ...] = ("joins", "moves", "returns", "changes", "leaves", "same")
+_EMPTY, _FILL_IN = t("This cell is empty, and the person is not here yet."), t("Fill it in.")
 _PLACE = re.compile(r"people\[(\d+)\](?:\.(\w+))?")
 Json = dict[str, Any]
 
@@ -294,25 +295,27 @@ class _Work:
 
     def _fits(self, line: Line, person: dict[str, Any]) -> dict[str, Any] | None:
         """The person without what is wrong: that is noted, and the rest examined too. None: too little left."""
-        found = self._faults(person)
-        for path, problem in found:
+        error = self._error(person)
+        if error is None:
+            return person
+        bad = set()
+        for path, code, text, remedy in faults_of(error):
             column = str(path[0]) if path else None
+            bad.add(column)
             if column == "family_name" and column not in line.cells:
                 continue  # it comes from the full name, which is missed itself
-            text, remedy = problem.text, problem.remedy
-            if problem.code == "missing-field":
-                text, remedy = t("This cell is empty, and the person is not here yet."), t("Fill it in.")
-            self.problems.append(wrong(line.number, column, text, remedy, problem.code))
-        bad = {path[0] for path, _ in found if path}
+            if code == "missing-field":
+                text, remedy = _EMPTY, _FILL_IN
+            self.problems.append(wrong(line.number, column, text, remedy, code))
         rest = {name: value for name, value in person.items() if name not in bad}
-        return None if found and self._faults(rest) else rest
+        return rest if self._error(rest) is None else None
 
-    def _faults(self, person: Mapping[str, Any]) -> list[tuple[tuple[int | str, ...], Problem]]:
+    def _error(self, person: Mapping[str, Any]) -> ValidationError | None:
         try:
             self.census.model.model_validate(person)
         except ValidationError as error:
-            return list(problems_of(error))
-        return []
+            return error
+        return None
 
     def missing(self) -> None:
         """Whoever is not in the list leaves the departments that are."""

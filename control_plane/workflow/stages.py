@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from control_plane.model.errors import ControlPlaneError
+from control_plane.model.errors import ControlPlaneError, told_of
 from control_plane.model.freeze import Freeze, covering
 from control_plane.model.plan import Change
 from control_plane.model.ports import Driver, Notice, Outcome
@@ -184,9 +184,7 @@ def _work(
     except LeaseLost as error:
         results.put((part, error))
     except Exception as error:  # a fault in one driver must not end the others' work
-        text = t("{kind}: {error}", kind=type(error).__name__, error=error)
-        if isinstance(error, ControlPlaneError):
-            text = error.text
+        text = told_of(error)
         for change in changes:
             if change.id not in answered:
                 results.put((part, Outcome(change.id, "unknown", text)))

@@ -10,7 +10,6 @@ import builtins
 from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from control_plane.model.change_class import CONDITION_TITLES
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
@@ -19,13 +18,13 @@ from control_plane.model.run import Actor
 from control_plane.model.staffing import shortages
 from control_plane.model.tenant import TenantStatus
 from control_plane.model.text import t
+from control_plane.model.windows import ZONE
 from control_plane.store.repository import Store
 from control_plane.store.substitutes import Substitution, no_such_substitution
 from control_plane.workflow.access import allows, held, tenants_in_sight
 from control_plane.workflow.request_duties import is_local
 
 Json = dict[str, Any]
-ZONE = ZoneInfo("Asia/Shanghai")
 #: Roles for which an operator may name a substitute of somebody else; others name their own.
 NAMED_BY_OPERATORS = frozenset({"clerk", "approver", "operator"})
 #: How long a reason may be.

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.nearest import nearest_tenant
@@ -20,13 +19,13 @@ from control_plane.model.people import Person
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
 from control_plane.model.token import LONGEST_DAYS, MOST, SCOPES, Token, fingerprint, new_token, well_formed
+from control_plane.model.windows import ZONE
 from control_plane.store.repository import Store
 from control_plane.store.tokens import NewToken, no_such_token
 from control_plane.workflow import access
 from control_plane.workflow.request_duties import is_local
 
 Json = dict[str, Any]
-ZONE = ZoneInfo("Asia/Shanghai")
 #: Without a wish a token lives so long.
 USUAL = timedelta(days=90)
 #: So long a look at the directory counts, seconds: a leaver's program is cut no later.

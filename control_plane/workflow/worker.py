@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from control_plane.model.errors import told_of
 from control_plane.model.text import Text, t, tn
 from control_plane.store.repository import Store
 from control_plane.workflow.background import living
@@ -94,7 +95,7 @@ class Worker:
 
     def turn(self, chore: Chore) -> int | None:
         """One turn of a chore; returns how often it has failed in a row, or None while another worker is at it."""
-        error = None
+        error: Text | None = None
         try:
             if not self.store.chores.begin(chore.name, chore.every, myself(), process_alive):
                 return None
@@ -104,13 +105,13 @@ class Worker:
             if said:
                 self.log("info", chore.name, said)
         except Exception as fault:  # whatever it is, the other chores go on
-            error = f"{type(fault).__name__}: {fault}"
-            self.log("error", chore.name, error)
+            error = told_of(fault)
+            self.log("error", chore.name, str(error))
             self.log("debug", chore.name, traceback.format_exc())
         try:
             return self.store.chores.end(chore.name, error)
         except Exception as fault:
-            self.log("error", chore.name, f"{type(fault).__name__}: {fault}")
+            self.log("error", chore.name, str(told_of(fault)))
             return 1
 
     def _turns(self, chore: Chore) -> None:
@@ -130,7 +131,7 @@ class Worker:
             try:
                 listen(self.wake)
             except Exception as fault:  # the chores have their intervals
-                self.log("error", "signals", f"{type(fault).__name__}: {fault}")
+                self.log("error", "signals", str(told_of(fault)))
             self._stop.wait(LISTEN_AGAIN)
 
 
@@ -185,7 +186,7 @@ class WorkerStatus:
                 name: getattr(row, name).isoformat() if getattr(row, name) else None
                 for name in ("started_at", "ended_at", "succeeded_at")
             },
-            "error": row.error,
+            "error": str(row.error) if row.error else None,
             "failures": row.failures,
         }
 

@@ -112,6 +112,9 @@ def test_what_cannot_take_it_is_said_before_anything_is_written(tmp_path: Path) 
         done = subprocess.run([str(GASP), "db", "move", *argv], env=env, capture_output=True, timeout=60)
         return done.returncode, (done.stdout + done.stderr).decode()
 
+    here = Store(f"sqlite:///{tmp_path / 'gasp.db'}")
+    here.upgrade()
+    here.database.close()
     for url in ("mysql://x/y", "postgresql://x/y", "nothing"):
         for way in ("--dry-run", "--yes"):
             status, said = gasp(url, way)

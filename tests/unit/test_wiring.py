@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
 from control_plane import wiring
+from control_plane.cli.main import gasp
 from control_plane.model.errors import TemporaryError
 from control_plane.model.text import t
 from control_plane.store.audit import BY_ITSELF
@@ -69,3 +72,50 @@ def test_what_the_worker_does_by_itself_it_does_as_the_worker(monkeypatch: pytes
         chore.run()
         assert actors[before:], chore.name
     assert {*actors} == {BY_ITSELF}
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state folder that is not there, for this process."""
+    kept = [made for made in vars(wiring.centre).values() if hasattr(made, "cache_clear")]
+    kept += [wiring.local_client, wiring.topology, wiring.authority]
+    monkeypatch.setenv("GASP_STATE", str(tmp_path / "state"))
+    for made in kept:
+        made.cache_clear()
+    yield tmp_path / "state"
+    for made in kept:
+        made.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "line", ["status", "hosts list", "tenants list", "plan", "runs list", "doctor", "db show", "worker status",
+             "tenants import tests/data/small --dry-run", "users grant somebody operator --reason x"]
+)  # fmt: skip
+def test_looking_where_no_centre_is_makes_none(nowhere: Path, line: str) -> None:
+    for there in (False, True):
+        answer = CliRunner().invoke(gasp, line.split(), env={"GASP_LANG": "en"})
+        assert answer.exit_code == 4, answer.output
+        assert f"There is no centre in {nowhere} yet." in answer.stderr and "gasp bringup" in answer.stderr
+        assert [*nowhere.parent.rglob("*")] == ([nowhere] if there else [])
+        nowhere.mkdir(exist_ok=True)
+
+
+def test_bring_up_makes_a_centre_and_looking_finds_it(nowhere: Path) -> None:
+    assert not wiring.founded()
+    assert wiring.networked_tenants(), "from the documents"
+    assert not nowhere.exists()
+    for _ in range(2):
+        wiring.make_centre()
+        assert wiring.founded() and wiring.store().estate.document() is None
+    assert (nowhere / "gasp.db").stat().st_mode & 0o777 == 0o600
+    assert nowhere.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_centre_of_a_newer_version_is_no_place_without_one(nowhere: Path) -> None:
+    wiring.make_centre()
+    with sqlite3.connect(nowhere / "gasp.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    wiring.store.cache_clear()
+    answer = CliRunner().invoke(gasp, ["status"], env={"GASP_LANG": "en"})
+    assert answer.exit_code == 1 and "revision 9999" in answer.stderr, answer.output

@@ -41,6 +41,12 @@ class Centre:
         mine["GASP_WEB_LISTEN"] = f"127.0.0.1:{self.door}"
         return {**os.environ, **mine, "GASP_LANG": "en", "GASP_LAB": "labt"}
 
+    def found(self) -> None:
+        """An empty centre, as bring-up makes one first."""
+        self.state.mkdir(mode=0o700)
+        with closing(Store(f"sqlite:///{self.state / 'gasp.db'}")) as store:
+            store.upgrade()
+
     def gasp(self, *argv: str, code: int = 0) -> str:
         done = subprocess.run([str(GASP), *argv], capture_output=True, text=True, timeout=120, env=self.env)
         assert done.returncode == code, done.stderr
@@ -69,6 +75,7 @@ class Centre:
 @pytest.fixture
 def centre(tmp_path: Path) -> Iterator[Centre]:
     made = Centre(tmp_path / "state")
+    made.found()
     made.gasp("tenants", "import", str(SMALL), "--yes")
     yield made
     made.gasp("web", "--stop")

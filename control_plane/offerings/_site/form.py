@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, StringConstraints
 
 from control_plane.model.errors import Problem, ProblemError
+from control_plane.model.form_faults import written
 from control_plane.model.names import check_name, to_ascii
 from control_plane.model.restoring import Aspects
 from control_plane.model.site import MAX_MAIN, RELEASE_ID
@@ -81,7 +82,13 @@ def at_least_one(sites: tuple[_SiteT, ...]) -> tuple[_SiteT, ...]:
 _Typed = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
 HostName = Annotated[_Typed, AfterValidator(_host_name)]
 MainName = Annotated[_Typed, AfterValidator(_main_name)]
-ReleaseId = Annotated[str, StringConstraints(pattern=RELEASE_ID.pattern)]
+_MARK = t("Write 6 to 40 capital letters of A to Z and digits.")
+_ICP = t("Write it as it was filed, such as 鲁ICP备05000020号 or 鲁ICP备05000020号-1.")
+_POLICE = t("Write it as it was filed, such as 鲁公网安备 37020002000001号.")
+_SITE_CODE = t("Write its ten digits, or bm and eight digits.")
+ReleaseId = Annotated[
+    str, written(RELEASE_ID.pattern, t("Write the 32 characters of a release; gasp sites list -o wide has them."))
+]
 
 
 class Title(Document):
@@ -113,10 +120,10 @@ class Marks(Document):
     """What a public site must show in its footer: who runs it and under which numbers it is filed."""
 
     organiser: Line | None = None
-    mark_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{6,40}$")] | None = None
-    icp: Annotated[str, StringConstraints(pattern=r"^[一-龥]ICP备\d{8,10}号(-\d{1,3})?$")] | None = None
-    police: Annotated[str, StringConstraints(pattern=r"^[一-龥]公网安备\s?\d{14}号$")] | None = None
-    site_code: Annotated[str, StringConstraints(pattern=r"^(\d{10}|bm\d{8})$")] | None = None
+    mark_id: Annotated[str, written(r"^[0-9A-Z]{6,40}$", _MARK)] | None = None
+    icp: Annotated[str, written(r"^[一-龥]ICP备\d{8,10}号(-\d{1,3})?$", _ICP)] | None = None
+    police: Annotated[str, written(r"^[一-龥]公网安备\s?\d{14}号$", _POLICE)] | None = None
+    site_code: Annotated[str, written(r"^(\d{10}|bm\d{8})$", _SITE_CODE)] | None = None
 
 
 class Site(Document):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from control_plane.model.change_class import ChangeRules
-from control_plane.model.text import Text, t
+from control_plane.model.text import Text, tn
 from control_plane.offerings.directory.form import DirectorySpec
 
 MOST_ACCOUNTS = 5
@@ -17,7 +17,12 @@ def _few_accounts(before: DirectorySpec | None, after: DirectorySpec | None) -> 
     added = len(after.people) - len(kept)
     if kept != known or not 0 < added <= MOST_ACCOUNTS:
         return None
-    return t("{count} accounts are added; up to {limit} at a time are agreed on.", count=added, limit=MOST_ACCOUNTS)
+    return tn(
+        "{count} account is added; up to {limit} at a time are agreed on.",
+        "{count} accounts are added; up to {limit} at a time are agreed on.",
+        count=added,
+        limit=MOST_ACCOUNTS,
+    )
 
 
 RULES = ChangeRules({"new": 3, "change": 1, "end": 3}, _few_accounts)

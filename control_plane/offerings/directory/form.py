@@ -6,28 +6,36 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
+from control_plane.model.form_faults import written
 from control_plane.model.names import UID
-from control_plane.model.tenant import Document
+from control_plane.model.tenant import ONE_LINE, Document, GroupName
+from control_plane.model.text import t
 
-_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ONE_LINE)]
-Uid = Annotated[str, StringConstraints(strip_whitespace=True, pattern=UID.pattern)]
-GroupName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9._-]{0,63}$")]
-ServiceName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9-]{0,14}[a-z0-9]$")]
+_UID = t("Write 3 to 32 small letters of a to z, digits, dots, hyphens and underscores, beginning with a letter.")
+_SERVICE = t(
+    "Write 2 to 16 small letters of a to z, digits and hyphens, beginning with a letter, without a hyphen at the end."
+)
+_MAIL = t("Write a whole address of Latin letters and digits, such as name@city.test.")
+_PHONE = t("Write 3 to 40 digits, letters, blanks and + ( ) . / -, beginning with a digit, + or (.")
+_STAFF = t("Write at most 40 letters of A to Z, digits and . _ / -, without blanks.")
+Line = Annotated[str, written(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", ONE_LINE, strip=True, shortest=1, longest=200)]
+Uid = Annotated[str, written(UID.pattern, _UID, strip=True)]
+ServiceName = Annotated[str, written(r"^[a-z][a-z0-9-]{0,14}[a-z0-9]$", _SERVICE, strip=True)]
 #: RFC 5321 mailbox, ASCII only (the attribute's syntax is IA5String).
 Mail = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True,
-        max_length=254,
-        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])?$",
+    written(
+        r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])?$",
+        _MAIL,
+        strip=True,
+        longest=254,
     ),
 ]
 #: Characters of the telephone number syntax (PrintableString) that numbers use.
-Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9+(][0-9A-Za-z+()./ -]{2,39}$")]
-EmployeeNumber = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9A-Za-z._/-]{1,40}$")]
+Phone = Annotated[str, written(r"^[0-9+(][0-9A-Za-z+()./ -]{2,39}$", _PHONE, strip=True)]
+EmployeeNumber = Annotated[str, written(r"^[0-9A-Za-z._/-]{1,40}$", _STAFF, strip=True)]
 
 
 class Title(Document):

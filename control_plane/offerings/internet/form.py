@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from control_plane.model.errors import Problem, ProblemError
+from control_plane.model.form_faults import written
 from control_plane.model.names import TENANT_CODE
 from control_plane.model.tenant import Document, Line
 from control_plane.model.text import t
@@ -95,7 +96,7 @@ Target = Annotated[str, AfterValidator(_target)]
 Ports = Annotated[str, AfterValidator(_ports)]
 Days = Annotated[str, AfterValidator(_days)]
 Code = Annotated[str, AfterValidator(_code)]
-Time = Annotated[str, StringConstraints(pattern=_TIME)]
+Time = Annotated[str, written(_TIME, t("Write hours and minutes, such as 08:30."))]
 
 
 class Reason(Document):

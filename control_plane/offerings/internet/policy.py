@@ -11,9 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from control_plane.model.errors import Problem, ProblemError
+from control_plane.model.form_faults import written
 from control_plane.model.internet import CentrePolicy, ProxyRule, list_hash
 from control_plane.model.internet_words import ACTIONS, CATEGORIES, hours_words
 from control_plane.model.offering import EstateView, SubscriptionView
@@ -39,7 +40,13 @@ def _named(value: str) -> str:
     return value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
+Name = Annotated[
+    str,
+    written(
+        r"^[a-z0-9][a-z0-9-]{0,30}$",
+        t("Write at most 31 small letters of a to z, digits and hyphens, beginning with a letter or digit."),
+    ),
+]
 Names = Annotated[tuple[Annotated[str, AfterValidator(_named)], ...], Field(max_length=MOST_LISTED)]
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 
-from control_plane.model.tenant import Document
+from control_plane.model.form_faults import written
+from control_plane.model.tenant import Document, GroupName
+from control_plane.model.text import t
 from control_plane.offerings._site.form import Site, at_least_one
+
+_CODE = t("Write the code of a tenant (see gasp tenants list), or * for all.")
 
 
 class IntranetSite(Site):
@@ -18,13 +22,9 @@ class IntranetSite(Site):
     only members of one of `groups`, which are the own tenant's.
     """
 
-    shared_with: tuple[Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9]{1,14})$")], ...] = Field(
-        (), max_length=1000
-    )
+    shared_with: tuple[Annotated[str, written(r"^(\*|[a-z][a-z0-9]{1,14})$", _CODE)], ...] = Field((), max_length=1000)
     sign_in: Literal["none", "department", "groups"] = "none"
-    groups: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,63}$")], ...] = Field(
-        (), max_length=20
-    )
+    groups: tuple[GroupName, ...] = Field((), max_length=20)
 
 
 class IntranetSites(Document):

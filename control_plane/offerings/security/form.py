@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
+from control_plane.model.form_faults import written
 from control_plane.model.machine import Ring
 from control_plane.model.tenant import Document
+from control_plane.model.text import t
 
-MachineName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+_NAME = t("Write at most 63 small letters of a to z, digits, dots and hyphens, beginning with a letter or digit.")
+MachineName = Annotated[str, written(r"^[a-z0-9][a-z0-9.-]{0,62}$", _NAME, strip=True)]
 
 
 class WantedMachine(Document):

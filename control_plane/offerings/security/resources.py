@@ -10,7 +10,7 @@ from control_plane.model.machine import BASELINE, MACHINES_PART, Machine, baseli
 from control_plane.model.offering import Claim, EstateView, SubscriptionView
 from control_plane.model.resource import Resource, content_hash
 from control_plane.model.tenant import Tier
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 from control_plane.offerings.security.form import SecuritySpec
 
 TIERS: Mapping[Tier, Mapping[str, int]] = {"S": {"machines": 50}, "M": {"machines": 200}, "L": {"machines": 1000}}
@@ -48,8 +48,13 @@ def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
     limit = TIERS[subscription.tier]["machines"]
     count = len(names.keys() | {m.name for m in _mine(subscription, estate)})
     if count > limit:
-        text = t("{count} machines are more than tier {tier} has ({limit}).", count=count, tier=subscription.tier,
-                 limit=limit)  # fmt: skip
+        text = tn(
+            "{count} machine is more than tier {tier} has ({limit}).",
+            "{count} machines are more than tier {tier} has ({limit}).",
+            count=count,
+            tier=subscription.tier,
+            limit=limit,
+        )
         problems.append(Problem("too-many-machines", text, t("Choose a larger tier."), field="machines"))
     return problems
 

@@ -91,7 +91,7 @@ UNSEEN: dict[str, str] = {
     **dict.fromkeys(("doctor", "config", "database", "audit.verify", "mail.list", "persons.find"), CENTRE),
     **dict.fromkeys(("record.collect", "record.status", "record.searches", "record.register"), CENTRE),
     **dict.fromkeys(("record.preview_purge", "record.verify", "record.holds"), CENTRE),
-    **dict.fromkeys(("rehearse", "rollouts.ready", "rollouts.rehearse", "freezes.rehearse_lift", "at_work"), PARTS_OF),
+    **dict.fromkeys(("rehearse", "rollouts.ready", "rollouts.rehearse", "at_work"), PARTS_OF),
     **dict.fromkeys(("machines.preview_enrol", "machines.preview_retire", "machines.preview_give_up"), PARTS_OF),
     **dict.fromkeys(("machines.preview_transfer", "requests.check", "requests.validate", "staff.wished"), PARTS_OF),
     **dict.fromkeys(("groups.wished", "jobs.of_run", "webhooks.families", "webhooks.targets", "stamp"), PARTS_OF),

@@ -46,7 +46,7 @@ LOOKS = {
     "internet": "list show pac sheet preview refusals excepted",
     "policies": "list show preview",
     "rollouts": "preview ready list show events rehearse",
-    "freezes": "list rehearse_lift",
+    "freezes": "list",
     "worker": "status",
     "by_itself": "status failed",
     "audit": "list trail export verify",

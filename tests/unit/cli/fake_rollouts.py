@@ -120,7 +120,6 @@ ROLLOUTS: dict[str, Any] = {
     "freezes.list": [FREEZE],
     "freezes.set": FREEZE,
     "freezes.lift": LIFTED,
-    "freezes.rehearse_lift": None,
     "worker.status": {"running": True, "pid": 4711, "signals": None, "chores": [CHORE]},
 }
 #: Those that change something.

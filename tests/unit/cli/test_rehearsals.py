@@ -28,6 +28,7 @@ REFUSED = (
     "emergencies review 99 --text looked",
     "mail retry 99",
     "runs stop 99",
+    "freezes lift 99 --second li --reason test",
     "requests refuse R-2026-0099 --reason test",
     "requests withdraw R-2026-0099",
     "requests comment R-2026-0099 --text hello",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from control_plane.model.errors import UnsafePlan
 from control_plane.model.text import t
 
 from .conftest import Gasp
-from .fake_client import ANSWERS
+from .fake_client import ANSWERS, GUARD, change, plan
+from .fake_staff import FOUND, SEEN
 
 #: Command line → the client's method.
 COMMANDS = {
@@ -58,3 +60,22 @@ def test_at_a_terminal_the_word_is_asked_for(gasp: Gasp, line: str, method: str)
     assert "6 tenants" in done.err
     assert [how["confirm"] for _, how in done.client.called(method)] == [None, "7f3a9c1e"]
     assert gasp(*line.split(), tty=True, typed="y\nyes\n", **answers).code == 5
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("people erase zhangsan --reason x", FOUND["confirm"]),
+        ("tenants offboard dagj", "dagj"),
+        ("accounts import LIST", "7f3a9c1e"),
+        ("internet set fgw --off", "7f3a9c1e"),
+        ("apply estate", "dagj"),
+    ],
+)
+def test_a_dry_run_tells_the_word_that_will_be_asked_for(gasp: Gasp, tmp_path: Path, line: str, word: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("账号\nzhangsan\n", "utf-8")
+    answers = {"plan": plan(change("delete"), guards=[GUARD]), "staff.check": {**SEEN, "confirm": "7f3a9c1e"}}
+    shown = gasp(*line.replace("LIST", str(file)).split(), "--dry-run", **answers)
+    assert shown.code in (0, 3), shown.err
+    assert f"--confirm={word}" in shown.out + shown.err

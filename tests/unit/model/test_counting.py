@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
 
+from control_plane.drivers.directory import DirectoryDriver
+from control_plane.drivers.dns import DnsDriver
+from control_plane.drivers.gateway import GatewayDriver
+from control_plane.drivers.host_files import HostFilesDriver
+from control_plane.drivers.machines import MachinesDriver
+from control_plane.model.errors import Invalid, Problem, TemporaryError, told_of
 from control_plane.model.freeze import Freeze
 from control_plane.model.naming import cause_words
 from control_plane.model.run import Actor
 from control_plane.model.scope import part_words, parts_words, scope_words
-from control_plane.model.text import Listed, Text, in_language, t, tn
+from control_plane.model.telling import telling
+from control_plane.model.text import Listed, Text, in_language, t, tn, worded
 
 FREEZE = Freeze(1, "tenant:gaj", "audit", Actor("a1", "directory:wang"), datetime(2026, 11, 24, 15, 8, 41, tzinfo=UTC))
 
@@ -97,3 +105,28 @@ def test_what_one_look_covers_in_words(part: str, words: str, chinese: str) -> N
 def test_causes_in_words(cause: str, words: str) -> None:
     with in_language("en"):
         assert str(cause_words(cause)) == words
+
+
+def test_values_are_shown_by_their_words_also_in_a_list() -> None:
+    words = {"on": t("yes"), "off": t("no")}
+    with in_language("zh_CN"):
+        assert worded(["on", "other", "off"], words) == ["是", "other", "否"]
+        assert (worded("on", words), worded("on", None), worded(3, words)) == ("是", "on", 3)
+
+
+@pytest.mark.parametrize("driver", [DnsDriver, DirectoryDriver, HostFilesDriver, GatewayDriver, MachinesDriver])
+def test_every_line_of_progress_is_a_sentence(driver: type) -> None:
+    for stage in driver.stages:
+        with in_language("zh_CN"):
+            said = str(telling("part.notice", {"part": "dns:city.test", "stage": stage}, str))
+        assert "." not in said.removeprefix("DNS 区域 city.test") and re.search("[一-鿿]{2}$", said), said
+    assert telling("part.notice", {"part": "dns:city.test", "stage": "something.new"}, str) is None
+
+
+def test_what_is_told_of_an_error_names_no_class_unless_it_is_a_fault_of_ours() -> None:
+    away = TemporaryError(t("{server} is away.", server="ns1"))
+    with in_language("en"):
+        assert str(told_of(away)) == "ns1 is away."
+        assert str(told_of(Invalid([Problem("x", t("yes"))]))) == "yes"
+        assert str(told_of(FileNotFoundError(2, "No such file", "x"))) == "[Errno 2] No such file: 'x'"
+        assert str(told_of(ValueError("odd"))) == "Internal fault: ValueError: odd"

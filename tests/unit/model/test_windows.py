@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from control_plane.model import windows
 from control_plane.model.machine import Ring
 from control_plane.model.windows import ZONE, chinese_calendar, is_open, read_calendar, window_at
 
@@ -91,3 +93,8 @@ def test_every_saturday_for_three_years_has_an_answer():
 
 def test_no_notice_at_all():
     assert is_open(Ring.PILOT, at("2026-11-24T12:30"), read_calendar({}))
+
+
+def test_there_is_one_clock() -> None:
+    room = Path(windows.__file__).parents[1]
+    assert [f.name for f in room.rglob("*.py") if "ZoneInfo(" in f.read_text("utf-8")] == ["windows.py"]

@@ -170,11 +170,11 @@ def test_the_overview_says_what_waits_and_what_goes_on_by_itself(world: World, m
     file.write_text(json.dumps({"pid": me.pid, "start": me.start_time, "boot": boot_id()}))
     try:
         world.store.chores.begin("record", 60, myself(), process_alive)
-        world.store.chores.end("record", "ValueError: no answer")
+        world.store.chores.end("record", t("no answer"))
         text = get(world, "/console/")
         assert "The worker does not run" not in text
         assert "Chores that fail or are late: record." in text
-        assert "collecting the access record: ValueError: no answer" in text
+        assert "collecting the access record: no answer" in text
         assert "No signal wakes the worker" not in text
         away = Signals(world.folder / "signals", "redis://127.0.0.1:1/0")
         monkeypatch.setattr(world.client.worker, "signals", away.check)

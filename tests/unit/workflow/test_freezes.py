@@ -51,17 +51,6 @@ def test_setting_needs_a_reason_and_a_tenant_that_exists(centre, freezes: Freeze
         freezes.set("tenant:nobody", reason="x")
 
 
-def test_a_rehearsed_lift_refuses_what_the_real_one_would_and_lifts_nothing(centre, freezes: Freezes):
-    made = freezes.set("estate", reason="storm")
-    for second in ("test", "local:test"):
-        with pytest.raises(Rejected, match="second person"):
-            freezes.rehearse_lift(made["id"], second=second, reason="over")
-    with pytest.raises(NotFound):
-        freezes.rehearse_lift(99, second="li", reason="over")
-    freezes.rehearse_lift(made["id"], second="li", reason="over")
-    assert [row["id"] for row in freezes.list()] == [made["id"]]
-
-
 def test_lifting_needs_a_second_person(centre, freezes: Freezes):
     made = freezes.set("estate", reason="storm")
     for second in ("test", "local:test"):

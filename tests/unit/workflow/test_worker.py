@@ -28,7 +28,7 @@ def test_a_chore_that_fails_is_written_down_and_stops_no_other(centre, lines, tm
     worker = made(centre, lines, Chore("bad", 5, broken), Chore("good", 5, lambda: "3 done"))
     assert not worker.once()
     assert ("info", "good", "3 done") in lines
-    assert ("error", "bad", "ValueError: no answer") in lines
+    assert ("error", "bad", "Internal fault: ValueError: no answer") in lines
     rows = {c["name"]: c for c in WorkerStatus(centre.store, tmp_path, centre.clock).status()["chores"]}
     assert (rows["bad"]["state"], rows["bad"]["failures"], rows["bad"]["succeeded_at"]) == ("failed", 1, None)
     assert (rows["good"]["state"], rows["good"]["failures"]) == ("waiting", 0)
