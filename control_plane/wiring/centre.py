@@ -52,46 +52,50 @@ def signals() -> Signals:
 @cache
 def store() -> Store:
     """The database, brought to the newest form. Raises Rejected where there is no centre: looking makes none."""
-    if not founded():
+    found = _opened()
+    if not found.database.made:
+        found.close()
         place = without_password(settings().database or str(settings().state))
         raise Rejected(
             t("There is no centre in {place} yet.", place=place),
             t("make up (gasp bringup) makes one; if yours lies elsewhere, set GASP_STATE or GASP_DATABASE."),
         )
-    return _opened()
+    found.upgrade()
+    return found
 
 
 def founded() -> bool:
-    """Whether there is a centre here. Raises PermanentError where there was one and its database was moved."""
+    """Whether there is a centre here. Raises as `_opened`."""
     if store.cache_info().currsize:
         return True
-    from control_plane.store.database import Database
+    found = _opened()
+    try:
+        return found.database.made
+    finally:
+        found.close()
+
+
+def make_centre() -> None:
+    """Make a centre here, unless there is one."""
+    found = _opened()
+    try:
+        if not found.database.made:
+            settings().state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found.upgrade()
+    finally:
+        found.close()
+
+
+def _opened() -> Store:
+    """The database as it is. Raises PermanentError where it was moved."""
+    from control_plane.store.repository import Store
 
     if settings().database is None and moved_note().exists():
         raise PermanentError(
             t("This centre's database was moved to {url}.", url=moved_note().read_text("utf-8").strip()),
             t("Set GASP_DATABASE; or delete {path} to go on with the old one, as it was then.", path=moved_note()),
         )
-    database = Database(settings().database_url)
-    try:
-        return database.made
-    finally:
-        database.close()
-
-
-def make_centre() -> None:
-    """Make a centre here, unless there is one."""
-    if not founded():
-        settings().state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _opened().database.close()
-
-
-def _opened() -> Store:
-    from control_plane.store.repository import Store
-
-    made = Store(settings().database_url, clock=now, wake=signals().give)
-    made.upgrade()
-    return made
+    return Store(settings().database_url, clock=now, wake=signals().give)
 
 
 def moved_note() -> Path:
