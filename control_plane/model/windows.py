@@ -30,6 +30,19 @@ def moment_words(at: datetime | str | None) -> str:
     return f"{moment.astimezone(ZONE):%Y-%m-%d %H:%M}" if moment else "–"
 
 
+def span_words(seconds: float | str) -> Text:
+    """A length of time in its largest whole unit: `24 h`, `90 min`, `45 s`; what is no number as it is."""
+    try:
+        whole = int(float(seconds))
+    except ValueError:
+        return Text(str(seconds))
+    if whole and whole % 3600 == 0:
+        return t("{hours} h", hours=whole // 3600)
+    if whole and whole % 60 == 0:
+        return t("{minutes} min", minutes=whole // 60)
+    return t("{seconds} s", seconds=whole)
+
+
 @dataclass(frozen=True, slots=True)
 class Holiday:
     """Days off in a row, both ends included."""

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from control_plane.model.naming import actor_words, cause_words
 from control_plane.model.scope import part_words, scope_words, wave_words
 from control_plane.model.text import Text, language, t
+from control_plane.model.windows import span_words
 from control_plane.web.services import services
 from control_plane.web.states import mark
 
@@ -150,16 +151,8 @@ def duration(start: str | None, end: str | None) -> str:
 
 
 def span(seconds: float | str) -> Text:
-    """A length of time in its largest whole unit: `24 h`, `90 min`, `45 s`; what is no number as it is."""
-    try:
-        whole = int(float(seconds))
-    except ValueError:
-        return Text(str(seconds))
-    if whole and whole % 3600 == 0:
-        return t("{hours} h", hours=whole // 3600)
-    if whole and whole % 60 == 0:
-        return t("{minutes} min", minutes=whole // 60)
-    return t("{seconds} s", seconds=whole)
+    """A length of time."""
+    return span_words(seconds)
 
 
 def scope(name: str) -> str:
