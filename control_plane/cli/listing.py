@@ -30,9 +30,9 @@ class Column:
     """One column: the dotted path in the row, its head, and how its value is shown.
 
     `wide` columns appear with `-o wide` only. `show`: `text`, `state` (shape and word), `host` (a host's state),
-    `patches` (of a machine: patches, antivirus, findings), `time`, `scope`, `part` and `who` in words, or `id`
-    (a number that counts nothing and gets no separators), `item` (of a rollout) and `items`
-    (how many are how). `words`: for values.
+    `patches` (of a machine: patches, antivirus, findings), `octets` (a volume), `name` (one host or several), `time`,
+    `scope`, `part` and `who` in words, or `id` (a number that counts nothing and gets no separators), `item` (of a
+    rollout) and `items` (how many are how). `words`: for values.
     """
 
     field: str
@@ -66,6 +66,12 @@ class Column:
             return item_mark(str(value))
         if self.show == "items" and value is not None:
             return items_words(value), ""
+        if self.show == "octets":
+            return octets_words(value), ""
+        if self.show == "name" and value is not None:
+            from control_plane.model.names import name_both
+
+            return plain([name_both(str(one)) for one in (value if isinstance(value, list) else [value])]), ""
         if self.words and isinstance(value, list):
             return plain([str(self.words.get(one, one)) for one in value]), ""
         if self.words and value in self.words:
@@ -87,6 +93,13 @@ def item_mark(state: str) -> tuple[str, str]:
 def items_words(counts: Mapping[str, int]) -> str:
     """How many of a rollout's machines or subscriptions are how."""
     return ", ".join(f"{item_mark(state)[0]} {count}" for state, count in counts.items()) or "–"
+
+
+def octets_words(value: int | None) -> str:
+    """A volume for people; `–` for one that is not known or has no limit."""
+    from control_plane.model.volume import volume_words
+
+    return "–" if value is None else volume_words(value)
 
 
 def plain(value: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from control_plane.model.machine import Ring
+from control_plane.model.text import Text, t
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FOLDER = Path(__file__).parent.parent / "calendar" / "cn"

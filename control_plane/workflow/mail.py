@@ -250,7 +250,8 @@ class Mails:
                 raise NotFound(t("There is no mail {number}.", number=mail_id), t("See gasp mail list."))
             if mail.state not in ("failed", "waiting"):
                 raise Rejected(
-                    t("Mail {number} is {state}.", number=mail_id, state=state_word(mail.state)), t("See gasp mail list.")
+                    t("Mail {number} is {state}.", number=mail_id, state=state_word(mail.state)),
+                    t("See gasp mail list."),
                 )
             self.store.mail.settle(mail, "waiting", next_at=self.clock())
             self.store.audit.record(AuditAct.MAIL_RETRIED, self.actor(), [Subject("mail", str(mail_id))])

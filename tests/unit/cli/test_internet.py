@@ -45,6 +45,48 @@ def test_files_are_written_once(gasp: Gasp, tmp_path: Path) -> None:
     assert "FindProxyForURL" in gasp("internet", "pac", "fgw").out
 
 
+FILES = [
+    "internet sheet fgw --format pdf --output",
+    "audit export --output",
+    "attachments fetch 147 12 --output",
+    "people export fgw.li --reason x --to",
+    "accounts open 12 --yes --to",
+    "tenants export --yes",
+    "tenants offboard dagj --confirm=dagj --archive",
+]
+
+
+@pytest.mark.parametrize("line", FILES)
+def test_a_place_that_cannot_be_written_is_said_with_field_and_remedy_before_anything_is_done(
+    gasp: Gasp, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "file").touch()
+    answer = gasp(*line.split(), str(tmp_path / "file" / "x"))
+    assert answer.code == 2
+    assert "Errno" not in answer.err
+    assert f"{tmp_path}/file is no folder in which you may write" in answer.err
+    assert line.split()[-1] in answer.err or "FOLDER" in answer.err
+    assert not answer.client.calls
+
+
+def test_people_read_volumes_rates_and_names_in_their_own_words(gasp: Gasp) -> None:
+    name = "xn--fiqs8s.test"
+    row = ANSWERS["internet.show"]
+    rules = [{**row["rules"][0], "category": None, "hosts": [f".{name}", "b.test"]}]
+    shown = gasp("internet", "show", "fgw", **{"internet.show": {**row, "rules": rules}}).out
+    assert "200 GiB of 200 GiB" in shown
+    assert "octets" not in shown
+    assert "kbit" not in shown
+    assert f".中国.test (.{name}), b.test" in shown
+    tested = {**ANSWERS["internet.test"], "url": f"http://{name}/a"}
+    assert (
+        f"http://中国.test/a (http://{name}/a)" in gasp("internet", "test", "fgw", "x", **{"internet.test": tested}).out
+    )
+    refused = [{**ANSWERS["internet.refusals"][0], "host": name}]
+    assert f"中国.test ({name})" in gasp("internet", "refused", "fgw", **{"internet.refusals": refused}).out
+    assert "中国" not in gasp("internet", "refused", "fgw", "-o", "json", **{"internet.refusals": refused}).out
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
