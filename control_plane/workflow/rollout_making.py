@@ -155,7 +155,7 @@ class RolloutMaker:
         rows = {s.code: s for s in self.store.estate.subscriptions(offering=order.offering)}
         listed = [code for group in order.groups for code in group]
         called = offering.title if offering else order.offering
-        for code in {*order.tenants, *listed} - rows.keys() if offering else ():
+        for code in {*order.tenants, *listed} - rows.keys() if order.offering else ():
             text = t("{code} has no subscription of {offering}.", code=code, offering=called)
             problems.append(Problem("no-subscription", text, t("See gasp tenants list."), field="tenants"))
         if len(listed) != len(set(listed)):
