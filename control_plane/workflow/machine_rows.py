@@ -36,9 +36,9 @@ from control_plane.store.repository import Store
 PLACE = ("role", "zone", "ipv4", "ipv6", "mgmt", "state", "restarts")
 _NOTHING: Mapping[str, Any] = {
     "machine": None, "ring": None, "managed": False, "source": None, "patch_state": None, "pending": None,
-    "overdue": None, "held": None, "kept_back": None, "waiting": None, "reboot_required": None, "protection": None, "signature_set": None,
-    "signature_age_seconds": None, "scanned_at": None, "findings": None, "faults": [], "lists_at": None,
-    "last_contact": None, "measured_at": None, "silent_because": None, "notes": [],
+    "overdue": None, "held": None, "kept_back": None, "waiting": None, "reboot_required": None, "protection": None,
+    "signature_set": None, "signature_age_seconds": None, "scanned_at": None, "findings": None, "faults": [],
+    "lists_at": None, "last_contact": None, "measured_at": None, "silent_because": None, "notes": [],
 }  # fmt: skip
 
 
