@@ -17,14 +17,14 @@ from control_plane.cli.terminal import moment, sentence
 from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, Problem
 from control_plane.model.machine_rules import FAULT_NAMES, NOTE_NAMES
-from control_plane.model.naming import MACHINE_HISTORY
+from control_plane.model.naming import HOST_ROLES, HOST_ZONES, MACHINE_HISTORY
 from control_plane.model.targets import HELP
 from control_plane.model.text import Text, t, tn
 
 COLUMNS = (
     Column("name", t("NAME")),
-    Column("role", t("ROLE")),
-    Column("zone", t("ZONE"), wide=True),
+    Column("role", t("ROLE"), words=HOST_ROLES),
+    Column("zone", t("ZONE"), wide=True, words=HOST_ZONES),
     Column("tenant", t("TENANT")),
     Column("ring", t("RING"), show="id"),
     Column("state", t("STATE"), show="host"),

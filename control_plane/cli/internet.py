@@ -17,7 +17,7 @@ from control_plane.cli.plans import show_plan
 from control_plane.cli.run_view import carry_out, end, run_lines
 from control_plane.cli.terminal import clean, sentence, state_mark
 from control_plane.model.client import Json, OnEvent
-from control_plane.model.internet_words import ACTIONS, CATEGORIES, hours_words
+from control_plane.model.internet_words import ACTIONS, CATEGORIES, OWNERS, hours_words
 from control_plane.model.names import url_both
 from control_plane.model.text import Text, t
 from control_plane.model.volume import rate_words, what_next
@@ -183,7 +183,10 @@ def _draw_path(app: App, row: Json) -> None:
         (t("Name"), ", ".join(row["addresses"]) or str(t("not resolved on the machine"))),
         (t("Way"), str(way)),
         (t("Result"), str(t("reachable") if row["reachable"] else t("not reachable"))),
-        (t("Rule"), f"{rule}  {row['owner'] or ''}  {row['since'] or ''}".rstrip() if rule else None),
+        (
+            t("Rule"),
+            f"{rule}  {OWNERS.get(row['owner'], row['owner'] or '')}  {row['since'] or ''}".rstrip() if rule else None,
+        ),
         (t("The centre's policy"), str(t("revision {number}", number=row["policy"]))),
         (t("Reason"), f"{row['reason_zh']} · {row['reason_en']}" if row["reason_zh"] else None),
         (t("Its reader sees"), clean(row["sees"])),

@@ -30,7 +30,8 @@ class Column:
     """One column: the dotted path in the row, its head, and how its value is shown.
 
     `wide` columns appear with `-o wide` only. `show`: `text`, `state` (shape and word), `host` (a host's state),
-    `patches` (of a machine: patches, antivirus, findings), `octets` (a volume), `name` (one host or several), `time`,
+    `patches` (of a machine: patches, antivirus, findings), `octets` (a volume), `name` (one host or several), `label`
+    (of a resource), `time`,
     `scope`, `part` and `who` in words, or `id` (a number that counts nothing and gets no separators), `item` (of a
     rollout) and `items` (how many are how). `words`: for values.
     """
@@ -68,6 +69,10 @@ class Column:
             return items_words(value), ""
         if self.show == "octets":
             return octets_words(value), ""
+        if self.show == "label" and value is not None:
+            from control_plane.model.internet_words import label_words
+
+            return clean(str(label_words(str(row.get("kind")), str(value)))), ""
         if self.show == "name" and value is not None:
             from control_plane.model.names import name_both
 

@@ -30,7 +30,7 @@ ACTIONS: dict[str, Text] = {
     "unmeasured": t("could not be seen"),
 }
 COLUMNS = (
-    Column("label", t("What"), "text"),
+    Column("label", t("What"), "text", draw=show.label),
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
     Column("offering", t("Service"), "service", filter=True),
     Column("part", t("Where"), "part", filter=True),

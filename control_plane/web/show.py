@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from markupsafe import Markup, escape
 
+from control_plane.model.internet_words import label_words
 from control_plane.model.naming import actor_words, cause_words
 from control_plane.model.scope import part_words, scope_words, wave_words
 from control_plane.model.text import Text, language, t
@@ -18,20 +19,6 @@ from control_plane.web.services import services
 from control_plane.web.states import mark
 
 ZONE = ZoneInfo("Asia/Shanghai")
-#: What hosts are for.
-ROLES: Mapping[str, Text] = {
-    "gateway": t("internet gateway"),
-    "ns-primary": t("first name server"),
-    "ns-secondary": t("second name server"),
-    "directory": t("directory server"),
-    "web": t("public web server"),
-    "intranet": t("internal web server"),
-    "monitor": t("monitoring"),
-    "repository": t("repository host"),
-    "mail": t("mail host"),
-    "citizen": t("a citizen's machine"),
-    "workstation": t("workstation"),
-}
 #: What a site shows that is no release by its number.
 RELEASES: Mapping[str, Text] = {"starter": t("first home page"), "release": t("nothing published yet")}
 #: What browsers and systems say of themselves, and what they are called; of several, the first counts.
@@ -165,6 +152,11 @@ def part(name: str) -> str:
     return str(part_words(name))
 
 
+def label(row: Mapping[str, Any]) -> Markup:
+    """What a resource is called."""
+    return escape(str(label_words(str(row.get("kind")), str(row["label"]))))
+
+
 def who(name: str | None) -> str | Markup:
     """Who did something, as people are called."""
     return str(actor_words(name)) if name else NOTHING
@@ -241,6 +233,7 @@ def machine(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 __all__ = [
+    "HOST_ROLES",
     "ZONE",
     "ago",
     "cause",
@@ -248,6 +241,7 @@ __all__ = [
     "duration",
     "exact",
     "foreign",
+    "label",
     "machine",
     "mark",
     "moment",

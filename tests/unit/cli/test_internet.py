@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.model.internet_words import label_words
+from control_plane.model.text import in_language
+
 from .conftest import Gasp
 from .fake_client import ANSWERS, INTERNET
 
@@ -130,3 +133,17 @@ def test_access_is_shown_in_words_and_a_program_gets_what_it_types(gasp: Gasp) -
     assert not {"on", "block", "MTWHF"} & set(shown.split())
     (rule,) = gasp("internet", "show", "fgw", "-o", "json").json["rules"]
     assert (rule["action"], rule["hours"]["days"]) == ("block", "MTWHF")
+
+
+def test_a_chinese_reader_is_told_in_chinese(gasp: Gasp) -> None:
+    shown = gasp("snapshots", "list", env={"GASP_LANG": "zh_CN"}).out
+    assert "patches" not in shown
+    assert "补丁" in shown
+    hosts = gasp("hosts", "list", "-o", "wide", env={"GASP_LANG": "zh_CN"}).out
+    assert "workstation" not in hosts
+    assert "core" not in hosts
+    assert "integer" not in gasp("rollouts", "show", "four", env={"GASP_LANG": "zh_CN"}).err
+    change = {"kind": "gateway.proxy", "label": "fgw: proxy rules"}
+    with in_language("zh"):
+        assert str(label_words(**change)) == "fgw：代理规则"
+        assert str(label_words("dns.rrset", "a.test A")) == "a.test A"
