@@ -12,7 +12,7 @@ from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
-from control_plane.web import door, exporting, jobs
+from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.plans import difference
 from control_plane.web.services import services

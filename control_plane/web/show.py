@@ -11,7 +11,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from control_plane.model.internet_words import label_words
-from control_plane.model.naming import actor_words, cause_words
+from control_plane.model.naming import HOST_ROLES, actor_words, cause_words
 from control_plane.model.scope import part_words, scope_words, wave_words
 from control_plane.model.text import Text, language, t
 from control_plane.model.windows import span_words
