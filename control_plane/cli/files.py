@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -22,7 +22,7 @@ class Place(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; ends the command, naming the option, when nothing can be written there."""
-        path = Path(super().convert(value, param, ctx))
+        path = cast("Path", super().convert(value, param, ctx))
         if self.fresh and path.exists():
             self.fail(str(t("{file} exists already. Name another one.", file=path)), param, ctx)
         ways = [path, *path.parents] if self.folder else [path.parent]
