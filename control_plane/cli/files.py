@@ -10,7 +10,6 @@ import click
 
 from control_plane.cli.app import App
 from control_plane.model.text import t
-from control_plane.model.volume import volume_words
 
 
 class Place(click.Path):
@@ -40,6 +39,8 @@ class Place(click.Path):
 
 def keep(app: App, path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file that is not there yet, and say how large it is."""
+    from control_plane.model.volume import volume_words
+
     path.touch(mode=mode, exist_ok=False)
     path.write_bytes(content)
     app.note(t("{file}: {size}.", file=path, size=volume_words(len(content))))

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.machine import Ring
+from control_plane.model.scope import RINGS
 from control_plane.model.states import state_word
 from control_plane.model.text import Text, t, tn
 
@@ -69,6 +70,11 @@ ACTS: Mapping[str, frozenset[RolloutState]] = {
     "rollback": frozenset(RolloutState)
     - {RolloutState.DRAFT, RolloutState.SCHEDULED, RolloutState.ROLLED_BACK, RolloutState.ROLLING_BACK},
 }
+
+
+def ring_words(ring: Ring) -> Text:
+    """A ring as people call it: `1 pilot`."""
+    return RINGS[ring.name.lower()]
 
 
 def items_of(kind: str, count: int) -> Text:

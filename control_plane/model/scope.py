@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from control_plane.model.errors import Invalid, Problem
-from control_plane.model.machine import Ring
 from control_plane.model.text import Listed, Text, t
 
 SYSTEMS = ("dns", "directory", "web", "gateway", "security")
@@ -99,11 +98,6 @@ def _term_words(kind: str, value: str, titles: Mapping[str, Text]) -> Text | str
             return _SYSTEM_WORDS[value]
         case _:
             return f"{kind}:{value}" if value else kind
-
-
-def ring_words(ring: Ring) -> Text:
-    """A ring as people call it: `1 pilot`."""
-    return RINGS[ring.name.lower()]
 
 
 def wave_words(title: str) -> Text | str:

@@ -25,8 +25,7 @@ from control_plane.model.machine import (
 from control_plane.model.machine_rules import BLINDING, STRANGER, deferred, outcome_for_wave
 from control_plane.model.ports import ProbeResult
 from control_plane.model.resource import CouldNotMeasure
-from control_plane.model.rollout import ItemState
-from control_plane.model.scope import ring_words
+from control_plane.model.rollout import ItemState, ring_words
 from control_plane.model.text import t
 from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
 from control_plane.workflow.rollout_promises import OF_ONE_MACHINE, Found, judged

@@ -15,9 +15,8 @@ from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.client_snapshots import Json
 from control_plane.model.errors import NotFound, Rejected
 from control_plane.model.machine import Depot, Repository, Ring
-from control_plane.model.rollout import RolloutState
+from control_plane.model.rollout import RolloutState, ring_words
 from control_plane.model.run import Actor
-from control_plane.model.scope import ring_words
 from control_plane.model.states import state_word
 from control_plane.model.text import Text, t, tn
 from control_plane.store.repository import Store

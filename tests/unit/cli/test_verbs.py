@@ -360,6 +360,7 @@ def test_every_example_is_a_command_line_that_parses() -> None:
                     .replace("fgw.yaml", "/")
                     .replace("form.yaml", __file__)
                     .replace("table.yaml", __file__)
+                    .replace("minutes.pdf", __file__)
                     if before != "--output"  # that one must not be there yet
                     else w
                     for before, w in zip(["", *argv], argv, strict=False)
