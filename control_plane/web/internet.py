@@ -104,5 +104,5 @@ def worded(rule: Json) -> Json:
         "subject": CATEGORIES.get(rule["category"], rule["category"]) or ", ".join(rule["hosts"]),
         "when": hours_words(hours) if hours else t("always"),
         "reason": rule[own] or show.foreign(rule[other] or ""),
-        "whose": OWNERS[rule["owner"]],
+        "whose": OWNERS.get(rule["owner"], OWNERS["tenant"]),
     }
