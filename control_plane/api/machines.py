@@ -16,13 +16,13 @@ TENDS: Json = {
     "refuses": ("rejected", "not-found"),
 }  # fmt: skip
 GUARDS: Json = {**TENDS, "act": Act.SECURITY}
-SCOPE = "`estate`, `tenant:CODE` or `host:NAME`."
+TARGET = "`estate`, the name of a machine, `tenant:CODE` or `ring:NAME`; several with commas."
 
 
 class Look(Body):
     """Which machines."""
 
-    scope: str = Field(default="estate", max_length=200, description=SCOPE)
+    scope: str = Field(default="estate", max_length=200, description=TARGET)
 
 
 class Machine(Body):
@@ -49,7 +49,7 @@ class Transfer(Body):
 class Scan(Body):
     """What is looked through."""
 
-    target: str = Field(max_length=200, description="A machine, or a scope.")
+    target: str = Field(max_length=200, description=TARGET)
     paths: list[Annotated[str, Field(max_length=400)]] = Field(
         default=[], max_length=20, description="None: the usual."
     )

@@ -11,6 +11,7 @@ import click
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed, tell_word, with_word
+from control_plane.cli.files import Place
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.looking import facts
 from control_plane.cli.run_view import carry_out, end, run_lines
@@ -385,7 +386,7 @@ def sheets(app: App, tenant: str | None) -> None:
     "folder",
     help=t("Folder for the two files."),
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Place(folder=True),
 )
 @consent_options()
 @listing_options

@@ -9,7 +9,8 @@ import click
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed
-from control_plane.cli.listing import Column, listing_options, plain, show_list, show_one
+from control_plane.cli.files import Place, keep
+from control_plane.cli.listing import Column, listing_options, show_list, show_one
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.text import t
 
@@ -114,17 +115,12 @@ def remove(app: App, request: str, number: int, dry_run: bool, yes: bool) -> Non
 @request_argument
 @file_argument
 @option("--output", help=t("File to write; it must not exist."), required=True,
-        type=click.Path(dir_okay=False, path_type=Path))  # fmt: skip
+        type=Place())  # fmt: skip
 @click.pass_obj
 def fetch(app: App, request: str, number: int, output: Path) -> None:
     """`gasp attachments fetch REQUEST NUMBER`."""
     _, _, content = app.client.attachments.fetch(_number(request), number)
-    try:
-        with output.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise click.UsageError(str(t("{file} exists already.", file=output))) from None
-    app.note(t("{file}: {octets} octets.", file=output, octets=plain(len(content))))
+    keep(app, output, content)
 
 
 @attachments.verb(

@@ -11,6 +11,7 @@ import click
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, option
 from control_plane.cli.errors import FAILED, Stop
+from control_plane.cli.files import Place, keep
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.terminal import sentence
 from control_plane.model.text import t, tn
@@ -119,7 +120,7 @@ def _agreed(row: dict[str, Any]) -> list[str]:
 )
 @filter_options
 @option("--form", help=t("Form of the file."), type=click.Choice(["csv", "json"]), default="csv")
-@option("--output", help=t("File to write; it must not exist."), type=click.Path(dir_okay=False, path_type=Path))
+@option("--output", help=t("File to write; it must not exist."), type=Place())
 @click.pass_obj
 def export(app: App, /, form: str, output: Path | None, **filters: str | None) -> None:
     """`gasp audit export`."""
@@ -127,13 +128,7 @@ def export(app: App, /, form: str, output: Path | None, **filters: str | None) -
     if output is None:
         app.out(content.rstrip("\r\n"))
         return
-    try:
-        with output.open("x", encoding="utf-8", newline="") as file:
-            output.chmod(0o600)
-            file.write(content)
-    except FileExistsError:
-        raise click.UsageError(str(t("{file} exists already.", file=output))) from None
-    app.note(t("{file}: {octets} octets.", file=output, octets=plain(len(content.encode()))))
+    keep(app, output, content.encode(), 0o600)
 
 
 @audit.verb(

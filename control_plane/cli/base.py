@@ -32,6 +32,9 @@ def speak(environ: Mapping[str, str] = os.environ) -> None:
     gettext.bindtextdomain("gasp", str(LOCALES))
     gettext.textdomain("gasp")
     os.environ["LANGUAGE"] = language
+    # What a number is called Click does not ask for.
+    click.types.IntParamType.name = str(t("integer"))
+    click.IntRange.name = str(t("integer range"))
 
 
 class Option(click.Option):

@@ -23,7 +23,7 @@ from control_plane.model.text import t, tn
 
 COLUMNS = (
     Column("id", t("ID")),
-    Column("label", t("NAME")),
+    Column("label", t("NAME"), show="label"),
     Column("tenant", t("TENANT")),
     Column("offering", t("OFFERING")),
     Column("part", t("WHERE"), show="part"),

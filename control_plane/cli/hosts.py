@@ -17,13 +17,14 @@ from control_plane.cli.terminal import moment, sentence
 from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, Problem
 from control_plane.model.machine_rules import FAULT_NAMES, NOTE_NAMES
-from control_plane.model.naming import MACHINE_HISTORY
+from control_plane.model.naming import HOST_ROLES, HOST_ZONES, MACHINE_HISTORY
+from control_plane.model.targets import HELP
 from control_plane.model.text import Text, t, tn
 
 COLUMNS = (
     Column("name", t("NAME")),
-    Column("role", t("ROLE")),
-    Column("zone", t("ZONE"), wide=True),
+    Column("role", t("ROLE"), words=HOST_ROLES),
+    Column("zone", t("ZONE"), wide=True, words=HOST_ZONES),
     Column("tenant", t("TENANT")),
     Column("ring", t("RING"), show="id"),
     Column("state", t("STATE"), show="host"),
@@ -31,6 +32,7 @@ COLUMNS = (
     Column("pending", t("PENDING")),
     Column("overdue", t("OVERDUE")),
     Column("held", t("HELD"), wide=True),
+    Column("kept_back", t("KEPT BACK"), wide=True),
     Column("protection", t("ANTIVIRUS"), show="patches"),
     Column("signature_age_seconds", t("SIGNATURES, SECONDS OLD"), wide=True),
     Column("scanned_at", t("SCANNED"), show="time", wide=True),
@@ -336,10 +338,10 @@ def import_hosts(
     ),
     examples=(
         ("gasp hosts measure", t("all enrolled machines")),
-        ("gasp hosts measure host:fgw -o json", t("one machine, for a program")),
+        ("gasp hosts measure fgw -o json", t("one machine, for a program")),
     ),
 )
-@argument("scope", help=t("estate, tenant:CODE or host:NAME."), required=False, default="estate")
+@argument("scope", help=HELP, required=False, default="estate", metavar="[TARGET]")
 @listing_options
 @click.pass_obj
 def measure(app: App, scope: str) -> None:

@@ -11,14 +11,16 @@ from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed, with_word
 from control_plane.cli.errors import FAILED, Stop
-from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
+from control_plane.cli.files import Place, keep
+from control_plane.cli.listing import Column, listing_options, octets_words, plain, print_table, show_list, show_one
 from control_plane.cli.plans import show_plan
 from control_plane.cli.run_view import carry_out, end, run_lines
 from control_plane.cli.terminal import clean, sentence, state_mark
 from control_plane.model.client import Json, OnEvent
-from control_plane.model.internet_words import ACTIONS, CATEGORIES, hours_words
+from control_plane.model.internet_words import ACTIONS, CATEGORIES, OWNERS, hours_words
+from control_plane.model.names import url_both
 from control_plane.model.text import Text, t
-from control_plane.model.volume import what_next
+from control_plane.model.volume import rate_words, what_next
 
 COLUMNS = (
     Column("tenant", t("TENANT")),
@@ -26,8 +28,8 @@ COLUMNS = (
     Column("state", t("STATE"), show="state"),
     Column("tier", t("TIER")),
     Column("used_percent", t("USED %")),
-    Column("used_octets", t("USED OCTETS"), wide=True),
-    Column("month_octets", t("OCTETS A MONTH"), wide=True),
+    Column("used_octets", t("USED"), wide=True, show="octets"),
+    Column("month_octets", t("A MONTH"), wide=True, show="octets"),
     Column("rules", t("RULES")),
     Column("direct", t("DIRECT")),
     Column("peers", t("CONNECTED WITH")),
@@ -36,14 +38,14 @@ COLUMNS = (
 RULE_COLUMNS = (
     Column("id", t("RULE")),
     Column("action", t("ACTION")),
-    Column("subject", t("HOSTS")),
+    Column("subject", t("HOSTS"), show="name"),
     Column("when", t("WHEN")),
     Column("since", t("SINCE")),
     Column("reason", t("REASON")),
 )
 REFUSED_COLUMNS = (
     Column("at", t("LAST"), show="time"),
-    Column("host", t("HOST")),
+    Column("host", t("HOST"), show="name"),
     Column("count", t("TIMES")),
     Column("rule", t("RULE")),
     Column("opens", t("OWN RULE OPENS IT")),
@@ -51,7 +53,7 @@ REFUSED_COLUMNS = (
 )
 DIRECT_COLUMNS = (
     Column("source", t("FROM")),
-    Column("to", t("TO")),
+    Column("to", t("TO"), show="name"),
     Column("protocol", t("PROTOCOL")),
     Column("ports", t("PORTS")),
 )
@@ -116,10 +118,10 @@ def _draw(app: App, row: Json) -> None:
         (t("Tenant"), f"{clean(row['tenant'])}  {clean(row['name_zh'])} · {clean(row['name_en'])}"),
         (t("State"), f"{state_mark(row['state'])[0]}  {t('tier {tier}', tier=row['tier'])}"),
         (t("Network"), f"{row['v4']}  {row['v6']}"),
-        (t("Rates"), str(t("up {up}, down {down}, throttled {slow} kbit/s", up=plain(rates["up_kbit"]),
-                           down=plain(rates["down_kbit"]), slow=plain(rates["throttle_kbit"])))),
-        (t("This month"), str(t("{used} of {total} octets ({percent})", used=plain(row["used_octets"]),
-                                total=plain(row["month_octets"]), percent=used))),
+        (t("Rates"), str(t("up {up}, down {down}, throttled {slow}", up=rate_words(rates["up_kbit"]),
+                           down=rate_words(rates["down_kbit"]), slow=rate_words(rates["throttle_kbit"])))),
+        (t("This month"), str(t("{used} of {total} ({percent})", used=octets_words(row["used_octets"]),
+                                total=octets_words(row["month_octets"]), percent=used))),
         *((t("What comes next"), str(said)) for said in [what_next(row)] if said is not None),
         (t("Other sites"), str(t("allowed") if row["otherwise"] == "allow" else t("blocked"))),
         (t("The centre's policy"), str(t("revision {number}", number=row["policy"]))),
@@ -176,12 +178,15 @@ def _draw_path(app: App, row: Json) -> None:
     seconds = "–" if row["seconds"] is None else f"{row['seconds']:.2f} s"
     rule = row["rule"] or (row["expected_rule"] if row["expected_rule"] != "otherwise" else None)
     pairs: list[tuple[Text, str | None]] = [
-        (t("Address"), clean(row["url"])),
+        (t("Address"), clean(url_both(row["url"]))),
         (t("Asked from"), row["host"]),
         (t("Name"), ", ".join(row["addresses"]) or str(t("not resolved on the machine"))),
         (t("Way"), str(way)),
         (t("Result"), str(t("reachable") if row["reachable"] else t("not reachable"))),
-        (t("Rule"), f"{rule}  {row['owner'] or ''}  {row['since'] or ''}".rstrip() if rule else None),
+        (
+            t("Rule"),
+            f"{rule}  {OWNERS.get(row['owner'], row['owner'] or '')}  {row['since'] or ''}".rstrip() if rule else None,
+        ),
         (t("The centre's policy"), str(t("revision {number}", number=row["policy"]))),
         (t("Reason"), f"{row['reason_zh']} · {row['reason_en']}" if row["reason_zh"] else None),
         (t("Its reader sees"), clean(row["sees"])),
@@ -234,7 +239,7 @@ def pac(app: App, tenant: str) -> None:
 )
 @tenant_argument
 @option("--format", "form", help=t("Form of the sheet."), type=click.Choice(["text", "html", "pdf"]), default="text")
-@option("--output", help=t("File to write; it must not exist."), type=click.Path(dir_okay=False, path_type=Path))
+@option("--output", help=t("File to write; it must not exist."), type=Place())
 @click.pass_obj
 def sheet(app: App, tenant: str, form: str, output: Path | None) -> None:
     """`gasp internet sheet TENANT`."""
@@ -244,12 +249,7 @@ def sheet(app: App, tenant: str, form: str, output: Path | None) -> None:
     if output is None:
         app.out(content.decode().rstrip("\n"))
         return
-    try:
-        with output.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise click.UsageError(str(t("{file} exists already.", file=output))) from None
-    app.note(t("{file}: {octets} octets.", file=output, octets=plain(len(content))))
+    keep(app, output, content)
 
 
 @internet.verb(

@@ -30,9 +30,10 @@ class Column:
     """One column: the dotted path in the row, its head, and how its value is shown.
 
     `wide` columns appear with `-o wide` only. `show`: `text`, `state` (shape and word), `host` (a host's state),
-    `patches` (of a machine: patches, antivirus, findings), `time`, `scope`, `part` and `who` in words, or `id`
-    (a number that counts nothing and gets no separators), `item` (of a rollout) and `items`
-    (how many are how). `words`: for values.
+    `patches` (of a machine: patches, antivirus, findings), `octets` (a volume), `name` (one host or several), `label`
+    (of a resource), `time`,
+    `scope`, `part` and `who` in words, or `id` (a number that counts nothing and gets no separators), `item` (of a
+    rollout) and `items` (how many are how). `words`: for values.
     """
 
     field: str
@@ -66,6 +67,16 @@ class Column:
             return item_mark(str(value))
         if self.show == "items" and value is not None:
             return items_words(value), ""
+        if self.show == "octets":
+            return octets_words(value), ""
+        if self.show == "label" and value is not None:
+            from control_plane.model.internet_words import label_words
+
+            return clean(str(label_words(str(row.get("kind")), str(value)))), ""
+        if self.show == "name" and value is not None:
+            from control_plane.model.names import name_both
+
+            return plain([name_both(str(one)) for one in (value if isinstance(value, list) else [value])]), ""
         if self.show == "time":
             return moment(value), ""
         if self.show == "id" and isinstance(value, int) and not isinstance(value, bool):
@@ -83,6 +94,13 @@ def item_mark(state: str) -> tuple[str, str]:
 def items_words(counts: Mapping[str, int]) -> str:
     """How many of a rollout's machines or subscriptions are how."""
     return ", ".join(f"{item_mark(state)[0]} {count}" for state, count in counts.items()) or "–"
+
+
+def octets_words(value: int | None) -> str:
+    """A volume for people; `–` for one that is not known or has no limit."""
+    from control_plane.model.volume import volume_words
+
+    return "–" if value is None else volume_words(value)
 
 
 def plain(value: Any) -> str:

@@ -11,10 +11,10 @@ import click
 from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask_word, consent_options, tell_word
+from control_plane.cli.files import Place
 from control_plane.cli.listing import listing_options, plain, show_one
 from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client_persons import Json
-from control_plane.model.errors import Rejected
 from control_plane.model.text import t, tn
 
 people = Group(
@@ -130,20 +130,14 @@ def _stays(app: App, found: Json) -> None:
 @option("--case", help=t("Number of the case that allows a search of the access record."), metavar="NUMBER")
 @option(
     "--to", "file", help=t("The archive; it must not exist yet."), required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=Place(),
 )  # fmt: skip
 @listing_options
 @click.pass_obj
 def export(app: App, person: str, reason: str, case: str | None, file: Path) -> None:
     """`gasp people export PERSON`."""
     app.context()
-    try:
-        file.touch(mode=0o600, exist_ok=False)
-    except OSError as error:
-        raise Rejected(
-            t("{file} cannot be written: {reason}.", file=file, reason=error.strerror),
-            t("Give another name with --to."),
-        ) from None
+    file.touch(mode=0o600, exist_ok=False)
     try:
         found = app.client.persons.export(person, reason=reason, case=case)
         file.write_bytes(_archive(found))

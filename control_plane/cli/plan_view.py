@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from control_plane.cli.listing import plain
 from control_plane.cli.table import layout
 from control_plane.cli.terminal import MARKS, clean, moment, sentence
+from control_plane.model.internet_words import label_words
 from control_plane.model.scope import part_words, scope_words
 from control_plane.model.text import t, tn
 
@@ -255,7 +256,7 @@ class PlanView:
 
 
 def _label(change: Mapping[str, Any]) -> str:
-    return clean(str(change.get("label") or change["id"]))
+    return clean(str(label_words(str(change.get("kind")), str(change.get("label") or change["id"]))))
 
 
 def _name(item: Any) -> str:

@@ -17,9 +17,10 @@ from control_plane.cli.errors import FAILED, Stop
 from control_plane.cli.listing import Column, items_words, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.terminal import clean, moment, sentence, state_mark
 from control_plane.model.client_rollouts import Json
-from control_plane.model.rollout import KINDS
+from control_plane.model.rollout import KINDS, items_of
 from control_plane.model.scope import scope_words, wave_words
-from control_plane.model.text import Listed, Text, t, tn
+from control_plane.model.text import Listed, Text, t
+from control_plane.model.windows import span_words
 
 COLUMNS = (
     Column("id", t("ID"), show="id"),
@@ -363,28 +364,18 @@ def _title(wave: Json) -> Text | Listed | str:
 
 def _preview(preview: Json) -> Iterator[str]:
     for wave in preview["waves"]:
-        facts = {"number": wave["number"], "title": _title(wave), "count": len(wave["names"])}
-        facts["names"] = ", ".join(wave["names"])
-        machines = tn(
-            "Wave {number}, {title}: {count} machine: {names}",
-            "Wave {number}, {title}: {count} machines: {names}",
-            **facts,
-        )
-        departments = tn(
-            "Wave {number}, {title}: {count} department: {names}",
-            "Wave {number}, {title}: {count} departments: {names}",
-            **facts,
-        )
-        yield sentence(departments if preview["kind"] == "configuration" else machines)
+        facts: Json = {"number": wave["number"], "title": _title(wave), "names": ", ".join(wave["names"])}
+        facts["things"] = items_of(preview["kind"], len(wave["names"]))
+        yield sentence(t("Wave {number}, {title}: {things}: {names}", **facts))
     yield from _replaced(preview)
     limits = preview["thresholds"]
     yield sentence(
         t(
-            "Stops at more than {errors} % or {count} failures; goes on at {success} % good, after {soak} s.",
+            "Stops at more than {errors} % or {count} failures; goes on at {success} % good, after {soak}.",
             errors=limits["errors"],
             count=limits["error_count"],
             success=limits["success"],
-            soak=limits["soak"],
+            soak=span_words(limits["soak"]),
         )
     )
 

@@ -12,7 +12,7 @@ from control_plane.cli.hosts import TENANT_COLUMNS
 from control_plane.cli.listing import Column, listing_options, plain, show_list, show_one
 from control_plane.cli.terminal import sentence
 from control_plane.model.client import Json
-from control_plane.model.scope import parse_scope, scope_words
+from control_plane.model.targets import HELP, parse_target, target_words
 from control_plane.model.text import t, tn
 
 FINDING_COLUMNS = (
@@ -102,7 +102,7 @@ def status(app: App) -> None:
         ("gasp security scan tenant:fgw", t("where people keep files, on all machines of a department")),
     ),
 )
-@argument("target", help=t("Name of a machine, or a scope."))
+@argument("target", help=HELP)
 @option("--path", "paths", help=t("Only below this folder; may be given again."), metavar="PATH", multiple=True)
 @listing_options
 @click.pass_obj
@@ -159,19 +159,20 @@ def scan(app: App, target: str, paths: tuple[str, ...]) -> None:
         ("gasp security refresh tenant:fgw --yes", t("those of one department")),
     ),
 )
-@argument("scope", help=t("estate, tenant:CODE or host:NAME."), required=False, default="estate")
+@argument("scope", help=HELP, required=False, default="estate", metavar="[TARGET]")
 @consent_options()
 @listing_options
 @click.pass_obj
 def refresh(app: App, scope: str, dry_run: bool, yes: bool) -> None:
     """`gasp security refresh`."""
     if dry_run:
-        for code in parse_scope(scope).tenants or ():
-            app.client.tenant(code)
-    if rehearsed(dry_run, t("Machines of {scope} would fetch their ring's signatures.", scope=scope_words(scope))):
+        for term in parse_target(scope, "scope"):
+            if term.kind == "tenant":
+                app.client.tenant(term.value)
+    if rehearsed(dry_run, t("Machines of {scope} would fetch their ring's signatures.", scope=target_words(scope))):
         return
     app.context()
-    ask(t("Let the machines of {scope} fetch their ring's signatures now?", scope=scope_words(scope)), yes)
+    ask(t("Let the machines of {scope} fetch their ring's signatures now?", scope=target_words(scope)), yes)
     answer = app.client.machines.refresh_signatures(scope)
 
     def draw() -> None:

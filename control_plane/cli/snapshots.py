@@ -19,12 +19,13 @@ from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client_snapshots import Json
 from control_plane.model.errors import PermanentError
 from control_plane.model.machine import Depot
-from control_plane.model.text import t
+from control_plane.model.rollout import KINDS as WORDS
+from control_plane.model.text import Listed, t
 
 KINDS = ("patches", "signatures")
 COLUMNS = (
     Column("id", t("ID")),
-    Column("kind", t("KIND")),
+    Column("kind", t("KIND"), words=WORDS),
     Column("made_at", t("MADE"), show="time"),
     Column("content", t("CONTENT")),
     Column("octets", t("OCTETS")),
@@ -32,7 +33,7 @@ COLUMNS = (
     Column("source", t("SOURCE"), wide=True, words={"medium": t("a medium")}),
 )
 NEEDS = (
-    Column("kind", t("KIND")),
+    Column("kind", t("KIND"), words=WORDS),
     Column("need", t("NEEDS")),
     Column("free", t("FREE")),
     Column("reserve", t("STAYS FREE")),
@@ -43,7 +44,7 @@ NEEDS = (
     Column("enough", t("ENOUGH")),
 )
 RESULTS = (
-    Column("kind", t("KIND")),
+    Column("kind", t("KIND"), words=WORDS),
     Column("snapshot", t("NEW")),
     Column("latest", t("LATEST")),
     Column("octets", t("OCTETS")),
@@ -181,12 +182,15 @@ def sync(app: App, kind: str | None, dry_run: bool, yes: bool) -> None:
     needs = app.client.snapshots.estimate(cast("Depot | None", kind))
     for row in needs:
         _say_need(app, row)
-    if rehearsed(dry_run, t("{kinds} would be fetched.", kinds=", ".join(row["kind"] for row in needs))):
+    if rehearsed(dry_run, t("{kinds} would be fetched.", kinds=Listed(WORDS[row["kind"]] for row in needs))):
         return
     for row in needs:
         if not row["enough"]:
             raise PermanentError(
-                t("The disk of the repository host has not enough room for {kind}; nothing was fetched.", **row),
+                t(
+                    "The disk of the repository host has not enough room for {kind}; nothing was fetched.",
+                    kind=WORDS[row["kind"]],
+                ),
                 t("gasp snapshots prune makes room; or give the host a larger disk."),
             )
     app.context()
@@ -202,8 +206,8 @@ def sync(app: App, kind: str | None, dry_run: bool, yes: bool) -> None:
 
 def _say_need(app: App, row: Row) -> None:
     facts = {name: f"{row[name]:,}" for name in ("need", "free", "reserve")}
-    text = t("{kind}: {need} octets of disk are needed, {free} are free, {reserve} must stay so.", kind=row["kind"],
-             **facts)  # fmt: skip
+    text = t("{kind}: {need} octets of disk are needed, {free} are free, {reserve} must stay so.",
+             kind=WORDS[row["kind"]], **facts)  # fmt: skip
     app.note(text)
 
 
@@ -211,7 +215,7 @@ def _results(app: App, rows: Sequence[Json]) -> None:
     show_list(rows, RESULTS, empty=t("Nothing was fetched."), name="latest")
     for row in rows:
         if row["snapshot"] is None:
-            app.note(t("{kind}: nothing new since {latest}.", kind=row["kind"], latest=row["latest"]))
+            app.note(t("{kind}: nothing new since {latest}.", kind=WORDS[row["kind"]], latest=row["latest"]))
         else:
             command = f"gasp snapshots show {row['snapshot']}"
             app.note(t("Next: {command}", command=command))
@@ -306,7 +310,12 @@ def prune(app: App, kind: str, keep: int | None, dry_run: bool, yes: bool) -> No
         app.context()
         names = ", ".join(preview["removed"][:5])
         ask(
-            t("Delete {count} of {kind} for good ({names})?", count=len(preview["removed"]), kind=kind, names=names),
+            t(
+                "Delete {count} of {kind} for good ({names})?",
+                count=len(preview["removed"]),
+                kind=WORDS[kind],
+                names=names,
+            ),
             yes,
         )
         preview = app.client.snapshots.prune(what, keep)

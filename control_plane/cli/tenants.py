@@ -12,6 +12,7 @@ from control_plane.cli.app import App
 from control_plane.cli.base import Group, argument, option
 from control_plane.cli.consent import ask, consent_options, rehearsed
 from control_plane.cli.errors import TEMPORARY, Stop
+from control_plane.cli.files import Place
 from control_plane.cli.listing import Column, listing_options, plain, print_table, show_list, show_one
 from control_plane.cli.looking import facts
 from control_plane.cli.terminal import clean, sentence
@@ -189,7 +190,7 @@ def import_documents(app: App, path: Path, dry_run: bool, yes: bool) -> None:
         ("gasp tenants export /tmp/estate fgw czj", t("two of them")),
     ),
 )
-@argument("folder", help=t("Folder to write to; made if missing."), type=click.Path(file_okay=False, path_type=Path))
+@argument("folder", help=t("Folder to write to; made if missing."), type=Place(folder=True))
 @argument("codes", help=t("Codes of the tenants; none means all."), nargs=-1, metavar="[CODE...]")
 @consent_options()
 @listing_options
@@ -294,7 +295,7 @@ def restore(
 @option(
     "--archive",
     help=t("Where the archive of its data is written first; default is CODE.tar.gz."),
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=Place(fresh=False),
 )
 @consent_options(word=True)
 @listing_options

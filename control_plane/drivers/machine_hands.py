@@ -93,7 +93,7 @@ class MachineHands:
         facts = {name: answer[name] for name in ("fingerprint", "offset", "kernel", "foreign", "refreshed", "disk_set")}
         if blind:
             facts["advisories"] = blind
-        facts["restart"] = answer["restart"]
+        facts |= {name: answer[name] for name in ("restart", "held")}
         return MachineState(
             machine=machine.id,
             at=now,

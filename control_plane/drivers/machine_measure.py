@@ -93,6 +93,12 @@ def holder(path: Path) -> str | None:
     return str(pid)
 
 
+def on_hold(apt_pkg: Any, cache: Any) -> list[str]:
+    """Installed packages that `apt-mark hold` keeps as they are, whether something waits for them or not."""
+    installed = (p for p in cache.packages if p.current_ver is not None)
+    return sorted(p.name for p in installed if p.selected_state == apt_pkg.SELSTATE_HOLD)
+
+
 def held(machine: Machine) -> str | None:
     """The first lock of the package system that somebody holds: `/path: pid command`."""
     for name in LOCKS:
@@ -290,7 +296,8 @@ class Measuring:
             item = self._missing(apt_pkg, policy, records, package, wanted[package.id], offered)
             if item is not None:
                 pending.append(item)
-        return {"packages": packages, "pending": pending, "restart": self._restart(apt_pkg, kernels)}
+        held, restart = on_hold(apt_pkg, cache), self._restart(apt_pkg, kernels)
+        return {"packages": packages, "pending": pending, "held": held, "restart": restart}
 
     def _missing(
         self, apt_pkg: Any, policy: Any, records: Any, package: Any, candidate: Any, offered: list[Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from control_plane.model.internet import Hours
+from control_plane.model.internet import NETWORK, PROXY, Hours
 from control_plane.model.text import Text, t
 
 CATEGORIES: Mapping[str, Text] = {
@@ -13,6 +13,8 @@ CATEGORIES: Mapping[str, Text] = {
     "gambling": t("gambling"),
     "adult": t("adult"),
 }
+#: Whose a rule is.
+OWNERS: Mapping[str, Text] = {"centre": t("the centre's"), "tenant": t("the tenant's")}
 ACTIONS: Mapping[str, Text] = {"allow": t("allowed"), "block": t("blocked")}
 DAYS: Mapping[str, Text] = {
     "M": t("Mon"),
@@ -23,6 +25,18 @@ DAYS: Mapping[str, Text] = {
     "A": t("Sat"),
     "S": t("Sun"),
 }
+
+
+def gateway_label(kind: str, code: str) -> Text:
+    """What the gateway has of a tenant, in words."""
+    return (
+        t("{code}: rates, volume, direct access", code=code) if kind == NETWORK else t("{code}: proxy rules", code=code)
+    )
+
+
+def label_words(kind: str, label: str) -> Text | str:
+    """The label of a resource as it is kept, in the reader's language where it is a sentence and not a name."""
+    return gateway_label(kind, label.partition(":")[0]) if kind in (NETWORK, PROXY) else label
 
 
 def hours_words(hours: Hours) -> str:

@@ -7,6 +7,7 @@ non-transitional, so `faß` stays itself. Sources: RFC 1035, RFC 1123, RFC 5891,
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import idna
 
@@ -94,10 +95,25 @@ def to_unicode(name: str) -> str:
     """The readable form of an A-label name, for screens."""
     if "xn--" not in name:
         return name
+    bare = name.lstrip(".")
     try:
-        return idna.decode(name)
+        return name[: -len(bare)] + idna.decode(bare)
     except (idna.IDNAError, UnicodeError):
         return name
+
+
+def name_both(name: str) -> str:
+    """The readable form, with the A-label form beside it where that is another one: people compare it with what
+    browsers and logs show."""
+    shown = to_unicode(name)
+    return name if shown == name else f"{shown} ({name})"
+
+
+def url_both(url: str) -> str:
+    """A web address likewise."""
+    host = urlsplit(url).hostname or ""
+    shown = to_unicode(host)
+    return url if shown == host else f"{url.replace(host, shown, 1)} ({url})"
 
 
 def check_name(name: str, field: str) -> tuple[str | None, list[Problem]]:

@@ -23,6 +23,26 @@ RUN_KINDS: Mapping[str, Text] = {
     "offboard": t("end of a tenant"),
     "retire": t("rest of removed websites"),
 }
+#: What hosts are for.
+HOST_ROLES: Mapping[str, Text] = {
+    "gateway": t("internet gateway"),
+    "ns-primary": t("first name server"),
+    "ns-secondary": t("second name server"),
+    "directory": t("directory server"),
+    "web": t("public web server"),
+    "intranet": t("internal web server"),
+    "monitor": t("monitoring"),
+    "repository": t("repository host"),
+    "mail": t("mail host"),
+    "citizen": t("a citizen's machine"),
+    "workstation": t("workstation"),
+}
+#: Where hosts are.
+HOST_ZONES: Mapping[str, Text] = {
+    "core": t("the centre"),
+    "tenant": t("departments"),
+    "internet": t("outside"),
+}
 #: What happens to a machine in the inventory.
 MACHINE_HISTORY: Mapping[str, Text] = {
     "enrolled": t("enrolled"),

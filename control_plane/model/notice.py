@@ -16,7 +16,7 @@ import yaml
 
 from control_plane.model.audit import AuditAct, AuditEntry
 from control_plane.model.people import ROLES
-from control_plane.model.states import STATES
+from control_plane.model.states import state_word
 from control_plane.model.text import LANGUAGES, Text
 
 #: Two lines at most, whatever was typed.
@@ -134,14 +134,14 @@ def told_by(entry: AuditEntry) -> list[Notice]:
         standing: dict[str, str | Text] = {**days, "role": ROLES[str(detail["role"])].title}
         people: dict[str, str | Text] = {"person/who": both[0], "person/for": both[1]}
         return [Notice(key, _SUBSTITUTES[act], both, (), (), tenant, {**standing, **people})]
-    word = STATES[entry.outcome][1] if entry.outcome in STATES else entry.outcome
+    word = state_word(entry.outcome)
     if act is AuditAct.RUN_ENDED and entry.outcome in _BAD and detail.get("kind") != "request":
         run = next(s.value for s in entry.subjects if s.kind == "run")
         said: dict[str, str | Text] = {"subject": run, "state": word, "why": str(detail.get("scope", ""))}
         return [Notice(key, NoticeKind.RUN_FAILED, roles=["operator"], params=said)]
     if act in _HALTED:
         rollout = next(s.value for s in entry.subjects if s.kind == "rollout")
-        state = STATES[act.value.partition(".")[2]][1]
+        state = state_word(act.value.partition(".")[2])
         because = Text.from_json(detail["text"]) if detail.get("text") else ""
         halted: dict[str, str | Text] = {"subject": rollout, "state": state, "why": because}
         return [Notice(key, NoticeKind.ROLLOUT_HALTED, roles=["operator"], params=halted)]

@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.machine import Ring
+from control_plane.model.scope import RINGS
+from control_plane.model.states import state_word
 from control_plane.model.text import Text, t, tn
 
 RolloutKind = Literal["patches", "signatures", "configuration"]
@@ -70,11 +72,23 @@ ACTS: Mapping[str, frozenset[RolloutState]] = {
 }
 
 
+def ring_words(ring: Ring) -> Text:
+    """A ring as people call it: `1 pilot`."""
+    return RINGS[ring.name.lower()]
+
+
+def items_of(kind: str, count: int) -> Text:
+    """So many of what a rollout of this kind touches, in words."""
+    if kind == "configuration":
+        return tn("{count} department", "{count} departments", count=count)
+    return tn("{count} machine", "{count} machines", count=count)
+
+
 def refuse_by_state(act: str, rollout_id: int, state: RolloutState) -> None:
     """Raises Rejected for an act that this state does not allow."""
     if state not in ACTS[act]:
         raise Rejected(
-            t("Rollout {id} is {state}; that cannot be done now.", id=rollout_id, state=state.value),
+            t("Rollout {id} is {state}; that cannot be done now.", id=rollout_id, state=state_word(state)),
             t("See gasp rollouts show {id}.", id=rollout_id),
         )
 
@@ -268,96 +282,75 @@ class Verdict:
     until: datetime | None = None
 
 
-def judge(facts: WaveFacts, thresholds: Thresholds | None, now: datetime) -> Verdict:
-    """Judge one wave. `thresholds` None: they could not be read, which means stop. `now` matters for the soak only."""
+def judge(facts: WaveFacts, thresholds: Thresholds | None, now: datetime, kind: str) -> Verdict:
+    """Judge one wave. `thresholds` None: they could not be read, which means stop. `now` matters for the soak only,
+    `kind` of the rollout for the words only."""
     if thresholds is None:
         return Verdict("stop", t("A threshold cannot be read, so nothing may go on."))
     failed = facts.count(ItemState.FAILED)
     base = facts.total if facts.open else facts.reached
     if failed > thresholds.error_count:
-        said = tn(
-            "{failed} machine failed; more than {limit} may not.",
-            "{failed} machines failed; more than {limit} may not.",
-            count=failed,
-            failed=failed,
-            limit=thresholds.error_count,
+        said = t(
+            "{things} failed; more than {limit} may not.", things=items_of(kind, failed), limit=thresholds.error_count
         )
         return Verdict("stop", said)
     if failed and 100 * failed > thresholds.errors * base:
         share = _percent(failed, base)
-        said = tn(
-            "{failed} of {total} machine failed: {share} % is over {limit} %.",
-            "{failed} of {total} machines failed: {share} % is over {limit} %.",
-            failed=failed, count=base, total=base, share=share, limit=_number(thresholds.errors),
+        said = t(
+            "{failed} of {things} failed: {share} % is over {limit} %.",
+            failed=failed, things=items_of(kind, base), share=share, limit=_number(thresholds.errors),
         )  # fmt: skip
         return Verdict("stop", said)
     if not facts.total:
         return Verdict("person", t("Nobody is left in this wave; that is no success."))
     if facts.open:
-        return Verdict(
-            "work",
-            tn(
-                "{open} of {total} machine is left to do.",
-                "{open} of {total} machines are left to do.",
-                open=facts.open,
-                count=facts.total,
-                total=facts.total,
-            ),
-        )
+        things = items_of(kind, facts.total)
+        return Verdict("work", t("Of {things}, {open} left to do.", open=facts.open, things=things))
     good = facts.count(ItemState.OK)
     if not facts.reached:
-        return Verdict(
-            "person",
-            tn(
-                "The only machine did not answer; that is no success.",
-                "None of {total} machines answered; that is no success.",
-                count=facts.total,
-                total=facts.total,
-            ),
-        )
+        things = items_of(kind, facts.total)
+        return Verdict("person", t("0 of {things} answered; that is no success.", things=things))
     if 100 * facts.reached < thresholds.reached * facts.total:
         said = t(
-            "Only {reached} of {total} machines answered; at least {limit} % must.",
-            reached=facts.reached, total=facts.total, limit=_number(thresholds.reached),
+            "Only {reached} of {things} answered; at least {limit} % must.",
+            reached=facts.reached, things=items_of(kind, facts.total), limit=_number(thresholds.reached),
         )  # fmt: skip
         return Verdict("person", said)
+    reached = items_of(kind, facts.reached)
     if not good or 100 * good < thresholds.success * facts.reached:
         said = tn(
-            "{good} of {total} machine was measured as good: {share} % is under {limit} %.",
-            "{good} of {total} machines were measured as good: {share} % is under {limit} %.",
-            good=good, count=facts.reached, total=facts.reached, share=_percent(good, facts.reached),
+            "{good} of {things} was measured as good: {share} % is under {limit} %.",
+            "{good} of {things} were measured as good: {share} % is under {limit} %.",
+            good=good, count=facts.reached, things=reached, share=_percent(good, facts.reached),
             limit=_number(thresholds.success),
         )  # fmt: skip
         return Verdict("person", said)
     if facts.settled_at is None:
-        return Verdict("work", t("All machines answered; the last measurement is not written yet."))
+        return Verdict("work", t("All answered; the last measurement is not written yet."))
     until = facts.settled_at + timedelta(seconds=thresholds.soak)
     if now < until:
-        return Verdict(
-            "soak",
-            tn(
-                "{good} machine is good; it is watched.",
-                "{good} machines are good; it is watched.",
-                count=good,
-                good=good,
-            ),
-            until,
+        said = tn(
+            "{things} is good; it is watched.",
+            "{things} are good; it is watched.",
+            count=good,
+            things=items_of(kind, good),
         )
+        return Verdict("soak", said, until)
     if failed:
         said = t(
-            "{good} of {total} machines are good; {failed} failed: {share} % is not over {limit} %.",
-            good=good, total=facts.reached, failed=failed, share=_percent(failed, facts.reached),
+            "{good} of {things} are good; {failed} failed: {share} % is not over {limit} %.",
+            good=good, things=reached, failed=failed, share=_percent(failed, facts.reached),
             limit=_number(thresholds.errors),
         )  # fmt: skip
         return Verdict("next", said)
     return Verdict(
         "next",
         tn(
-            "{good} of {total} machine is good.",
-            "{good} of {total} machines are good.",
+            "{good} of {things} is good.",
+            "{good} of {things} are good.",
             good=good,
             count=facts.reached,
-            total=facts.reached,
+            things=reached,
         ),
     )
 
@@ -379,12 +372,13 @@ def sentence(
     until: str = "",
     past: bool = False,
     left: int = 0,
+    touched: bool = True,
 ) -> Text:
     """What goes on, what it waits for, and until when: one sentence a state.
 
     `wave` of `waves` is the present one (0: none was begun), `why` the verdict, a person's reason, or what is in the
     way, `until` a time for people (`past`: it has come) or when it ended, `left` the number of machines or services
-    that are not there yet.
+    that are not there yet, `touched` whether one of them had been touched.
     """
     at, reason = {"wave": wave, "waves": waves}, why if why is not None else t("no reason was given")
     match state:
@@ -429,6 +423,9 @@ def sentence(
         case RolloutState.ROLLING_BACK:
             return t("It goes back to what was before; it ends when the {left} still open have that: {why}",
                      left=left, why=reason)  # fmt: skip
+        case RolloutState.ROLLED_BACK if not touched:
+            return t("Ended at {until}; nothing had been touched, so everything is as it was: {why}",
+                     until=until, why=reason)  # fmt: skip
         case RolloutState.ROLLED_BACK:
             return t("Ended at {until}; everything that was touched has again what it had before: {why}",
                      until=until, why=reason)  # fmt: skip

@@ -39,6 +39,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "emergency-kept": t("signed, stays"),
             "on": t("on"),
             "ok": t("in order"),
+            "sent": t("handed over"),
         },
         "warn": {
             "warning": t("warning"),
@@ -121,6 +122,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "catching_up": t("catching up"),
             "touching": t("being changed"),
             "installed": t("changed, not measured yet"),
+            "sending": t("being handed over"),
         },
         "held": {
             "stopped": t("stopped"),
@@ -157,3 +159,8 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
         },
     }
 )
+
+
+def state_word(state: str) -> Text | str:
+    """The word of a state within a sentence; one that has none is said as it is."""
+    return STATES[state][1] if state in STATES else state

@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from control_plane.model.machine import Ring
+from control_plane.model.text import Text, t
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FOLDER = Path(__file__).parent.parent / "calendar" / "cn"
@@ -28,6 +29,19 @@ def moment_words(at: datetime | str | None) -> str:
     """A time (aware, or ISO 8601) for people, to the minute; a dash for none."""
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     return f"{moment.astimezone(ZONE):%Y-%m-%d %H:%M}" if moment else "–"
+
+
+def span_words(seconds: float | str) -> Text:
+    """A length of time in its largest whole unit: `24 h`, `90 min`, `45 s`; what is no number as it is."""
+    try:
+        whole = int(float(seconds))
+    except ValueError:
+        return Text(str(seconds))
+    if whole and whole % 3600 == 0:
+        return t("{hours} h", hours=whole // 3600)
+    if whole and whole % 60 == 0:
+        return t("{minutes} min", minutes=whole // 60)
+    return t("{seconds} s", seconds=whole)
 
 
 @dataclass(frozen=True, slots=True)

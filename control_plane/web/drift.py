@@ -12,7 +12,7 @@ from control_plane.model.client import Json
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
-from control_plane.web import door, exporting, jobs
+from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.plans import difference
 from control_plane.web.services import services
@@ -30,7 +30,7 @@ ACTIONS: dict[str, Text] = {
     "unmeasured": t("could not be seen"),
 }
 COLUMNS = (
-    Column("label", t("What"), "text"),
+    Column("label", t("What"), "text", draw=show.label),
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
     Column("offering", t("Service"), "service", filter=True),
     Column("part", t("Where"), "part", filter=True),

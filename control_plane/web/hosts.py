@@ -42,7 +42,7 @@ SEVERITIES: dict[str, Text] = {
 COLUMNS = (
     Column("name", t("Host"), "code", lambda row: url_for("hosts.host", name=row["name"])),
     Column("shown", t("State"), "state", filter=True),
-    Column("role", t("Role"), filter=True, words=show.ROLES),
+    Column("role", t("Role"), filter=True, words=show.HOST_ROLES),
     Column("tenant", t("Tenant"), "code", tenant_link, filter=True),
     Column("ring_shown", t("Ring"), filter=True, words=RINGS),
     Column("patches", t("Patches"), "state", filter=True),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from control_plane.model.client import Json
 from control_plane.model.errors import NotFound
-from control_plane.model.internet_words import ACTIONS, CATEGORIES, hours_words
+from control_plane.model.internet_words import ACTIONS, CATEGORIES, OWNERS, hours_words
 from control_plane.model.people import Act
 from control_plane.model.text import language, t
 from control_plane.model.volume import what_next
@@ -104,5 +104,5 @@ def worded(rule: Json) -> Json:
         "subject": CATEGORIES.get(rule["category"], rule["category"]) or ", ".join(rule["hosts"]),
         "when": hours_words(hours) if hours else t("always"),
         "reason": rule[own] or show.foreign(rule[other] or ""),
-        "whose": t("the centre's") if rule["owner"] == "centre" else t("the tenant's"),
+        "whose": OWNERS.get(rule["owner"], OWNERS["tenant"]),
     }

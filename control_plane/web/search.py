@@ -43,7 +43,7 @@ HITS: Mapping[str, Callable[[Json], Hit]] = {
     ),
     "hosts": lambda row: (
         row["name"],
-        f"{show.ROLES.get(row['role'], row['role']) or '–'} · {row['ipv4'] or '–'}",
+        f"{show.HOST_ROLES.get(row['role'], row['role']) or '–'} · {row['ipv4'] or '–'}",
         url_for("hosts.host", name=row["name"]),
     ),
     "requests": lambda row: (

@@ -9,27 +9,14 @@ from typing import Any
 import yaml
 from markupsafe import Markup, escape
 
-from control_plane.model.naming import actor_words, cause_words
+from control_plane.model.internet_words import label_words
+from control_plane.model.naming import HOST_ROLES, actor_words, cause_words
 from control_plane.model.scope import part_words, scope_words, wave_words
 from control_plane.model.text import Text, language, t
-from control_plane.model.windows import ZONE
+from control_plane.model.windows import ZONE, span_words
 from control_plane.web.services import services
 from control_plane.web.states import mark
 
-#: What hosts are for.
-ROLES: Mapping[str, Text] = {
-    "gateway": t("internet gateway"),
-    "ns-primary": t("first name server"),
-    "ns-secondary": t("second name server"),
-    "directory": t("directory server"),
-    "web": t("public web server"),
-    "intranet": t("internal web server"),
-    "monitor": t("monitoring"),
-    "repository": t("repository host"),
-    "mail": t("mail host"),
-    "citizen": t("a citizen's machine"),
-    "workstation": t("workstation"),
-}
 #: What a site shows that is no release by its number.
 RELEASES: Mapping[str, Text] = {"starter": t("first home page"), "release": t("nothing published yet")}
 #: What browsers and systems say of themselves, and what they are called; of several, the first counts.
@@ -149,16 +136,8 @@ def duration(start: str | None, end: str | None) -> str:
 
 
 def span(seconds: float | str) -> Text:
-    """A length of time in its largest whole unit: `24 h`, `90 min`, `45 s`; what is no number as it is."""
-    try:
-        whole = int(float(seconds))
-    except ValueError:
-        return Text(str(seconds))
-    if whole and whole % 3600 == 0:
-        return t("{hours} h", hours=whole // 3600)
-    if whole and whole % 60 == 0:
-        return t("{minutes} min", minutes=whole // 60)
-    return t("{seconds} s", seconds=whole)
+    """A length of time."""
+    return span_words(seconds)
 
 
 def scope(name: str) -> str:
@@ -169,6 +148,11 @@ def scope(name: str) -> str:
 def part(name: str) -> str:
     """What one look covers, in words."""
     return str(part_words(name))
+
+
+def label(row: Mapping[str, Any]) -> Markup:
+    """What a resource is called."""
+    return escape(str(label_words(str(row.get("kind")), str(row["label"]))))
 
 
 def who(name: str | None) -> str | Markup:
@@ -247,6 +231,7 @@ def machine(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 __all__ = [
+    "HOST_ROLES",
     "ZONE",
     "ago",
     "cause",
@@ -254,6 +239,7 @@ __all__ = [
     "duration",
     "exact",
     "foreign",
+    "label",
     "machine",
     "mark",
     "moment",

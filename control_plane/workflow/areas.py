@@ -342,7 +342,9 @@ class Areas:
         from control_plane.workflow.rollouts import Rollouts
 
         def maker() -> RolloutMaker:
-            return RolloutMaker(self.store, self.planner.catalogue, self.store.machines.all, self._repository)
+            return RolloutMaker(
+                self.store, self.planner.catalogue, self.store.machines.all, self._repository, self.clock
+            )
 
         return Rollouts(self.store, maker, self.who, self.clock)
 

@@ -36,9 +36,9 @@ from control_plane.store.repository import Store
 PLACE = ("role", "zone", "ipv4", "ipv6", "mgmt", "state", "restarts")
 _NOTHING: Mapping[str, Any] = {
     "machine": None, "ring": None, "managed": False, "source": None, "patch_state": None, "pending": None,
-    "overdue": None, "held": None, "waiting": None, "reboot_required": None, "protection": None, "signature_set": None,
-    "signature_age_seconds": None, "scanned_at": None, "findings": None, "faults": [], "lists_at": None,
-    "last_contact": None, "measured_at": None, "silent_because": None, "notes": [],
+    "overdue": None, "held": None, "kept_back": None, "waiting": None, "reboot_required": None, "protection": None,
+    "signature_set": None, "signature_age_seconds": None, "scanned_at": None, "findings": None, "faults": [],
+    "lists_at": None, "last_contact": None, "measured_at": None, "silent_because": None, "notes": [],
 }  # fmt: skip
 
 
@@ -106,7 +106,10 @@ class Rows:
             "patch_state": word,
             "pending": sum(1 for p in pending if not p.held and not deferred(p)) if known else None,
             "overdue": overdue(pending, self.now) if known else None,
-            "held": sum(1 for p in pending if p.held) if known else None,
+            "held": len({*state.facts.get("held", ()), *(p.package for p in pending if p.held)})
+            if known and state
+            else None,
+            "kept_back": sum(1 for p in pending if p.kept_back and not p.phased) if known else None,
             "waiting": sum(1 for p in pending if deferred(p)) if known else None,
             "reboot_required": state.reboot_required if state else None,
             "protection": self._protection(machine) if machine.managed else "unmanaged",

@@ -18,7 +18,6 @@ from control_plane.model.client_machines import Json, OnProgress
 from control_plane.model.errors import (
     CouldNotMeasureError,
     Invalid,
-    NotFound,
     Problem,
     Rejected,
 )
@@ -35,10 +34,10 @@ from control_plane.model.machine import (
 )
 from control_plane.model.machine_rules import FAULTS
 from control_plane.model.resource import CouldNotMeasure
-from control_plane.model.scope import Scope, parse_scope
+from control_plane.model.targets import parse_target, remedy, target_words
 from control_plane.model.text import t
 from control_plane.workflow.audit import outside
-from control_plane.workflow.machine_register import OFFERING, MachineRegister
+from control_plane.workflow.machine_register import MachineRegister
 from control_plane.workflow.machine_rows import finding_json
 
 
@@ -46,17 +45,19 @@ class Machines(MachineRegister):
     """See `model.client_machines.MachinesClient`."""
 
     # measuring ------------------------------------------------------------------------------------
-    def chosen(self, scope: str) -> list[Machine]:
-        """Managed machines in a scope: `estate`, tenants, subscriptions, and hosts by their names."""
-        terms = parse_scope(scope)
+    def chosen(self, target: str, field: str = "scope") -> list[Machine]:
+        """Managed machines that a target means. Raises Invalid, NotFound, Rejected when that is none."""
+        terms = parse_target(target, field)
+        for term in terms:
+            if term.kind == "host":
+                self._managed(term.value)
+            if term.kind == "tenant":
+                self.store.estate.known(term.value)
         machines = [m for m in self.store.machines.all() if m.managed]
-        names = {m.name for m in machines}
-        for kind, value in terms.terms:
-            if kind == "host" and value not in names:
-                raise NotFound(t("There is no enrolled machine “{name}”.", name=value), t("See gasp hosts list."))
-            if kind in ("tenant", "subscription"):
-                self.store.estate.known(value.partition("/")[0])
-        return [m for m in machines if _in(terms, m)]
+        found = [m for m in machines if any(term.means(m) for term in terms)]
+        if not found and all(term.kind != "estate" for term in terms):
+            raise Rejected(t("No machine of {scope} is enrolled.", scope=target_words(target)), remedy())
+        return found
 
     def measure(self, scope: str = "estate") -> Json:
         """See `MachinesClient.measure`."""
@@ -152,6 +153,15 @@ class Machines(MachineRegister):
         return {"machine": machine.name, "acts": acts, "row": self.show(machine.name)}
 
     def _managed(self, name: str) -> Machine:
+        known = {m.name for m in self.store.machines.all()}
+        host = next((h for h in self._hosts() if h["name"] == name and name not in known), None)
+        if host is not None:
+            raise Rejected(
+                t("{name} is not enrolled; only enrolled machines are measured, scanned and mended.", name=name),
+                t("Enrol it first: gasp hosts enrol {name} --tenant {tenant}", name=name, tenant=host["tenant"])
+                if host.get("tenant")
+                else t("The centre's own hosts are looked after by its operators: gasp hosts show {name}.", name=name),
+            )
         machine = self.store.machines.get(name)
         if not machine.managed:
             raise Rejected(
@@ -174,7 +184,7 @@ class Machines(MachineRegister):
 
     def scan(self, target: str, paths: Sequence[str], on_progress: OnProgress | None = None) -> Json:
         """See `MachinesClient.scan`. One machine after the other, so that a scan never fills the centre's links."""
-        machines = self.chosen(target) if target == "estate" or ":" in target else [self._managed(target)]
+        machines = self.chosen(target, "target")
         answer: Json = {"target": target, "files": 0, "machines": [], "findings": []}
         with self._outside(AuditAct.MACHINE_SCANNED, machines) as became:
             for machine in machines:
@@ -264,10 +274,3 @@ class Machines(MachineRegister):
             raise Invalid([problem])
         self.store.machines.clear(self.actor(), ids, reason)
         return [f for f in self.findings() if f["id"] in ids]
-
-
-def _in(scope: Scope, machine: Machine) -> bool:
-    if not scope.terms:
-        return True
-    hosts = {value for kind, value in scope.terms if kind == "host"}
-    return machine.name in hosts or scope.covers(machine.tenant, OFFERING, "security:machines")

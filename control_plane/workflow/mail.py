@@ -20,6 +20,7 @@ from control_plane.model.notice import FOR_CONTACTS, Address, Notice, NoticeKind
 from control_plane.model.people import ROLES, Person
 from control_plane.model.request import ACTIONS, DECIDING, OPEN, Request, parse_reference, standing
 from control_plane.model.run import Actor
+from control_plane.model.states import state_word
 from control_plane.model.text import Text, in_language, t
 from control_plane.model.windows import moment_words
 from control_plane.store.mail import Mail, StoredNotice
@@ -249,7 +250,8 @@ class Mails:
                 raise NotFound(t("There is no mail {number}.", number=mail_id), t("See gasp mail list."))
             if mail.state not in ("failed", "waiting"):
                 raise Rejected(
-                    t("Mail {number} is {state}.", number=mail_id, state=mail.state), t("See gasp mail list.")
+                    t("Mail {number} is {state}.", number=mail_id, state=state_word(mail.state)),
+                    t("See gasp mail list."),
                 )
             self.store.mail.settle(mail, "waiting", next_at=self.clock())
             self.store.audit.record(AuditAct.MAIL_RETRIED, self.actor(), [Subject("mail", str(mail_id))])

@@ -17,7 +17,7 @@ from control_plane.model.freeze import Freeze, Frozen, covering
 from control_plane.model.machine import Repository, Ring
 from control_plane.model.rollout import RolloutState
 from control_plane.model.run import Actor
-from control_plane.model.states import STATES
+from control_plane.model.states import state_word
 from control_plane.model.text import Text, t, tn
 from control_plane.model.windows import Calendar, moment_words
 from control_plane.store.by_itself import Turn
@@ -206,11 +206,10 @@ class NewSignatures:
         if turn is not None and waiting:
             other = self._in_the_way()
             if other is not None:
-                word = STATES[other.state.value][1] if other.state.value in STATES else other.state.value
                 return (
                     "waiting",
                     t("Set {set} waits until rollout {id} has ended, which is “{state}”; never two at once.",
-                      set=turn.snapshot, id=other.id, state=word),
+                      set=turn.snapshot, id=other.id, state=state_word(other.state)),
                     other.id,
                 )  # fmt: skip
             return "running", t("Set {set} goes out within a minute.", set=turn.snapshot), None

@@ -25,7 +25,7 @@ from control_plane.model.machine import (
 from control_plane.model.machine_rules import BLINDING, STRANGER, deferred, outcome_for_wave
 from control_plane.model.ports import ProbeResult
 from control_plane.model.resource import CouldNotMeasure
-from control_plane.model.rollout import ItemState
+from control_plane.model.rollout import ItemState, ring_words
 from control_plane.model.text import t
 from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
 from control_plane.workflow.rollout_promises import OF_ONE_MACHINE, Found, judged
@@ -151,20 +151,19 @@ class MachineCarrier:
     def unpublish(self, row: RolloutRow, wave: WaveRow) -> bool:
         """See `Carrier`. Somebody who published something else since is not overruled."""
         now = self.before(row, wave)
-        if now == wave.before:
+        if wave.ring is None or now == wave.before:
             return False
         if not wave.before:
             raise Rejected(
-                t("Ring {ring} had nothing before, so there is nothing to go back to.", ring=wave.title),
+                t("Ring {ring} had nothing before, so there is nothing to go back to.", ring=ring_words(wave.ring)),
                 t("Publish an older snapshot to it: gasp snapshots list shows them."),
             )
         if now != row.snapshot:
             raise Rejected(
-                t("Ring {ring} was given {now} since; it is left alone.", ring=wave.title, now=now or "–"),
+                t("Ring {ring} was given {now} since; it is left alone.", ring=ring_words(wave.ring), now=now or "–"),
                 t("See what it should have: gasp snapshots list."),
             )
-        if wave.ring is not None:
-            self.repository.publish(self.what, wave.ring, wave.before)
+        self.repository.publish(self.what, wave.ring, wave.before)
         return True
 
     def carry(

@@ -69,11 +69,13 @@ class RolloutMaker:
         catalogue: Catalogue,
         machines: Callable[[], Sequence[Machine]],
         repository: Callable[[], Repository],
+        clock: Callable[[], datetime],
     ) -> None:
         self.store = store
         self.catalogue = catalogue
         self.machines = machines
         self.repository = repository
+        self.clock = clock
 
     def draft(self, order: RolloutOrder) -> RolloutDraft:
         """Waves and items. Raises Invalid with every fault."""
@@ -86,7 +88,7 @@ class RolloutMaker:
             problems += error.problems
         if order.not_before is not None:
             not_before, unread = read_moment(order.not_before, "not_before")
-            problems += unread
+            problems += unread or self._past(order.not_before)
         if not order.reason.strip():
             problems.append(_lacks("reason", t("Say why in one sentence.")))
         if order.ignore_windows is not None and not order.ignore_windows.strip():
@@ -105,13 +107,23 @@ class RolloutMaker:
             raise Invalid(problems)
         return RolloutDraft(title, snapshot, thresholds, not_before, waves, items)
 
+    def _past(self, typed: str) -> list[Problem]:
+        """A time that has gone by; a day has when it is over."""
+        last, _ = read_moment(typed, "not_before", end=True)
+        if last is None or last >= self.clock():
+            return []
+        remedy = t("Give a time that is to come, or none: then it begins when it is released.")
+        return [Problem("past", t("{time} is past.", time=typed.strip()), remedy, field="not_before")]
+
     def _machines(self, order: RolloutOrder, problems: list[Problem]) -> tuple[list[WaveRow], list[ItemRow]]:
         what = "signatures" if order.kind == "signatures" else "patches"
         known = [str(s["id"]) for s in self.repository().snapshots(what)]  # type: ignore[arg-type]
-        if order.snapshot not in known:
-            near = difflib.get_close_matches(order.snapshot or "", known, 1)
+        if not order.snapshot:
+            problems.append(_lacks("snapshot", t("Say which one goes out: --snapshot ID; see gasp snapshots list.")))
+        elif order.snapshot not in known:
+            near = difflib.get_close_matches(order.snapshot, known, 1)
             remedy = t("Did you mean {near}?", near=near[0]) if near else t("See gasp snapshots list.")
-            text = t("There is no snapshot “{name}” of this kind.", name=order.snapshot or "–")
+            text = t("There is no snapshot “{name}” of this kind.", name=order.snapshot)
             problems.append(Problem("no-snapshot", text, remedy, field="snapshot"))
         rings: dict[Ring, list[Machine]] = {}
         for machine in self.machines():
@@ -129,10 +141,12 @@ class RolloutMaker:
 
     def _subscriptions(self, order: RolloutOrder, problems: list[Problem]) -> tuple[list[WaveRow], list[ItemRow]]:
         offering = self.catalogue.offerings.get(order.offering or "")
-        if offering is None:
-            near = difflib.get_close_matches(order.offering or "", self.catalogue.offerings, 1)
+        if not order.offering:
+            problems.append(_lacks("offering", t("Say whose subscriptions are changed: --offering NAME.")))
+        elif offering is None:
+            near = difflib.get_close_matches(order.offering, self.catalogue.offerings, 1)
             remedy = t("Did you mean {near}?", near=near[0]) if near else None
-            text = t("There is no offering “{name}”.", name=order.offering or "–")
+            text = t("There is no offering “{name}”.", name=order.offering)
             problems.append(Problem("no-offering", text, remedy, field="offering"))
         if order.policy is not None:
             problems += self._policy(order)
@@ -140,8 +154,8 @@ class RolloutMaker:
             problems.append(_lacks("patch", t("Say what changes: --patch FILE or --tier.")))
         rows = {s.code: s for s in self.store.estate.subscriptions(offering=order.offering)}
         listed = [code for group in order.groups for code in group]
-        called = offering.title if offering else order.offering or "–"
-        for code in {*order.tenants, *listed} - rows.keys():
+        called = offering.title if offering else order.offering
+        for code in {*order.tenants, *listed} - rows.keys() if order.offering else ():
             text = t("{code} has no subscription of {offering}.", code=code, offering=called)
             problems.append(Problem("no-subscription", text, t("See gasp tenants list."), field="tenants"))
         if len(listed) != len(set(listed)):

@@ -196,7 +196,7 @@ class Step:
             self.rollouts.set_wave(self.row.id, wave.number, self.token, settled_at=now)
             self._event(RolloutEvent.SETTLED, wave=wave.number, counts=_counts(items))
             facts = WaveFacts(facts.states, now)
-        verdict = judge(facts, self._thresholds(), self.ticker.clock())
+        verdict = judge(facts, self._thresholds(), self.ticker.clock(), self.row.kind)
         if wave.pardoned and not facts.open and verdict.act in ("stop", "person"):
             return self._next_wave(wave, t("A person lets it go on: {why}", why=verdict.text))
         if verdict.act != "work":
@@ -258,7 +258,7 @@ class Step:
                 if mine and wave.published_at is not None:
                     self._check_freeze(wave)
                     self._late_items(wave, mine)
-                    verdict = judge(self._facts(wave), self._thresholds(), now)
+                    verdict = judge(self._facts(wave), self._thresholds(), now, self.row.kind)
                     if verdict.act == "stop" and not wave.pardoned:
                         self._event(RolloutEvent.STOPPED, wave=wave.number, text=verdict.text.as_json())
                         self._move(RolloutState.STOPPED, why=verdict.text)
@@ -358,7 +358,7 @@ class Step:
             return False
         if back:
             return True
-        stopped = judge(self._facts(wave), self._thresholds(), self.ticker.clock()).act == "stop"
+        stopped = judge(self._facts(wave), self._thresholds(), self.ticker.clock(), self.row.kind).act == "stop"
         return self._window_open(item) and not (stopped and not wave.pardoned)
 
     def _measure(self, items: Sequence[ItemRow], back: bool = False) -> None:

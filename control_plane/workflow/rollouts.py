@@ -22,6 +22,7 @@ from control_plane.model.rollout import (
     sentence,
 )
 from control_plane.model.run import FINAL, Actor
+from control_plane.model.states import state_word
 from control_plane.model.text import Text, t
 from control_plane.model.windows import ZONE
 from control_plane.store.policies import revision_in
@@ -209,7 +210,7 @@ class Rollouts:
         for other in self.store.rollouts.list():
             if other.id != row.id and other.state not in OVER and _same_way(row, other):
                 raise Rejected(
-                    t("Rollout {id} of the same kind is {state}.", id=other.id, state=other.state.value),
+                    t("Rollout {id} of the same kind is {state}.", id=other.id, state=state_word(other.state)),
                     t("Let it end, or end it: gasp rollouts abort {id} --reason WHY", id=other.id),
                 )
 
@@ -294,7 +295,8 @@ def _summary(
     why = frozen.text if frozen else row.why
     past = until is not None and until <= now
     where = {"wave": row.wave, "waves": len(row.waves), "left": left}
-    said = sentence(row.state, **where, why=why, until=_local(until), past=past)
+    touched = any(counts.get(state) for state in (ItemState.RETURNED, ItemState.REMOVED))
+    said = sentence(row.state, **where, why=why, until=_local(until), past=past, touched=touched)
     return {
         "id": row.id,
         "kind": row.kind,

@@ -12,6 +12,7 @@ from control_plane.model.names import to_ascii
 from control_plane.model.plan import Plan
 from control_plane.model.run import EXIT_CODES, RESUMABLE, Actor, EventType, RunState
 from control_plane.model.scope import Scope, parse_scope
+from control_plane.model.states import state_word
 from control_plane.model.text import Text, t
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.holdings import ReleaseRow
@@ -86,7 +87,7 @@ def resume(run_id: int, store: Store, applier: Applier, actor: Actor, on_event: 
     row = store.runs.get(run_id)
     if row.state not in RESUMABLE:
         raise Rejected(
-            t("Run {run} is {state}; there is nothing to resume.", run=run_id, state=row.state.value),
+            t("Run {run} is {state}; there is nothing to resume.", run=run_id, state=state_word(row.state)),
             t("See gasp runs show {run}.", run=run_id),
         )
     agreed = any(e.type is EventType.CONFIRMED for e in store.runs.events(run_id, 0))

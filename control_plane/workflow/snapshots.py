@@ -15,8 +15,9 @@ from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.client_snapshots import Json
 from control_plane.model.errors import NotFound, Rejected
 from control_plane.model.machine import Depot, Repository, Ring
-from control_plane.model.rollout import RolloutState
+from control_plane.model.rollout import RolloutState, ring_words
 from control_plane.model.run import Actor
+from control_plane.model.states import state_word
 from control_plane.model.text import Text, t, tn
 from control_plane.store.repository import Store
 from control_plane.workflow.audit import outside
@@ -143,8 +144,8 @@ class Snapshots:
             open_ = row.state not in OVER and row.state is not RolloutState.CATCHING_UP
             if open_ and row.kind == what and any(wave.ring is ring for wave in row.waves):
                 raise Rejected(
-                    t("Rollout {id} decides what ring {ring} has; it is {state}.", id=row.id, ring=ring.name.lower(),
-                      state=row.state.value),
+                    t("Rollout {id} decides what ring {ring} has; it is {state}.", id=row.id, ring=ring_words(ring),
+                      state=state_word(row.state)),
                     t("Let it end, take it back, or end it: gasp rollouts abort {id} --reason WHY", id=row.id),
                 )  # fmt: skip
 

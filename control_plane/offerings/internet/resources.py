@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from control_plane.model.errors import Problem
 from control_plane.model.internet import NETWORK, PROXY, Contact, Direct, NetworkPolicy, Peer, ProxyPolicy
+from control_plane.model.internet_words import gateway_label
 from control_plane.model.nearest import nearest_tenant
 from control_plane.model.network import GENERATED_V4, GENERATED_V6
 from control_plane.model.offering import Claim, EstateView, SubscriptionView
@@ -326,9 +327,10 @@ def desired(subscription: SubscriptionView, estate: EstateView) -> list[Resource
         named = {rule["listed"] for rule in proxy["rules"] if rule["listed"]}
         made += [
             Resource(f"gateway:{code}/network", NETWORK, part, subscription.owner, dict(network),
-                     label=f"{code}: rates, volume, direct access",
+                     label=gateway_label(NETWORK, code).render("en"),
                      audience=tuple(peer["tenant"] for peer in network["peers"])),
             Resource(f"gateway:{code}/proxy", PROXY, part, subscription.owner, dict(proxy),
-                     label=f"{code}: proxy rules", payload={"lists": {name: lists[name] for name in sorted(named)}}),
+                     label=gateway_label(PROXY, code).render("en"),
+                     payload={"lists": {name: lists[name] for name in sorted(named)}}),
         ]  # fmt: skip
     return sorted(made, key=lambda resource: resource.id)

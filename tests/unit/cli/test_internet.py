@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.model.internet_words import label_words
+from control_plane.model.text import in_language
+
 from .conftest import Gasp
 from .fake_client import ANSWERS, INTERNET
 
@@ -43,6 +46,48 @@ def test_files_are_written_once(gasp: Gasp, tmp_path: Path) -> None:
     assert gasp("internet", "sheet", "fgw", "--format", "pdf", "--output", str(file)).code == 2
     assert gasp("internet", "sheet", "fgw", "--format", "pdf").code == 2
     assert "FindProxyForURL" in gasp("internet", "pac", "fgw").out
+
+
+FILES = [
+    "internet sheet fgw --format pdf --output",
+    "audit export --output",
+    "attachments fetch 147 12 --output",
+    "people export fgw.li --reason x --to",
+    "accounts open 12 --yes --to",
+    "tenants export --yes",
+    "tenants offboard dagj --confirm=dagj --archive",
+]
+
+
+@pytest.mark.parametrize("line", FILES)
+def test_a_place_that_cannot_be_written_is_said_with_field_and_remedy_before_anything_is_done(
+    gasp: Gasp, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "file").touch()
+    answer = gasp(*line.split(), str(tmp_path / "file" / "x"))
+    assert answer.code == 2
+    assert "Errno" not in answer.err
+    assert f"{tmp_path}/file is no folder in which you may write" in answer.err
+    assert line.split()[-1] in answer.err or "FOLDER" in answer.err
+    assert not answer.client.calls
+
+
+def test_people_read_volumes_rates_and_names_in_their_own_words(gasp: Gasp) -> None:
+    name = "xn--fiqs8s.test"
+    row = ANSWERS["internet.show"]
+    rules = [{**row["rules"][0], "category": None, "hosts": [f".{name}", "b.test"]}]
+    shown = gasp("internet", "show", "fgw", **{"internet.show": {**row, "rules": rules}}).out
+    assert "200 GiB of 200 GiB" in shown
+    assert "octets" not in shown
+    assert "kbit" not in shown
+    assert f".中国.test (.{name}), b.test" in shown
+    tested = {**ANSWERS["internet.test"], "url": f"http://{name}/a"}
+    assert (
+        f"http://中国.test/a (http://{name}/a)" in gasp("internet", "test", "fgw", "x", **{"internet.test": tested}).out
+    )
+    refused = [{**ANSWERS["internet.refusals"][0], "host": name}]
+    assert f"中国.test ({name})" in gasp("internet", "refused", "fgw", **{"internet.refusals": refused}).out
+    assert "中国" not in gasp("internet", "refused", "fgw", "-o", "json", **{"internet.refusals": refused}).out
 
 
 @pytest.mark.parametrize(
@@ -88,3 +133,17 @@ def test_access_is_shown_in_words_and_a_program_gets_what_it_types(gasp: Gasp) -
     assert not {"on", "block", "MTWHF"} & set(shown.split())
     (rule,) = gasp("internet", "show", "fgw", "-o", "json").json["rules"]
     assert (rule["action"], rule["hours"]["days"]) == ("block", "MTWHF")
+
+
+def test_a_chinese_reader_is_told_in_chinese(gasp: Gasp) -> None:
+    shown = gasp("snapshots", "list", env={"GASP_LANG": "zh_CN"}).out
+    assert "patches" not in shown
+    assert "补丁" in shown
+    hosts = gasp("hosts", "list", "-o", "wide", env={"GASP_LANG": "zh_CN"}).out
+    assert "workstation" not in hosts
+    assert "core" not in hosts
+    assert "integer" not in gasp("rollouts", "show", "four", env={"GASP_LANG": "zh_CN"}).err
+    change = {"kind": "gateway.proxy", "label": "fgw: proxy rules"}
+    with in_language("zh"):
+        assert str(label_words(**change)) == "fgw：代理规则"
+        assert str(label_words("dns.rrset", "a.test A")) == "a.test A"

@@ -43,6 +43,7 @@ def test_a_dry_run_shows_waves_and_machines(gasp: Gasp) -> None:
     answer = gasp(*["rollouts", "create", "--kind", "patches", "--snapshot", "p1", "--reason", "x", "--dry-run"])
     assert answer.code == 0
     assert "Wave 1, ring 1 pilot: 2 machines: fgw, czj" in answer.out
+    assert "good, after 24 h." in answer.out
     assert not answer.client.acted
 
 

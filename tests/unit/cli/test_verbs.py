@@ -370,7 +370,9 @@ def test_every_example_is_a_command_line_that_parses() -> None:
                     .replace("form.yaml", __file__)
                     .replace("table.yaml", __file__)
                     .replace("minutes.pdf", __file__)
-                    for w in argv
+                    if before != "--output"  # that one must not be there yet
+                    else w
+                    for before, w in zip(["", *argv], argv, strict=False)
                 ]
                 if "xargs" in part:
                     files.insert(0, "some-id")

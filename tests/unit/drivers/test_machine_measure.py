@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from control_plane.drivers.machine_files import Machine
-from control_plane.drivers.machine_measure import Measuring, _is_kernel
+from control_plane.drivers.machine_measure import Measuring, _is_kernel, on_hold
 
 Look = Callable[..., Measuring]
 APT = SimpleNamespace(
@@ -116,6 +116,15 @@ def test_held_phased_and_kept_back_are_told_apart(look: Look) -> None:  # open-2
     advisory = {"id": "LAB-1", "package": "demo", "fixed": "1.1"}
     assert missing(look(advisories=[advisory]), share="10") == {"kept_back", "phased", "security"}
     assert missing(look(advisories=[{**advisory, "fixed": "1.2"}]), share="10") == {"kept_back", "phased"}
+
+
+def test_a_package_on_hold_counts_though_nothing_waits_for_it() -> None:
+    states = {"demo": APT.SELSTATE_HOLD, "bash": APT.SELSTATE_HOLD, "free": 1}
+    packages = [
+        SimpleNamespace(name=name, current_ver=object(), selected_state=state) for name, state in states.items()
+    ]
+    gone = SimpleNamespace(name="gone", current_ver=None, selected_state=APT.SELSTATE_HOLD)
+    assert on_hold(APT, SimpleNamespace(packages=[*packages, gone])) == ["bash", "demo"]
 
 
 # the engine ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.model.errors import Invalid
+from control_plane.model.errors import Invalid, Rejected
 from control_plane.model.rollout import (
     ACTS,
     ItemState,
@@ -18,6 +18,7 @@ from control_plane.model.rollout import (
     WaveFacts,
     judge,
     read_thresholds,
+    refuse_by_state,
     sentence,
 )
 from control_plane.model.text import Text, in_language
@@ -100,27 +101,27 @@ WAVES = [
 @pytest.mark.parametrize(("states", "limits", "act"), [w[1:] for w in WAVES], ids=[w[0] for w in WAVES])
 def test_judge(states: dict[str, int], limits: dict[str, int], act: str):
     thresholds = read_thresholds({**AT_ONCE, **limits})
-    verdict = judge(facts(**states), thresholds, NOW)
+    verdict = judge(facts(**states), thresholds, NOW, "patches")
     assert verdict.act == act, str(verdict.text)
     assert str(verdict.text)
 
 
 def test_open_27_going_on_at_the_limit_says_so():  # open-27
-    verdict = judge(facts(ok=19, failed=1), read_thresholds({"errors": "5 %", "soak": "0"}), NOW)
+    verdict = judge(facts(ok=19, failed=1), read_thresholds({"errors": "5 %", "soak": "0"}), NOW, "patches")
     assert str(verdict.text) == "19 of 20 machines are good; 1 failed: 5 % is not over 5 %."
 
 
 def test_open_27_a_threshold_that_cannot_be_read_later_stops():  # open-27
-    assert judge(facts(ok=4), None, NOW).act == "stop"
+    assert judge(facts(ok=4), None, NOW, "patches").act == "stop"
 
 
 def test_soak():
     thresholds = Thresholds(soak=3600)
-    early = judge(facts(ok=4), thresholds, NOW + timedelta(seconds=3599))
+    early = judge(facts(ok=4), thresholds, NOW + timedelta(seconds=3599), "patches")
     assert (early.act, early.until) == ("soak", NOW + timedelta(hours=1))
-    assert judge(facts(ok=4), thresholds, NOW + timedelta(hours=1)).act == "next"
-    assert judge(facts(ok=3, failed=1), thresholds, NOW).act == "stop"
-    assert judge(facts(None, ok=4), thresholds, NOW).act == "work"
+    assert judge(facts(ok=4), thresholds, NOW + timedelta(hours=1), "patches").act == "next"
+    assert judge(facts(ok=3, failed=1), thresholds, NOW, "patches").act == "stop"
+    assert judge(facts(None, ok=4), thresholds, NOW, "patches").act == "work"
 
 
 #: How a rollout may stand, and what its sentence must tell: what goes on, what it waits for, until when.
@@ -177,3 +178,26 @@ def test_what_people_may_do():
     assert RolloutState.ROLLING_BACK in ACTS["abort"], "a machine that stays off would hold up every later rollout"
     assert RolloutState.DONE in ACTS["rollback"]
     assert RolloutState.DRAFT not in ACTS["rollback"]
+
+
+@pytest.mark.parametrize("act", sorted(ACTS))
+def test_a_state_that_forbids_an_act_is_said_in_words(act: str):
+    for state in set(RolloutState) - ACTS[act]:
+        with pytest.raises(Rejected) as refused:
+            refuse_by_state(act, 1, state)
+        with in_language("zh"):
+            assert state.value not in str(refused.value.text), str(refused.value.text)
+        assert "_" not in str(refused.value.text)
+
+
+@pytest.mark.parametrize(("states", "limits", "act"), [w[1:] for w in WAVES], ids=[w[0] for w in WAVES])
+def test_a_configuration_goes_to_departments_not_to_machines(states: dict[str, int], limits: dict[str, int], act: str):
+    verdict = judge(facts(**states), read_thresholds({**AT_ONCE, **limits}), NOW, "configuration")
+    assert verdict.act == act
+    assert "machine" not in str(verdict.text)
+
+
+def test_a_way_back_from_nothing_says_that_nothing_had_been_touched():
+    said = str(sentence(RolloutState.ROLLED_BACK, until="20:00", why=Text("no"), touched=False))
+    assert "has again" not in said
+    assert "nothing had been touched" in said

@@ -529,7 +529,7 @@ def test_snapshots_are_fetched_imported_given_and_deleted(world: World) -> None:
         assert answer.status_code == 422 and said in answer.text
     answer = ask(who, page, act="publish", snapshot="p20261124-020000", ring="1", sure="1")
     world.client.jobs.work(("machines",))
-    assert "Rollout 1 decides what ring pilot has" in follow(who, answer)
+    assert "Rollout 1 decides what ring 1 pilot has" in follow(who, answer)
     world.client.rollouts.abort(1, reason="test")
     answer = ask(who, page, act="publish", snapshot="p20261124-020000", ring="1", sure="1")
     world.client.jobs.work(("machines",))

@@ -156,7 +156,7 @@ class Office:
         )
         self.ticker = Ticker(world.store, {"patches": carrier}, chinese_calendar(), world.clock, fault, world.way)
         self.actor = world.store.actors.get("local:test")
-        maker = RolloutMaker(world.store, None, lambda: world.machines, lambda: repository)  # type: ignore[arg-type]
+        maker = RolloutMaker(world.store, None, lambda: world.machines, lambda: repository, world.clock)  # type: ignore[arg-type]
         self.rollouts = Rollouts(world.store, lambda: maker, lambda: self.actor, world.clock)
 
     def begin(self, snapshot: str = "1.1", windows: bool = False, **thresholds: str) -> int:

@@ -269,6 +269,24 @@ def test_since_when_is_what_the_centre_first_saw(world: World, codes: list[str])
     assert item["held_since"] is None
 
 
+def test_held_counts_what_is_on_hold_and_kept_back_is_a_number_of_its_own(world: World, codes: list[str]) -> None:
+    world.machines.enrol_wanted(lambda code: code)
+    name = codes[0]
+    lacks = Pending("gasp-demo", "1.0", "1.1")
+    world.hands.pending[name] = [
+        replace(lacks, held=True),
+        replace(lacks, package="one", kept_back=True),
+        replace(lacks, package="two", kept_back=True, phased=True),
+    ]
+    world.hands.changes[name] = {"facts": {"fingerprint": asdict(world.hands.who[name]), "held": ["bash", "gasp-demo"]}}
+    world.machines.measure(name)
+    row = world.row(name)
+    assert (row["held"], row["kept_back"], row["waiting"]) == (2, 1, 1)
+    world.hands.changes[name] = {}  # looks of before the list was measured
+    world.machines.measure(name)
+    assert world.row(name)["held"] == 1
+
+
 def test_mending_does_what_is_safe_and_names_the_rest(world: World, codes: list[str]) -> None:
     world.machines.enrol_wanted(lambda code: code)
     world.hands.faults[codes[0]] = {"engine-dead": "killed by signal 9", "dpkg-locked": "12 apt"}
@@ -322,8 +340,44 @@ def test_an_observed_machine_is_shown_and_never_asked(world: World, codes: list[
 
 
 def test_a_scope_that_names_nobody_is_refused(world: World, codes: list[str]) -> None:
-    with pytest.raises(NotFound):
-        world.machines.chosen("host:nobody")
+    for target in ("host:nobody", "nobody"):
+        with pytest.raises(NotFound):
+            world.machines.chosen(target)
+
+
+def test_one_grammar_says_which_machines_are_meant(world: World, codes: list[str]) -> None:
+    one, two = codes
+    world.machines.enrol_wanted(lambda code: code)
+    for name, ring in ((one, 1), (two, 2)):
+        world.machines.enrol(name, name, ring)
+    every = {m.name for m in world.machines.chosen("estate")}
+    meant = {
+        one: {one},
+        f"host:{one}": {one},
+        f"{one}, tenant:{two}": {one, two},
+        "ring:pilot": {one},
+        "ring:1,ring:2": {one, two},
+        f"subscription:{one}/security": {one},
+        "system:security": every,
+    }
+    for target, names in meant.items():
+        assert {m.name for m in world.machines.chosen(target)} == names, target
+    at_work = world.machines
+    for act in (at_work.measure, at_work.refresh_signatures, lambda target: at_work.scan(target, ())):
+        act(f"{one},ring:broad")
+        for target, codes_of in {"system:dns,ring:9": ["bad-target"] * 2, "tenant:": ["bad-target"]}.items():
+            with pytest.raises(Invalid) as caught:
+                act(target)
+            assert [p.code for p in caught.value.problems] == codes_of
+            assert all(p.remedy is not None for p in caught.value.problems)
+        with pytest.raises(Rejected, match="is enrolled"):
+            act("ring:servers")
+
+
+def test_a_host_of_the_centre_is_not_sought_among_enrolled_machines(world: World, codes: list[str]) -> None:
+    with pytest.raises(Rejected, match="only enrolled machines") as caught:
+        world.machines.preview_mend("web")
+    assert "gasp hosts show web" in str(caught.value.hint)
 
 
 def test_a_tenant_that_is_not_there_is_said_and_never_counted_as_nothing(world: World, codes: list[str]) -> None:

@@ -93,7 +93,7 @@ def world(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> World:
         ring = Ring.PILOT if name == "fgw" else Ring.BROAD
         store.machines.add(actor, name, name, ring, host=name, managed=True, source="centre", fingerprint=name)
     depot = Depot(store)
-    maker = RolloutMaker(store, None, store.machines.all, lambda: depot)  # type: ignore[arg-type, return-value]
+    maker = RolloutMaker(store, None, store.machines.all, lambda: depot, clock)  # type: ignore[arg-type, return-value]
     rollouts = Rollouts(store, lambda: maker, lambda: actor, clock)
     chore = NewSignatures(
         store,

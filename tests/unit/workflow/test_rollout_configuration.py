@@ -54,7 +54,7 @@ class Desk:
         self.promise(promise)
         carrier = ConfigurationCarrier(catalogue, centre.applier, centre.store, Promises(catalogue, self.citizens))
         self.ticker = Ticker(centre.store, {"configuration": carrier}, chinese_calendar(), centre.clock)
-        maker = RolloutMaker(centre.store, catalogue, lambda: [], lambda: None)  # type: ignore[arg-type,return-value]
+        maker = RolloutMaker(centre.store, catalogue, lambda: [], lambda: None, centre.clock)  # type: ignore[arg-type,return-value]
         self.rollouts = Rollouts(centre.store, lambda: maker, lambda: centre.actor, centre.clock)
 
     def promise(self, rule: Callable[[SubscriptionView, EstateView], list[Probe]] | None) -> None:
@@ -108,6 +108,16 @@ def test_one_that_fails_stops_before_the_next_wave(desk: Desk):
     desk.rollouts.rollback(rollout, reason="no room")
     assert desk.run(rollout)["state"] == "rolled_back"
     assert desk.people()["fgw"] == []
+
+
+def test_a_configuration_counts_departments_and_names_an_offering_that_is_missing(desk: Desk):
+    rollout = desk.begin(thresholds={"soak": "1h"})
+    assert "1 department is good" in desk.run(rollout)["sentence"]
+    with pytest.raises(Invalid) as refused:
+        desk.rollouts.preview(kind="configuration", reason="x", patch={"people": ["p"]})
+    (problem,) = refused.value.problems
+    assert (problem.field, problem.remedy is not None) == ("offering", True)
+    assert "–" not in str(problem.text)
 
 
 def test_wishes_of_others_are_never_overwritten(desk: Desk):

@@ -14,6 +14,7 @@ from control_plane.model.errors import Invalid, Rejected
 from control_plane.model.machine import MachineState, Pending, Ring
 from control_plane.model.ports import ProbeState
 from control_plane.model.rollout import ItemState, RolloutEvent, RolloutState
+from control_plane.model.text import in_language
 from control_plane.store.repository import Store
 from control_plane.workflow import rollout_tick
 from control_plane.workflow.rollout_carriers import MachineCarrier
@@ -526,6 +527,46 @@ def test_a_time_without_an_offset_is_the_centres(office: Office):
     order = {"kind": "patches", "reason": "December", "snapshot": "1.1"}
     for typed in ("2026-12-01T20:00", "2026-12-01 20:00", "2026-12-01T12:00Z"):
         assert office.rollouts.preview(**order, not_before=typed)["not_before"] == "2026-12-01T12:00:00+00:00"
+
+
+def test_a_time_that_has_gone_by_is_refused_and_today_is_not(office: Office):
+    order = {"kind": "patches", "reason": "December", "snapshot": "1.1"}
+    for typed in ("2026-11-24T09:59", "2026-11-24T01:59:59Z", "2026-11-23"):
+        with pytest.raises(Invalid) as refused:
+            office.rollouts.preview(**order, not_before=typed)
+        (problem,) = refused.value.problems
+        assert (problem.field, problem.remedy is not None) == ("not_before", True)
+        assert typed in str(problem.text)
+    assert office.rollouts.preview(**order, not_before="2026-11-24")["not_before"] == "2026-11-23T16:00:00+00:00"
+
+
+def test_what_is_missing_is_named_not_a_dash(office: Office):
+    with pytest.raises(Invalid) as refused:
+        office.rollouts.preview(kind="patches", reason="December")
+    (problem,) = refused.value.problems
+    assert (problem.field, problem.remedy is not None) == ("snapshot", True)
+    assert "–" not in str(problem.text)
+
+
+def test_a_roll_back_that_found_nothing_touched_says_so(world: World, office: Office):
+    world.off = {one.name for one in world.machines}
+    rollout = office.begin()
+    assert office.run(rollout)["state"] == "waiting"
+    office.rollouts.rollback(rollout, reason="x")
+    ended = office.run(rollout)
+    assert ended["state"] == "rolled_back"
+    assert "nothing had been touched" in ended["sentence"]
+
+
+def test_a_state_in_a_refusal_is_a_word_of_the_reader(office: Office):
+    rollout = office.begin()
+    office.run(rollout)
+    office.rollouts.rollback(rollout, reason="x")
+    office.run(rollout)
+    with pytest.raises(Rejected) as refused:
+        office.rollouts.rollback(rollout, reason="again")
+    with in_language("zh"):
+        assert str(refused.value.text) == "分批推送 1 的状态是已回退；现在不能这样做。"
 
 
 def test_roll_back_of_what_others_changed_since_is_left_to_a_person(world: World, office: Office):
