@@ -162,7 +162,7 @@ GOOD: dict[str, Callable[[bytes], list[bytes]]] = {
 }
 BAD: dict[str, tuple[Callable[[bytes], list[bytes]], str]] = {
     "no last SOA": (lambda q: signed_stream(q, [WHOLE[:-1]]), "broke off after 31 records"),
-    "only an SOA": (lambda q: signed_stream(q, [WHOLE[:1]]), "broke off after 1 records"),
+    "only an SOA": (lambda q: signed_stream(q, [WHOLE[:1]]), "broke off after 1 record"),
     "no answer section": (lambda q: signed_stream(q, [[]]), "empty answer"),
     "another last SOA": (
         lambda q: signed_stream(q, [[*WHOLE[:-1], ("qingdao.test.", "SOA", SOA_TEXT.replace(" 1 ", " 2 "))]]),
