@@ -164,7 +164,9 @@ def centre(before_lab: dict[str, Any]) -> Iterator[Centre]:
     """
     keep = bool(os.environ.get("GASP_TEST_KEEP"))
     made = Centre(STATES["small"], SMALL) if keep else begin("small", SMALL)
-    made.run("bringup", timeout=1500)
-    yield made
-    if not keep:
-        made.run("lab", "down", check=False)
+    try:
+        made.run("bringup", timeout=1500)
+        yield made
+    finally:
+        if not keep:
+            made.run("lab", "down", check=False)

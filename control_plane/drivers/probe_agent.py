@@ -26,8 +26,10 @@ Probe = dict[str, Any]
 PARALLEL = 8
 PAGE_SECONDS = 15
 SLOW_SECONDS = 3.0
-CONNECT_SECONDS = 3
-DNS_SECONDS = 2
+#: A door that is to be closed is given up after the one, whoever is to answer after the other: what is slow is no
+#: fault, and all promises at once are the busiest moment of a host.
+CONNECT_SECONDS, ANSWER_SECONDS = 3, 10
+DNS_SECONDS = 5
 CLOSED = (403, 404, 421)
 REFUSED = 403
 #: What a connection ends with when a router on the way refuses or drops it, instead of the host itself.
@@ -72,7 +74,8 @@ def pages(probes: list[Probe], options: dict[str, Any]) -> dict[str, Result]:
         return {probe["id"]: unmeasured("no-tool", tool="curl") for probe in probes}
     blocks: dict[str, list[str]] = {}
     for number, (probe, lines) in enumerate(fetches):
-        common = ["silent", "output = /dev/null", f"connect-timeout = {CONNECT_SECONDS}"]
+        patience = CONNECT_SECONDS if probe["kind"] == "http_closed" else ANSWER_SECONDS
+        common = ["silent", "output = /dev/null", f"connect-timeout = {patience}"]
         common += [f"max-time = {PAGE_SECONDS}", f'write-out = "{number} %header{{x-squid-error}} %{{json}}\\n"']
         block = "\n".join(common + list(options.get("curl", ())) + lines)
         blocks.setdefault(urlsplit(probe["spec"]["url"]).scheme, []).append(block)
@@ -250,7 +253,7 @@ def directory(probe: Probe, options: dict[str, Any]) -> Result:
         context = ssl.create_default_context(cafile=options.get("ca_file"))
         address = (options.get("connect_host", spec["host"]), spec["port"])
         with (
-            socket.create_connection(address, CONNECT_SECONDS) as plain,
+            socket.create_connection(address, ANSWER_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=spec["host"]) as secure,
         ):
             secure.sendall(BIND)
@@ -289,7 +292,7 @@ def engine(probe: Probe, options: dict[str, Any]) -> Result:
     started = time.monotonic()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-            link.settimeout(CONNECT_SECONDS)
+            link.settimeout(ANSWER_SECONDS)
             link.connect(probe["spec"]["socket"])
             link.sendall(b"zPING\0")
             if link.recv(100).startswith(b"PONG"):

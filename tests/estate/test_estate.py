@@ -33,9 +33,11 @@ done
 def city() -> Iterator[Centre]:
     """All 94 tenants with a network, 10,000 people, on real hosts."""
     made = begin("city", REPO / "tenants" / "qingdao")
-    made.run("bringup", timeout=1800)
-    yield made
-    made.run("lab", "clean", "--yes", check=False)
+    try:
+        made.run("bringup", timeout=1800)
+        yield made
+    finally:
+        made.run("lab", "clean", "--yes", check=False)
 
 
 def test_104_hosts_and_every_promise_kept(city: Centre):
