@@ -23,6 +23,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from control_plane.drivers import probe_agent
 from control_plane.drivers.authority import Authority
 from control_plane.drivers.probes import SshProber, sentence
 from control_plane.model.errors import TemporaryError
@@ -324,3 +325,20 @@ def test_nothing_to_measure() -> None:
 
 def test_a_code_of_another_version_is_shown() -> None:
     assert str(sentence("new-code", {})) == "new-code"
+
+
+def test_whoever_is_to_answer_may_be_slow_and_a_closed_door_is_soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def run(argv: Sequence[str], text: str, timeout: float) -> tuple[int, str]:
+        asked.extend(text.split("\nnext\n"))
+        return 0, ""
+
+    monkeypatch.setattr(probe_agent, "run", run)
+    opens = {"url": "https://szb.qingdao.test/", "family": 4, "status": 200}
+    closed = {"url": "https://szb.qingdao.test/", "addresses": ["198.51.100.80"]}
+    found = [{"id": "a", "kind": "http", "spec": opens}, {"id": "b", "kind": "http_closed", "spec": closed}]
+    probe_agent.pages(found, {})
+    patience = [int(line.split()[-1]) for block in asked for line in block.splitlines() if "connect-timeout" in line]
+    assert len(patience) == 2
+    assert patience[0] > probe_agent.SLOW_SECONDS >= patience[1], "a slow page is told as slow, not as gone"
