@@ -331,10 +331,10 @@ def test_bandwidth_of_the_tier_and_even_shares_of_a_full_line(gateway: Gateway) 
     assert up == {"fgw": pytest.approx(4000, rel=0.25), "czj": pytest.approx(8000, rel=0.25)}
     even = {"fgw": pytest.approx(2000, rel=0.25), "czj": pytest.approx(2000, rel=0.25)}
     with full_line(gateway, "gaspdown", 4000):
-        assert speeds(gateway, 8, "fgw", "czj") == even
+        assert speeds(gateway, 20, "fgw", "czj") == even
     site = json.loads(gateway.on("cat /etc/gasp/gateway/site.json"))
     with full_line(gateway, site["internet_interface"], 4000):
-        assert uploads(gateway, dict.fromkeys(("fgw", "czj"), 2 * MEGA)) == even
+        assert uploads(gateway, dict.fromkeys(("fgw", "czj"), 5 * MEGA)) == even
 
 
 @pytest.mark.usefixtures("sink")

@@ -136,7 +136,7 @@ def test_a_new_set_comes_to_machines_of_all_rings_without_a_command(centre: Cent
     try:
         wait_until(lambda: going(centre, "signatures", SIGNATURES)["set"] not in {None, *before}, 60, "a new set")
         wanted = going(centre, "signatures", SIGNATURES)["set"]
-        wait_until(lambda: {r["signature_set"] for r in all_rows(centre).values()} == {wanted}, 90, "at all machines")
+        wait_until(lambda: {r["signature_set"] for r in all_rows(centre).values()} == {wanted}, 300, "at all machines")
         rings = [0, 1, 2, 3, 4]
 
         def given() -> bool:

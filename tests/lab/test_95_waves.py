@@ -220,13 +220,13 @@ def test_a_wave_that_breaks_stops_by_each_threshold_and_nobody_else_is_touched( 
 
     centre.run("lab", "cut", "gaj", "--yes")
     try:
-        stands("stopped", "1 machine failed; more than 0 may not", "failed")
+        stands("stopped", "1 department failed; more than 0 may not", "failed")
     finally:
         centre.run("lab", "heal", "gaj", "--yes")
     centre.run("lab", "stop", "gaj", "--yes")
     try:
         release()
-        found = stands("waiting", "1 of 2 machines were measured as good: 50 % is under 90 %", "unmeasured")
+        found = stands("waiting", "1 of 2 departments were measured as good: 50 % is under 90 %", "unmeasured")
         assert next(i for i in found["items"] if i["tenant"] == "gaj")["sentence"], "why it was not measured"
         assert found["counts"] == {"ok": 1, "unmeasured": 1, "untouched": 1}
         with sqlite3.connect(centre.state / "gasp.db") as database:
