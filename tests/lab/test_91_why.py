@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import Centre
 from tests.lab.browser import visit
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 WHY = "http://why.intra.qingdao.test/"
@@ -93,3 +94,12 @@ def test_one_machine_is_one_machine_by_ipv4_and_ipv6(centre: Centre) -> None:
     for family in ("-4", "-6"):
         told = json.loads(centre.on("jyj", "curl", "-s", "-m", "10", family, f"{WHY}refusals.json"))
         assert [row["host"] for row in told["refusals"][:2]] == ["six.casino.test", "four.casino.test"]
+
+
+def test_a_program_that_cannot_start_for_a_while_is_tried_for_ever(centre: Centre) -> None:
+    """Its addresses may come late when the gateway starts; systemd's usual limit is five starts in ten seconds."""
+    for unit in ("gasp-why", "gasp-meter", "gasp-access"):
+        assert centre.on("gateway", "systemctl", "show", unit, "-p", "StartLimitIntervalUSec", "--value").strip() == "0"
+    for _ in range(6):
+        centre.on("gateway", "systemctl", "kill", "-s", "KILL", "gasp-why")
+        wait_until(lambda: centre.fetch("fgw", WHY) == "200", 60, "the page is back")
