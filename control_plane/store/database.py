@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,8 @@ from control_plane.model.text import t
 BUSY_SECONDS = 30
 #: Copies made before migrations that are kept beside the database.
 BACKUPS = 5
+#: Octets of SQLite's write-ahead log at which it is written back into the database.
+LOG_OCTETS = 4 << 20
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: The table in which the revision of a database stands.
 VERSIONS = "alembic_version"
@@ -113,6 +115,11 @@ class Database:
                     if writing and getattr(self._local, "memory", None):
                         self._local.memory = {}
         except DBAPIError as error:
+            if isinstance(error.orig, sqlite3.DatabaseError) and _damaged(_reason(error)):
+                raise PermanentError(
+                    t("The database is damaged: {reason}.", reason=_reason(error)),
+                    t("Stop web server and worker, and put back your copy of {file}.", file=self.path or ""),
+                ) from error
             if not isinstance(error, OperationalError) and not error.connection_invalidated:
                 raise
             raise _explained(error, self.sqlite) from error
@@ -125,8 +132,28 @@ class Database:
         writing = connection.get_execution_options().get("gasp_write", True)
         if self.sqlite:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+            if writing and self._write_back():
+                connection.exec_driver_sql("ROLLBACK")  # who began behind the log could not begin it anew
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
         elif writing:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+
+    def _write_back(self) -> bool:
+        """A checkpoint of SQLite's log when it is long, while this transaction keeps everybody else from writing.
+
+        SQLite's own ones run beside writers, and before 3.51.3 a database can be damaged by that
+        (https://www.sqlite.org/wal.html#walresetbug), so they are off. What fails here is tried by the next write.
+        """
+        if self.path is None:
+            return False
+        log = self.path.with_name(f"{self.path.name}-wal")
+        with suppress(OSError, sqlite3.Error):
+            if log.stat().st_size < LOG_OCTETS:
+                return False
+            with closing(sqlite3.connect(self.path, timeout=0)) as other:
+                other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            return True
+        return False
 
     @property
     def made(self) -> bool:
@@ -227,6 +254,10 @@ def _full(reason: str) -> bool:
     return "disk is full" in reason or "No space left" in reason or "disk full" in reason
 
 
+def _damaged(reason: str) -> bool:
+    return "malformed" in reason or "not a database" in reason
+
+
 def _not_upgraded(error: Exception, before: str | None, newest: str, copy: Path | None) -> ControlPlaneError:
     hint = t("The version before this one still works with it. Mend the reason, then start again.")
     if copy is not None:
@@ -268,6 +299,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # `Database._write_back`
+    connection.execute("PRAGMA journal_size_limit = 0")  # a log that was written back is short again
 
 
 def _prepare_postgresql(connection: Any, _record: Any) -> None:
