@@ -35,7 +35,8 @@ CHAINS = int(os.environ.get("GASP_API_CHAINS", "1"))
 STEPS = 9
 #: Times that a family is gone through, at most, until every link that must be followed was.
 MOST = 12
-#: Operations that are tried together, and links between them that must be followed. The first request is signed first.
+#: Operations that are tried together, and links between them that must be followed: such as can be again and again, or
+#: that nothing else in the family takes away. The first request is signed first.
 FAMILIES = {
     "signing": (
         "requests request sign comment request_parts mark_part",
@@ -49,7 +50,8 @@ FAMILIES = {
     "refusing": ("requests request record_letter refuse retry", "requests>request"),
     "asking": (
         "tenants tenant offerings ask request change_request submit",
-        "tenants>tenant tenant>offerings offerings>ask ask>request ask>change_request change_request>request ask>submit",
+        "tenants>tenant tenant>offerings offerings>ask ask>request ask>change_request change_request>request"
+        " ask>submit",
     ),
     "withdrawing": ("ask request withdraw", "ask>request request>withdraw withdraw>request"),
     "files": ("ask requests request attach attachments detach attachment_content take_rows", "request>attachments"),
@@ -63,7 +65,7 @@ FAMILIES = {
     ),
     "holding": (
         "set_freeze freeze freezes lift_freeze drift keep_drift accept_drift revert_drift job",
-        "set_freeze>freeze drift>revert_drift revert_drift>job accept_drift>drift",
+        "set_freeze>freeze drift>revert_drift revert_drift>job",
     ),
     "departments": (
         "tenants tenant subscriptions subscription internet_of_all internet internet_refusals test_address"
@@ -95,16 +97,17 @@ FAMILIES = {
     "rollouts": (
         "rollouts rollout rollout_events create_rollout release_rollout pause_rollout resume_rollout abort_rollout"
         " roll_back_rollout snapshots snapshot fetch_snapshots publish_snapshot delete_snapshots job",
-        "rollouts>rollout rollout>abort_rollout",
+        "rollouts>rollout rollout>rollout_events",
     ),
     "duties": (
         "substitutions name_substitute end_substitution classes class_tables propose_classes sign_classes"
         " refuse_classes",
-        "name_substitute>end_substitution class_tables>refuse_classes refuse_classes>classes",
+        "name_substitute>end_substitution",
     ),
+    "deliveries": ("deliveries resend_delivery", "deliveries>resend_delivery"),
     "programs": (
-        "token tokens end_token webhooks end_webhook deliveries resend_delivery",
-        "token>end_token tokens>end_token end_token>tokens webhooks>end_webhook deliveries>resend_delivery",
+        "token tokens end_token webhooks end_webhook",
+        "token>end_token tokens>end_token end_token>tokens webhooks>end_webhook",
     ),
 }
 #: What is there, by the names of parts of addresses.
