@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from control_plane.model.client_internet import Wish
 from control_plane.model.run import EventType, RunState
 from control_plane.model.text import in_language, t
 from control_plane.workflow.process import myself
-from tests.web.serving import VARIANTS, Visitor, visit
+from tests.web.serving import LOOKED_AT, Visitor, visit
 from tests.web.world import PASSWORD, PEOPLE, World, make_world
 
 
@@ -234,7 +233,7 @@ def test_without_scripts(world: World, origin: str, browser: Browser) -> None:
     visitor.context.close()
 
 
-@pytest.mark.parametrize("variant", VARIANTS if os.environ.get("GASP_AXE") == "all" else [*VARIANTS][:2])
+@pytest.mark.parametrize("variant", LOOKED_AT)
 def test_every_page_with_its_forms(world: World, origin: str, browser: Browser, variant: str) -> None:
     visitor = visit(browser, origin, variant)
     enter(world, visitor, "operator1")
@@ -279,7 +278,7 @@ def test_every_page_with_its_forms(world: World, origin: str, browser: Browser, 
     visitor.context.close()
 
 
-@pytest.mark.parametrize("variant", VARIANTS if os.environ.get("GASP_AXE") == "all" else [*VARIANTS][:2])
+@pytest.mark.parametrize("variant", LOOKED_AT)
 def test_a_revision_of_the_centres_internet_rules_is_made_by_a_form(
     world: World, origin: str, browser: Browser, variant: str
 ) -> None:
