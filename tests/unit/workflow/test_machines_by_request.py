@@ -1,4 +1,4 @@
-"""Machines that a department asks protection for: met, enrolled and set up by its request; their rings, in one place."""
+"""Machines that a department asks protection for: met, enrolled, set up by its request; their rings, in one place."""
 
 from __future__ import annotations
 
