@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,13 +150,20 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with a_gateway(tmp_path_factory.mktemp("gateway"), MANY) as made:
+        yield made
+
+
+@contextmanager
+def a_gateway(folder: Path, count: int) -> Iterator[Bench]:
+    """With so many tenants, while the block lasts."""
     if any(shutil.which(tool) is None for tool in ("nft", "tc", "nsenter", "unshare")):
         pytest.skip("needs nftables and iproute2")
     holder = subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo up; exec sleep 600"], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     if holder.stdout.readline() != b"up\n":
         pytest.skip("no right to make a network namespace")
-    yield Bench(tmp_path_factory.mktemp("gateway"), holder.pid, MANY)
+    yield Bench(folder, holder.pid, count)
     holder.kill()
     holder.wait()
     holder.stdout.close()
