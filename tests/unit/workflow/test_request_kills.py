@@ -14,6 +14,7 @@ from control_plane.model.errors import ControlPlaneError
 from control_plane.model.request import RequestEvent, RequestState
 from control_plane.model.run import EventType
 from control_plane.workflow import fault
+from control_plane.workflow.applying import Order
 from tests.unit.workflow.asking import Office
 from tests.unit.workflow.journeys import REACHED, Journey
 
@@ -44,6 +45,8 @@ class Told:
 
 def told(office: Office, number: int) -> Told:
     events = office.of("local:look").events(number)
+    office.centre.clock.advance(3600)  # until what was withdrawn may be removed
+    office.centre.applier.apply(Order("tenant:fgw"), office.centre.actor)
     real = frozenset(i for d in office.centre.drivers for part in d.things.values() for i in part)
     revisions = len(office.centre.store.estate.revisions("fgw/toy"))
     said = Counter(e["type"] for e in events if e["type"] not in TRIES)
