@@ -106,7 +106,7 @@ def act(code: str) -> Any:
 
 
 def at_once(code: str) -> Any:
-    """Reset a password, issue first ones, or let somebody leave: the department does it itself, and so may the centre."""
+    """Reset a password, issue first ones, or let somebody leave: the department does it, and so does the centre."""
     door.known(code)
     wanted = request.form.get("act", "")
     uid, reason = request.form.get("uid", "").strip().lower(), request.form.get("reason", "").strip()

@@ -96,13 +96,17 @@ def act() -> Any:
         content = _content()
         seen = door.client().staff.check(content, tenant=tenant, complete=complete)
         if form.get("act") == "csv":
-            lines = Table(LINES, seen["lines"], request.args, caption=t("People"), empty=t("–"), now=services().clock())
-            return exporting.as_csv(lines)
+            return exporting.as_csv(_whole(seen["lines"]))
         if form.get("act") != "take" or not seen["tenants"]:
             return page(seen=seen, content=_packed(content))
         return jobs.follow(_placed(content, seen, tenant, complete))
     except ControlPlaneError as error:
         return page(error, seen, content=_packed(content)), 422
+
+
+def _whole(lines: list[Json]) -> Table:
+    nobody = t("There are no people here.")
+    return Table(LINES, lines, request.args, caption=t("People"), empty=nobody, now=services().clock())
 
 
 def _placed(content: bytes, seen: Json, tenant: str | None, complete: bool) -> Json:
