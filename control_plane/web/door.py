@@ -183,7 +183,7 @@ def _enter() -> Any:
     else:
         _speak(g.session.person)
     if wanted is not None and wanted.largest is not None and _admitted(wanted):
-        request.max_content_length = request.max_form_memory_size = wanted.largest
+        request.max_content_length = wanted.largest
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         _check_form(wanted or Needs(None))
     if request.routing_exception is not None:
