@@ -47,7 +47,7 @@ def _fields(row: Row) -> str:
 
 LINES = (
     Column("row", t("Row"), "number"),
-    Column("what", t("What"), words=WHAT),
+    Column("what", t("What becomes of them"), words=WHAT),
     Column("uid", t("Login name"), "code"),
     Column("name", t("Name"), draw=lambda row: show.foreign(row["name"])),
     Column("tenant", t("Department"), draw=_where),

@@ -312,7 +312,7 @@ def test_a_list_of_people_and_a_group_are_seen_before_they_are_taken(
     expect(page.get_by_role("alert")).to_be_focused()
     assert page.locator(".problems li").count() >= 3
     looked("people-wrong")
-    send_list(f"单位,账号,姓名,状态\nfgw,joiner{number},张三,\nfgw,{mover},,\n,{leaver},,离职\n,nobody,,离职\n")
+    send_list(f"单位,账号,姓名,状态\nfgw,joiner{number},张三,\nfgw,{mover},,\n,{leaver},,离职\ngaj,nobody,,离职\n")
     expect(page.locator("tbody tr")).to_have_count(3)
     looked("people-preview")
     page.click(".consent [value=take]")
@@ -322,7 +322,7 @@ def test_a_list_of_people_and_a_group_are_seen_before_they_are_taken(
     visitor.go(f"/console/tenants/gaj/accounts/{leaver}")
     looked("account-left")
     visitor.go("/console/tenants/fgw/people/groups/approvers")
-    page.fill("#put", "dingfanghui")
+    page.fill("#put", mover)
     page.click("main form [value=people]")
     expect(page.locator(".consent")).to_be_visible()
     looked("group-plan")
