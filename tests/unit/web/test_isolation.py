@@ -51,6 +51,18 @@ MATRIX: dict[str, tuple[str, ...] | str] = {
     "GET /console/tenants/<code>/services/<offering>": tuple(ROLES),
     "GET /console/sites": tuple(ROLES),
     "GET /console/accounts": tuple(ROLES),
+    "GET /console/tenants/<code>/accounts/<uid>": tuple(ROLES),
+    "GET /console/accounts/new": APPLIERS,
+    "POST /console/accounts/new": APPLIERS,
+    "GET /console/accounts/import": APPLIERS,
+    "POST /console/accounts/import": APPLIERS,
+    "GET /console/tenants/<code>/people": tuple(ROLES),
+    "POST /console/tenants/<code>/people": APPLIERS,
+    "GET /console/tenants/<code>/people/groups": tuple(ROLES),
+    "POST /console/tenants/<code>/people/groups": APPLIERS,
+    "GET /console/tenants/<code>/people/groups/<group>": tuple(ROLES),
+    "POST /console/tenants/<code>/people/groups/<group>": APPLIERS,
+    "GET /console/tenants/<code>/people/review": tuple(ROLES),
     "GET /console/probes": tuple(ROLES),
     "GET /console/search": tuple(ROLES),
     "POST /console/probes": PLANNERS,
@@ -172,10 +184,13 @@ PASSES = (200, 302, 303, 422, 429)
 FORMS: dict[str, dict[str, str]] = {
     "POST /portal/requests": {"tenant": OWN, "offering": "public_site", "action": "change"},
     "POST /portal/people/<code>/groups/<group>": {"act": "people"},
+    "POST /console/tenants/<code>/people/groups/<group>": {"act": "people"},
     "POST /console/policies/new": {"based_on": "1"},
 }
 #: Numbers of notices and files by tenant; the absent one has that of the other.
 POSTS = {OWN: 1, OTHER: 2, ABSENT: 2}
+#: Somebody of each tenant; the absent one has whom the other has.
+UIDS = {OWN: "dingfanghui", OTHER: "", ABSENT: ""}
 #: Requests by tenant; that of the own one was sent back to the clerk.
 REFERENCES = {ABSENT: "R-2026-9999"}
 
@@ -188,6 +203,7 @@ def populate(world: World) -> dict[str, FlaskClient]:
     """Something of everything that has a page, of two departments; a browser of every role."""
     world.directory.add("nobody1", OWN)
     found = {role: world.enter(world.person(role)) for role in PEOPLE}
+    UIDS[OTHER] = UIDS[ABSENT] = next(row["uid"] for row in world.client.accounts(OTHER))
     world.store.people.ensure("directory:clerk9", "九", OTHER, "directory:person/clerk9")
     world.client.people.grant("clerk9", "clerk", tenant=OTHER, reason="test")
     REFERENCES[OWN], REFERENCES[OTHER] = world.ask("clerk1", OWN, "isolated"), world.ask("clerk9", OTHER, "isolated")
@@ -224,7 +240,7 @@ def address(world: World, rule: str, tenant: str) -> str:
         rule = rule.replace("<int:number>", str(POSTS[tenant]))
     filled = rule.replace("<code>", tenant).replace("<offering>", "public_site").replace("<int:number>", "1")
     filled = filled.replace("<reference>", REFERENCES.get(tenant, "")).replace("<step>", "sites-1-names")
-    filled = filled.replace("<group>", "all")
+    filled = filled.replace("<group>", "all").replace("<uid>", UIDS[tenant])
     filled = filled.replace("<part>", "sites").replace("<person>", "clerk1")
     filled = filled.replace("<site>", f"{tenant}.qingdao.test")
     filled = filled.replace("<digest>", digest["digest"] if digest else "0" * 64).replace("<name>", tenant)
