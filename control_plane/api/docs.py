@@ -65,7 +65,10 @@ def _shown(path: str, method: str, operation: Mapping[str, Any], document: Json)
         ],
         "media": next(iter(body["content"])) if body else None,
         "fields": list(_fields(schema, document)) if schema else [],
-        "answers": [{"status": status, "about": one["description"]} for status, one in operation["responses"].items()],
+        "answers": [
+            {"status": status, "about": one["description"], "leads": list(one.get("links", ()))}
+            for status, one in operation["responses"].items()
+        ],
     }
 
 

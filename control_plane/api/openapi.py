@@ -12,6 +12,7 @@ from typing import Any
 
 from control_plane.api import listing
 from control_plane.api.forms import form, forms
+from control_plane.api.links import links
 from control_plane.api.operation import OPERATIONS, Body, Operation, Query
 from control_plane.api.problems import MEDIA
 from control_plane.model.client import Json
@@ -158,6 +159,8 @@ def _responses(operation: Operation) -> Json:
             },
         }
     found: Json = {str(operation.status): _response("What was asked for.", "application/json", schema)}
+    if leads := links(operation, operation.form):
+        found[str(operation.status)]["links"] = leads
     if operation.streams:
         about = "Numbered events (`id`), `: beat` each 15 seconds, `end` at last; `Last-Event-ID` resumes."
         found["200"]["content"]["text/event-stream"] = {"schema": {"type": "string", "description": about}}
@@ -166,6 +169,8 @@ def _responses(operation: Operation) -> Json:
     if operation.rehearses:
         rehearsed = _renamed(form(operation.rehearses))
         found["200"] = _response("With `dry_run`: what would be.", "application/json", rehearsed)
+        if leads := links(operation, operation.rehearses):
+            found["200"]["links"] = leads
     by_status: dict[int, list[str]] = {}
     for name in _refusals(operation):
         kind = PROBLEM_TYPES[name]
