@@ -127,7 +127,16 @@ def substitute(stand: Stand) -> None:
     stand.of("approver").substitutes.name("helper1", "approver", tenant=MINE, until=until, reason="on leave")
 
 
+def begun(stand: Stand) -> None:
+    rolling(stand)
+    order = {"kind": "patches", "snapshot": "p20261124-020000", "ignore_windows": "test", "reason": "test"}
+    stand.number = stand.of("operator").rollouts.create(**order)["id"]
+    stand.of("operator").rollouts.release(stand.number)
+
+
 def hook(stand: Stand) -> None:
+    for row in stand.of("operator").webhooks.list():
+        stand.of("operator").webhooks.end(row["id"])
     made = stand.of("operator").webhooks.create(name="x", url="https://hooks.example.test/", families=["run"])
     stand.number = made["id"]
 
@@ -167,6 +176,17 @@ def decided(stand: Stand) -> None:
     for row in [stand.world.client.classes.show()["proposal"]]:
         if row:
             stand.of("security_officer").classes.refuse(row["number"], reason="no")
+
+
+def proposed(stand: Stand) -> None:
+    decided(stand)
+    stand.asks += 1
+    table = {**stand.world.client.classes.show()["table"], "most_tenants": 9 + stand.asks}
+    stand.of("operator").classes.propose(table, reason="so that there is a proposal")
+
+
+def leaving(stand: Stand) -> None:
+    stand.browsers["leaver"] = stand.world.enter(stand.world.person("deputy_director"))
 
 
 def rolling(stand: Stand) -> None:
@@ -248,8 +268,8 @@ PLACES: dict[str, Place] = {
     "/console/requests/<reference>/emergency": at("operator", "/console/requests/R-2026-{n:04}", before=handed_in),
     "/console/emergencies/<int:number>/review": at("security_officer", "/console/emergencies", before=emergency),
     "/console/rollouts/new": at("operator", "/console/rollouts/new"),
-    "/console/rollouts/<int:number>": at("operator", "/console/rollouts/1"),
-    "/console/rollouts/<int:number>/pause": at("security_officer", "/console/rollouts/1"),
+    "/console/rollouts/<int:number>": at("operator", "/console/rollouts/{n}", before=begun),
+    "/console/rollouts/<int:number>/pause": at("security_officer", "/console/rollouts/{n}", before=begun),
     "/console/hosts": at("operator", "/console/hosts", f"/console/hosts/{MINE}", f"/console/hosts/{OTHER}",
                          "/console/hosts/czj"),
     "/console/security": at("security_officer", "/console/security"),
@@ -257,17 +277,17 @@ PLACES: dict[str, Place] = {
     f"{HOOKS}/<int:number>/rotate": at("operator", HOOKS, before=hook),
     f"{HOOKS}/<int:number>/end": at("operator", HOOKS, before=hook),
     f"{HOOKS}/deliveries/<int:number>/resend": at("operator", HOOKS, before=given_up),
-    "/console/internet": at("operator", "/console/internet"),
-    "/console/policies/<int:number>": at("operator", "/console/policies/1", "/console/policies/2"),
+    "/console/internet": at("operator", f"/console/internet/{MINE}"),
+    "/console/policies/<int:number>": at("operator", "/console/policies/0", "/console/policies/1"),
     "/console/policies/new": at("operator", "/console/policies/new", before=rolling),
     "/console/freezes": at("operator", "/console/freezes", "/console/"),
     "/console/freezes/<int:number>/lift": at("security_officer", "/console/freezes"),
     "/console/people": at("security_officer", "/console/people", "/console/people/clerk1"),
     "/console/snapshots": at("operator", "/console/snapshots"),
     "/console/classes": at("operator", "/console/classes", before=decided),
-    "/console/classes/<int:number>": at("security_officer", "/console/classes"),
+    "/console/classes/<int:number>": at("security_officer", "/console/classes", before=proposed),
     "/console/substitutes": at("approver", "/console/substitutes"),
     "/console/substitutes/<int:number>/end": at("approver", "/console/substitutes", before=substitute),
-    "/sign-out": at("finance", "/console/me"),
+    "/sign-out": at("leaver", "/console/me", before=leaving),
     "/sign-in": at("visitor", "/sign-in", before=stage("visitor")),
 }  # fmt: skip

@@ -121,7 +121,12 @@ def test_an_emergency_stands_on_every_start_page_until_it_is_reviewed(world: Wor
     reference = world.ask(world.person("clerk"), "fgw", "urgent")
     page = get(operator, f"/console/requests/{reference}")
     form = {"digest": digest_of(page), "once": "e" * 24}
-    assert send(operator, f"/console/requests/{reference}/emergency", reason="", **form).status_code == 422
+    refused = send(operator, f"/console/requests/{reference}/emergency", reason=" ", **form)
+    assert refused.status_code == 422
+    assert 'href="#emergency-reason"' in refused.text and 'id="emergency-reason"' in refused.text
+    stale = {**form, "digest": "0" * 64, "once": "f" * 24}
+    typed = send(operator, f"/console/requests/{reference}/emergency", reason="the <line> is cut", **stale)
+    assert 'value="the &lt;line&gt; is cut"' in typed.text, "what was typed is kept"
     placed = send(operator, f"/console/requests/{reference}/emergency", reason="the line is cut", **form)
     assert placed.status_code == 303
     assert world.client.jobs.work(("runs",)) is not None
