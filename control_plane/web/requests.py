@@ -211,7 +211,9 @@ def _wanted(text: str, act: str, acts: tuple[str, ...]) -> None:
         raise Invalid([Problem("missing-field", *missing, field="text")])
 
 
-def review_page(row: Json, error: ControlPlaneError | Json | None = None, text: str = "", block: str | None = None) -> str:
+def review_page(
+    row: Json, error: ControlPlaneError | Json | None = None, text: str = "", block: str | None = None
+) -> str:
     """The change itself; `text` is what was typed: about all of it, or about one `block` of the plan."""
     changes: list[Json] = []
     blocks: list[Json] = []

@@ -1,6 +1,6 @@
 """Every form of every page under hostile input: no 5xx, what is typed stays text, and whatever is refused has changed
-nothing. A route that takes a form and has no place (`places.py`) fails. `GASP_FORM_EXAMPLES` sets how many rounds of texts
-each form gets."""
+nothing. A route that takes a form and has no place (`places.py`) fails. `GASP_FORM_EXAMPLES` sets how many
+rounds of texts each form gets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TEXTS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=60), st.binary(max_
 #: Between them they have every page with every form on it.
 READERS = ("operator", "security_officer", "auditor", "clerk", "approver")
 #: Forms are prepared anew so many times when what they are about is gone.
-AGAIN = 3
+AGAIN = 2
 
 
 class Changes:
@@ -107,8 +107,8 @@ class Attack:
             self.one(shape, form, number)
 
     def one(self, shape: object, form: FoundForm, number: int) -> None:
-        """Each round has another hostile text for each field: in all at once, then in one alone, once in its place, once
-        missing and once next to what belongs there."""
+        """Each round has another hostile text for each field: in all at once, then in one alone; in turn that one is
+        missing, or has the text next to what belongs there."""
         left = AGAIN
 
         def post(change: Mapping[str, list[str | bytes] | None]) -> None:
