@@ -306,7 +306,9 @@ def test_one_sets_a_freeze_and_another_lifts_it(world: World) -> None:
     refused = one.post(lift, base_url=BASE, data=form)
     assert refused.status_code == 422
     assert "You set freeze" in refused.text
-    assert submit(other, "/console/freezes", lift, lift_reason=" ").status_code == 422
+    refused = submit(other, "/console/freezes", lift, lift_reason=" ")
+    assert refused.status_code == 422
+    assert f'href="#lift_reason{number}"' in refused.text and f'id="lift_reason{number}"' in refused.text
     text = follow(other, submit(other, "/console/freezes", lift, lift_reason="it is over"))
     assert f"Freeze {number} is lifted." in text
     row = next(f for f in world.client.freezes.list(lifted=True) if f["id"] == number)

@@ -44,9 +44,11 @@ UNTYPED = frozenset({"hidden", "submit", "checkbox", "radio", "select"})
 CHOSEN = (HOSTILE[12], "9" * 40, "-1", "\x00", b"\xed\xa0\x80", "٣")
 TEXTS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=60), st.binary(max_size=20))
 #: Between them they have every page with every form on it.
-READERS = ("operator", "security_officer", "auditor", "clerk", "approver")
+READERS = ("operator", "security_officer", "clerk", "approver")
 #: Forms are prepared anew so many times when what they are about is gone.
 AGAIN = 2
+#: A form of so few fields gets every post for each of them.
+FEW = 4
 
 
 class Changes:
@@ -107,7 +109,7 @@ class Attack:
             self.one(shape, form, number)
 
     def one(self, shape: object, form: FoundForm, number: int) -> None:
-        """Each round has another hostile text for each field: in all at once, then in one alone; in turn that one is
+        """Each round has another hostile text for each field: in all at once, then in one alone; then that one is
         missing, or has the text next to what belongs there."""
         left = AGAIN
 
@@ -123,6 +125,7 @@ class Attack:
         self.changes.seen()
         post({})
         names = list(dict.fromkeys(one.name for one in form.fields if one.name not in OWN))
+        few = len(names) <= FEW
         typed = {one.name for one in form.fields if one.kind not in UNTYPED}
         for turn in range(EXAMPLES):
             first = turn * 7 + number * 5 + crc32(self.rule.encode())
@@ -134,7 +137,9 @@ class Attack:
                 if not known or place % 2:
                     post({name: [alone]})
                 if not known or not place % 2:
-                    post({name: None if place % 2 else [*form.filled()[name], alone]})
+                    post({name: None})
+                if not known and (few or place % 2):
+                    post({name: [*form.filled()[name], alone]})
         self.tried.update(names)
 
         @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None,
@@ -197,7 +202,7 @@ def test_what_was_kept_is_text_on_every_page(stand: Stand) -> None:
         world.client.jobs.work((lane,))
     jobs = world.client.jobs.list(500)
     assert [job for job in jobs if job["state"] == "failed"] == []
-    for job in jobs[::8]:
+    for job in jobs[::16]:
         answer = stand.browsers["operator"].get(here := f"/console/jobs/{job['id']}", base_url=BASE)
         assert answer.status_code in (200, 302) and Reader(here, answer.text).broken == [], here
     for role in READERS:
