@@ -33,7 +33,8 @@ SEARCHES = ("/console/search?q=a", "/console/search?q=.test", "/console/accounts
 LISTS = frozenset({
     *("/console/accounts", "/console/emergencies", "/console/hosts", "/console/internet", "/console/probes"),
     *("/console/requests", "/console/security", "/console/sites", "/console/substitutes", "/console/tenants"),
-    *("/console/tenants/<code>/audit", "/console/me/tokens", "/portal/people/<code>", "/portal/requests"),
+    *("/console/tenants/<code>/audit", "/console/tenants/<code>/people", "/console/me/tokens"),
+    *("/portal/people/<code>", "/portal/requests"),
 })  # fmt: skip
 
 
