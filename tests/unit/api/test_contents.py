@@ -18,7 +18,7 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 def packed(text: str = "<h1>Autumn</h1>") -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("index.html", text)
+        archive.writestr(zipfile.ZipInfo("index.html"), text)  # the same octets whenever it is packed
     return out.getvalue()
 
 
