@@ -49,7 +49,8 @@ FAMILIES = {
     "refusing": ("requests request record_letter refuse retry", "requests>request"),
     "asking": (
         "tenants tenant offerings ask request change_request submit",
-        "tenants>tenant tenant>offerings offerings>ask ask>request ask>change_request change_request>request ask>submit",
+        "tenants>tenant tenant>offerings offerings>ask ask>request ask>change_request change_request>request"
+        " ask>submit",
     ),
     "withdrawing": ("ask request withdraw", "ask>request request>withdraw withdraw>request"),
     "files": ("ask requests request attach attachments detach attachment_content take_rows", "request>attachments"),
