@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 GASP := .venv/bin/gasp
 PY := .venv/bin/python
+PAGES := $(addprefix tests/web/test_,console.py acting.py portal.py portal_content.py signing.py tokens.py director.py)
 
 .PHONY: help up down clean test lint types imports unit lab-tests axe screenshots bench nightly lock messages wheel
 
@@ -40,11 +41,11 @@ unit: ## Unit tests only
 
 axe: ## Every page of the console with axe-core: both languages, widths and colours
 	@tools/bootstrap.sh test
-	@GASP_AXE=all $(PY) -m pytest tests/web/test_console.py tests/web/test_acting.py tests/web/test_portal.py tests/web/test_director.py -q
+	@GASP_AXE=all $(PY) -m pytest $(PAGES) -q
 
 screenshots: ## Pictures of every page of the console, into SHOTS=folder (default: screenshots), and those of the guides
 	@tools/bootstrap.sh test
-	@GASP_AXE=all GASP_SHOTS=$(abspath $(or $(SHOTS),screenshots)) $(PY) -m pytest tests/web/test_console.py tests/web/test_acting.py tests/web/test_portal.py tests/web/test_director.py -q
+	@GASP_AXE=all GASP_SHOTS=$(abspath $(or $(SHOTS),screenshots)) $(PY) -m pytest $(PAGES) -q
 	@$(PY) tools/guides.py $(abspath $(or $(SHOTS),screenshots))
 
 bench: ## Benchmarks with the machine, medians and the peers in the same run; FULL=1 for the long form

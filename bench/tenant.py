@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from bench.ansible import environment, folder_of, program
 from bench.centre import Centre
 from bench.measure import Timing, timed, timed_call
 from bench.wire import ASK, LOAD, WINDOW, Watch
@@ -114,20 +113,13 @@ def play(
 ) -> Callable[[], Timing]:
     """An ordinary role that puts a file at `path` on the gateway, with this content or made of `variables`, and has it
     taken over."""
-    folder = centre.state / "bench-ansible"
-    folder.mkdir(exist_ok=True)
+    folder = folder_of(centre)
     (folder / "content").write_text(content, "utf-8")
     (folder / "gateway").write_text(f"{HOST}\n", "utf-8")
-    env = {
-        **os.environ,
-        "ANSIBLE_PIPELINING": "1",
-        "ANSIBLE_SSH_ARGS": f"-F {centre.ssh_config} -o ControlMaster=auto -o ControlPersist=60s",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_HOME": str(folder),
-    }
+    env = environment(centre)
     given = {"content": str(folder / "content"), "path": path, "ansible_python_interpreter": "/usr/bin/python3"}
     (folder / "given.json").write_text(json.dumps({**given, **(variables or {})}), "utf-8")
-    argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(folder / "gateway")]
+    argv = [program("ansible-playbook"), "-i", str(folder / "gateway")]
     return lambda: timed(
         [*argv, "-e", f"@{folder / 'given.json'}", str(HERE / "ansible_role" / f"{book}.yml")], env=env
     )

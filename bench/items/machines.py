@@ -1,4 +1,5 @@
-"""Inventory: `gasp hosts measure` of all enrolled machines, beside what a person would ask each of them over ssh.
+"""Inventory: `gasp hosts measure` of all enrolled machines, beside what a person would ask each of them over ssh, and
+the same by `ansible -m shell`.
 
 By hand: `apt-get -s upgrade`, the installed packages, the signatures' manifest and the mark of a wanted restart, as
 many machines side by side as the product asks. Nobody has an ssh connection open at the start. The estate is one in
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import shlex
 
+from bench.ansible import at_each
 from bench.centre import Centre
 from bench.measure import Timing, alternate, timed
 from bench.results import Figure, Result
@@ -47,15 +49,18 @@ def measure(centre: Centre, rounds: int = 5) -> Result:
         centre.cold()
         return timed(argv, stdin="\n".join(names).encode())
 
-    product()
-    hand()
-    found = alternate(rounds, {"gasp": product, "hand": hand})
+    ansible = at_each(centre, names, PARALLEL, "shell", BY_HAND)
+    for once in (product, hand, ansible):
+        once()
+    found = alternate(rounds, {"gasp": product, "hand": hand, "ansible": ansible})
     result = Result("machines", f"Inventory of {len(names)} machines")
     ours = result.row("gasp hosts measure", found["gasp"])
     theirs = result.row("ssh to each: apt-get -s upgrade, dpkg-query, cat", found["hand"])
+    other = result.row("ansible -m shell: the same commands", found["ansible"])
     result.figures += [
         Figure(f"Inventory of {len(names)} machines", ours.seconds, "s", 10 if len(names) == WHOLE else None),
         Figure("The same, to ssh to each by hand", ours.seconds / theirs.seconds, "x"),
+        Figure("Inventory, Ansible to gasp", other.seconds / ours.seconds, "x"),
     ]
     if len(names) != WHOLE:
         result.remarks.append(f"The target is for {WHOLE} machines; `make bench FULL=1` measures those.")

@@ -1,8 +1,9 @@
-"""A wave of a patch rollout over all machines of a ring, beside the same package by plain pyinfra (`wave_deploy.py`).
+"""A wave of a patch rollout over all machines of a ring, beside the same package by plain pyinfra (`wave_deploy.py`)
+and by `ansible -m apt`.
 
 The product's time is that of one `gasp worker run --once --chore rollouts`: it publishes the snapshot to the ring, asks
-before each machine, installs; then it measures every machine and every promise of their tenants, and judges. pyinfra
-finds the ring published already and installs: that is compared with the first half, from exec to the last machine that
+before each machine, installs; then it measures every machine and every promise of their tenants, and judges. The peers
+find the ring published already and install: that is compared with the first half, from exec to the last machine that
 is done; the whole wave is shown beside it. Before each, every machine has the version before. The real package is the
 lab's own.
 """
@@ -17,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bench.ansible import at_each
 from bench.centre import Centre
 from bench.items.machines import enrolled
 from bench.measure import Timing, alternate, timed
@@ -111,6 +113,14 @@ class Wave:
         self.check(NEW)
         return took
 
+    def ansible(self) -> Timing:
+        """The same package by Ansible's own module; the ring is published before."""
+        self.back()
+        self.publish(NEW)
+        took = at_each(self.centre, self.names, PARALLEL, "apt", f"name=gasp-demo={NEW} update_cache=yes")()
+        self.check(NEW)
+        return took
+
     def hosts(self) -> list[tuple[str, dict[str, Any]]]:
         """pyinfra's inventory: addresses, key and the lab's known hosts."""
         folder = self.centre.ssh_config.parent
@@ -138,14 +148,17 @@ def measure(centre: Centre, rounds: int = 3) -> Result:
 
     product()
     wave.bare()
+    wave.ansible()
     brought.clear()
-    found = alternate(rounds, {"gasp": product, "pyinfra": wave.bare})
+    found = alternate(rounds, {"gasp": product, "pyinfra": wave.bare, "ansible": wave.ansible})
     count = len(wave.names)
     result = Result("wave", f"A wave of a patch rollout over {count} machines")
     whole = result.row("gasp: one wave, measured and judged", found["gasp"])
     ours = result.row("gasp: until it is on every machine", brought)
     theirs = result.row("pyinfra: the same package", found["pyinfra"])
+    other = result.row("ansible -m apt: the same package", found["ansible"])
     result.figures += [
+        Figure("A wave, Ansible to gasp", other.seconds / ours.seconds, "x"),
         Figure(f"A wave over {count} machines, to pyinfra", ours.seconds / theirs.seconds, "x", 1.5),
         Figure("The same, with measuring and judging", whole.seconds / theirs.seconds, "x"),
     ]

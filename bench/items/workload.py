@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench import estates
+from bench.ansible import environment, folder_of, program
 from bench.centre import Centre
 from bench.measure import Timing, alternate, line_fit, timed
 from bench.results import Figure, Result
@@ -236,8 +236,7 @@ def _at_all(points: list[tuple[float, float]]) -> float:
 
 def play(centre: Centre, count: int, form: str) -> Timing:
     """One run of the role, in one of `FORMS`, over the first `count` tenants."""
-    folder = centre.state / "bench-ansible"
-    folder.mkdir(exist_ok=True)
+    folder = folder_of(centre)
     certificates = centre.state / "bench-job" / "certificates"
     tenants: list[dict[str, str]] = []
     records: list[dict[str, str]] = []
@@ -270,15 +269,8 @@ def play(centre: Centre, count: int, form: str) -> Timing:
     }
     (folder / "variables.json").write_text(json.dumps(variables), "utf-8")
     (folder / "inventory").write_text(f"{HOST}\n", "utf-8")
-    env = {
-        **os.environ,
-        "ANSIBLE_PIPELINING": "1",
-        "ANSIBLE_SSH_ARGS": f"-F {centre.ssh_config} -o ControlMaster=auto -o ControlPersist=60s",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_HOME": str(folder),
-        "ANSIBLE_LOCALHOST_WARNING": "0",
-    }
-    argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(folder / "inventory")]
+    env = {**environment(centre), "ANSIBLE_LOCALHOST_WARNING": "0"}
+    argv = [program("ansible-playbook"), "-i", str(folder / "inventory")]
     return timed([*argv, "-e", f"@{folder / 'variables.json'}", str(HERE / "ansible_role" / "site.yml")], env=env)
 
 

@@ -25,9 +25,10 @@ from control_plane.model.text import t
 )
 @option("--background", help=t("Start it in the background, unless it runs."), is_flag=True)
 @option("--stop", help=t("End the one in the background."), is_flag=True)
+@option("--keep", help=t("Keep one running from this process: what --background starts."), is_flag=True, hidden=True)
 @consent_options()
 @click.pass_obj
-def web(app: App, background: bool, stop: bool, dry_run: bool, yes: bool) -> None:
+def web(app: App, background: bool, stop: bool, keep: bool, dry_run: bool, yes: bool) -> None:
     """`gasp web`."""
     from control_plane import wiring
 
@@ -42,6 +43,8 @@ def web(app: App, background: bool, stop: bool, dry_run: bool, yes: bool) -> Non
         raise Rejected(t("This centre has no console: GASP_WEB_PORT is 0."), t("Set another port."))
     if rehearsed(dry_run, t("The console would be started.")):
         return
+    if keep:
+        wiring.keep_console()
     wiring.lab()  # joins the lab's mount namespace first, if that is another one
     if background:
         app.context()

@@ -5,12 +5,15 @@ Runs ON the gateway (see gateway_render). Must not write anything.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import re
 import subprocess
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
@@ -38,12 +41,28 @@ class GatewayLayout(Layout):
         self.tenants = self.etc / "tenants"
         self.squid = self.root / "etc/squid"
         self.gasp = self.squid / "gasp"
+        self.program_lock = self.home / "gateway/lock"
         self.program: list[str] = list(
             options.get("program", ["/usr/bin/python3", "-I", "/usr/local/lib/gasp/gateway.py"])
         )
         self.reload: list[str] = list(options.get("reload", ["systemctl", "reload-or-restart", "squid"]))
         self.conntrack: list[str] = list(options.get("conntrack", ["conntrack"]))
         self.parse: list[str] = list(options.get("parse", ["/usr/sbin/squid", "-k", "parse", "-f"]))
+
+
+@contextmanager
+def unmoved(lock: Path) -> Iterator[None]:
+    """While the block lasts the gateway's own program changes nothing; one that never ran has no lock."""
+    try:
+        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(fd)
 
 
 def tool(argv: Sequence[str], text: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -268,8 +287,9 @@ class Seen:
 
     @cached_property
     def queues(self) -> Queues:
-        """What tc has. Raises AgentError."""
-        return Queues(self.site["internet_interface"], self.site["tenant_interfaces"])
+        """What tc has, and not while the gateway's own program moves a tenant to its other class. Raises AgentError."""
+        with unmoved(self.layout.program_lock):
+            return Queues(self.site["internet_interface"], self.site["tenant_interfaces"])
 
     @cached_property
     def pairs(self) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:

@@ -24,6 +24,15 @@ MACHINES_PART = "security:machines"
 """The part that all machines are: one look covers them, and a machine that is off waits in it."""
 
 
+SERVICE = "security"
+"""The offering whose subscriptions name machines."""
+
+
+def stated_rings(spec: Mapping[str, Any]) -> dict[str, Ring]:
+    """The rings that a subscription to `SERVICE` states, by name of the machine; the rest is the inventory's to say."""
+    return {item["name"]: Ring(item["ring"]) for item in spec.get("machines", ()) if "ring" in item}
+
+
 def baseline_id(machine: str) -> str:
     """Resource id of a machine's baseline."""
     return f"machine:{machine}/baseline"

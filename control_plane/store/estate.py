@@ -18,6 +18,8 @@ from sqlalchemy import Connection, Table, func, insert, select, update
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, NotFound, StalePlan
 from control_plane.model.internet import SERVICE
+from control_plane.model.machine import SERVICE as PROTECTION
+from control_plane.model.machine import stated_rings
 from control_plane.model.nearest import no_tenant
 from control_plane.model.offering import Claim
 from control_plane.model.resource import Owner
@@ -30,6 +32,7 @@ from control_plane.store.allocations import Move, Pools
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock, opaque
+from control_plane.store.machines import MachineRepository
 from control_plane.store.policies import finished
 from control_plane.store.reviews_tables import people_reviews
 from control_plane.store.staff_tables import password_sheets
@@ -139,6 +142,7 @@ class EstateRepository:
 
     def __init__(self, database: Database, clock: Clock, pools: Pools, audit: AuditRepository) -> None:
         self._audit = audit
+        self._machines = MachineRepository(database, clock, audit)
         self._database = database
         self._clock = clock
         self._pools = pools
@@ -333,6 +337,9 @@ class EstateRepository:
                 connection.execute(update(subscriptions).where(_is_subscription(key)).values(values))
             if any(values["offering"] == PEOPLE for values in history):
                 self._database.tell("accounts")  # who left is cut at once, whoever wished it
+            for change, values in zip(changes, history, strict=True):
+                if change.offering == PROTECTION and change.spec is not None:
+                    self._machines.follow(actor, values["tenant_id"], stated_rings(change.spec))
             if history:
                 connection.execute(insert(revisions), history)
                 about = [Subject("tenant", v["tenant_id"]) for v in history]

@@ -183,6 +183,16 @@ class MachineRepository:
             self._note(actor, id_, "enrolled" if managed else "observed", {"tenant": tenant, "ring": int(ring)})
         return Machine(id_, name, tenant, ring, host, managed, source, fingerprint, now)
 
+    def follow(self, actor: Actor, tenant_id: str, rings: Mapping[str, Ring]) -> None:
+        """Give enrolled machines of a tenant the rings that its document states, by name."""
+        where = (machines.c.tenant_id == tenant_id, machines.c.managed, machines.c.retired_at.is_(None))
+        with self._database.write() as connection:
+            for row in list(connection.execute(select(machines.c.id, machines.c.name, machines.c.ring).where(*where))):
+                ring = rings.get(row.name, row.ring)
+                if ring != row.ring:
+                    connection.execute(update(machines).where(machines.c.id == row.id).values(ring=int(ring)))
+                    self._note(actor, row.id, "ring", {"from": row.ring, "to": int(ring)})
+
     def transfer(self, actor: Actor, machine: Machine, tenant: str) -> Machine:
         """Give a machine to another tenant; its history goes with it."""
         with self._database.write() as connection:

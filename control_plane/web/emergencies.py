@@ -13,6 +13,7 @@ from control_plane.model.people import Act
 from control_plane.model.text import t
 from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
+from control_plane.web.requests import review_page
 from control_plane.web.services import services
 from control_plane.web.states import mark
 from control_plane.web.tables import Column, Row, Table
@@ -71,8 +72,10 @@ def apply(reference: str) -> Any:
     try:
         job = jobs.place("emergency", row["reference"], **given)
     except Rejected as error:
-        return _page(error), 422
-    return (_page(job["error"]), 422) if job["error"] else jobs.follow(job)
+        return review_page(row, error), 422
+    if job["error"]:
+        return review_page(door.client().requests.show(reference), job["error"]), 422
+    return jobs.follow(job)
 
 
 def _page(error: Any = None, reviewing: int | None = None) -> Any:

@@ -27,7 +27,7 @@ def page(template: str, table: Table | None, **values: Any) -> Any:
     form = request.args.get("export", "")
     if table is None or not table.exports or form not in FORMS or request.method != "GET":
         return render_template(template, table=table, **values)
-    return _as_csv(table) if form == "csv" else _as_xlsx(table)
+    return as_csv(table) if form == "csv" else _as_xlsx(table)
 
 
 def workbook_of(text: str, name: str, title: str) -> Response:
@@ -46,7 +46,8 @@ def _rows(table: Table) -> list[list[Any]]:
     return [[column.value(row, table.now) for column in table.columns] for row in table.fitting]
 
 
-def _as_csv(table: Table) -> Response:
+def as_csv(table: Table) -> Response:
+    """The whole of a list that is shown in part."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(map(csv_cell, _heads(table)))

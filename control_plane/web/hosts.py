@@ -97,7 +97,7 @@ def act() -> Any:
     given = ways.get(wanted, {})
     problems = []
     if not given:
-        problems.append(Problem("no-act", t("No act is chosen."), t("Use one of the buttons."), field="act"))
+        problems.append(Problem("no-act", t("No act is chosen."), t("Use one of the buttons.")))
     if wanted != "measure" and not name:
         problems.append(Problem("no-name", t("No machine is named."), t("Begin at a machine's page."), field="name"))
     if wanted == "retire" and form.get("typed", "") != name:

@@ -22,6 +22,8 @@ LISTS: Mapping[str, Text] = {
     "tenants.tenant": t("Department {code}"),
     "own_people.people": t("People of the department"),
     "own_groups.groups": t("Groups of the department"),
+    "accounts.people": t("People of the department"),
+    "accounts.groups": t("Groups of the department"),
 }
 
 

@@ -1,6 +1,7 @@
-"""My department's groups: who is in them, make one, rename it, end it. What is wanted becomes a request with its plan.
+"""A department's groups: who is in them, make one, rename it, end it. What a department wants becomes a request.
 
-Must not change anything itself: whoever is in a group may get in somewhere, so the department's approver signs.
+Must not change anything itself: whoever is in a group may get in somewhere, so the department's approver signs; what
+the centre does is in `accounts.py`.
 """
 
 from __future__ import annotations
@@ -16,16 +17,15 @@ from control_plane.model.people import Act
 from control_plane.model.text import t
 from control_plane.web import door, show
 from control_plane.web.door import needs
-from control_plane.web.own_people import draft_of
+from control_plane.web.own_people import common, desk, draft_of
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Row, Table
-from control_plane.workflow import access
 
 pages = Blueprint("own_groups", __name__)
 
 
 def _place(row: Row) -> str:
-    return url_for("own_groups.group", code=row["tenant"], group=row["name"])
+    return url_for(desk().group, code=row["tenant"], group=row["name"])
 
 
 COLUMNS = (
@@ -40,7 +40,7 @@ COLUMNS = (
 @needs(Act.SEE_TENANT, tenant="code")
 def groups(code: str) -> Any:
     """The groups of a department."""
-    return _list(code)
+    return listed(code)
 
 
 @pages.post("/portal/people/<code>/groups")
@@ -48,18 +48,17 @@ def groups(code: str) -> Any:
 def make(code: str) -> Any:
     """Ask for one more."""
     door.known(code)
-    given = {name: request.form.get(name, "").strip() for name in ("name", "zh", "en")}
     try:
-        return _asked(code, {"act": "make", **given})
+        return _asked(code, wish_to_make())
     except ControlPlaneError as error:
-        return _list(code, error), 422
+        return listed(code, error), 422
 
 
 @pages.get("/portal/people/<code>/groups/<group>")
 @needs(Act.SEE_TENANT, tenant="code")
 def group(code: str, group: str) -> Any:
     """One, with who is in it."""
-    return _one(code, group)
+    return one(code, group)
 
 
 @pages.post("/portal/people/<code>/groups/<group>")
@@ -67,6 +66,22 @@ def group(code: str, group: str) -> Any:
 def act(code: str, group: str) -> Any:
     """Ask for other people in it, another name, or its end."""
     door.known(code)
+    wish = wish_of(group)
+    try:
+        return _asked(code, wish)
+    except NotFound:
+        raise
+    except ControlPlaneError as error:
+        return one(code, group, error), 422
+
+
+def wish_to_make() -> Json:
+    """What the form for one more says."""
+    return {"act": "make", **{name: request.form.get(name, "").strip() for name in ("name", "zh", "en")}}
+
+
+def wish_of(group: str) -> Json:
+    """What a form of one group says. Raises NotFound for an act that there is not."""
     form = request.form
     wanted = form.get("act", "")
     wish: Json = {"act": wanted, "name": group}
@@ -76,12 +91,7 @@ def act(code: str, group: str) -> Any:
         wish |= {name: form.get(name, "").strip() for name in ("to", "zh", "en")}
     elif wanted != "end":
         raise NotFound(t("There is no such act."))
-    try:
-        return _asked(code, wish)
-    except NotFound:
-        raise
-    except ControlPlaneError as error:
-        return _one(code, group, error), 422
+    return wish
 
 
 def _asked(code: str, wish: Json) -> Any:
@@ -89,7 +99,8 @@ def _asked(code: str, wish: Json) -> Any:
     return draft_of(code, found["offering"], found["spec"], found["sentence"])
 
 
-def _list(code: str, error: ControlPlaneError | None = None) -> str:
+def listed(code: str, error: ControlPlaneError | None = None) -> str:
+    """The page of all."""
     door.known(code)
     table = Table(
         COLUMNS,
@@ -99,14 +110,11 @@ def _list(code: str, error: ControlPlaneError | None = None) -> str:
         empty=t("There are no groups yet."),
         now=services().clock(),
     )
-    return render_template("own-groups.html", code=code, table=table, error=error, may_ask=_may(code))
+    return render_template("own-groups.html", table=table, error=error, **common(code))
 
 
-def _one(code: str, name: str, error: ControlPlaneError | None = None) -> str:
+def one(code: str, name: str, error: ControlPlaneError | None = None) -> str:
+    """The page of one."""
     door.known(code)
     found = door.client().groups.show(code, name)
-    return render_template("own-group.html", code=code, group=found, error=error, may_ask=_may(code))
-
-
-def _may(code: str) -> bool:
-    return access.allows(door.person(), Act.ASK, code)
+    return render_template("own-group.html", group=found, error=error, **common(code))

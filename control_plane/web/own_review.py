@@ -1,6 +1,7 @@
-"""My department's review: who is still there. Everybody with one decision, all others with one button.
+"""A department's review: who is still there. Everybody with one decision, all others with one button.
 
-Who left is cut in the answer to the form; what follows is a job. Other groups become a draft of a request.
+The department alone says it; the centre sees the page. Who left is cut in the answer to the form; what follows is a
+job. Other groups become a draft of a request.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from control_plane.model.people import Act
 from control_plane.model.people_review import TITLES
 from control_plane.web import door, jobs
 from control_plane.web.door import needs
+from control_plane.web.own_people import common
 from control_plane.workflow import access
 
 pages = Blueprint("own_review", __name__)
@@ -60,7 +62,6 @@ def _page(code: str, error: ControlPlaneError | None = None) -> str:
     last = next((row for row in client.list(everything=True) if row["tenant"] == code and row["decided_at"]), None)
     return render_template(
         "own-review.html",
-        code=code,
         review=found,
         last=last,
         titles=TITLES,
@@ -68,5 +69,6 @@ def _page(code: str, error: ControlPlaneError | None = None) -> str:
         form=form,
         error=error,
         said=request.args.get("said", ""),
-        may_ask=access.allows(door.person(), Act.ASK, code),
+        may_decide=access.allows(door.person(), Act.ASK, code),
+        **common(code),
     )

@@ -78,7 +78,7 @@ def act() -> Any:
         elif wanted == "reset":
             job = jobs.place("sign_in_reset", who, person=who)
         else:
-            raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."), field="act")])
+            raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."))])
     except Rejected as error:
         return _people(error), 422
     if job["error"]:

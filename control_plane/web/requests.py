@@ -152,7 +152,7 @@ def _request(row: Json, error: ControlPlaneError | None = None, text: str = "", 
 @needs(Act.SEE_TENANT)
 def review(reference: str) -> Any:
     """The change itself beside its form, signatures, and the buttons."""
-    return _review(door.client().requests.show(reference))
+    return review_page(door.client().requests.show(reference))
 
 
 @pages.post("/console/requests/<reference>")
@@ -180,9 +180,9 @@ def decide(reference: str) -> Any:
         else:
             raise NotFound(t("There is no such act."))
     except StalePlan as error:
-        return _review(client.show(reference), error, text, about["block"]), 409
+        return review_page(client.show(reference), error, text, about["block"]), 409
     except ControlPlaneError as error:
-        return _review(client.show(reference), error, text, about["block"]), 422
+        return review_page(client.show(reference), error, text, about["block"]), 422
     done = "commented" if act == "comment" else act
     place = form.get("place", "") if act in ("mark", "unmark") else ""
     anchor = f"block-{place}" if place.isascii() and place.isdigit() else None
@@ -199,9 +199,9 @@ def letter(reference: str) -> Any:
     try:
         client.letter(row["id"], digest=form.get("digest", ""), **given)
     except StalePlan as error:
-        return _review(client.show(reference), error), 409
+        return review_page(client.show(reference), error), 409
     except ControlPlaneError as error:
-        return _review(client.show(reference), error), 422
+        return review_page(client.show(reference), error), 422
     return redirect(url_for("requests.review", reference=row["reference"], said="letter"), 303)
 
 
@@ -211,8 +211,10 @@ def _wanted(text: str, act: str, acts: tuple[str, ...]) -> None:
         raise Invalid([Problem("missing-field", *missing, field="text")])
 
 
-def _review(row: Json, error: ControlPlaneError | None = None, text: str = "", block: str | None = None) -> str:
-    """`text` is what was typed: about all of it, or about one `block` of the plan."""
+def review_page(
+    row: Json, error: ControlPlaneError | Json | None = None, text: str = "", block: str | None = None
+) -> str:
+    """The change itself; `text` is what was typed: about all of it, or about one `block` of the plan."""
     changes: list[Json] = []
     blocks: list[Json] = []
     plan = None

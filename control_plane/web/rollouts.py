@@ -126,7 +126,7 @@ def _do(wanted: str, number: int, given: Json) -> Any:
     door.client().rollouts.show(number)
     try:
         if wanted not in ACTS:
-            raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."), field="act")])
+            raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."))])
         job = jobs.place(f"rollout_{wanted}", str(number), **given)
     except Rejected as error:
         return _page(number, error), 422

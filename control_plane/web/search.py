@@ -39,7 +39,7 @@ HITS: Mapping[str, Callable[[Json], Hit]] = {
     "accounts": lambda row: (
         row["uid"],
         f"{row['name']} · {row['tenant']}",
-        url_for("accounts.accounts", q=row["uid"]),
+        url_for("accounts.person", code=row["tenant"], uid=row["uid"]),
     ),
     "hosts": lambda row: (
         row["name"],

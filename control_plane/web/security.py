@@ -83,7 +83,7 @@ def act() -> Any:
     elif wanted == "clear":
         return _settle()
     else:
-        raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."), field="act")])
+        raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."))])
     return jobs.follow(job)
 
 

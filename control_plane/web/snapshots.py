@@ -66,7 +66,7 @@ def act() -> Any:
             given = {"depot": _kind(kind), "keep": _number(form.get("keep", ""), 0) or None}
             job = jobs.place("snapshots_prune", str(KINDS[kind]), removed=form.get("removed", "").split(), **given)
         else:
-            raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."), field="act")])
+            raise Invalid([Problem("no-act", t("No act is chosen."), t("Use one of the buttons."))])
     except TemporaryError:
         raise
     except ControlPlaneError as error:

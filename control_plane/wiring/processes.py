@@ -1,11 +1,11 @@
-"""Processes in the background: web server, worker and its keeper; and taking everything away."""
+"""Processes in the background: web server, worker and their keepers; and taking everything away."""
 
 from __future__ import annotations
 
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from control_plane.settings import LONGEST_LINE
@@ -71,7 +71,8 @@ def web_environment() -> dict[str, str]:
 
 
 def start_console() -> int | None:
-    """The web server in the background, started unless it lives; its pid, or None for a centre without console."""
+    """The web server's keeper in the background, started unless it lives; its pid once a page is answered, or None for
+    a centre without console."""
     import ssl
     from http.client import HTTPSConnection
 
@@ -92,11 +93,11 @@ def start_console() -> int | None:
         finally:
             connection.close()
 
-    return start_background(settings().state, "web", web_command(), web_environment(), answers)
+    return start_background(settings().state, "web", [*GASP, "web", "--keep"], web_environment(), answers)
 
 
 def stop_console() -> bool:
-    """End the web server in the background; whether there was one."""
+    """End the web server in the background and its keeper; whether there was one."""
     from control_plane.workflow.background import stop_background
 
     return stop_background(settings().state, "web")
@@ -121,12 +122,20 @@ def stop_worker() -> bool:
     return stop_background(settings().state, "worker")
 
 
-def keep_worker() -> None:
+def keep_worker() -> NoReturn:
     """Be the worker's keeper, until SIGTERM."""
     from control_plane.workflow.background import log_of
-    from control_plane.workflow.worker_keeper import keep
+    from control_plane.workflow.keeper import keep
 
-    keep([*GASP, "worker", "run", "--log", "json"], log_of(settings().state, "worker"), settings().workers)
+    sys.exit(keep([*GASP, "worker", "run", "--log", "json"], log_of(settings().state, "worker"), settings().workers))
+
+
+def keep_console() -> NoReturn:
+    """Be the web server's keeper, until SIGTERM."""
+    from control_plane.workflow.background import log_of
+    from control_plane.workflow.keeper import keep
+
+    sys.exit(keep([*GASP, "web"], log_of(settings().state, "web")))
 
 
 def stop_processes() -> None:

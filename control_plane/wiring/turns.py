@@ -80,10 +80,12 @@ def configuration_carrier() -> ConfigurationCarrier:
 
 def request_ticker() -> RequestTicker:
     """What makes approved requests real."""
+    from control_plane.workflow.request_machines import NamedMachines
     from control_plane.workflow.request_tick import RequestTicker
 
     made = the_worker()
-    return RequestTicker(made.requests, made.applier, made.prober)
+    named = NamedMachines(store(), made.machines.enrol_named)
+    return RequestTicker(made.requests, made.applier, made.prober, named)
 
 
 def mail_ticker() -> MailTicker:

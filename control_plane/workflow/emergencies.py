@@ -232,8 +232,10 @@ class Emergencies:
         why = NOT_APPROVED if request.state in FINAL else EXPIRED
         if request.state in DECIDED or (request.state not in FINAL and self.clock() < one.expires_at):
             return False
-        self.requests.journal.step(request, RequestEvent.GOES_BACK, None, {"why": why.as_json()})
-        return self._go_back(self.store.emergencies.move(one.id, EmergencyState.GOING_BACK, why=why), request)
+        with self.store.transaction():  # a kill between them would say it twice
+            self.requests.journal.step(request, RequestEvent.GOES_BACK, None, {"why": why.as_json()})
+            one = self.store.emergencies.move(one.id, EmergencyState.GOING_BACK, why=why)
+        return self._go_back(one, request)
 
     # applying ---------------------------------------------------------------------------------------------------
     def _carry_out(self, one: Emergency) -> Emergency:

@@ -20,22 +20,23 @@ from control_plane.model.errors import (
     Rejected,
 )
 from control_plane.model.machine import (
+    SERVICE,
     Hands,
     Machine,
     Ring,
     baseline_id,
     shared,
+    stated_rings,
 )
 from control_plane.model.nearest import nearest, no_tenant
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.run import Actor
 from control_plane.model.text import t
+from control_plane.store.estate import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.machine_import import Export, read_export
 from control_plane.workflow.machine_rows import Rows
-
-OFFERING = "security"
 
 
 class MachineRegister:
@@ -74,13 +75,33 @@ class MachineRegister:
 
     def subscribed(self) -> set[str]:
         """Codes of tenants that have the service."""
-        return {s.code for s in self.store.estate.subscriptions(offering=OFFERING)}
+        return {s.code for s in self.store.estate.subscriptions(offering=SERVICE)}
 
     def enrol(self, name: str, tenant: str, ring: int, *, host: str | None = None) -> Json:
         """See `MachinesClient.enrol`."""
         fingerprint = self._met(name, tenant, ring, host or name)
-        self._enter(name, tenant, Ring(ring), host or name, fingerprint)
+        with self.store.transaction():
+            self._enter(name, tenant, Ring(ring), host or name, fingerprint)
+            self._write(name, tenant, Ring(ring))
         return self.show(name)
+
+    def enrol_named(self, tenant: str, spec: Mapping[str, Any]) -> None:
+        """Enrol what a tenant's form names and the inventory lacks, before the form is wished. Raises as `enrol`."""
+        known = {m.name for m in self.store.machines.all() if m.managed}
+        for item in spec.get("machines", ()):
+            if item["name"] not in known:
+                ring = Ring(item.get("ring", Ring.ALL))
+                fingerprint = self._met(item["name"], tenant, ring, item["name"], subscribes=True)
+                self._enter(item["name"], tenant, ring, item["name"], fingerprint)
+
+    def _write(self, name: str, tenant: str, ring: Ring) -> None:
+        """The ring stands in the tenant's document too, if that names this machine with another one."""
+        row = self.store.estate.subscription(f"{tenant}/{SERVICE}")
+        if row is None or stated_rings(row.spec).get(name, ring) == ring:
+            return
+        listed = [{**item, "ring": int(ring)} if item["name"] == name else item for item in row.spec["machines"]]
+        change = SubscriptionChange(tenant, SERVICE, row.tier, {**row.spec, "machines": listed}, row.generation)
+        self.store.estate.change(self.actor(), f"enrol {name}", [change], claims={})
 
     def preview_enrol(self, name: str, tenant: str, ring: int) -> None:
         """See `MachinesClient.preview_enrol`."""
@@ -88,9 +109,9 @@ class MachineRegister:
         with self.store.rehearsal():
             self._enter(name, tenant, Ring(ring), name, fingerprint)
 
-    def _met(self, name: str, tenant: str, ring: int, host: str) -> str:
-        """Who answers at `host`, if it may be enrolled as asked."""
-        self._may_enrol(name, tenant, ring, host)
+    def _met(self, name: str, tenant: str, ring: int, host: str, *, subscribes: bool = False) -> str:
+        """Who answers at `host`, if it may be enrolled as asked. `subscribes`: the tenant is about to."""
+        self._may_enrol(name, tenant, ring, host, subscribes)
         found = self.hands.fingerprints([host])[host]
         if isinstance(found, CouldNotMeasure):
             raise CouldNotMeasureError(
@@ -99,13 +120,13 @@ class MachineRegister:
             )
         return found.text
 
-    def _may_enrol(self, name: str, tenant: str, ring: int, host: str) -> None:
+    def _may_enrol(self, name: str, tenant: str, ring: int, host: str, subscribes: bool) -> None:
         problems = []
         codes = [row.code for row in self.store.estate.tenants()]
         if tenant not in codes:
             unknown = no_tenant(tenant, codes)
             problems.append(Problem("no-tenant", unknown.text, unknown.hint, field="tenant"))
-        elif tenant not in self.subscribed():
+        elif not subscribes and tenant not in self.subscribed():
             text = t("{code} does not subscribe to antivirus and patching.", code=tenant)
             remedy = t("Put the offering security into its document and import it; then enrol.")
             problems.append(Problem("not-subscribed", text, remedy, field="tenant"))
@@ -137,7 +158,7 @@ class MachineRegister:
         known = {m.name for m in self.store.machines.all() if m.managed}
         retired = {m.name for m in self.store.machines.all(retired=True) if m.retired_at is not None}
         wanted: dict[str, tuple[str, Ring]] = {}
-        for row in self.store.estate.subscriptions(offering=OFFERING):
+        for row in self.store.estate.subscriptions(offering=SERVICE):
             listed = row.spec.get("machines") or [{"name": workstation(row.code)}]
             for item in listed:
                 if item["name"] and item["name"] not in known | retired:
@@ -165,7 +186,7 @@ class MachineRegister:
         if not machine.managed:
             return {"machine": machine.name, "run": None, "waiting": False, "left": []}
         order = Order(
-            f"subscription:{machine.tenant}/{OFFERING}", only=frozenset({baseline_id(machine.id)}), spare="nothing"
+            f"subscription:{machine.tenant}/{SERVICE}", only=frozenset({baseline_id(machine.id)}), spare="nothing"
         )
         run = self.applier.apply(order, self.actor())
         left = any(m.id == machine.id for m in self.store.machines.touched())
@@ -178,7 +199,7 @@ class MachineRegister:
     def _retirable(self, name: str) -> Machine:
         machine = self.store.machines.get(name)
         if machine.managed:
-            self.store.freezes.check(machine.tenant, machine.ring, OFFERING)
+            self.store.freezes.check(machine.tenant, machine.ring, SERVICE)
         return machine
 
     def give_up(self, name: str, reason: str) -> Json:

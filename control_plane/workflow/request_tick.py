@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from control_plane.model.content_check import UNCHECKED, CheckState, infected_release
-from control_plane.model.errors import StalePlan, TemporaryError, told_of
+from control_plane.model.errors import ControlPlaneError, StalePlan, TemporaryError, told_of
 from control_plane.model.freeze import Freeze, Frozen, covering
 from control_plane.model.plan import Plan
 from control_plane.model.ports import Prober, ProbeResult
@@ -30,6 +30,7 @@ from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.request_duties import Duties
 from control_plane.workflow.request_forms import RequestForms, Wish, clash_problem
 from control_plane.workflow.request_journal import RequestJournal
+from control_plane.workflow.request_machines import NamedMachines
 from control_plane.workflow.request_plans import Agreed, RequestPlans, agreed, digest_of, lacking_of, moved
 from control_plane.workflow.requests import Requests
 
@@ -77,6 +78,7 @@ class RequestTicker:
     requests: Requests
     applier: Applier
     prober: Prober
+    machines: NamedMachines
 
     def __post_init__(self) -> None:
         self.store: Store = self.requests.store
@@ -202,7 +204,7 @@ class RequestTicker:
         """Apply a batch. What is wrong with single ones is found out and they are left out; a fault that cannot be
         told apart is tried one by one."""
         try:
-            items = self._sound(items)
+            items = self._met(self._sound(items))
             if items:
                 self._apply(items)
         except PlanMoved as error:
@@ -238,6 +240,20 @@ class RequestTicker:
                 self._fail(item.request, bad[item.request.content.subscription].text)
             items = [item for item in items if item not in wrong]
         return list(items)
+
+    def _met(self, items: Sequence[Item]) -> list[Item]:
+        """Those whose machines are enrolled, now that it is agreed on; each of the others waits or fails by itself."""
+        met = []
+        for item in items:
+            try:
+                self.machines.meet(item.wish.change)
+            except TemporaryError as error:
+                self._wait(item.request, error.text)
+            except ControlPlaneError as error:
+                self._fail(item.request, told_of(error))
+            else:
+                met.append(item)
+        return met
 
     def _apply(self, items: Sequence[Item]) -> None:
         started = [self._start(item) for item in items]
@@ -285,10 +301,9 @@ class RequestTicker:
         lost. Raises PlanMoved."""
         found: dict[int, tuple[Agreed, str]] = {}
         for item in items:
-            reached = set(item.scope)
-            short = agreed(
-                (c for c in plan.changes if f"{c.tenant}/{c.offering}" in reached), self.requests.planner.personal
-            )
+            reached, came_with = set(item.scope), self.machines.came_with(item.request)
+            own = (c for c in plan.changes if f"{c.tenant}/{c.offering}" in reached and not came_with(c))
+            short = agreed(own, self.requests.planner.personal)
             before = item.request.agreed
             more = set(short.lost) - set(before.get("lost", ()))
             if more or (item.wish.change is not None and moved(before, short)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -9,6 +10,8 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +26,7 @@ from control_plane.model.ports import Notice, Outcome
 from control_plane.model.resource import CouldNotMeasure, Owner, Resource
 from tests.drivers.nginx import LocalRunner
 from tests.playbooks.test_templates import SHAPES, firewall
+from tests.waiting import wait_until
 
 PART = "gateway:gateway"
 PROGRAM = Path(__file__).parents[2] / "playbooks/roles/gateway/files/gateway.py"
@@ -149,16 +153,25 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with a_gateway(tmp_path_factory.mktemp("gateway"), MANY) as made:
+        yield made
+
+
+@contextmanager
+def a_gateway(folder: Path, count: int) -> Iterator[Bench]:
+    """With so many tenants, while the block lasts."""
     if any(shutil.which(tool) is None for tool in ("nft", "tc", "nsenter", "unshare")):
         pytest.skip("needs nftables and iproute2")
     holder = subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo up; exec sleep 600"], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     if holder.stdout.readline() != b"up\n":
         pytest.skip("no right to make a network namespace")
-    yield Bench(tmp_path_factory.mktemp("gateway"), holder.pid, MANY)
-    holder.kill()
-    holder.wait()
-    holder.stdout.close()
+    try:
+        yield Bench(folder, holder.pid, count)
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
 
 
 def test_very_many_tenants_are_one_command_and_one_load(bench: Bench) -> None:
@@ -189,6 +202,32 @@ def test_one_change_among_very_many_touches_no_other(bench: Bench) -> None:
     assert {o.state for o in outcomes.values()} == {"applied"}
     assert not bench.plan(wishes).changes
     assert "0x00010005" in bench.inside("nft", "list", "set", "inet", "gw", "throttled")
+
+
+def test_a_look_waits_while_a_tenant_is_moved_to_its_other_class(tmp_path: Path) -> None:
+    """The meter takes a filter away and puts another one there: what is seen between is nobody's change by hand."""
+    with a_gateway(tmp_path, 2) as bench, ThreadPoolExecutor(1) as pool:
+        code = bench.codes[1]
+        wishes = bench.wish(code)
+        bench.carry_out(bench.plan(wishes))
+        assert bench.plan(wishes).changes == ()
+        lock = bench.root / "var/lib/gasp/gateway/lock"
+        prio, rule = 4, "u32 match ip dst 10.128.1.62 flowid 1:2"
+        shown = bench.inside("tc", "filter", "show", "dev", "gaspup")
+        assert f"pref {prio} u32" in shown and "match 0a80013e/ffffffff at 16" in shown
+        with lock.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            bench.inside("tc", "filter", "del", "dev", "gaspup", "parent", "1:", "prio", str(prio))
+            look = pool.submit(bench.plan, wishes)
+            asked = f":{lock.stat().st_ino} "
+            wait_until(lambda: any("-> FLOCK" in line and asked in line for line in locks()), 60, "it waits")
+            bench.inside("sh", "-c", f"tc filter add dev gaspup parent 1: protocol ip prio {prio} {rule}")
+        assert look.result(60).changes == ()
+
+
+def locks() -> list[str]:
+    """What is locked, and who waits."""
+    return Path("/proc/locks").read_text().splitlines()
 
 
 def test_what_an_older_version_did_not_write_down_is_no_change_by_hand(bench: Bench) -> None:

@@ -35,7 +35,7 @@ from tests.unit.store.test_migrations import FAILING, NEWEST
 from tests.unit.workflow.asking import Office
 from tests.unit.workflow.conftest import make_centre
 from tests.waiting import wait_until
-from tests.web.world import World, make_world
+from tests.web.world import BASE, World, make_world
 
 __all__ = ["make_centre"]
 
@@ -197,6 +197,28 @@ def test_a_server_that_is_away_is_said_and_nothing_is_half_written(tmp_path: Pat
         own.start()
         assert rows(database) == {}
         database.close()
+    finally:
+        own.remove()
+
+
+@pytest.mark.parametrize("address", ["/console/", "/console/runs", "/portal/", "/sign-in"])
+def test_pages_say_what_they_wait_for_while_it_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    own = databases.Server()
+    try:
+        monkeypatch.setattr("tests.web.world.database_url", lambda _folder: own.create())
+        made = make_world(tmp_path)
+        browser = made.enter(made.person("operator"))
+        own.stop("immediate")
+        seen = browser.get(address, base_url=BASE)
+        assert seen.status_code == 503, seen.text
+        assert "database server runs" in seen.text
+        assert int(seen.headers["Retry-After"]) > 0
+        own.start()
+        again = browser.get(address, base_url=BASE)
+        assert again.status_code == 200 or again.location == "/console/", "it goes on by itself"
+        made.close()
     finally:
         own.remove()
 

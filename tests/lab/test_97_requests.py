@@ -16,10 +16,13 @@ import pytest
 
 from control_plane.model.request import RequestEvent
 from tests.conftest import REPO, Centre
+from tests.lab.world import BASE, Directory
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 CODE, SITE = "jyj", "https://jyj.qingdao.test/"
+#: A district with a directory and nothing else; its clerk and its approver are known elsewhere.
+DISTRICT = "shinan"
 #: What a browser session does: the same control plane with somebody else as who acts.
 ACT = """
 import json, sys
@@ -40,7 +43,7 @@ def people(centre: Centre) -> dict[str, str]:
 
 
 def people_of(centre: Centre) -> dict[str, str]:
-    """Role → actor; clerk and approver of the tenant, the others of the centre."""
+    """Role → actor; clerk and approver of the tenant and of the district, the others of the centre."""
     own = [row["uid"] for row in centre.json("accounts", "list", "--tenant", CODE)["items"]]
     others = [row["uid"] for row in centre.json("accounts", "list", "--tenant", "fgw")["items"]]
     roles = ("operator", "security_officer", "deputy_director")
@@ -50,6 +53,9 @@ def people_of(centre: Centre) -> dict[str, str]:
         where = ("--tenant", CODE) if role in ("clerk", "approver") else ()
         if f"directory:{uid}" != held.get(role):
             centre.run("users", "grant", uid, role, *where, "--reason", "test", "--yes", check=False)
+    for role, uid in zip(("clerk", "approver"), others[3:], strict=False):
+        given[f"{DISTRICT} {role}"] = uid
+        centre.run("users", "grant", uid, role, "--tenant", DISTRICT, "--reason", "test", "--yes", check=False)
     return {role: f"directory:{uid}" for role, uid in given.items()}
 
 
@@ -104,18 +110,18 @@ def live(centre: Centre, request: Any) -> Any:
     return row
 
 
-def asked(act: Act, offering: str, action: str, spec: Any = None) -> Any:
+def asked(act: Act, offering: str, action: str, spec: Any = None, *, code: str = CODE, clerk: str = "clerk") -> Any:
     """A clerk's request, handed in as it was previewed."""
-    draft = act("clerk", "draft", CODE, offering, action)
+    draft = act(clerk, "draft", code, offering, action)
     if spec is not None:
-        act("clerk", "save", draft["id"], spec=spec, note="测试 test")
-    seen = act("clerk", "preview", draft["id"])
-    return act("clerk", "submit", draft["id"], digest=seen["digest"])
+        act(clerk, "save", draft["id"], spec=spec, note="测试 test")
+    seen = act(clerk, "preview", draft["id"])
+    return act(clerk, "submit", draft["id"], digest=seen["digest"])
 
 
-def wished(act: Act, offering: str) -> Any:
+def wished(act: Act, offering: str, *, code: str = CODE, clerk: str = "clerk") -> Any:
     """What is desired now."""
-    return act("clerk", "subscription", f"{CODE}/{offering}", area="")["spec"]
+    return act(clerk, "subscription", f"{code}/{offering}", area="")["spec"]
 
 
 def test_a_public_site_ends_and_is_asked_for_again(centre: Centre, act: Act) -> None:
@@ -171,6 +177,56 @@ def test_an_account_is_added_and_taken_away(centre: Centre, act: Act) -> None:
     sign(act, back, *[n["role"] for n in back["needs"]])
     live(centre, back)
     assert centre.plan(f"tenant:{CODE}")["changes"] == []
+
+
+def test_a_directory_ends_and_is_asked_for_again(centre: Centre, act: Act) -> None:
+    """Of a district: nobody of it is in the directory any more; then all are again, each with the number of before."""
+    district = {"code": DISTRICT, "clerk": f"{DISTRICT} clerk"}
+    spec, base = wished(act, "directory", **district), f"ou={DISTRICT},ou=tenants,{BASE}"
+
+    def people() -> dict[str, Any]:
+        rows = centre.json("accounts", "list", "--tenant", DISTRICT)["items"]
+        return {row["uid"]: row["uid_number"] for row in rows}
+
+    def entries() -> set[str]:
+        return {dn for dn in Directory(centre).everything() if dn.endswith(base) and dn.startswith("uid=")}
+
+    def sign_it(request: Any) -> None:
+        roles = [need["role"] for need in request["needs"]]
+        assert "approver" in roles
+        sign(act, request, *(f"{DISTRICT} approver" if role == "approver" else role for role in roles))
+        live(centre, request)
+
+    before, there = people(), entries()
+    assert len(before) == 9
+    assert len(there) == 11  # two of them are services' accounts
+    sign_it(asked(act, "directory", "end", **district))
+    assert (people(), entries()) == ({}, set())
+    sign_it(asked(act, "directory", "new", spec, **district))
+    assert (people(), entries()) == (before, there)
+    assert centre.plan(f"tenant:{DISTRICT}")["changes"] == []
+
+
+def test_protection_is_changed_by_a_request(centre: Centre, act: Act) -> None:
+    """The machine, which nobody knows any more, is enrolled by the request that names it; the next one gives it another
+    ring. Both are real on the machine and in the inventory."""
+    spec = wished(act, "security")
+    (machine,) = spec["machines"]
+
+    def moved(ring: int) -> Any:
+        change = asked(act, "security", "change", {**spec, "machines": [{**machine, "ring": ring}]})
+        sign(act, change, *(need["role"] for need in change["needs"]))
+        live(centre, change)
+        assert centre.plan(f"subscription:{CODE}/security")["changes"] == []
+        sources = centre.shell(CODE, "cat /etc/apt/sources.list.d/*gasp*")
+        return centre.json("hosts", "show", machine["name"])["ring"], f"ring{ring}" in sources
+
+    centre.run("hosts", "retire", machine["name"], "--yes")
+    assert centre.json("hosts", "show", machine["name"])["managed"] is False
+    assert moved(1) == (1, True)
+    assert moved(machine["ring"]) == (machine["ring"], True)
+    row = centre.json("hosts", "mend", machine["name"], "--yes")["row"]  # its signatures, where they did not come yet
+    assert (row["managed"], row["faults"]) == (True, [])
 
 
 @pytest.mark.parametrize("event", [RequestEvent.STARTED, "part.done", RequestEvent.APPLIED])

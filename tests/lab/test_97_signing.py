@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from control_plane.workflow.background import living
 from tests.conftest import Centre
 from tests.lab.test_97_requests import Act, act, asked, live, people, sign, wished, worker
 from tests.waiting import wait_until
@@ -101,13 +102,15 @@ def test_an_emergency_with_web_worker_and_directory_down(centre: Centre, act: Ac
     form = tmp_path / "form.yaml"
     form.write_text(yaml.safe_dump(widened(act, alias)))
     centre.run("worker", "stop")
-    centre.run("web", "stop", check=False)
+    centre.run("web", "--background")
+    centre.run("web", "--stop")
     centre.run("lab", "stop", "directory")
     try:
         draft = centre.json("requests", "new", CODE, "public_site", "--action", "change", "--file", str(form))
         row = centre.json("emergencies", "apply", draft["reference"], "--reason", "the line is cut", "--yes")
         assert (row["state"], row["by"].partition(":")[0]) == ("stands", "local"), row
         assert answers(centre, alias), "real at once, with nobody's signature"
+        assert [living(centre.state, name) for name in ("web", "worker")] == [None, None]
         assert centre.json("requests", "show", draft["reference"])["state"] == "submitted"
         own = centre.run("emergencies", "review", str(row["id"]), "--text", "I was right", "--yes", check=4)
         assert b"Another person" in own.stderr
@@ -115,6 +118,7 @@ def test_an_emergency_with_web_worker_and_directory_down(centre: Centre, act: Ac
         centre.run("lab", "up")
     reviewed = act("security_officer", "review", row["id"], text="seen", area="emergencies")
     assert reviewed["reviewed_by"].startswith("directory:")
+    centre.run("web", "--background")
     centre.run("worker", "start")
     with sqlite3.connect(centre.state / "gasp.db", timeout=30) as database:  # a day is too long for a test
         database.execute("UPDATE emergencies SET expires_at = '2020-01-01 00:00:00' WHERE id = ?", (row["id"],))

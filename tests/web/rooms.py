@@ -47,12 +47,14 @@ def workstation(number: int, code: str) -> dict[str, Any]:
 
 @dataclass
 class Hands:
-    """Answers for machines; `SILENT` does not."""
+    """Answers for machines; `SILENT` does not, and those that are `off` say not even who they are."""
 
     clock: Callable[[], datetime]
+    off: set[str] = field(default_factory=set)
 
-    def fingerprints(self, hosts: Sequence[str]) -> Mapping[str, Fingerprint]:
-        return {host: Fingerprint(f"id-{host}", f"key-{host}") for host in hosts}
+    def fingerprints(self, hosts: Sequence[str]) -> Mapping[str, Fingerprint | CouldNotMeasure]:
+        silent = {host: CouldNotMeasure(host, self.clock(), t("No route to host")) for host in self.off & {*hosts}}
+        return {**{host: Fingerprint(f"id-{host}", f"key-{host}") for host in hosts}, **silent}
 
     def measure(self, machines: Sequence[Machine]) -> Mapping[str, MachineLook]:
         return {m.id: self._look(m) for m in machines}

@@ -28,6 +28,8 @@ VARIANTS = {
     "en-light-1440": ("en", 1440, 900, "light"),
     "zh-dark-390": ("zh-CN", 390, 844, "dark"),
 }
+#: Those in which pages are looked at; `GASP_AXE=all`: in all of them.
+LOOKED_AT = [*VARIANTS] if os.environ.get("GASP_AXE") == "all" else [*VARIANTS][:2]
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from control_plane.model.client_internet import Wish
 from control_plane.model.run import EventType, RunState
 from control_plane.model.text import in_language, t
 from control_plane.workflow.process import myself
-from tests.web.serving import VARIANTS, Visitor, visit
+from tests.web.serving import LOOKED_AT, Visitor, visit
 from tests.web.world import PASSWORD, PEOPLE, World, make_world
 
 
@@ -234,7 +233,7 @@ def test_without_scripts(world: World, origin: str, browser: Browser) -> None:
     visitor.context.close()
 
 
-@pytest.mark.parametrize("variant", VARIANTS if os.environ.get("GASP_AXE") == "all" else [*VARIANTS][:2])
+@pytest.mark.parametrize("variant", LOOKED_AT)
 def test_every_page_with_its_forms(world: World, origin: str, browser: Browser, variant: str) -> None:
     visitor = visit(browser, origin, variant)
     enter(world, visitor, "operator1")
@@ -265,7 +264,17 @@ def test_every_page_with_its_forms(world: World, origin: str, browser: Browser, 
         "security-acts": "/console/security",
         "internet-acts": "/console/internet/fgw",
         "try": "/console/try",
+        "accounts": "/console/accounts?f.tenant=fgw",
+        "account": "/console/tenants/fgw/accounts/dingfanghui",
+        "account-new": "/console/accounts/new?tenant=fgw",
+        "people-list": "/console/accounts/import?tenant=fgw",
+        "people": "/console/tenants/fgw/people",
+        "groups": "/console/tenants/fgw/people/groups",
+        "group": "/console/tenants/fgw/people/groups/approvers",
+        "people-review": "/console/tenants/fgw/people/review",
     }
+    world.client.sheets.issue("fgw", uids=["dingfanghui"], reason="forgot it")
+    world.store.reviews.begin(world.client.tenant("fgw")["id"], "2026Q4", world.clock())
     wrong = []
     for name, address in addresses.items():
         visitor.go(address)
@@ -279,7 +288,48 @@ def test_every_page_with_its_forms(world: World, origin: str, browser: Browser, 
     visitor.context.close()
 
 
-@pytest.mark.parametrize("variant", VARIANTS if os.environ.get("GASP_AXE") == "all" else [*VARIANTS][:2])
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("variant", LOOKED_AT)
+def test_a_list_of_people_and_a_group_are_seen_before_they_are_taken(
+    world: World, origin: str, browser: Browser, variant: str
+) -> None:
+    visitor = visit(browser, origin, variant)
+    enter(world, visitor, "operator1")
+    page, number = visitor.page, LOOKED_AT.index(variant)
+
+    def looked(name: str) -> None:
+        visitor.shot(f"act-{name}-{variant}")
+        assert (visitor.axe(), visitor.wide()) == ([], 0), name
+
+    def send_list(text: str) -> None:
+        visitor.go("/console/accounts/import")
+        page.set_input_files("#file", {"name": "list.csv", "mimeType": "text/csv", "buffer": text.encode()})
+        page.click("main form [name=act][value=check]")
+
+    mover, leaver = [row["uid"] for row in world.client.accounts("gaj") if row["status"] == "active"][:2]
+    send_list("单位,账号,姓名\nfgw,X,张三\nnowhere,new1,李四\ngaj,new3,\n")
+    expect(page.get_by_role("alert")).to_be_focused()
+    assert page.locator(".problems li").count() >= 3
+    looked("people-wrong")
+    send_list(f"单位,账号,姓名,状态\nfgw,joiner{number},张三,\nfgw,{mover},,\n,{leaver},,离职\ngaj,nobody,,离职\n")
+    expect(page.locator("tbody tr")).to_have_count(3)
+    looked("people-preview")
+    page.click(".consent [value=take]")
+    page.wait_for_url(re.compile(r"/runs/\d+"), timeout=20_000)
+    assert world.client.staff.show(mover)["tenant"] == "fgw"
+    assert world.client.staff.show(leaver)["status"] == "left"
+    visitor.go(f"/console/tenants/gaj/accounts/{leaver}")
+    looked("account-left")
+    visitor.go("/console/tenants/fgw/people/groups/approvers")
+    page.fill("#put", mover)
+    page.click("main form [value=people]")
+    expect(page.locator(".consent")).to_be_visible()
+    looked("group-plan")
+    assert visitor.faults == []
+    visitor.context.close()
+
+
+@pytest.mark.parametrize("variant", LOOKED_AT)
 def test_a_revision_of_the_centres_internet_rules_is_made_by_a_form(
     world: World, origin: str, browser: Browser, variant: str
 ) -> None:

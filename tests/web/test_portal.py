@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
@@ -10,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from control_plane.model.text import in_language
-from tests.web.serving import VARIANTS, Visitor, enter, visit
+from tests.web.serving import LOOKED_AT, Visitor, enter, visit
 from tests.web.world import PEOPLE, World, make_world
 
 FORMS = {
@@ -157,9 +156,8 @@ def test_a_request_without_scripts(world: World, origin: str, browser: Browser) 
     clerk.context.close()
 
 
-@pytest.mark.parametrize("variant", VARIANTS if os.environ.get("GASP_AXE") == "all" else [*VARIANTS][:2])
+@pytest.mark.parametrize("variant", LOOKED_AT)
 def test_every_page_in_both_languages_and_widths(world: World, origin: str, browser: Browser, variant: str) -> None:
-    """`GASP_AXE=all`: all four variants."""
     requests = client(world, "clerk1")
     wrong: list[str] = []
     clerk, approver, officer = (visit(browser, origin, variant) for _ in range(3))

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from control_plane.model.attachment import Scan
 from control_plane.model.text import in_language
-from tests.web.serving import VARIANTS, enter, visit
+from tests.web.serving import LOOKED_AT, enter, visit
 from tests.web.world import PEOPLE, World, make_world
 
 SITE = "fgw.qingdao.test"
@@ -87,7 +87,7 @@ def pages(world: World) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("variant", ["zh-light-1440", "en-dark-390"])
+@pytest.mark.parametrize("variant", LOOKED_AT)
 def test_axe_finds_nothing_and_nothing_is_too_wide(world: World, origin: str, browser: Browser, variant: str) -> None:
     clerk = visit(browser, origin, variant)
     enter(world, clerk, "clerk1")
@@ -98,7 +98,6 @@ def test_axe_finds_nothing_and_nothing_is_too_wide(world: World, origin: str, br
         assert clerk.page.locator("h1").count() == 1, name
         clerk.shot(f"{name}-{variant}")
     assert clerk.faults == []
-    assert variant in VARIANTS
 
 
 def test_a_notice_is_written_without_scripts(world: World, origin: str, browser: Browser) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from control_plane.model.text import in_language
 from tests.web.printed import lost_on_paper, missing_on_paper, words_of
-from tests.web.serving import enter, visit
+from tests.web.serving import LOOKED_AT, enter, visit
 from tests.web.world import World, make_world
 
 #: Who looks at what.
@@ -63,7 +63,7 @@ def references(world: World) -> dict[str, str]:
     return {"lettered": lettered, "waiting": waiting}
 
 
-@pytest.mark.parametrize("variant", ["zh-light-1440", "en-dark-390"])
+@pytest.mark.parametrize("variant", LOOKED_AT)
 def test_pages_in_both_languages(
     world: World, references: dict[str, str], origin: str, browser: Browser, variant: str
 ) -> None:
@@ -82,7 +82,7 @@ def test_pages_in_both_languages(
         visitor.context.close()
 
 
-@pytest.mark.parametrize("variant", ["zh-light-1440", "en-dark-390"])
+@pytest.mark.parametrize("variant", LOOKED_AT)
 def test_an_approval_is_printed_whole(
     world: World, references: dict[str, str], origin: str, browser: Browser, variant: str
 ) -> None:

@@ -31,6 +31,7 @@ CONSOLE = (
     ),
     *("runs", "jobs", "plans", "drift", "people", "sign-ins", "search?q=fgw", "search?q=a", "me", "savings"),
     *("substitutes", "classes", "emergencies", "people/clerk1", "requests/{asked}"),
+    *("tenants/fgw/people", "tenants/fgw/people/groups", "tenants/fgw/accounts/{uid}"),
 )
 PORTAL = (
     *("", "catalogue", "catalogue/public_site", "services/fgw/public_site", "requests", "requests/{request}"),
@@ -81,7 +82,8 @@ def test_every_page_reads_little_and_is_small(world: World, statements: list[str
     request = world.ask("clerk1", "fgw", "other", submit=False)
     asked = world.client.acting_as("directory:clerk1").requests.draft("fgw", "internet", "end")
     world.client.acting_as("directory:clerk1").requests.submit(asked["id"])
-    pages = {page: page.format(asked=asked["reference"]) for page in CONSOLE}
+    uid = world.client.accounts("fgw")[0]["uid"]
+    pages = {page: page.format(asked=asked["reference"], uid=uid) for page in CONSOLE}
     read = {f"console/{page}": _read(officer, f"/console/{where}", statements) for page, where in pages.items()}
     for page in PORTAL:
         read[f"portal/{page}"] = _read(clerk, f"/portal/{page.format(request=request)}", statements)

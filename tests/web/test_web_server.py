@@ -71,6 +71,17 @@ class Centre:
         connection.close()
         return status
 
+    def answers(self) -> bool:
+        try:
+            return self.status("/sign-in") == 200
+        except OSError:
+            return False
+
+
+def children(pid: int) -> set[int]:
+    """The processes that one started."""
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
 
 @pytest.fixture
 def centre(tmp_path: Path) -> Iterator[Centre]:
@@ -93,6 +104,10 @@ def test_one_server_in_the_background(centre: Centre) -> None:
     assert json.loads(centre.gasp("status", "-o", "json"))["console_url"] == url
     centre.gasp("web", "--background")
     assert living(centre.state, "web") == holder, "no double"
+    (server,) = children(holder.pid)
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: server not in children(holder.pid) and centre.answers(), 60)
+    assert living(centre.state, "web") == holder, "started again by itself"
     os.kill(holder.pid, signal.SIGKILL)
     wait_until(lambda: living(centre.state, "web") is None, 30)
     centre.gasp("web", "--background")

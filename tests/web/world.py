@@ -50,6 +50,7 @@ from control_plane.workflow.nightly import Nightly
 from control_plane.workflow.people import People
 from control_plane.workflow.persons import Persons
 from control_plane.workflow.planning import Planner
+from control_plane.workflow.request_machines import NamedMachines
 from control_plane.workflow.request_tick import RequestTicker
 from control_plane.workflow.requests import Requests
 from control_plane.workflow.sign_in import Directory, SignIn
@@ -278,7 +279,8 @@ class World:
     def work(self) -> list[str]:
         """One turn of the worker over approved requests."""
         client = self.client
-        return RequestTicker(client.requests, client.applier, client.prober).tick()
+        named = NamedMachines(self.store, client.machines.enrol_named)
+        return RequestTicker(client.requests, client.applier, client.prober, named).tick()
 
     def close(self) -> None:
         self.store.close()

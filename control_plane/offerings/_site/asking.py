@@ -15,6 +15,8 @@ _OWN = ("source", "preview", "maintenance")
 def _only_content(before: Any, after: Any) -> Text | None:
     if before is None or after is None or len(before.sites) != len(after.sites):
         return None
+    if getattr(before, "lends", ()) != getattr(after, "lends", ()):
+        return None
     for old, new in zip(before.sites, after.sites, strict=True):
         if old.model_copy(update={name: getattr(new, name) for name in _OWN}) != new:
             return None

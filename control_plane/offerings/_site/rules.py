@@ -100,7 +100,7 @@ def _double(first: tuple[int, str], index: int, field: str, name: str) -> Proble
 def _place(kind: SiteKind, name: str, field: str, subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
     zone = kind.zone(estate)
     own = f"{subscription.tenant.code}.{zone}"
-    if name != own and not name.endswith(f".{own}"):
+    if name != own and not name.endswith(f".{own}") and not lent(name, zone, subscription, estate):
         return [
             Problem(
                 "not-own-name",
@@ -129,6 +129,32 @@ def _place(kind: SiteKind, name: str, field: str, subscription: SubscriptionView
             )
         ]
     return []
+
+
+def lent(name: str, zone: str, subscription: SubscriptionView, estate: EstateView) -> bool:
+    """Whether the tenant in whose part of the zone this name lies lends it to this one: both wish it."""
+    owner = name.removesuffix(f".{zone}").rpartition(".")[2]
+    return any(
+        ascii_name(item["name"]) == name and item["to"] == subscription.tenant.code
+        for item in estate.specs.get(f"{owner}/{subscription.offering}", {}).get("lends", ())
+    )
+
+
+def check_lends(
+    kind: SiteKind, lends: Sequence[tuple[str, str]], subscription: SubscriptionView, estate: EstateView
+) -> list[Problem]:
+    """Every problem of (A-label name, tenant) that a subscription lends."""
+    problems: list[Problem] = []
+    own = f"{subscription.tenant.code}.{kind.zone(estate)}"
+    for index, (name, code) in enumerate(lends):
+        field = f"lends[{index}]"
+        if name != own and not name.endswith(f".{own}"):
+            text = t("{name} does not lie in {own}, where the names of this tenant live.", name=name, own=own)
+            problems.append(Problem("not-own-name", text, t("Lend names of your own."), field=f"{field}.name"))
+        if code not in estate.tenants or code == subscription.tenant.code:
+            text = t("“{code}” is no other tenant.", code=code)
+            problems.append(Problem("no-tenant", text, t("See gasp tenants list."), field=f"{field}.to"))
+    return problems
 
 
 def _official(sites: Sequence[Site], estate: EstateView) -> list[Problem]:

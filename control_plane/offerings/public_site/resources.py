@@ -6,10 +6,11 @@ from control_plane.model.errors import Problem
 from control_plane.model.offering import Claim, EstateView, SubscriptionView
 from control_plane.model.resource import Resource
 from control_plane.model.text import Listed, t
+from control_plane.offerings._site.form import ascii_name
 from control_plane.offerings._site.kind import PUBLIC
 from control_plane.offerings._site.questions import MARKS
 from control_plane.offerings._site.resources import site_resources
-from control_plane.offerings._site.rules import check_sites, claim_names
+from control_plane.offerings._site.rules import check_lends, check_sites, claim_names
 from control_plane.offerings.public_site.form import PublicSites
 
 
@@ -26,9 +27,12 @@ NEEDED = {
 
 
 def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
-    """Names outside the tenant's own label, doubles, too many sites; missing footer marks as warnings."""
+    """Names outside the tenant's own label that nobody lends it, doubles, too many sites, what cannot be lent; missing
+    footer marks as warnings."""
     sites = _spec(subscription).sites
     problems = check_sites(PUBLIC, sites, subscription, estate)
+    lends = [(ascii_name(one.name), one.to) for one in _spec(subscription).lends]
+    problems += check_lends(PUBLIC, lends, subscription, estate)
     for index, site in enumerate(sites):
         missing = [label for name, label in NEEDED.items() if getattr(site.marks, name) is None]
         if missing:

@@ -24,9 +24,11 @@ class WantedMachine(Document):
 
 
 class SecuritySpec(Document):
-    """Machines to enrol at bring-up. An empty list means the department's own workstation, in the last ring.
+    """Machines to enrol, at bring-up or by a request; a ring that is stated here holds. An empty list means the
+    department's own workstation, in the last ring.
 
-    Which machines are enrolled is kept in the inventory (`gasp hosts`), with what they really are.
+    Which machines are enrolled is kept in the inventory (`gasp hosts`), with what they really are: one that is taken
+    off the list stays there until it is retired.
     """
 
     machines: tuple[WantedMachine, ...] = Field((), max_length=1000)

@@ -32,7 +32,10 @@ QUESTIONS = Questions(
             t("Machines"),
             t("machine"),
             t("Add a machine"),
-            t("No machine named: your department's own workstation, in the last ring."),
+            t(
+                "No machine named: your department's own workstation, in the last ring. One that is taken off the list "
+                "stays protected until the centre retires it."
+            ),
             "name",
             (
                 Page(

@@ -34,7 +34,7 @@ CHAINS = int(os.environ.get("GASP_API_CHAINS", "1"))
 #: Steps of one chain.
 STEPS = 9
 #: Times that a family is gone through, at most, until every link that must be followed was.
-MOST = 12
+MOST = 30
 #: Operations that are tried together, and links between them that must be followed: such as can be again and again, or
 #: that nothing else in the family takes away. The first request is signed first.
 FAMILIES = {
@@ -175,8 +175,7 @@ class Beginning(TransitionController):
 
 
 def machine_of(programs: Programs, document: Any, family: str, followed: Counter[str], faults: list[str]) -> Any:
-    """A machine whose chains take the roles in turn. It counts the links that were followed to what was done, and
-    tells `faults`."""
+    """A machine whose chains take the roles in turn. It counts the links that were followed, and tells `faults`."""
     turns, keys = cycle(WHO), count(1)
     base = document.include(operation_id=FAMILIES[family][0].split()).as_state_machine()
 
@@ -191,7 +190,8 @@ def machine_of(programs: Programs, document: Any, family: str, followed: Counter
             case = input.case
             self._mend(case, {name for _, name in input.applied_parameters})
             output = super().step(input)
-            if input.transition is not None and input.is_applied and output.response.status_code < 300:
+            # what the world does not allow any more was led to, all the same; who may not, or sees nothing, was not
+            if input.transition is not None and input.is_applied and output.response.status_code not in (403, 404):
                 source = self.recorder.cases[input.transition.parent_id].value
                 followed[f"{_id(source)}>{_id(case)}"] += 1
             return output

@@ -143,6 +143,39 @@ def test_a_name_of_another_tenant_is_refused(asked: str, where: str, code: str, 
 
 
 @pytest.mark.parametrize(
+    ("lends", "codes"),
+    [
+        ([{"name": "Login.gaj.qingdao.test", "to": "wjmj"}], []),
+        ([{"name": "login.gaj.qingdao.test", "to": "szb"}], ["not-own-name"]),
+        ([{"name": "mail.gaj.qingdao.test", "to": "wjmj"}], ["not-own-name"]),
+        ([], ["not-own-name"]),
+    ],
+)
+def test_a_name_is_lent_on_purpose(lends: list[dict[str, str]], codes: list[str]) -> None:  # open-09
+    """By its owner, and to whom it says: that name, no other one and nothing below it."""
+    owners = {**spec("gaj.qingdao.test"), "lends": lends}
+    assert check(PUBLIC, owners, GAJ) == []
+    world = replace(WORLD, specs={"gaj/public_site": owners})
+    document = spec("wjmj.qingdao.test", "login.gaj.qingdao.test")
+    assert [p.code for p in check(PUBLIC, document, WJMJ, world)] == codes
+    below = spec("wjmj.qingdao.test", "a.login.gaj.qingdao.test")
+    assert [p.code for p in check(PUBLIC, below, WJMJ, world)] == ["not-own-name"]
+    names = {r.attributes["name"] for r in desired(PUBLIC, document, WJMJ, world) if r.kind == "dns.rrset"}
+    assert names == {"wjmj.qingdao.test", "login.gaj.qingdao.test"}
+
+
+def test_what_is_not_ones_own_is_not_lent() -> None:
+    lends = [{"name": "wjmj.qingdao.test", "to": "szb"}, {"name": "gaj.qingdao.test", "to": "gaj"},
+             {"name": "x.gaj.qingdao.test", "to": "nobody"}]  # fmt: skip
+    found = check(PUBLIC, {**spec("gaj.qingdao.test"), "lends": lends}, GAJ)
+    assert [(p.code, p.field) for p in found] == [
+        ("not-own-name", "lends[0].name"),
+        ("no-tenant", "lends[1].to"),
+        ("no-tenant", "lends[2].to"),
+    ]
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "fgw..qingdao.test",  # open-10

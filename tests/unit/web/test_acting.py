@@ -306,7 +306,9 @@ def test_one_sets_a_freeze_and_another_lifts_it(world: World) -> None:
     refused = one.post(lift, base_url=BASE, data=form)
     assert refused.status_code == 422
     assert "You set freeze" in refused.text
-    assert submit(other, "/console/freezes", lift, lift_reason=" ").status_code == 422
+    refused = submit(other, "/console/freezes", lift, lift_reason=" ")
+    assert refused.status_code == 422
+    assert f'href="#lift_reason{number}"' in refused.text and f'id="lift_reason{number}"' in refused.text
     text = follow(other, submit(other, "/console/freezes", lift, lift_reason="it is over"))
     assert f"Freeze {number} is lifted." in text
     row = next(f for f in world.client.freezes.list(lifted=True) if f["id"] == number)
@@ -592,102 +594,6 @@ def test_accounts_are_added_and_sign_ins_reset(world: World) -> None:
     assert operator.get("/console/", base_url=BASE).status_code == 302
     assert ask(who, "/console/people", act="reset", person="nobody9").status_code == 422
     get(who, "/console/people/nobody9", 404)
-
-
-# hostile input -----------------------------------------------------------------------------------------------------
-HOSTILE = (
-    *(
-        "",
-        " ",
-        "\x00",
-        "<script>alert(1)</script>",
-        '"><img src=x onerror=alert(1)>',
-        "{{7*7}}",
-        "%(x)s {0}",
-        "../../etc",
-    ),
-    *(
-        "=1+1",
-        "a\r\nSet-Cookie: x=1",
-        "' OR 1=1 --",
-        "*)(uid=*",
-        "市" * 600,
-        "-1",
-        "1e309",
-        "\u202e\ufeff",
-        "$(reboot)",
-    ),
-)
-FORMS: dict[str, tuple[str, ...]] = {
-    "/console/plans": ("scope",),
-    "/console/drift/answer": ("id", "answer", "until", "reason"),
-    "/console/freezes": ("scope", "reason"),
-    "/console/freezes/2/lift": ("lift_reason",),
-    "/console/rollouts/new": (
-        "snapshot",
-        "reason",
-        "offering",
-        "patch",
-        "tenants",
-        "groups",
-        "soak",
-        "not_before",
-        "tier",
-        "replace_lists",
-    ),
-    "/console/rollouts/2": ("act", "reason", "confirm"),
-    "/console/policies/new": (
-        "name",
-        "place",
-        "hosts",
-        "category",
-        "since",
-        "days",
-        "begin",
-        "zh",
-        "ends",
-        "based_on",
-        "categories.video",
-        "reason",
-    ),
-    "/console/policies/0": ("reason", "tenants", "soak", "ignore_windows"),
-    "/console/rollouts/2/pause": ("reason",),
-    "/console/hosts": ("act", "name", "tenant", "ring", "reason"),
-    "/console/security": ("act", "target", "paths", "findings", "reason"),
-    "/console/snapshots": ("act", "kind", "keep", "medium", "snapshot", "ring", "removed", "sure"),
-    "/console/internet": ("tenant", "url"),
-}
-FIXED = {
-    "/console/drift/answer": {"answer": "keep"},
-    "/console/rollouts/new": {"kind": "configuration", "act": "create"},
-    "/console/rollouts/2": {"act": "abort"},
-    "/console/policies/new": {"act": "make"},
-    "/console/hosts": {"act": "enrol"},
-    "/console/security": {"act": "clear"},
-    "/console/snapshots": {"act": "publish"},
-}
-
-
-def test_hostile_input_is_refused_or_kept_as_text(world: World) -> None:
-    who = browser(world)
-    token = token_of(who)
-    for address, fields in FORMS.items():
-        for value in HOSTILE:
-            for fixed in ({}, FIXED.get(address, {})):
-                form = {"token": token, "once": secrets.token_urlsafe(18), **dict.fromkeys(fields, value), **fixed}
-                answer = who.post(address, base_url=BASE, data=form)
-                assert answer.status_code < 500, (address, value, answer.text[-500:])
-                assert "<script>alert" not in answer.text and "<img src=x" not in answer.text
-                assert "Set-Cookie: x=1" not in str(answer.headers)
-    for _ in range(2 * len(HOSTILE)):
-        for lane in ("machines", "runs"):
-            world.client.jobs.work((lane,))
-    for page in ("/console/jobs", "/console/freezes", "/console/", "/console/drift"):
-        text = get(who, page)
-        assert "<script>alert" not in text and "<img src=x" not in text
-    for job in world.client.jobs.list(500):
-        who.get(f"/console/jobs/{job['id']}", base_url=BASE)
-        assert job["state"] != "failed", job
 
 
 def test_a_number_that_no_database_has_is_no_such_page(world: World) -> None:

@@ -123,6 +123,13 @@ def test_from_the_form_to_the_live_service(world: World, clerk: FlaskClient) -> 
     assert stale.location.endswith("/check?moved=1")
     done = send(clerk, f"/portal/requests/{reference}/check", digest=digest_of(check))
     assert done.location.endswith(f"/portal/requests/{reference}?said=submitted")
+    handed_in = [request["reference"] for request in world.client.requests.list()]
+    for tab in (clerk, entered(world, "clerk")):  # pressed twice; a second tab that shows the draft (open-18)
+        again = send(tab, f"/portal/requests/{reference}/check", digest=digest_of(check))
+        assert (again.status_code, again.location) == (303, done.location)
+    assert [request["reference"] for request in world.client.requests.list()] == handed_in
+    number = world.client.requests.show(reference)["id"]
+    assert [e["type"] for e in world.client.requests.events(number)].count("request.submitted") == 1
     page = get(clerk, f"/portal/requests/{reference}")
     for said in ("submitted", "人员 approver1" if "approver1" in world.directory.entries else "approver", "2026-11-26"):
         assert said in page, said

@@ -20,7 +20,7 @@ ASKED = {name: o for name, o in discover().items() if o.questions is not None}
 #: Fields that are not asked for: what publishing, maintenance and renaming keep.
 _PUBLISHED = {"source", "preview", "maintenance"}
 KEPT = {
-    "public_site": _PUBLISHED,
+    "public_site": _PUBLISHED | {"lends"},
     "intranet": _PUBLISHED | {"marks"},
     "directory": {"first_uid", "left_on", "first_name"},
 }

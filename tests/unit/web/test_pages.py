@@ -234,7 +234,7 @@ def test_lists_by_text_filter_sort_and_page(world: World) -> None:
     assert rows(everything) == 25
     assert "Page 1 of" in everything
     own = get(world, "/console/accounts?f.tenant=fgw&sort=-uid")
-    uids = re.findall(r"<code>([a-z0-9.]+)</code></td>\s*<td data-label=\"Name\"", own)
+    uids = re.findall(r"<code>([a-z0-9.]+)</code></a></td>\s*<td data-label=\"Name\"", own)
     assert uids == sorted(uids, reverse=True)
     assert len(uids) == sum(1 for r in world.client.accounts() if r["tenant"] == "fgw")
     assert 'aria-sort="descending"' in own

@@ -43,7 +43,8 @@ def test_an_approver_names_a_substitute_who_then_signs(world: World, helper: str
     assert send(browser, f"/console/requests/{reference}", act="sign", digest=digest_of(review)).status_code == 303
     assert "for 人员 approver1" in get(approver, f"/console/requests/{reference}")
     number = world.client.substitutes.list()[0]["id"]
-    assert send(browser, f"/console/substitutes/{number}/end", reason="").status_code == 422
+    refused = send(browser, f"/console/substitutes/{number}/end", reason="")
+    assert refused.status_code == 422 and f'href="#end{number}"' in refused.text and f'id="end{number}"' in refused.text
     assert send(browser, f"/console/substitutes/{number}/end", reason="back").status_code == 303
     assert browser.get("/console/requests", base_url=BASE).status_code == 403, "cut at the next request"
     world.client.acting_as("directory:clerk1").requests.withdraw(reference)
@@ -121,7 +122,13 @@ def test_an_emergency_stands_on_every_start_page_until_it_is_reviewed(world: Wor
     reference = world.ask(world.person("clerk"), "fgw", "urgent")
     page = get(operator, f"/console/requests/{reference}")
     form = {"digest": digest_of(page), "once": "e" * 24}
-    assert send(operator, f"/console/requests/{reference}/emergency", reason="", **form).status_code == 422
+    refused = send(operator, f"/console/requests/{reference}/emergency", reason=" ", **form)
+    assert refused.status_code == 422
+    assert 'href="#emergency-reason"' in refused.text and 'id="emergency-reason"' in refused.text
+    typed = send(
+        operator, f"/console/requests/{reference}/emergency", reason="the <line> is cut", digest=form["digest"]
+    )
+    assert 'value="the &lt;line&gt; is cut"' in typed.text, "what was typed is kept"
     placed = send(operator, f"/console/requests/{reference}/emergency", reason="the line is cut", **form)
     assert placed.status_code == 303
     assert world.client.jobs.work(("runs",)) is not None
@@ -136,6 +143,8 @@ def test_an_emergency_stands_on_every_start_page_until_it_is_reviewed(world: Wor
     assert "What you found" not in get(operator, "/console/emergencies")
     assert send(operator, f"/console/emergencies/{number}/review", text="fine").status_code == 422
     assert "What you found" in get(officer, "/console/emergencies")
+    refused = send(officer, f"/console/emergencies/{number}/review", text=" ")
+    assert f'href="#review{number}"' in refused.text and f'id="review{number}"' in refused.text
     assert send(officer, f"/console/emergencies/{number}/review", text="seen").status_code == 303
     world.client.acting_as("directory:clerk1").requests.withdraw(reference)
     assert world.client.emergencies.tick() == [number]

@@ -11,6 +11,7 @@ from control_plane.model.text import t
 from control_plane.model.windows import chinese_calendar
 from control_plane.workflow.classes import Classes
 from control_plane.workflow.emergencies import Emergencies
+from control_plane.workflow.request_machines import NamedMachines
 from control_plane.workflow.request_tick import RequestTicker
 from control_plane.workflow.requests import Requests
 from control_plane.workflow.substitutes import Substitutes
@@ -63,7 +64,13 @@ class Office:
                     centre.store.people.grant(person, role, tenant, None, "test", centre.actor)
         self.fault = fault
         self.prober = FakeProber(centre.clock)
-        self.ticker = RequestTicker(self.of("local:worker"), centre.applier, self.prober)
+        self.enrolled: list[tuple[str, Any]] = []
+        self.ticker = RequestTicker(
+            self.of("local:worker"),
+            centre.applier,
+            self.prober,
+            NamedMachines(centre.store, lambda *asked: self.enrolled.append(asked)),
+        )
 
     def of(self, name: str) -> Requests:
         """Requests as somebody sees them; a bare word is somebody of the directory."""

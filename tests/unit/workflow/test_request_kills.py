@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,30 +14,72 @@ from control_plane.model.errors import ControlPlaneError
 from control_plane.model.request import RequestEvent, RequestState
 from control_plane.model.run import EventType
 from control_plane.workflow import fault
-from control_plane.workflow.request_tick import AGAIN_SECONDS
+from control_plane.workflow.applying import Order
 from tests.unit.workflow.asking import Office
+from tests.unit.workflow.journeys import REACHED, Journey
 
-BOTH = ("chief", "operator")
+EVENTS = [*RequestEvent, *EventType]
+#: Of a try that was killed nobody takes back that it began, or what it waited for.
+TRIES = (RequestEvent.STARTED, RequestEvent.WAITING)
+KILLS = [(journey, event) for journey, events in REACHED.items() for event in events]
 
 
 class Killed(BaseException):
     """The process ends here; systems and database stay as they are."""
 
 
-@pytest.mark.parametrize("event", [*RequestEvent, *EventType])
+def test_every_event_has_a_journey_that_reaches_it() -> None:
+    assert Counter(event for _, event in KILLS) == Counter(EVENTS)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is left of a journey: its end, what was said of it (how often it was tried apart), what is real, and how
+    often it was wanted."""
+
+    state: str
+    said: Counter[str]
+    real: frozenset[str]
+    revisions: int
+
+
+def told(office: Office, number: int) -> Told:
+    events = office.of("local:look").events(number)
+    office.centre.clock.advance(3600)  # until what was withdrawn may be removed
+    office.centre.applier.apply(Order("tenant:fgw"), office.centre.actor)
+    real = frozenset(i for d in office.centre.drivers for part in d.things.values() for i in part)
+    revisions = len(office.centre.store.estate.revisions("fgw/toy"))
+    said = Counter(e["type"] for e in events if e["type"] not in TRIES)
+    return Told(office.state({"id": number}), said, real, revisions)
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[Journey, Told]:
+    """What journeys end with when nothing is killed, once they were made."""
+    return {}
+
+
+@pytest.mark.parametrize(("journey", "event"), KILLS, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_killed_at_any_event_the_next_turn_finishes(
-    make_centre: Any, monkeypatch: pytest.MonkeyPatch, event: RequestEvent | EventType
+    make_centre: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    undisturbed: dict[Journey, Told],
+    journey: Journey,
+    event: RequestEvent | EventType,
 ) -> None:
+    if journey not in undisturbed:
+        (folder := tmp_path / "undisturbed").mkdir()
+        usual = Office(make_centre(folder=folder))
+        number, end = journey(usual, lambda act: act(), monkeypatch)
+        undisturbed[journey] = told(usual, number)
+        assert undisturbed[journey].state == end
     deaths = []
 
-    def kill(pid: int, number: int) -> None:
-        deaths.append(number)
+    def kill(pid: int, signal: int) -> None:
+        deaths.append(signal)
         if len(deaths) == 1:
             raise Killed
-
-    monkeypatch.setattr(fault.os, "kill", kill)
-    centre = make_centre(fault=f"kill:{event}")
-    office = Office(centre, fault=f"kill:{event}")
 
     def until_done(act: Callable[[], Any]) -> Any:
         try:
@@ -45,22 +90,9 @@ def test_killed_at_any_event_the_next_turn_finishes(
             except ControlPlaneError:
                 return None  # it was done before the process ended
 
-    number = until_done(lambda: office.of("clerk").draft("fgw", "toy"))["id"]
-    until_done(lambda: office.of("clerk").save(number, spec={"names": ["a"]}))
-    until_done(lambda: office.of("clerk").submit(number))
-    until_done(lambda: office.of("operator").comment(number, text="hello"))
-    until_done(lambda: office.of("operator").send_back(number, reason="which?"))
-    until_done(lambda: office.of("clerk").answer(number, text="this"))
-    for who in BOTH:
-        until_done(lambda who=who: office.sign(who, {"id": number}))
-    for _ in range(6):
-        until_done(office.ticker.tick)
-        centre.clock.advance(AGAIN_SECONDS + 1)
-    assert office.state({"id": number}) == "live"
-    assert {i for d in centre.drivers for part in d.things.values() for i in part} == {"dns.rrset/a", "web.vhost/a"}
-    types = [e["type"] for e in office.of("clerk").events(number)]
-    for once in (RequestEvent.DRAFTED, RequestEvent.SUBMITTED, RequestEvent.APPROVED, RequestEvent.LIVE):
-        assert types.count(once.value) == 1, types
-    assert types.count(RequestEvent.SIGNED.value) == 2
-    assert len(centre.store.estate.revisions("fgw/toy")) == 1
-    assert centre.store.requests.list(states=[RequestState.APPLYING]) == []
+    monkeypatch.setattr(fault.os, "kill", kill)
+    office = Office(make_centre(fault=f"kill:{event}"), fault=f"kill:{event}")
+    number, _ = journey(office, until_done, monkeypatch)
+    assert deaths, "nothing was killed"
+    assert told(office, number) == undisturbed[journey]
+    assert office.centre.store.requests.list(states=[RequestState.APPLYING]) == []

@@ -357,7 +357,10 @@ def test_what_others_changed_meanwhile_is_kept(office: Office) -> None:
     spec = office.centre.store.estate.subscriptions()[0].spec
     assert (sorted(spec["names"]), spec["internet"]) == (["a", "b"], True)
     shown = office.of("clerk").show(asked["id"])
-    assert "request.replanned" in [line["type"] for line in shown["conversation"]]
+    said = next(line for line in shown["conversation"] if line["type"] == "request.replanned")
+    assert said["text"] == "The world moved since it was planned: gateway.network/fgw."
+    kept = next(e["data"] for e in office.of("clerk").events(asked["id"]) if e["type"] == "request.replanned")
+    assert (kept["moved"], kept["count"], kept["signoffs_hold"]) == (["gateway.network/fgw"], 1, True)
     assert all(s["holds"] for s in shown["signoffs"])
 
 

@@ -1,4 +1,4 @@
-"""The keeper of the worker: starts it again, ends with it, and leaves none behind when it is killed."""
+"""The keeper of worker and web server: starts them again, ends with them, and leaves none when it is killed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ WORKER = (
     "import os, time, pathlib; pathlib.Path(os.environ['PIDS']).open('a').write(f'{os.getpid()}\\n'); time.sleep(600)"
 )
 KEEPER = (
-    "import pathlib, sys; from control_plane.workflow.worker_keeper import keep; "
-    f"keep([sys.executable, '-c', {WORKER!r}], pathlib.Path('/dev/null'))"
+    "import pathlib, sys; from control_plane.workflow.keeper import keep; "
+    f"sys.exit(keep([sys.executable, '-c', {WORKER!r}], pathlib.Path('/dev/null')))"
 )
 
 
@@ -87,6 +87,13 @@ def test_what_cannot_begin_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TemporaryError):
         start_background(tmp_path, "worker", ["/bin/false"], {}, lambda: False)
     assert not (tmp_path / "worker.json").exists()
+
+
+def test_a_first_one_that_fails_ends_its_keeper_with_its_code() -> None:
+    keeper = KEEPER.replace(repr(WORKER), "'raise SystemExit(7)'")
+    done = subprocess.run([sys.executable, "-c", keeper], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 7
+    assert "ended with 7" in done.stdout
 
 
 def test_a_log_is_kept_short_while_its_writer_goes_on(tmp_path: Path) -> None:
