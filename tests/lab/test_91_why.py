@@ -102,4 +102,4 @@ def test_a_program_that_cannot_start_for_a_while_is_tried_for_ever(centre: Centr
         assert centre.on("gateway", "systemctl", "show", unit, "-p", "StartLimitIntervalUSec", "--value").strip() == "0"
     for _ in range(6):
         centre.on("gateway", "systemctl", "kill", "-s", "KILL", "gasp-why")
-        wait_until(lambda: centre.fetch("fgw", WHY) == "200", 60, "the page is back")
+        wait_until(lambda: centre.fetch("fgw", WHY) == "200", 180, "the page is back")

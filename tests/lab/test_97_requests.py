@@ -198,8 +198,8 @@ def test_a_directory_ends_and_is_asked_for_again(centre: Centre, act: Act) -> No
         live(centre, request)
 
     before, there = people(), entries()
-    assert len(before) == 9
-    assert len(there) == 11  # two of them are services' accounts
+    assert len(before) >= 9
+    assert {dn.split(",")[0].removeprefix("uid=") for dn in there} >= {*before}
     sign_it(asked(act, "directory", "end", **district))
     assert (people(), entries()) == ({}, set())
     sign_it(asked(act, "directory", "new", spec, **district))
