@@ -9,7 +9,7 @@ from control_plane.model.names import RESERVED_LABELS, to_unicode
 from control_plane.model.offering import Claim, EstateView, SubscriptionView
 from control_plane.model.site import PREVIEW_PREFIX, preview_name
 from control_plane.model.tenant import Tier
-from control_plane.model.text import t
+from control_plane.model.text import Text, t
 from control_plane.offerings._site.form import Site, ascii_name
 from control_plane.offerings._site.kind import SiteKind, intra_zone
 
@@ -100,15 +100,8 @@ def _double(first: tuple[int, str], index: int, field: str, name: str) -> Proble
 def _place(kind: SiteKind, name: str, field: str, subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
     zone = kind.zone(estate)
     own = f"{subscription.tenant.code}.{zone}"
-    if name != own and not name.endswith(f".{own}") and not lent(name, zone, subscription, estate):
-        return [
-            Problem(
-                "not-own-name",
-                t("{name} does not lie in {own}, where the names of this tenant live.", name=name, own=own),
-                t("Use {own} or a name below it.", own=own),
-                field=field,
-            )
-        ]
+    if not _lies_in(own, name) and not lent(name, zone, subscription, estate):
+        return [_not_own(name, own, t("Use {own} or a name below it.", own=own), field)]
     top = name.removesuffix(f".{zone}").rpartition(".")[2]
     if top in RESERVED_LABELS:
         return [
@@ -131,6 +124,15 @@ def _place(kind: SiteKind, name: str, field: str, subscription: SubscriptionView
     return []
 
 
+def _lies_in(own: str, name: str) -> bool:
+    return name == own or name.endswith(f".{own}")
+
+
+def _not_own(name: str, own: str, remedy: Text, field: str) -> Problem:
+    text = t("{name} does not lie in {own}, where the names of this tenant live.", name=name, own=own)
+    return Problem("not-own-name", text, remedy, field=field)
+
+
 def lent(name: str, zone: str, subscription: SubscriptionView, estate: EstateView) -> bool:
     """Whether the tenant in whose part of the zone this name lies lends it to this one: both wish it."""
     owner = name.removesuffix(f".{zone}").rpartition(".")[2]
@@ -148,9 +150,8 @@ def check_lends(
     own = f"{subscription.tenant.code}.{kind.zone(estate)}"
     for index, (name, code) in enumerate(lends):
         field = f"lends[{index}]"
-        if name != own and not name.endswith(f".{own}"):
-            text = t("{name} does not lie in {own}, where the names of this tenant live.", name=name, own=own)
-            problems.append(Problem("not-own-name", text, t("Lend names of your own."), field=f"{field}.name"))
+        if not _lies_in(own, name):
+            problems.append(_not_own(name, own, t("Lend names of your own."), f"{field}.name"))
         if code not in estate.tenants or code == subscription.tenant.code:
             text = t("“{code}” is no other tenant.", code=code)
             problems.append(Problem("no-tenant", text, t("See gasp tenants list."), field=f"{field}.to"))

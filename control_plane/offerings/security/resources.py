@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from control_plane.model.errors import Problem
-from control_plane.model.machine import BASELINE, MACHINES_PART, Machine, Ring, baseline_id
+from control_plane.model.machine import BASELINE, MACHINES_PART, Machine, baseline_id, stated_rings
 from control_plane.model.offering import Claim, EstateView, SubscriptionView
 from control_plane.model.resource import Resource, content_hash
 from control_plane.model.tenant import Tier
@@ -67,7 +67,7 @@ def claims(subscription: SubscriptionView, estate: EstateView) -> list[Claim]:
 
 def desired(subscription: SubscriptionView, estate: EstateView) -> list[Resource]:
     """One baseline for each enrolled machine, sorted by id."""
-    rings = {m.name: Ring(m.ring) for m in _spec(subscription).machines if "ring" in m.model_fields_set}
+    rings = stated_rings(_spec(subscription).model_dump(exclude_unset=True))
     machines = [replace(m, ring=rings.get(m.name, m.ring)) for m in _mine(subscription, estate)]
     return [_baseline(machine, subscription, estate) for machine in machines]
 
