@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from control_plane.workflow.background import living
-from tests.conftest import Centre
+from tests.conftest import REPO, Centre
 from tests.lab.changing import grown
 from tests.lab.faces import hired
 from tests.waiting import wait_until
@@ -190,3 +192,19 @@ def test_a_policy_test_and_a_measurement(centre: Centre, operator: Visitor) -> N
     expect(page.locator("[data-live]")).to_have_count(0, timeout=90_000)
     expect(page.get_by_text("fgw: measured.")).to_be_visible()
     operator.shot("lab-measured")
+
+
+def test_the_nightly_check_by_its_own_command(centre: Centre, operator: Visitor) -> None:
+    """A few operations of this very centre over its own address; what it found is on the page and in the trail."""
+    some = ("tenants", "hosts", "requests", "change_request", "set_freeze")
+    done = subprocess.run(
+        [sys.executable, "-m", "nightly", "--examples", "1", "--only", *some],
+        capture_output=True, text=True, timeout=300, cwd=REPO, env=centre.env,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split(" operations")[0]) == (0, str(len(some))), done.stdout + done.stderr
+    operator.go("/console/nightly")
+    expect(operator.page.locator("main")).to_contain_text("change_request")
+    operator.shot("lab-nightly")
+    assert not centre.json("freezes", "list")["items"]
+    checks = {one["check"]: one for one in centre.json("doctor", check=False)["items"]}
+    assert checks["nightly"]["state"] == "passed", checks["nightly"]
