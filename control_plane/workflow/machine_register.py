@@ -21,6 +21,7 @@ from control_plane.model.errors import (
 )
 from control_plane.model.machine import (
     SERVICE,
+    Fingerprint,
     Hands,
     Machine,
     Ring,
@@ -88,11 +89,14 @@ class MachineRegister:
     def enrol_named(self, tenant: str, spec: Mapping[str, Any]) -> None:
         """Enrol what a tenant's form names and the inventory lacks, before the form is wished. Raises as `enrol`."""
         known = {m.name for m in self.store.machines.all() if m.managed}
-        for item in spec.get("machines", ()):
-            if item["name"] not in known:
-                ring = Ring(item.get("ring", Ring.ALL))
-                fingerprint = self._met(item["name"], tenant, ring, item["name"], subscribes=True)
-                self._enter(item["name"], tenant, ring, item["name"], fingerprint)
+        listed = {item["name"]: Ring(item.get("ring", Ring.ALL)) for item in spec.get("machines", ())}
+        new = {name: ring for name, ring in listed.items() if name not in known}
+        for name, ring in new.items():
+            self._may_enrol(name, tenant, ring, name, subscribes=True)
+        met = {name: _answered(name, found) for name, found in self.hands.fingerprints([*new]).items()}
+        with self.store.transaction():
+            for name, ring in new.items():
+                self._enter(name, tenant, ring, name, met[name])
 
     def _write(self, name: str, tenant: str, ring: Ring) -> None:
         """The ring stands in the tenant's document too, if that names this machine with another one."""
@@ -109,18 +113,13 @@ class MachineRegister:
         with self.store.rehearsal():
             self._enter(name, tenant, Ring(ring), name, fingerprint)
 
-    def _met(self, name: str, tenant: str, ring: int, host: str, *, subscribes: bool = False) -> str:
-        """Who answers at `host`, if it may be enrolled as asked. `subscribes`: the tenant is about to."""
-        self._may_enrol(name, tenant, ring, host, subscribes)
-        found = self.hands.fingerprints([host])[host]
-        if isinstance(found, CouldNotMeasure):
-            raise CouldNotMeasureError(
-                t("{name} could not be asked who it is: {reason}", name=name, reason=found.reason),
-                t("Switch it on and enrol it again; nobody is enrolled unseen."),
-            )
-        return found.text
+    def _met(self, name: str, tenant: str, ring: int, host: str) -> str:
+        """Who answers at `host`, if it may be enrolled as asked."""
+        self._may_enrol(name, tenant, ring, host)
+        return _answered(name, self.hands.fingerprints([host])[host])
 
-    def _may_enrol(self, name: str, tenant: str, ring: int, host: str, subscribes: bool) -> None:
+    def _may_enrol(self, name: str, tenant: str, ring: int, host: str, *, subscribes: bool = False) -> None:
+        """Raises Invalid with every problem. `subscribes`: the tenant is about to."""
         problems = []
         codes = [row.code for row in self.store.estate.tenants()]
         if tenant not in codes:
@@ -313,3 +312,13 @@ def _misplaced(name: str, tenant: str, host: str, hosts: Sequence[Mapping[str, A
     text = t("{name} stands in the network of {tenant}.", name=host, tenant=lab["tenant"])
     remedy = t("Enrol it there; then: gasp hosts transfer {name}", name=name)
     return [Problem("machine-of-others", text, remedy, field="name")]
+
+
+def _answered(name: str, found: Fingerprint | CouldNotMeasure) -> str:
+    """Who a machine is. Raises CouldNotMeasureError when it did not say."""
+    if isinstance(found, CouldNotMeasure):
+        raise CouldNotMeasureError(
+            t("{name} could not be asked who it is: {reason}", name=name, reason=found.reason),
+            t("Switch it on and enrol it again; nobody is enrolled unseen."),
+        )
+    return found.text

@@ -136,6 +136,22 @@ def test_only_subscribed_tenants_are_enrolled_and_nobody_unseen(world: World, co
         world.machines.enrol(codes[1], codes[1], 2)
 
 
+def test_of_machines_that_a_form_names_all_are_met_or_none_is_enrolled(world: World, codes: list[str]) -> None:
+    one = codes[0]
+    form = {"machines": [{"name": name} for name in (one, f"{one}-2", f"{one}-3")]}
+    world.hands.who[f"{one}-2"] = Fingerprint("id-2", "key-2")
+    with pytest.raises(CouldNotMeasureError, match=f"{one}-3 could not be asked"):
+        world.machines.enrol_named(one, form)
+    world.hands.who[f"{one}-3"] = Fingerprint("id-2", "key-3")
+    with pytest.raises(Rejected, match="a clone"):
+        world.machines.enrol_named(one, form)
+    assert not [row for row in world.machines.rows() if row["managed"]]
+    world.hands.who[f"{one}-3"] = Fingerprint("id-3", "key-3")
+    world.machines.enrol_named(one, form)
+    assert [row["name"] for row in world.machines.rows() if row["managed"]] == [one, f"{one}-2", f"{one}-3"]
+    assert world.hands.asked == [one, f"{one}-2", f"{one}-3"] * 3, "in one go, each time"
+
+
 def test_a_clone_is_refused_and_one_that_appears_later_is_shown(world: World, codes: list[str]) -> None:
     world.machines.enrol_wanted(lambda code: code)
     world.hands.who["two"] = world.hands.who[codes[0]]
