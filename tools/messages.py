@@ -3,8 +3,9 @@
     tools/messages.py extract   bring gasp.po up to date with the sources and compile gasp.mo
     tools/messages.py check     say what is missing, fuzzy, unused, stale or has other placeholders; exit 1 then
 
-English sentences in the sources are the message ids, marked by `t("…")`, or by `tn("…", "…")` where they count. Must
-not translate anything itself.
+English sentences in the sources are the message ids, marked by `t("…")`, or by `tn("…", "…")` where they count; the
+first lines of operations' docstrings, which the page of the interface shows, are sentences too. Must not translate
+anything itself.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ def template() -> Catalog:
     for path, call in calls():
         if written := sentences(call):
             catalog.add(written if len(written) > 1 else written[0], locations=[(path, 0)])
+    for path, summary in summaries():
+        catalog.add(summary, locations=[(path, 0)])
     for _, _, message, _, _ in extract_from_dir(
         Path(click.__file__).parent, [("**.py", "python")], keywords={"_": None, "ngettext": (1, 2)}
     ):
@@ -146,6 +149,16 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
         for path in sorted((ROOT / room).rglob("*.html")):
             for call in template_calls(path.read_text("utf-8")):
                 yield str(path.relative_to(ROOT)), call
+
+
+def summaries() -> Iterator[tuple[str, str]]:
+    """What each operation of the API is for, with its file."""
+    for path in sorted((ROOT / "control_plane/api").glob("*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            marks = node.decorator_list if isinstance(node, ast.FunctionDef) else []
+            names = [m.func.id for m in marks if isinstance(m, ast.Call) and isinstance(m.func, ast.Name)]
+            if isinstance(node, ast.FunctionDef) and "operation" in names:
+                yield str(path.relative_to(ROOT)), (ast.get_docstring(node) or "").split("\n")[0]
 
 
 def template_calls(text: str) -> Iterator[ast.Call]:

@@ -14,7 +14,7 @@ from flask import Flask, Response, render_template, request
 from control_plane.api import openapi
 from control_plane.api.services import services
 from control_plane.model.client import Json
-from control_plane.model.text import language, t
+from control_plane.model.text import Text, language, t
 from control_plane.model.token import SCOPES
 
 STYLE = Path(__file__).parent / "docs.css"
@@ -58,7 +58,7 @@ def _shown(path: str, method: str, operation: Mapping[str, Any], document: Json)
         "id": operation["operationId"],
         "method": method.upper(),
         "path": path,
-        "summary": operation["summary"],
+        "summary": Text(operation["summary"]),
         "scope": scopes[0] if scopes else None,
         "parameters": [
             {**p, "words": _words(p["schema"]), "needed": p.get("required", False)} for p in operation["parameters"]

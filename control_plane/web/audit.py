@@ -54,7 +54,7 @@ def _cell(things: Sequence[Any], draw: Callable[[Any], Markup], between: str = "
     """Several things as one, also where rows are cards; only those that are shown are drawn."""
     if not things:
         return show.NOTHING
-    more = Markup(" +{}").format(len(things) - FEW) if len(things) > FEW else Markup()
+    more = Markup("\N{NO-BREAK SPACE}+{}").format(len(things) - FEW) if len(things) > FEW else Markup()
     return Markup("<span>{}{}</span>").format(Markup(between).join(map(draw, things[:FEW])), more)
 
 
@@ -93,7 +93,7 @@ def _signed(row: Row) -> Markup:
 
 
 def _tenants(row: Row) -> Markup:
-    return _cell(sorted(row["tenants"]), _code, ", ")
+    return _cell(sorted(row["tenants"]), _code, ",\N{NO-BREAK SPACE}")
 
 
 def _digest(row: Row) -> Markup:

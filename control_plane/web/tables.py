@@ -77,7 +77,7 @@ class Column:
             inner = show.part(value) if value else show.NOTHING
         elif self.show == "who":
             inner = show.who(value)
-        elif self.show == "code":
+        elif self.show == "code" and value not in (self.words or ()):
             inner = Markup("<code>{}</code>").format(value) if value else show.NOTHING
         else:
             inner = show.plain(worded(value, self.words))

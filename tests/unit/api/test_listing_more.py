@@ -69,6 +69,9 @@ def test_the_page_shows_every_operation_without_script_or_anything_from_elsewher
     for operation in OPERATIONS.values():
         assert f'id="op-{operation.id}"' in answer.text
         assert operation.path.removeprefix("/v1") in answer.text
+    said = re.findall(r'class="about"[^>]*>([^<]+)<', answer.text)
+    assert len(said) == len(OPERATIONS)
+    assert all(bool(re.search("[\u4e00-\u9fff]", text)) == (language == "zh-CN") for text in said)
     style = browser.get("/api/v1/docs.css", base_url=BASE)
     assert style.mimetype == "text/css" and "url(" not in style.text
     assert (

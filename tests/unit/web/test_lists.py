@@ -185,6 +185,12 @@ def test_what_adds_up_has_a_sum_of_all_that_fits_and_health_has_none(world: Worl
     assert totals(few) == f"Total of {len(world.client.sites())}: {kept}"
 
 
+def test_a_value_that_has_a_word_is_said_in_it(operator: FlaskClient) -> None:
+    said = operator.get("/console/sites", base_url=BASE).text
+    assert "first home page" in said
+    assert "<code>starter" not in said
+
+
 def test_what_has_no_figure_is_said_beside_the_sum(operator: FlaskClient) -> None:
     columns = (Column("name", Text("Name")), Column("count", Text("Count"), "number", total=show.plain))
     rows = [{"name": "a", "count": 1200}, {"name": "b", "count": None}, {"name": "c", "count": 34}]
