@@ -53,7 +53,15 @@ def files(folder: Path, *without: str) -> dict[str, bytes]:
     """Every file below a folder but those below folders of these names at its top."""
     kept = [path for path in folder.iterdir() if path.name not in without]
     found = [file for path in kept for file in ([path] if path.is_file() else path.rglob("*"))]
-    return {str(file): file.read_bytes() for file in found if file.is_file()}
+    return {str(file): content for file in found if (content := _content(file)) is not None}
+
+
+def _content(file: Path) -> bytes | None:
+    """None for folders, sockets, and what went away meanwhile."""
+    try:
+        return file.read_bytes() if file.is_file() else None
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

@@ -1,14 +1,18 @@
-"""Things that are not ours, put into every managed place before the lab tests begin."""
+"""Things that are not ours, put into every managed place before the lab tests begin; and secrets, looked for everywhere
+when they are over."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.conftest import Centre
+from tests.hunting import Hunt
+from tests.lab.secrets import kept_here, on_hosts, plant_the_centres
 from tests.lab.world import BASE, Directory, Names
 
 RECORDS, ENTRIES, FILES = 200, 150, 150
@@ -74,3 +78,15 @@ def strangers(centre: Centre) -> Strangers:
 @pytest.fixture(autouse=True)
 def among_strangers(strangers: Strangers) -> None:
     """Every lab test runs among them."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hunt(centre: Centre) -> Iterator[Hunt]:
+    """The centre's secrets, and what tests plant besides: after the last test they are nowhere but in their place."""
+    made = Hunt()
+    plant_the_centres(centre, made)
+    yield made
+    centre.run("worker", "stop", check=False)
+    centre.run("web", "--stop", check=False)
+    assert made.leaks(kept_here(centre)) == []
+    assert set(on_hosts(centre, made).values()) == {b""}

@@ -18,11 +18,10 @@ import pyotp
 import pytest
 
 from tests.conftest import Centre
-from tests.hunting import Hunt, files, watched_processes
+from tests.hunting import Hunt, watched_processes
+from tests.lab.secrets import kept_here, on_hosts
 
 pytestmark = pytest.mark.lab
-#: Where hosts keep what they say and what they were sent.
-KEPT = "/var/log /var/spool /var/mail /var/lib/ldap /var/lib/squid /var/tmp /tmp"
 
 
 class Browser:
@@ -54,16 +53,6 @@ class Browser:
             where, body = request.full_url, error.read()
         self.seen.append(body)
         return where.removeprefix(self.origin), body.decode()
-
-
-def plant_the_centres(centre: Centre, hunt: Hunt) -> None:
-    for name in ("tsig-internal", "tsig-external", "ldap-control-plane", "ldap-admin"):
-        hunt.plant(name, centre.secret(name))
-    with (centre.state / "secrets" / "first-passwords.csv").open() as file:
-        for row in csv.DictReader(file):
-            hunt.plant(f"first password of {row['uid']}", row["password"])
-    for key in (centre.state / "secrets" / "tls").glob("*.key"):
-        hunt.plant(key.name, key.read_text().splitlines()[1])
 
 
 def plant_an_account(centre: Centre, hunt: Hunt) -> list[bytes]:
@@ -123,27 +112,15 @@ def plant_somebody_of_a_department(centre: Centre, hunt: Hunt) -> list[bytes]:
     return browser.seen
 
 
-def on_hosts(centre: Centre, hunt: Hunt) -> dict[str, bytes]:
-    """Files of the hosts that hold one of the planted, said by the hosts themselves."""
-    patterns = b"\n".join(form for form in hunt.forms() if b"\n" not in form)
-    script = (
-        'p=$(mktemp -p /dev/shm); cat >"$p"; '
-        f'grep -rlaF -f "$p" {KEPT} 2>/dev/null || true; '
-        'if journalctl --no-pager -o cat 2>/dev/null | grep -qaF -f "$p"; then echo journal; fi; rm "$p"'
-    )
-    hosts = ("directory", "web", "intranet", "ns1", "mail", "gateway", "repository")
-    return {host: centre.on(host, "sh", "-c", script, stdin=patterns).encode() for host in hosts}
-
-
 def test_secrets_are_private_files(centre: Centre) -> None:
     for path in [centre.state, *(centre.state / "secrets").rglob("*"), *(centre.state / "ca").rglob("*.key")]:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_no_secret_is_anywhere_else(centre: Centre, tmp_path: Path) -> None:
-    hunt, places = Hunt(), dict[str, bytes]()
+def test_no_secret_is_anywhere_else(centre: Centre, hunt: Hunt, tmp_path: Path) -> None:
+    """What is planted here is looked for once more when all tests of this lab are over."""
+    places = dict[str, bytes]()
     centre.run("web", "--background")
-    plant_the_centres(centre, hunt)
     with watched_processes() as seen:
         answers: list[Any] = plant_an_account(centre, hunt) + plant_somebody_of_a_department(centre, hunt)
         plant_a_webhook(centre, hunt)
@@ -164,8 +141,7 @@ def test_no_secret_is_anywhere_else(centre: Centre, tmp_path: Path) -> None:
             places[f"run {run['id']}"] = centre.run("runs", "show", str(run["id"]), "-o", "json").stdout
     places |= {f"page {number}": page for number, page in enumerate(answers)}
     places["command lines"] = b"\n".join(seen)
-    places |= files(centre.state, "secrets", "lab", "ca")
-    places |= {str(path): path.read_bytes() for path in (centre.state / "lab").rglob("*.log")}
+    places |= kept_here(centre)
     assert any(name.endswith("gasp.db") for name in places)
     assert len(seen) > 20
     assert hunt.leaks(places) == []
