@@ -65,7 +65,7 @@ def make_app(services: Services | None = None, hosts: Sequence[str] | None = Non
 def _for_programs(made: Services, rate: int) -> ApiServices:
     """What the interface for programs works with: the same control plane, people and kept lists."""
     sign_in = made.sign_in
-    use = TokenUse(sign_in.store, sign_in.present, made.clock)
+    use = TokenUse(sign_in.store, sign_in, made.clock)
     return ApiServices(made.client, use, Answers(sign_in.store), made.clock, made.version, made.kept.rows, rate)
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from control_plane.model.errors import Invalid, Problem, ProblemError
 from control_plane.model.form_faults import words_of
+from control_plane.model.people import FactorOf
 from control_plane.model.text import t
 
 PREFIX = "GASP_"
@@ -114,6 +115,11 @@ class Settings(BaseModel):
     )
     first_password_days: int = Field(
         14, ge=1, le=366, description="Days within which a one-time password must have been used."
+    )
+    second_factor: FactorOf = Field(
+        "centre",
+        description="Of whom a time code is asked besides the password: centre (operators, security officers, deputy"
+        " directors), signers (approvers too) or everybody (who holds a role).",
     )
     ttl: int = Field(300, ge=1, le=86400, description="Time to live of published names, in seconds.")
     web_port: int | None = Field(

@@ -43,6 +43,8 @@ class Act(StrEnum):
 
 
 Reach = Literal["tenant", "estate"]
+FactorOf = Literal["centre", "signers", "everybody"]
+"""Of whom a second factor is asked: of roles that say so, of all who sign too, of all who hold a role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +158,11 @@ class Person:
         """What they type to sign in."""
         return self.name.partition(":")[2]
 
-    @property
-    def needs_second_factor(self) -> bool:
-        """Whether a role of theirs wants more than a password."""
-        return any(ROLES[grant.role].second_factor for grant in self.grants)
+    def needs_second_factor(self, of: FactorOf = "centre") -> bool:
+        """Whether a role of theirs wants more than a password, where the centre asks it `of` these."""
+        roles = [ROLES[grant.role] for grant in self.grants]
+        signs = of == "signers" and any(Act.SIGN in role.acts for role in roles)
+        return any(role.second_factor for role in roles) or signs or (of == "everybody" and bool(roles))
 
 
 class Stage(StrEnum):

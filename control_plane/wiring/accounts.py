@@ -111,7 +111,7 @@ def sign_in() -> SignIn:
     """Signing in to the console."""
     from control_plane.workflow.sign_in import SignIn
 
-    return SignIn(store(), directory_accounts, vault(), now)
+    return SignIn(store(), directory_accounts, vault(), now, factor_of=settings().second_factor)
 
 
 def gate_secret() -> str:

@@ -18,7 +18,7 @@ from typing import Protocol
 from control_plane.model import password as passwords
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import Invalid, Problem, Rejected, TemporaryError
-from control_plane.model.people import LEFT, Person, Session, Stage
+from control_plane.model.people import LEFT, FactorOf, Person, Session, Stage
 from control_plane.model.run import Actor
 from control_plane.model.text import t, tn
 from control_plane.store.repository import Store
@@ -138,12 +138,14 @@ class SignIn:
         proofs: Proofs,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
+        factor_of: FactorOf = "centre",
     ) -> None:
         self.store = store
         self.directory = directory
         self.proofs = proofs
         self.clock = clock
         self._monotonic = monotonic
+        self._factor_of = factor_of
         self._here: dict[str, float] = {}
         self._guess = threading.BoundedSemaphore(4)
 
@@ -230,7 +232,14 @@ class SignIn:
             return Stage.CODE
         if self.store.people.credentials(person.key).must_change:
             return Stage.PASSWORD
-        return Stage.ENROL if person.needs_second_factor and not person.enrolled else Stage.OPEN
+        return Stage.ENROL if self._lacks_factor(person) else Stage.OPEN
+
+    def _lacks_factor(self, person: Person) -> bool:
+        return person.needs_second_factor(self._factor_of) and not person.enrolled
+
+    def unfinished(self, person: Person) -> bool:
+        """Whether there is something left for them to do before anything may be done in their name."""
+        return self._lacks_factor(person) or self.store.people.credentials(person.key).must_change
 
     def _advance(self, session: Session) -> str:
         """The next stage, under a new value for the browser."""
@@ -341,7 +350,7 @@ class SignIn:
             return None
         if person is not session.person:
             return self.store.people.session(session.id)
-        if session.stage is Stage.OPEN and session.person.needs_second_factor and not session.person.enrolled:
+        if session.stage is Stage.OPEN and self._lacks_factor(session.person):
             self.store.people.move_session(session.id, session.id, Stage.ENROL, self._end(UNFINISHED))
             return self.store.people.session(session.id)
         now = self.clock()

@@ -10,7 +10,7 @@ import builtins
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.nearest import nearest_tenant
@@ -24,6 +24,9 @@ from control_plane.store.repository import Store
 from control_plane.store.tokens import NewToken, no_such_token
 from control_plane.workflow import access
 from control_plane.workflow.request_duties import is_local
+
+if TYPE_CHECKING:
+    from control_plane.workflow.sign_in import SignIn
 
 Json = dict[str, Any]
 #: Without a wish a token lives so long.
@@ -191,14 +194,11 @@ class Admitted:
 
 
 class TokenUse:
-    """Judges values that programs send. `present` gives a person as they are now, as of a look within some seconds;
-    None when they left (`SignIn`)."""
+    """Judges values that programs send, by what `SignIn` knows of their owners."""
 
-    def __init__(
-        self, store: Store, present: Callable[[Person, float], Person | None], clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, store: Store, owners: SignIn, clock: Callable[[], datetime]) -> None:
         self.store = store
-        self.present = present
+        self.owners = owners
         self.clock = clock
 
     def admit(self, value: str, address: str) -> Admitted:
@@ -218,7 +218,7 @@ class TokenUse:
 
     def _owner(self, token: Token) -> Person:
         known = self.store.people.find(token.owner)
-        person = self.present(known, LEAVER_SECONDS) if known is not None else None
+        person = self.owners.present(known, LEAVER_SECONDS) if known is not None else None
         over = None
         if person is None:
             over = t("Its owner does not work here any more.")
@@ -227,8 +227,7 @@ class TokenUse:
         if person is None or over is not None:
             self.store.tokens.end_of(token.owner_key, over or Text(""), None)
             raise TokenOver(t("This token has ended."), t("Make another one on your page of tokens."))
-        unfinished = person.needs_second_factor and not person.enrolled
-        if unfinished or self.store.people.credentials(person.key).must_change:
+        if self.owners.unfinished(person):
             raise OwnerNotReady(
                 t("The owner of this token has to sign in to the console first."),
                 t("Sign in there once and finish what it asks for."),

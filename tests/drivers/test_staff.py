@@ -82,7 +82,7 @@ def test_a_leaver_cannot_bind_sign_in_or_use_a_token_at_once(world: World, serve
     person = world.store.people.find("directory:lgone")
     assert person is not None
     token = world.client.acting_as(person.name).tokens.create(name="x", scopes=["tenants:read"])["token"]
-    use = TokenUse(world.store, world.services.sign_in.present, world.clock)
+    use = TokenUse(world.store, world.services.sign_in, world.clock)
     assert allows(use.admit(token, "192.0.2.1").person, Act.ASK, "fgw")
 
     answer = take(world, "fgw,lgone,赵走,000125,all,离职\n")

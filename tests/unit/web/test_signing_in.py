@@ -220,6 +220,20 @@ def test_a_role_that_wants_more_asks_for_it_at_once(world: World) -> None:
     assert browser.get("/console/", base_url=BASE).location == "/sign-in/second-factor"
 
 
+def test_a_centre_may_ask_a_code_of_all_who_sign_or_of_everybody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.directory.add("reader1", "fgw")
+    seats = {name: world.enter(name) for name in (world.person("approver"), world.person("clerk"), "reader1")}
+
+    def asked(of: str) -> list[str]:
+        monkeypatch.setattr(world.services.sign_in, "_factor_of", of)
+        answers = {name: browser.get("/console/me", base_url=BASE) for name, browser in seats.items()}
+        return [name for name, answer in answers.items() if answer.location == "/sign-in/second-factor"]
+
+    assert asked("centre") == []
+    assert asked("signers") == ["approver1"]
+    assert asked("everybody") == ["approver1", "clerk1"], "who only reads websites has a password alone"
+
+
 def test_a_session_in_use_ends_after_twelve_hours(world: World) -> None:
     world.directory.add("long1", "fgw")
     browser = world.enter("long1")

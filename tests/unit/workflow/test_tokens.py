@@ -34,7 +34,7 @@ def make(world: World, person: str, tenant: str | None = None, *scopes: str) -> 
 
 
 def use(world: World, value: str) -> Admitted:
-    return TokenUse(world.store, world.services.sign_in.present, world.clock).admit(value, "10.94.1.9")
+    return TokenUse(world.store, world.services.sign_in, world.clock).admit(value, "10.94.1.9")
 
 
 def test_a_checksum_tells_a_token_from_another_word() -> None:
