@@ -7,9 +7,10 @@ import io
 import re
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
+from typing import Protocol
 
 import ldap3
 import pytest
@@ -22,13 +23,18 @@ from tests.waiting import wait_until
 from tests.web.serving import Visitor, chromium, visit
 
 pytestmark = pytest.mark.lab
-CODE, LIAISON = "jyj", "guofanhan@qingdao.test"
+CODE, LIAISON, DISTRICT = "jyj", "guofanhan@qingdao.test", "shinan"
 TAG = f"p{uuid.uuid4().hex[:6]}"
 SITE, INNER = f"{TAG}.{CODE}.qingdao.test", f"{CODE}.intra.qingdao.test"
 PROXY, CLOSED = "http://gateway.core.qingdao.test:3128", f"games-{TAG}.example.test"
 #: What of ours is on a protected machine, and whether its engine is at work.
 GUARD = "find /etc/apt /etc/clamav -name '*gasp*' | wc -l; systemctl is-active clamav-daemon || true"
-Enter = Callable[[str], Visitor]
+
+
+class Enter(Protocol):
+    """Somebody with this role, of this department where the role is one of departments."""
+
+    def __call__(self, role: str, code: str = CODE) -> Visitor: ...
 
 
 @pytest.fixture(scope="module")
@@ -44,26 +50,27 @@ def enter(centre: Centre, browser: Browser) -> Iterator[Enter]:
     centre.run("worker", "start")
     origin, known = centre.json("status")["console_url"].rstrip("/"), dict[str, Visitor]()
 
-    def do(role: str) -> Visitor:
-        if role not in known:
-            tenant = CODE if role in ("clerk", "approver") else None
-            known[role] = hired(centre, visit(browser, origin), f"{TAG}-{role[:3]}", role, tenant)
-        return known[role]
+    def do(role: str, code: str = CODE) -> Visitor:
+        tenant = code if role in ("clerk", "approver") else None
+        name = f"{TAG}-{role[:3]}-{tenant or 'all'}"
+        if name not in known:
+            known[name] = hired(centre, visit(browser, origin), name, role, tenant)
+        return known[name]
 
     yield do
-    faults = {role: visitor.faults for role, visitor in known.items() if visitor.faults}
+    faults = {name: visitor.faults for name, visitor in known.items() if visitor.faults}
     for visitor in known.values():
         visitor.context.close()
     assert faults == {}
 
 
-def everybody_signs(centre: Centre, enter: Enter, *references: str) -> None:
+def everybody_signs(centre: Centre, enter: Enter, *references: str, code: str = CODE) -> None:
     """Everybody whom these requests need signs them, one person after the other."""
     needs = {reference: centre.json("requests", "show", reference)["needs"] for reference in references}
     for role in dict.fromkeys(need["role"] for need in chain(*needs.values())):
         for reference in references:
             if role in {need["role"] for need in needs[reference]}:
-                signed(enter(role), reference)
+                signed(enter(role, code), reference)
 
 
 def test_a_public_site_from_the_form_to_the_citizen(centre: Centre, enter: Enter) -> None:
@@ -273,6 +280,53 @@ def test_an_account_from_the_form_to_the_day_its_holder_leaves(centre: Centre, e
     rows = {row["uid"]: row["status"] for row in centre.json("accounts", "list", "--tenant", CODE)["items"]}
     assert rows[TAG] == "left"
     wait_until(lambda: centre.plan(f"subscription:{CODE}/directory")["changes"] == [], 60, "the rest has followed")
+
+
+def test_a_directory_ends_and_begins_anew_from_files(centre: Centre, enter: Enter) -> None:
+    """A district keeps its tables, ends the service, and asks for it again with them: everybody has their number."""
+    clerk, tables = enter("clerk", DISTRICT), dict[str, bytes]()
+    page = clerk.page
+
+    def people() -> dict[str, int]:
+        rows = centre.json("accounts", "list", "--tenant", DISTRICT)["items"]
+        return {row["uid"]: row["uid_number"] for row in rows}
+
+    before = people()
+    assert len(before) >= 9
+    begun(clerk, DISTRICT, "directory", "change", "people")
+    draft = re.findall(r"R-\d{4}-\d{4}", page.url)[0]
+    for part in ("groups", "services", "people"):
+        clerk.go(f"/portal/requests/{draft}/form/{part}")
+        page.click("main a[href*='/many/']")
+        with page.expect_download() as file:
+            page.click("a[href*='now=1']")
+        tables[part] = file.value.path().read_bytes()
+    clerk.go(f"/portal/requests/{draft}")
+    page.click("details:has(button[value=withdraw]) summary")
+    page.click("button[value=withdraw]")
+    page.wait_for_url("**said=withdrawn")
+
+    begun(clerk, DISTRICT, "directory", "end", "reason")
+    ending = handed_in(clerk, "the district has a directory of its own")
+    everybody_signs(centre, enter, ending, code=DISTRICT)
+    live(clerk, ending)
+    assert people() == {}
+    assert not [dn for dn in Directory(centre).everything() if dn.endswith(f"ou={DISTRICT},ou=tenants,{BASE}")]
+
+    begun(clerk, DISTRICT, "directory", "new", "people")
+    draft = re.findall(r"R-\d{4}-\d{4}", page.url)[0]
+    for part, table in tables.items():
+        clerk.go(f"/portal/requests/{draft}/form/{part}")
+        page.click("main a[href*='/many/']")
+        page.set_input_files("#file", {"name": f"{part}.csv", "mimeType": "text/csv", "buffer": table})
+        page.click("main form button")
+        page.wait_for_url("**/check*", timeout=60_000)
+    clerk.go(f"/portal/requests/{draft}/form/tier")
+    anew = handed_in(clerk, "it was too much work", "M")
+    everybody_signs(centre, enter, anew, code=DISTRICT)
+    live(clerk, anew)
+    assert people() == before
+    assert centre.plan(f"tenant:{DISTRICT}")["changes"] == []
 
 
 def test_of_the_removed_site_nothing_is_left(centre: Centre, enter: Enter) -> None:
