@@ -86,7 +86,9 @@ def _why(error: Exception) -> Text:
     if found is None:
         return t("it cannot be written as a domain name")
     character = chr(int(found[1], 16))
-    if character.isprintable() and not character.isspace():
+    if character.isspace():
+        return t("there is a blank in it")
+    if character.isprintable():
         return t("“{character}” cannot be in a name", character=character)
     return t("the character U+{code} cannot be in a name", code=found[1])
 

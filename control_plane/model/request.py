@@ -161,6 +161,19 @@ ACTS: Mapping[RequestAct, frozenset[RequestState]] = {
     "refuse": DECIDING | {RequestState.RETURNED},
     "retry": frozenset({RequestState.FAILED}),
 }
+#: What each is called in a sentence.
+ACT_TITLES: Mapping[RequestAct, Text] = {
+    "save": t("change it"),
+    "submit": t("hand it in"),
+    "withdraw": t("take it back"),
+    "answer": t("answer"),
+    "comment": t("write"),
+    "sign": t("sign it"),
+    "letter": t("record a letter"),
+    "return": t("ask back"),
+    "refuse": t("not approve it"),
+    "retry": t("try again"),
+}
 
 #: The tracker of four steps.
 STEPS: Sequence[Text] = (t("submitted"), t("reviewed"), t("approved"), t("set up"))

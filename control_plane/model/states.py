@@ -39,6 +39,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "emergency-kept": t("signed, stays"),
             "on": t("on"),
             "ok": t("in order"),
+            "clean": t("clean"),
             "sent": t("handed over"),
         },
         "warn": {
@@ -67,6 +68,7 @@ STATES: Mapping[str, tuple[Tone, Text]] = by_state(
             "missing": t("missing"),
             "interrupted": t("interrupted"),
             "site-infected": t("malware found"),
+            "infected": t("malware found"),
             "machine-pending": t("lacks patches"),
             "machine-unprotected": t("unprotected"),
             "going-failed": t("failed"),

@@ -1,4 +1,4 @@
-"""What the first page says of signatures, in one list: roles that lack people, a proposal that waits."""
+"""What the first page says of signatures: requests that wait for the reader, roles that lack people, a proposal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from flask import url_for
 
 from control_plane.model.client import Json
 from control_plane.model.people import Act
-from control_plane.model.text import Text, t
-from control_plane.web import door
+from control_plane.model.text import Text, t, tn
+from control_plane.web import door, show
 from control_plane.workflow import access
 
 Need = tuple[str, Text, str]
@@ -16,6 +16,24 @@ Need = tuple[str, Text, str]
 def emergencies() -> list[Json]:
     """Open emergencies that this person may see: they stand on every start page."""
     return door.client().emergencies.list()
+
+
+def requests() -> list[Need]:
+    """One line: how many requests wait for this person, and until when the first of them."""
+    signs = access.allows(door.person(), Act.SIGN)
+    rows = door.client().requests.list(waiting_for_me=True) if signs else []
+    if not rows:
+        return []
+    late = any(row["overdue"] or row["state"] == "failed" for row in rows)
+    dates = [row["due"] for row in rows if row["due"]]
+    text = tn("{count} request waits for you.", "{count} requests wait for you.", count=len(rows))
+    if dates:
+        text = tn(
+            "{count} request waits for you, the first until {when}.",
+            "{count} requests wait for you, the first until {when}.",
+            count=len(rows), when=show.moment(min(dates)).striptags(),
+        )  # fmt: skip
+    return [("bad" if late else "busy", text, url_for("requests.queue"))]
 
 
 def needs() -> list[Need]:

@@ -60,7 +60,14 @@ def overview() -> Any:
             runs=runs,
             worker=worker,
             chores=CHORES,
-            needs=[*_by_itself(worker), *_antivirus(), *duties.needs(), *_attention(status, runs), *_going_out()],
+            needs=[
+                *duties.requests(),
+                *_by_itself(worker),
+                *_antivirus(),
+                *duties.needs(),
+                *_attention(status, runs),
+                *_going_out(),
+            ],
             drift=services().looks.last("drift:estate"),
         )
     return render_template("welcome.html", tenants=door.rows("tenants"))

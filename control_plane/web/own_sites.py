@@ -17,7 +17,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 
 from control_plane.model.client import Json
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, Rejected, StalePlan
-from control_plane.model.names import to_ascii
+from control_plane.model.names import check_name, to_ascii
 from control_plane.model.people import Act
 from control_plane.model.site import LARGEST_ARCHIVE
 from control_plane.model.text import Text, t
@@ -67,8 +67,9 @@ def found(code: str, site: str) -> Json:
     """The row of a site of this department. Raises NotFound, the same whether it is not there or somebody else's."""
     if code not in {row["code"] for row in door.rows("tenants")}:
         access.no_such_tenant(code)
+    name, _ = check_name(site, "site")  # as it is read, or as browsers write it
     for row in door.rows("sites"):
-        if row["tenant"] == code and row["site"] == site:
+        if row["tenant"] == code and row["site"] == name:
             return row
     raise NotFound(t("There is no site “{name}”.", name=site))
 

@@ -10,6 +10,8 @@ import yaml
 from markupsafe import Markup, escape
 
 from control_plane.model.internet_words import label_words
+from control_plane.model.names import name_both as name_both
+from control_plane.model.names import url_both as url_both
 from control_plane.model.naming import HOST_ROLES, actor_words, cause_words
 from control_plane.model.scope import part_words, scope_words, wave_words
 from control_plane.model.text import Text, language, t

@@ -31,9 +31,9 @@ def root() -> Any:
 @open_to_all
 def start() -> Any:
     """Name and password."""
-    if g.session is not None and request.method == "GET":
+    if g.session is not None and request.method != "POST":
         return redirect(url_for(door.onward(g.session)))
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("sign-in.html", name="", back=_back(request.args.get("next")), error=None)
     name, back = request.form.get("name", ""), _back(request.form.get("next"))
     try:
@@ -57,7 +57,7 @@ def start() -> Any:
 @needs(Act.SIGNED_IN, stages=(Stage.CODE,))
 def code() -> Any:
     """The code of the second factor."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("code.html", error=None)
     try:
         token = services().sign_in.confirm_code(door.session(), request.form.get("code", ""))
@@ -72,7 +72,7 @@ def password() -> Any:
     """A password of one's own, at the first sign-in or whenever wanted."""
     form = request.form
     forced = door.session().stage is Stage.PASSWORD
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("password.html", error=None, forced=forced, shortest=SHORTEST)
     try:
         token = services().sign_in.change_password(
@@ -92,7 +92,7 @@ def enrol() -> Any:
     secret, address = services().sign_in.factor(door.session())
     shown = {"secret": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)), "address": address}
     forced = door.session().stage is Stage.ENROL
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("enrol.html", error=None, forced=forced, **shown)
     try:
         token = services().sign_in.enrol(door.session(), request.form.get("code", ""))

@@ -19,7 +19,7 @@ pages = Blueprint("sites", __name__)
 
 
 def _address(row: Row) -> Markup:
-    return Markup('<a href="{}" rel="noreferrer">{}</a>').format(row["url"], row["site"])
+    return Markup('<a href="{}" rel="noreferrer">{}</a>').format(row["url"], show.name_both(row["site"]))
 
 
 COLUMNS = (

@@ -65,6 +65,13 @@ def console_url() -> str | None:
     return f"https://localhost:{port}/" if port else None
 
 
+def console_url_for_departments() -> str | None:
+    """Where people at their own machines find the console, which is what mails say; this machine's own address
+    while the console answers nowhere else."""
+    url = console_url()
+    return url if url is None or len(_listens()) == 1 else f"{settings().web_url or f'https://{console_names()[0]}'}/"
+
+
 def web_environment() -> dict[str, str]:
     """What the web server must know: this centre, and that nobody moves it to another mount namespace."""
     return {**this_centre(), "GASP_JOINED": "web"}

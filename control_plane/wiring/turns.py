@@ -15,7 +15,7 @@ from control_plane.wiring.hosts import lab, runner, topology
 from control_plane.wiring.in_process import local_client
 from control_plane.wiring.machines import machine_hands, repository
 from control_plane.wiring.planning import applier, catalogue, prober
-from control_plane.wiring.processes import console_url
+from control_plane.wiring.processes import console_url_for_departments
 from control_plane.wiring.webhooks import webhook_ticker
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def mail_ticker() -> MailTicker:
     domain = (store().estate.document() or estate_document()).domain
     operators = settings().mail_operators or f"operators@{domain}"
     requests = the_worker().requests
-    words = (domain, console_url(), settings().mail_gather, operators)
+    words = (domain, console_url_for_departments(), settings().mail_gather, operators)
     return MailTicker(store(), post, requests.view, now, *words, settings().fault)
 
 

@@ -93,7 +93,7 @@ class MailTicker:
             request = soon[key]
             roles, people, _ = view.holders(request)
             if people:
-                without = [request.asker.key, *(s.actor.key for s in request.holding)]
+                without = sorted(view.duties.taken(request))
                 tenant, params = ids.get(request.content.tenant), {"request": request.reference}
                 self.store.mail.notify(Notice(key, NoticeKind.DUE_SOON, (), roles, without, tenant, params))
 

@@ -11,6 +11,7 @@ from control_plane.model.content_check import REMEDY, CheckState, ContentCheck, 
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected
 from control_plane.model.nearest import no_tenant
 from control_plane.model.request import (
+    ACT_TITLES,
     ACTS,
     MOST_LISTED,
     OPEN,
@@ -161,7 +162,7 @@ class Desk:
                     ),
                     t("It is signed, refused or withdrawn; when it was taken back it can be changed again."),
                 )
-            acts = ", ".join(duties.acts(found)) or "–"
+            acts = ", ".join(str(ACT_TITLES[one]) for one in duties.acts(found)) or "–"
             raise Rejected(
                 t("{request} is {state}; you cannot do this now.", request=found.reference, state=TITLES[found.state]),
                 t("What you can do with it now: {acts}", acts=acts),

@@ -74,7 +74,7 @@ class Duties:
     # signing ----------------------------------------------------------------------------------------------------
     def signs_as(self, request: Request) -> tuple[str, ...]:
         """Missing roles that they could sign as now."""
-        taken = self._taken(request)
+        taken = self.taken(request)
         if self.actor.key in taken:
             return ()
         tenant = request.content.tenant
@@ -88,14 +88,14 @@ class Duties:
 
     def signs_for(self, request: Request, role: str) -> Actor | None:
         """For whom they sign as a substitute; None when it is their own role, or a stand-in on the machine."""
-        right = None if self.local else self.right(role, request.content.tenant, self._taken(request))
+        right = None if self.local else self.right(role, request.content.tenant, self.taken(request))
         return right.stands_for if right is not None else None
 
     def may_record(self, request: Request) -> bool:
         """Whether they may record the department's stamped letter: an operator who neither asked for it nor signed it.
         It counts as one signoff of theirs, so that they do not sign for the centre as well."""
-        tends = self.local or self.right("operator", request.content.tenant, self._taken(request)) is not None
-        return "approver" in request.missing and tends and self.actor.key not in self._taken(request)
+        tends = self.local or self.right("operator", request.content.tenant, self.taken(request)) is not None
+        return "approver" in request.missing and tends and self.actor.key not in self.taken(request)
 
     def still(self, signoff: Signoff, tenant: str) -> bool:
         """Whether the right to a signature of theirs is still there. What a substitute signed in their days holds when
@@ -146,7 +146,7 @@ class Duties:
         }
         return [act for act, states in ACTS.items() if request.state in states and may[act]]
 
-    def _taken(self, request: Request) -> frozenset[str]:
+    def taken(self, request: Request) -> frozenset[str]:
         """Who may not sign it any more: who asked, who made it real ahead of its signatures, who signed, and for whom
         somebody signed."""
         early = self.emergencies.get(request.id, Early())

@@ -153,9 +153,9 @@ class RequestView:
     # whose turn it is -------------------------------------------------------------------------------------------
     def holders(self, request: Request) -> tuple[list[str], list[Person], Text]:
         """Roles and people whose turn it is, and the sentence that says so."""
-        tenant, asker = request.content.tenant, frozenset({request.asker.key})
+        tenant = request.content.tenant
         if request.state in DECIDING:
-            used = asker.union(*(s.keys for s in request.holding))
+            used = self.duties.taken(request)
             by_role = [(role, self.duties.holders(role, tenant, without=used)) for role in request.missing]
             found = [person for _, people in by_role for person in people]
             said = "; ".join(f"{ROLES[role].title}: {_names(people)}" for role, people in by_role)
@@ -186,6 +186,8 @@ class RequestView:
                 return t("Fill it in, look at the preview, submit it.")
             case RequestState.SUBMITTED | RequestState.REVIEW:
                 roles = ", ".join(str(ROLES[role].title) for role in request.missing)
+                if self.duties.locked(request):
+                    return t("It is real already, and goes back unless these sign in time: {roles}.", roles=roles)
                 return t("It is made real once these have signed: {roles}.", roles=roles)
             case RequestState.RETURNED:
                 return t("Answer the question; then it goes on where it was.")

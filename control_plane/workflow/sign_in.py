@@ -22,6 +22,7 @@ from control_plane.model.people import LEFT, FactorOf, Person, Session, Stage
 from control_plane.model.run import Actor
 from control_plane.model.text import t, tn
 from control_plane.store.repository import Store
+from control_plane.workflow.accounts_directory import Directory, Shielded
 
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=12)
@@ -34,54 +35,6 @@ LEAVER_SECONDS, AT_SIGN_IN = 60.0, 1.0
 WINDOW = timedelta(minutes=30)
 FREE_PER_NAME, FREE_PER_ADDRESS = 5, 30
 LONGEST_WAIT = timedelta(minutes=15)
-
-
-class Entry(Protocol):
-    """A directory entry as sign-in sees it."""
-
-    @property
-    def dn(self) -> str:
-        """Its DN."""
-
-    @property
-    def uid(self) -> str:
-        """Its uid."""
-
-    @property
-    def display(self) -> str:
-        """Its name for people."""
-
-    @property
-    def key(self) -> str | None:
-        """Whose entry it is, whatever they are called today."""
-
-    @property
-    def tenant(self) -> str | None:
-        """Code of its department."""
-
-    @property
-    def disabled(self) -> bool:
-        """Whether it was locked for good."""
-
-    @property
-    def must_change(self) -> bool:
-        """Whether its password is good for taking one's own only."""
-
-
-class Directory(Protocol):
-    """The centre's directory. All raise TemporaryError when it gave no answer."""
-
-    def find(self, uid: str) -> Entry | None:
-        """The one entry with exactly this uid."""
-        ...
-
-    def check_bind(self, dn: str, password: str) -> bool:
-        """Whether the directory accepts this password; an empty one is refused without asking."""
-        ...
-
-    def set_password(self, dn: str, new: str) -> None:
-        """Set a password. Raises Rejected with the policy's reason."""
-        ...
 
 
 class Proofs(Protocol):
@@ -141,13 +94,17 @@ class SignIn:
         factor_of: FactorOf = "centre",
     ) -> None:
         self.store = store
-        self.directory = directory
+        self._directory = directory
         self.proofs = proofs
         self.clock = clock
         self._monotonic = monotonic
         self._factor_of = factor_of
         self._here: dict[str, float] = {}
         self._guess = threading.BoundedSemaphore(4)
+
+    def directory(self) -> Directory:
+        """The directory; what went wrong on the way to it is not told to who signs in."""
+        return Shielded(self._directory)
 
     # coming in ---------------------------------------------------------------------------------------------------
     def start(self, typed: str, password: str, address: str, agent: str) -> str:

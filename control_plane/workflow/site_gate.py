@@ -17,7 +17,8 @@ from control_plane.model.people import Person, Session, Stage
 from control_plane.model.site_sign_in import DOOR, LOOK_SECONDS, Said, admits
 from control_plane.model.text import t
 from control_plane.store.repository import Store
-from control_plane.workflow.sign_in import IDLE, LONGEST, SEEN_EVERY, Directory
+from control_plane.workflow.accounts_directory import Directory
+from control_plane.workflow.sign_in import IDLE, LONGEST, SEEN_EVERY
 
 #: How long a code waits to be exchanged.
 CODE_LIFE = timedelta(seconds=60)

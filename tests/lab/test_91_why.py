@@ -51,7 +51,7 @@ def test_a_closed_page_says_in_both_languages_why_whose_since_when_and_how_to_as
     page = seen["closed"]
     assert page["status"] == 403
     for words in ("此网址不允许访问", "Access to this address is refused", "赌博网站在政务网上一律禁止",
-                  "Gambling is not allowed on the government network", "centre-gambling", "信息中心",
+                  "Gambling is not allowed on the government network", "centre-gambling", "计算机中心",
                   "The computer centre", "2026-11-01", "0532-5550-1757", "why.intra.qingdao.test"):  # fmt: skip
         assert words in page["text"], words
     assert "本单位 Your department" not in page["text"]
@@ -67,7 +67,7 @@ def test_the_page_tells_this_machine_about_both(seen: dict[str, dict[str, Any]])
     page = seen["why"]
     assert page["status"] == 200
     for words in ("为什么打不开", "Why does it not open?", "secure.casino.test", "www.casino.test", "centre-gambling",
-                  "信息中心（全网统一）", "The computer centre, for everybody", "2026-11-01", "HTTPS",
+                  "计算机中心（全网统一）", "The computer centre, for everybody", "2026-11-01", "HTTPS",
                   "市发展和改革委员会", "怎样申请放行", "How to ask for an exception", "0532-5550-1757"):  # fmt: skip
         assert words in page["text"], words
     assert page["text"].index("secure.casino.test") < page["text"].index("www.casino.test")

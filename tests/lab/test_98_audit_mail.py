@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -117,6 +118,9 @@ def test_a_request_is_told_from_submission_to_live_and_stands_in_the_trail(
     assert request["reference"] in submitted["Subject"]
     assert "已提交" in submitted["Subject"]
     assert submitted["From"].addresses[0].addr_spec == "gasp@qingdao.test"
+    centre.run("web", "--background")
+    (address,) = re.findall(r"https://\S+", submitted.get_content())
+    assert centre.fetch(CODE, f"{address}sign-in") == "200", "what the mail names is reached from the department's desk"
     (to_sign,) = box.wait(mail_of(people, "approver"), 1)
     assert "签批" in to_sign["Subject"]
     for need in request["needs"]:

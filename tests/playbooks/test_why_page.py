@@ -103,8 +103,9 @@ def test_a_machine_sees_its_own_refusals_newest_first(page: Page) -> None:
     ]
     status, text, headers = page.get()
     assert status == 200
-    for word in ("video.test", "centre-video", "周一至周五 08:00–18:00", "Mon–Fri 08:00–18:00", "信息中心（全网统一）",
-                 "市发展和改革委员会", "fgw-10", "2026-11-20", "信息科 · 8123", "Not for work", "HTTPS"):  # fmt: skip
+    for word in ("video.test", "centre-video", "周一至周五 08:00–18:00", "Mon–Fri 08:00–18:00",
+                 "计算机中心（全网统一）", "市发展和改革委员会",
+                 "fgw-10", "2026-11-20", "信息科 · 8123", "Not for work", "HTTPS"):  # fmt: skip
         assert word in text, word
     assert "secret.test" not in text
     assert "与工作无关 &lt;b&gt;" in text

@@ -14,6 +14,7 @@ from control_plane import wiring
 from control_plane.cli.main import gasp
 from control_plane.model.errors import TemporaryError
 from control_plane.model.text import t
+from control_plane.settings import Settings
 from control_plane.store.audit import BY_ITSELF
 
 SOURCES = """
@@ -35,6 +36,25 @@ def test_whether_signatures_are_fetched_is_known_while_the_upstream_is_away(
     (tmp_path / "upstream").mkdir()
     (tmp_path / "upstream" / "sources.yaml").write_text(SOURCES, "utf-8")
     assert not wiring.machines.fetches_signatures()
+
+
+def test_mails_name_the_address_at_which_departments_reach_the_console(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = SimpleNamespace(domain="city.test")
+    estate, core = SimpleNamespace(document=lambda: document), SimpleNamespace(ip="192.0.2.1")
+    monkeypatch.setattr("control_plane.wiring.processes.store", lambda: SimpleNamespace(estate=estate))
+    monkeypatch.setattr("control_plane.wiring.processes.topology", lambda: SimpleNamespace(machine_core=core))
+
+    def told(**given: object) -> str | None:
+        setting = Settings(state=tmp_path, **given)
+        monkeypatch.setattr("control_plane.wiring.processes.settings", lambda: setting)
+        return wiring.processes.console_url_for_departments()
+
+    assert told(web_port=0) is None
+    assert told(web_listen="127.0.0.1:8999") == "https://console.core.city.test/"
+    assert told(web_listen="127.0.0.1:8999", web_url="https://gasp.city.test:8999") == "https://gasp.city.test:8999/"
+    assert told(web_port=8999) == "https://localhost:8999/", "this machine has no such address: nobody else reaches it"
 
 
 class Idle:

@@ -42,6 +42,7 @@ from control_plane.offerings.internet import described
 from control_plane.store.repository import Store
 from control_plane.web.services import Services
 from control_plane.workflow.access_record import AccessRecord
+from control_plane.workflow.accounts_directory import Directory
 from control_plane.workflow.applying import Applier
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.internet import Internet
@@ -53,7 +54,7 @@ from control_plane.workflow.planning import Planner
 from control_plane.workflow.request_machines import NamedMachines
 from control_plane.workflow.request_tick import RequestTicker
 from control_plane.workflow.requests import Requests
-from control_plane.workflow.sign_in import Directory, SignIn
+from control_plane.workflow.sign_in import SignIn
 from control_plane.workflow.site_gate import SiteGate
 from control_plane.workflow.snapshots import Snapshots
 from control_plane.workflow.staff import Staff, StaffRules

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from control_plane.model.change_class import ChangeRules
+from control_plane.model.names import name_both
 from control_plane.model.text import Text, t
 from control_plane.offerings._site.kind import SiteKind
 
@@ -29,7 +30,7 @@ def _names(form: Any) -> set[str]:
 
 def _seen_by_all(before: Any, after: Any) -> Text | None:
     new = sorted(_names(after) - _names(before))
-    return t("Everybody on the internet can see {names}.", names=", ".join(new[:5])) if new else None
+    return t("Everybody on the internet can see {names}.", names=", ".join(map(name_both, new[:5]))) if new else None
 
 
 def rules_of(kind: SiteKind) -> ChangeRules:

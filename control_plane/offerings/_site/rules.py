@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from control_plane.model.errors import Problem
-from control_plane.model.names import RESERVED_LABELS, to_unicode
+from control_plane.model.names import RESERVED_LABELS, name_both, to_unicode
 from control_plane.model.offering import Claim, EstateView, SubscriptionView
 from control_plane.model.site import PREVIEW_PREFIX, preview_name
 from control_plane.model.tenant import Tier
@@ -62,36 +62,31 @@ def check_sites(
                 field="sites",
             )
         )
-    first: dict[str, tuple[int, str]] = {}
+    first: dict[str, int] = {}
     for index, site in enumerate(sites):
         for field, name in typed_names(site, index):
             if name in first:
-                problems.append(_double(first[name], index, field, name))
+                problems.append(_double(None if first[name] == index else sites[first[name]].main, field, name))
                 continue
-            first[name] = index, field
+            first[name] = index
             problems += _place(kind, name, field, subscription, estate)
     return problems + (_official(sites, estate) if kind.public else [])
 
 
-def _double(first: tuple[int, str], index: int, field: str, name: str) -> Problem:
-    seen_in, seen_at = first
-    shown = to_unicode(name)
-    if seen_in == index:
+def _double(other: str | None, field: str, name: str) -> Problem:
+    """A name that another site has (its main name), or with None the same site."""
+    shown = name_both(name)
+    if other is None:
         return Problem(
             "double-name",
-            t(
-                "{name} ({ascii}) is the same name as in {other}; it is kept once.",
-                name=shown,
-                ascii=name,
-                other=seen_at,
-            ),
+            t("{name} is named twice; it is kept once.", name=shown),
             t("Nothing needs to be done; the line may be removed."),
             field=field,
             severity="warning",
         )
     return Problem(
         "name-of-two-sites",
-        t("{name} ({ascii}) is already a name of another site in {other}.", name=shown, ascii=name, other=seen_at),
+        t("{name} is already a name of the website {other}.", name=shown, other=to_unicode(other)),
         t("Give every site names of its own."),
         field=field,
     )

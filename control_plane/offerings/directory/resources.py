@@ -71,15 +71,22 @@ def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
             )
         )
     services = [service_uid(subscription.tenant.code, service.name) for service in spec.services]
-    uids = [(f"people[{i}].uid", person.uid) for i, person in enumerate(spec.people)]
-    problems += _doubles([*uids, *((f"services[{i}].name", uid) for i, uid in enumerate(services))])
+    uids = [(f"people[{i}].uid", person.uid, person.display_name) for i, person in enumerate(spec.people)]
+    machines = ((f"services[{i}].name", uid, spec.services[i].name) for i, uid in enumerate(services))
+    problems += _doubles([*uids, *machines])
     reported = {problem.field for problem in problems}
-    subjects = [(f"people[{i}].{'first_uid' if p.first_uid else 'uid'}", p.subject) for i, p in enumerate(spec.people)]
+    subjects = [
+        (f"people[{i}].{'first_uid' if p.first_uid else 'uid'}", p.subject, p.display_name)
+        for i, p in enumerate(spec.people)
+    ]
     problems += [problem for problem in _doubles(subjects) if problem.field not in reported]
-    names = [(f"groups[{i}].name", group.name) for i, group in enumerate(spec.groups)]
+    names = [(f"groups[{i}].name", group.name, group.name) for i, group in enumerate(spec.groups)]
     problems += _doubles(names)
     reported = {problem.field for problem in problems}
-    first = [(f"groups[{i}].{'first_name' if g.first_name else 'name'}", g.subject) for i, g in enumerate(spec.groups)]
+    first = [
+        (f"groups[{i}].{'first_name' if g.first_name else 'name'}", g.subject, g.name)
+        for i, g in enumerate(spec.groups)
+    ]
     problems += [problem for problem in _doubles(first) if problem.field not in reported]
     groups = {group.name for group in spec.groups}
     for i, person in enumerate(spec.people):
@@ -88,7 +95,7 @@ def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
                 Problem(
                     "reserved-uid",
                     t("{uid} is an account of operating systems.", uid=person.uid),
-                    t("Choose another uid."),
+                    t("Choose another account name."),
                     field=f"people[{i}].uid",
                 )
             )
@@ -105,20 +112,21 @@ def check(subscription: SubscriptionView, estate: EstateView) -> list[Problem]:
     return problems
 
 
-def _doubles(fields: Iterable[tuple[str, str]]) -> list[Problem]:
+def _doubles(fields: Iterable[tuple[str, str, str]]) -> list[Problem]:
+    """What is there twice, of (field, value, what people call it whose it is)."""
     first: dict[str, str] = {}
     problems: list[Problem] = []
-    for field, value in fields:
+    for field, value, whose in fields:
         if value in first:
             problems.append(
                 Problem(
                     "double",
-                    t("{value} is already used in {other}.", value=value.removeprefix("uid:"), other=first[value]),
+                    t("{value} is used already, by “{other}”.", value=value.removeprefix("uid:"), other=first[value]),
                     t("Every account and group needs a name of its own."),
                     field=field,
                 )
             )
-        first.setdefault(value, field)
+        first.setdefault(value, whose)
     return problems
 
 

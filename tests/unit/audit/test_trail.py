@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.model.attachment import AttachmentState
 from control_plane.model.audit import SENTENCES, AuditAct, Signoff, Subject
+from control_plane.model.content_check import CheckState
 from control_plane.model.errors import Invalid, NotFound
 from control_plane.model.request import Content
+from control_plane.model.run import RunState
+from control_plane.model.states import STATES
 from control_plane.model.tenant import TenantDocument
 from control_plane.model.text import in_language
 from control_plane.store.audit import Behalf
@@ -255,3 +259,9 @@ def test_every_act_and_fault_has_its_sentence() -> None:
     assert set(SENTENCES) == set(AuditAct)
     assert set(FAULTS) == {"changed", "missing", "unchained", "subjects"}
     assert all(len(act.value) <= 40 for act in AuditAct)
+
+
+def test_every_outcome_that_is_recorded_has_its_word() -> None:
+    kinds = (RunState, CheckState, AttachmentState)
+    recorded = {state.value for kind in kinds for state in kind} | {"begun", "expired", "refused", "failed", "waiting"}
+    assert sorted(recorded - STATES.keys()) == []

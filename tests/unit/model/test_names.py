@@ -15,7 +15,8 @@ from control_plane.model.text import in_language
     [
         ("a;b.czj.qingdao.test", "“;”"),
         ("财政\u202e.czj.qingdao.test", "U+202E"),
-        ("a b.qingdao.test", "U+0020"),
+        ("a b.qingdao.test", "空格"),
+        ("a\u3000b.qingdao.test", "空格"),
         ("a..qingdao.test", "1 至 63"),
         ("-a.qingdao.test", "连字符"),
         ("ab--c.qingdao.test", "第 3、4 位"),

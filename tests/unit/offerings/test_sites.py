@@ -228,12 +228,15 @@ def test_a_name_for_two_sites_is_refused_and_a_double_is_kept_once() -> None:
     document = {
         "sites": [site("szb.qingdao.test", "SZB.qingdao.test", "a.szb.qingdao.test"), site("A.szb.qingdao.test")]
     }
-    found = [(p.code, p.severity, p.field) for p in check(PUBLIC, document)]
-    assert found == [
+    problems = check(PUBLIC, document)
+    assert [(p.code, p.severity, p.field) for p in problems] == [
         ("double-name", "warning", "sites[0].names.aliases[0]"),
         ("name-of-two-sites", "error", "sites[1].names.main"),
         ("several-main-names", "warning", "sites"),
     ]
+    said = [str(p.text) for p in problems]
+    assert said[0] == "szb.qingdao.test is named twice; it is kept once."
+    assert said[1] == "a.szb.qingdao.test is already a name of the website szb.qingdao.test."
 
 
 def test_one_english_and_one_chinese_main_name_are_well() -> None:

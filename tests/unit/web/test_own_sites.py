@@ -159,3 +159,32 @@ def test_the_site_of_others_is_as_one_that_is_not_there(world: World, clerk: Fla
     for place in ("gaj/gaj.qingdao.test", "fgw/gaj.qingdao.test", "fgw/none.test", "zzz/zzz.qingdao.test"):
         assert clerk.get(f"/portal/sites/{place}", base_url=BASE).status_code == 404, place
         assert send(clerk, f"/portal/sites/{place}", act="close").status_code == 404, place
+
+
+def test_a_chinese_name_is_shown_as_it_is_read_and_found_by_it(world: World, clerk: FlaskClient) -> None:
+    reference = world.ask("clerk1", "fgw", "双创")
+    reasons = world.client.requests.show(reference)["reasons"]
+    assert reasons == ["Everybody on the internet can see 双创.fgw.qingdao.test (xn--5brz4b.fgw.qingdao.test)."]
+    mine = world.client.acting_as("directory:clerk1").requests
+    mine.withdraw(reference)
+    row = mine.draft("fgw", "public_site", "change")
+    spec = {
+        **row["spec"],
+        "sites": [
+            *row["spec"]["sites"],
+            {"title": {"zh": "双创", "en": "New"}, "names": {"main": "双创.fgw.qingdao.test"}},
+        ],
+    }
+    mine.save(row["id"], spec=spec, note="two of them")
+    mine.submit(row["id"])
+    for role in ("approver", "security_officer"):
+        signer = world.client.acting_as(f"directory:{world.person(role)}").requests
+        signer.sign(row["id"], digest=signer.show(row["id"])["digest"], role=role)
+    world.work()
+    shown = "双创.fgw.qingdao.test (xn--5brz4b.fgw.qingdao.test)"
+    ascii_place, place = "/portal/sites/fgw/xn--5brz4b.fgw.qingdao.test", "/portal/sites/fgw/双创.fgw.qingdao.test"
+    for page in ("/portal/", "/portal/services/fgw/public_site", ascii_place, f"{ascii_place}/notices", place):
+        answer = clerk.get(page, base_url=BASE)
+        assert answer.status_code == 200, page
+        assert shown in answer.text or "https://双创.fgw.qingdao.test/ (https://xn--" in answer.text, page
+    assert clerk.get("/portal/sites/fgw/双.fgw.qingdao.test", base_url=BASE).status_code == 404

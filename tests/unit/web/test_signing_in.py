@@ -127,6 +127,25 @@ def test_lock_out_with_back_off_for_any_name(fresh: World) -> None:
     assert sign_in(fresh, "u1", "wrong").status_code == 422, "a success begins anew"
 
 
+def test_who_only_asks_whether_a_page_is_there_has_not_tried_to_sign_in(fresh: World) -> None:
+    """`HEAD`, as a link checker or another website sends it, without any token: it is answered as `GET` is."""
+    browser = fresh.browser()
+    for _ in range(40):
+        assert browser.head("/sign-in", base_url=BASE).status_code == 200
+    login = fresh.person("deputy_director")
+    fresh.enter(login)
+    before = attempts(fresh)
+    assert all(outcome == "signed_in" for _, outcome in before)
+    half = fresh.browser()
+    assert send(half, "/sign-in", name=login, password=PASSWORD).location == "/sign-in/code"
+    for page in ("/sign-in/code", "/sign-in/password", "/sign-in/second-factor"):
+        half.head(page, base_url=BASE)
+    assert half.head("/sign-in/code", base_url=BASE).status_code == 200
+    whole = fresh.enter(login)
+    assert whole.head("/sign-in/password", base_url=BASE).status_code == 200
+    assert [outcome for _, outcome in attempts(fresh)] == ["signed_in"] * (len(before) + 1)
+
+
 def test_a_leaver_is_cut_within_a_minute(world: World) -> None:
     world.directory.add("leaver1", "fgw")
     for gone in ("entry", "disabled", "another"):
@@ -154,17 +173,25 @@ def test_whoever_leaves_while_they_sign_in_is_out_a_second_later(world: World) -
     assert browser.get("/console/", base_url=BASE).status_code == 302
 
 
-def test_with_the_directory_away_local_accounts_work_and_others_are_told(world: World) -> None:
+def test_with_the_directory_away_local_accounts_work_and_others_are_told(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     browser = world.enter(world.person("finance"))
     world.client.people.add("night2")
-    world.directory.away = TemporaryError(t("No connection to the directory."), delay=20)
+    world.directory.away = TemporaryError(t("No connection to 10.94.0.13: Errno 111."), t("Look at slapd."), delay=20)
     try:
         assert browser.get("/console/", base_url=BASE).status_code == 200, "seen a moment ago"
         world.clock.advance(61)
         answer = browser.get("/console/", base_url=BASE)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "21")
-        assert "No connection to the directory" in answer.text
-        assert sign_in(world, "finance1").status_code == 503
+        told = [answer, sign_in(world, "finance1")]
+        assert told[1].status_code == 503
+        assert all("nobody can be recognised just now" in one.text for one in told)
+        assert not any(word in one.text for one in told for word in ("10.94.0.13", "Errno", "slapd"))
+        assert [record.getMessage().count("10.94.0.13") for record in caplog.records if record.name == "gasp.web"] == [
+            1,
+            1,
+        ]
         assert sign_in(world, "night2").location == "/sign-in/password"
     finally:
         world.directory.away = None

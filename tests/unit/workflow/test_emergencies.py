@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,6 +102,31 @@ def test_a_new_service_that_nobody_signed_is_ended(night: Night) -> None:
     night.centre.clock.advance(STANDS.total_seconds() + 1)
     night.of("local:worker").tick()
     assert desired(night) is None
+
+
+def test_while_it_stands_its_request_says_so_and_names_nobody_who_may_not_sign_it(night: Night) -> None:
+    request = night.office.ask("clerk", "fgw", names=["a"])
+    before = night.office.of("clerk").show(request["id"])
+    assert "directory:operator" in before["has_it"]["names"]
+    assert before["next"].startswith("It is made real once these have signed")
+    night.apply(request)
+    after = night.office.of("clerk").show(request["id"])
+    assert "directory:operator" not in after["has_it"]["names"], "who did it does not sign it"
+    assert "directory:chief" in after["has_it"]["names"]
+    assert after["next"].startswith("It is real already, and goes back unless these sign in time")
+
+
+def test_what_one_may_do_instead_is_said_in_the_readers_language(night: Night) -> None:
+    request = night.office.ask("clerk", "fgw", names=["a"])
+    with pytest.raises(Rejected) as refused:
+        night.office.of("chief").retry(request["id"])
+    assert refused.value.hint is not None
+    assert str(refused.value.hint).endswith("write, sign it, ask back, not approve it")
+    with in_language("zh_CN"):
+        with pytest.raises(Rejected) as refused:
+            night.office.of("chief").retry(request["id"])
+        said = str(refused.value.hint)
+    assert not re.search("[a-z]", said), said
 
 
 def test_what_everybody_signed_stays(night: Night) -> None:

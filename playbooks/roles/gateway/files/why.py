@@ -206,13 +206,13 @@ def explain(rule: str, policy: Policy | None) -> Explained:
     for row in policy["rules"] if policy else ():
         if row["id"] == rule:
             centre = row["owner"] == "centre"
-            owner = ("信息中心（全网统一）", "The computer centre, for everybody") if centre else own
+            owner = ("计算机中心（全网统一）", "The computer centre, for everybody") if centre else own
             return Explained(rule, owner, row["since"], (row["reason_zh"], row["reason_en"]), _what(row), centre)
     word = rule.replace("/", "-").rpartition("-")[2]
     if word in FIXED:
         centre = word not in ("off", "otherwise")
         return Explained(
-            rule, ("信息中心", "The computer centre") if centre else own, "", FIXED[word], ("", ""), centre
+            rule, ("计算机中心", "The computer centre") if centre else own, "", FIXED[word], ("", ""), centre
         )
     gone = ("这条规则已经变更或撤销，请再试一次", "This rule has been changed or removed since; please try again")
     return Explained(rule, ("", ""), "", gone, ("", ""), False)
@@ -354,7 +354,7 @@ def exception(policy: Policy | None) -> str:
     if any(ways):
         text += f"<p><b>{html.escape(' · '.join(filter(None, ways)))}</b></p>"
     text += both(
-        "请联系本单位的网络联系人，说明网站、规则编号和用途。本单位的规则由本单位决定；全网统一的规则由本单位向信息中心提出。",
+        "请联系本单位的网络联系人，说明网站、规则编号和用途。本单位的规则由本单位决定；全网统一的规则由本单位向计算机中心提出。",
         "Tell your department's network contact the site, the rule's id and what you need it for. Your department "
         "decides about its own rules; about the centre's rules it asks the computer centre.",
     )  # fmt: skip
