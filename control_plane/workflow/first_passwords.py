@@ -1,13 +1,14 @@
 """A first password for a few named people of each tenant, so that somebody can sign in after bring-up.
 
-All others get theirs later, one by one. Passwords go into one private file and nowhere else.
+It is good for taking one's own only. All others get theirs later, one by one. Passwords go into one private file and
+nowhere else.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -23,14 +24,14 @@ CHUNK = 25
 
 
 class Passwords(Protocol):
-    """Sets passwords in the directory, and says who has one."""
+    """Issues passwords in the directory, and says who has one."""
 
     def with_password(self) -> frozenset[str]:
         """Uids of all who have a password."""
         ...
 
-    def set_password(self, dn: str, new: str) -> None:
-        """Set one. Raises ControlPlaneError."""
+    def issue(self, passwords: Mapping[str, str]) -> None:
+        """Set passwords, by uid, that are good for taking one's own only. Raises ControlPlaneError."""
         ...
 
 
@@ -45,7 +46,7 @@ def issue_first_passwords(
     actor: Actor,
 ) -> int:
     """Issue what is missing; returns how many were issued now. Killed and run again, it carries on. `fence` raises
-    when nothing of a tenant may be changed now; it is asked before each password."""
+    when nothing of a tenant may be changed now; it is asked before each portion."""
     rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8")))) if file.exists() else []
     # who has a password, whoever set it, keeps it; a directory on a fresh disk knows nobody
     have = directory.with_password()
@@ -65,6 +66,8 @@ def issue_first_passwords(
     for tenant, _, _ in todo:  # before the file: it holds no password that nobody may set
         fence(tenant)
     for start in range(0, len(todo), CHUNK):
+        for code in sorted({code for code, _, _ in todo[start : start + CHUNK]}):
+            fence(code)
         new = [{"tenant": c, "uid": uid, "dn": dn, "password": random()} for c, uid, dn in todo[start : start + CHUNK]]
         rows += new
         out = io.StringIO()
@@ -74,8 +77,6 @@ def issue_first_passwords(
         write(file, out.getvalue().encode())  # first written, then set: no password is lost by a kill
         codes = {row["tenant"] for row in new}
         catalogue.store.audit.record(AuditAct.FIRST_PASSWORDS, actor, tenants=codes, detail={"people": len(new)})
-        for row in new:
-            fence(row["tenant"])
-            directory.set_password(row["dn"], row["password"])
+        directory.issue({row["uid"]: row["password"] for row in new})
         tell(min(start + CHUNK, len(todo)), len(todo), todo[min(start + CHUNK, len(todo)) - 1][0])
     return len(todo)

@@ -16,6 +16,7 @@ from tests.conftest import SMALL, Centre
 from tests.lab.browser import visit
 from tests.lab.changing import edit
 from tests.lab.test_97_directory_sign_in import change
+from tests.lab.world import Directory
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -78,8 +79,7 @@ class Reader:
 
 
 def people(centre: Centre, code: str) -> list[Reader]:
-    with (centre.state / "secrets" / "first-passwords.csv").open() as file:
-        return [Reader(centre, row["uid"], row["password"]) for row in csv.DictReader(file) if row["tenant"] == code]
+    return [Reader(centre, uid, own) for uid, own in Directory(centre).own_passwords(code).items()]
 
 
 def groups(code: str) -> dict[str, set[str]]:
