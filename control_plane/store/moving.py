@@ -96,11 +96,11 @@ def _check_texts(old: Connection) -> None:
         names = [column.name for column in table.c if isinstance(column.type, String)]
         has = [func.instr(table.c[name], func.char(0)) > 0 for name in names]
         for row in old.execute(select(table).where(or_(False, *has))).mappings():
-            key = ", ".join(f"{column.name} {row[column.name]}" for column in table.primary_key)
-            fault = t("Table {table}, {key}: a text has the character NUL, which PostgreSQL cannot keep.",
-                      table=table.name, key=key)  # fmt: skip
-            fields = ", ".join(f"{name} = replace({name}, char(0), '')" for name in names if "\0" in str(row[name]))
-            remedy = t("Take it out with sqlite3: {command}", command=f"UPDATE {table.name} SET {fields} WHERE …")
+            key = " AND ".join(f"{column.name} = {row[column.name]!r}" for column in table.primary_key)
+            fields = [f"{name} = '…'" for name in names if "\0" in (row[name] or "")]
+            fault = t("In table {table} a text has the character NUL, which PostgreSQL cannot keep.", table=table.name)
+            command = f"UPDATE {table.name} SET {', '.join(fields)} WHERE {key};"
+            remedy = t("Write it anew with sqlite3: {command}", command=command)
             problems.append(Problem("bad-value", fault, remedy, field=table.name))
     if problems:
         raise Invalid(problems)
