@@ -254,6 +254,7 @@ def test_cookies_and_headers(world: World) -> None:
         assert flag in cookie
     assert "Domain" not in cookie
     page = browser.get("/console/", base_url=BASE)
+    assert page.content_type == "text/html; charset=utf-8"
     policy = page.headers["Content-Security-Policy"]
     assert "unsafe" not in policy
     nonce = policy.split("'nonce-")[1].split("'")[0]
