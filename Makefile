@@ -11,15 +11,15 @@ help: ## Show this help
 
 up: ## Install what is needed, boot the lab, bring the whole estate up, verify it (killed? run it again)
 	@tools/bootstrap.sh run
-	@$(GASP) bringup
+	@GASP_URL= $(GASP) bringup
 
 down: ## Stop the lab: nothing stays running, mounted or configured; database, images and disks are kept
 	@tools/bootstrap.sh stop
-	@$(GASP) lab down
+	@GASP_URL= $(GASP) lab down
 
 clean: ## As down, and delete the lab's disks, the database and all state
 	@tools/bootstrap.sh stop
-	@$(GASP) lab clean --yes
+	@GASP_URL= $(GASP) lab clean --yes
 
 test: ## Everything: lint, types, import contracts, unit tests, driver contracts, lab tests on real hosts
 	@tools/bootstrap.sh test

@@ -40,6 +40,8 @@ from control_plane.workflow.tokens import Admitted, TokenRefused
 MINUTE = timedelta(minutes=1)
 _KEY = re.compile(r'"?([A-Za-z0-9_-]{1,200})"?')
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9_]{1,100})")
+#: Lists and objects within each other in a body; no form has nearly as many.
+_DEEPEST = 50
 #: Headers of a first answer that a later one has too.
 _KEPT = ("Location", "ETag", "Content-Type")
 
@@ -73,6 +75,7 @@ def install(app: Flask) -> None:
     """Put the door before every operation of `app`, and make all errors problems."""
     app.extensions["gasp-api-rates"] = Rates()
     app.url_map.converters["int"] = Number
+    app.url_map.merge_slashes = False
     for operation in OPERATIONS.values():
         rule = re.sub(r"\{(number|token)\}", r"<int:\1>", operation.path)
         app.add_url_rule(
@@ -203,11 +206,22 @@ def _body(operation: Operation) -> tuple[Body | None, bytes]:
         given = orjson.loads(raw) if raw else {}
     except ValueError:
         raise Refused("bad-request") from None
+    if _deep(given):
+        raise Refused("bad-request", detail=t("Its lists and objects lie too deep within each other."))
     try:
         body = operation.body.model_validate_json(orjson.dumps(given))
     except ValidationError as error:
         raise Invalid([problem for _, problem in problems_of(error)]) from None
     return body, orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+
+
+def _deep(given: Any) -> bool:
+    """Whether it is nested deeper than anything that is asked for: the library reads more than it writes."""
+    level = [given]
+    for _ in range(_DEEPEST):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [item for items in inner for item in items]
+    return bool(level)
 
 
 @contextmanager

@@ -79,7 +79,8 @@ class App:
 
     @cached_property
     def lab(self) -> Lab:
-        """The lab of real hosts."""
+        """The lab of real hosts, which is on this machine. Raises as `here`."""
+        self.here()
         return self.make_lab()
 
     @property
@@ -87,6 +88,15 @@ class App:
         """The control plane elsewhere at which this command works; None: on this machine."""
         found = getattr(self.client, "place", None)
         return cast("Place | None", found)
+
+    def here(self) -> None:
+        """For what is about this machine whatever context is in use. Raises Rejected where commands work elsewhere."""
+        from control_plane.cli.places import chosen
+
+        if chosen() is not None:
+            from control_plane.cli.remote_link import refused
+
+            raise refused()
 
     def can_ask(self) -> bool:
         """Whether somebody sits at a terminal who can answer."""

@@ -68,6 +68,7 @@ def bringup(app: App) -> None:
     from control_plane import day_zero, wiring
     from control_plane.workflow.bringup import bring_up
 
+    app.here()
     view = View()
     try:
         took = bring_up(day_zero.phases(), wiring.settings().state / "bringup.json", view)

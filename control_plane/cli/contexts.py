@@ -13,9 +13,11 @@ from control_plane.cli.base import Command, Group, argument, option
 from control_plane.cli.listing import Column, listing_options, show_list
 from control_plane.cli.places import Place, config_file, read_places, write_places
 from control_plane.cli.terminal import sentence
-from control_plane.model.errors import NoConsent, NotFound
+from control_plane.model.errors import Invalid, NoConsent, NotFound, Problem
 from control_plane.model.text import t
 
+#: What `use` calls this machine.
+HERE = "here"
 COLUMNS = (
     Column("name", t("CONTEXT")),
     Column("current", t("IN USE")),
@@ -44,6 +46,9 @@ def login(app: App, url: str, name: str, ca: str | None, piped: bool) -> None:
     """`gasp login URL`."""
     from control_plane.cli.remote import Remote
 
+    if name in (HERE, ""):
+        text = t("No context can be called “{name}”.", name=name)
+        raise Invalid([Problem("bad-name", text, t("“{here}” means this machine; take another name.", here=HERE))])
     token = sys.stdin.readline().strip() if piped else os.environ.get("GASP_TOKEN")
     if not token:
         if piped or not app.can_ask():
@@ -104,7 +109,7 @@ def use(app: App, name: str) -> None:
     """`gasp contexts use NAME`."""
     file = config_file()
     places, _ = read_places(file)
-    if name == "here":
+    if name == HERE:
         write_places(file, places, None)
         app.out(sentence(t("Commands work on this machine from now on.")))
         return

@@ -152,6 +152,7 @@ def clean(app: App, dry_run: bool, yes: bool) -> None:
     """`gasp lab clean`."""
     from control_plane import wiring
 
+    app.here()
     if rehearsed(dry_run, t("The lab and all state would be deleted.")):
         return
     ask(t("Delete the lab's disks, the database, the secrets and all other state?"), yes)

@@ -74,8 +74,12 @@ class Connection:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        parts = urlsplit(place.url)
-        if parts.scheme != "https" or not parts.hostname:
+        try:
+            parts = urlsplit(place.url)
+            host, port = parts.hostname, parts.port or 443
+        except ValueError:  # half an IPv6 address, a port that there cannot be
+            host = None
+        if host is None or parts.scheme != "https":
             raise Rejected(
                 t("“{url}” is no address that starts with https://.", url=place.url),
                 t("Write it like {example}.", example="https://localhost:8443"),
@@ -85,7 +89,7 @@ class Connection:
                 t("The token for {url} has characters that no token has.", url=place.url),
                 t("Set GASP_TOKEN anew, or sign in: gasp login URL"),
             )
-        self._host, self._port = parts.hostname, parts.port or 443
+        self._host, self._port = host, port
         self._trusted: ssl.SSLContext | None = None
         self._judging = False
 

@@ -32,6 +32,8 @@ def web(app: App, background: bool, stop: bool, keep: bool, dry_run: bool, yes: 
     """`gasp web`."""
     from control_plane import wiring
 
+    if stop or background:
+        app.here()
     if stop:
         if rehearsed(dry_run, t("The console would be stopped.")):
             return

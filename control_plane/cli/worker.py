@@ -121,6 +121,7 @@ def start(app: App, dry_run: bool, yes: bool) -> None:
     """`gasp worker start`."""
     from control_plane import wiring
 
+    app.here()
     if rehearsed(dry_run, t("The worker would be started.")):
         return
     app.context()
@@ -141,6 +142,7 @@ def stop(app: App, dry_run: bool, yes: bool) -> None:
     """`gasp worker stop`."""
     from control_plane import wiring
 
+    app.here()
     if rehearsed(dry_run, t("The worker would be stopped.")):
         return
     app.context()

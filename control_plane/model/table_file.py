@@ -18,6 +18,7 @@ from control_plane.model.packed import DAMAGED_FAULTS
 from control_plane.model.text import Text, t
 
 LARGEST, MOST_ROWS, MOST_COLUMNS, MOST_CELL = 2 << 20, 5000, 60, 2000
+DELIMITERS = ",;\t"
 #: Octets of all parts of a workbook for each row that is allowed, and elements in one part: five per cell.
 _UNPACKED, _MOST_ELEMENTS = 5 << 10, 5 * MOST_ROWS * MOST_COLUMNS
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -92,8 +93,8 @@ def _plain(cell: str) -> str:
 
 
 def _csv(text: str) -> Iterator[list[str]]:
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(",;\t", key=first.count)
+    first = next((line for line in text.splitlines() if any(sign in line for sign in DELIMITERS)), "")
+    delimiter = max(DELIMITERS, key=first.count)  # a title above the heads has none
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
 
 

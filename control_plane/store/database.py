@@ -18,7 +18,7 @@ from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from control_plane.model.errors import ControlPlaneError, PermanentError, TemporaryError
+from control_plane.model.errors import ControlPlaneError, Invalid, PermanentError, Problem, TemporaryError
 from control_plane.model.text import t
 
 BUSY_SECONDS = 30
@@ -50,6 +50,7 @@ class Database:
         self._local = threading.local()
         event.listen(self.engine, "connect", _prepare_sqlite if self.sqlite else _prepare_postgresql)
         event.listen(self.engine, "begin", self._begin)
+        event.listen(self.engine, "before_cursor_execute", _without_nul)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -230,6 +231,16 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _without_nul(_connection: Any, _cursor: Any, _statement: str, given: Any, _context: Any, many: bool) -> None:
+    """Refuse the one character that PostgreSQL keeps in no text, on SQLite too: what is kept in one can be moved to the
+    other. Raises Invalid."""
+    for row in given if many else (given,):
+        for value in row.values() if isinstance(row, dict) else row or ():
+            if isinstance(value, str) and "\0" in value:
+                text = t("A text has the character NUL, which nobody can see.")
+                raise Invalid([Problem("bad-value", text, t("Write it without."))])
 
 
 def revisions(migrations: Path = MIGRATIONS) -> frozenset[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, inspect, select, text
+from sqlalchemy import Connection, String, Table, func, insert, inspect, or_, select, text
 
 from control_plane.model.errors import Invalid, PermanentError, Problem
 from control_plane.model.text import t
@@ -84,6 +84,26 @@ def _check(old: Connection, new: Connection) -> None:
     if unknown:
         raise RuntimeError(f"tables that only one of database and program knows: {sorted(unknown)}")
     _check_target(new, metadata.tables)
+    if old.dialect.name == "sqlite" and new.dialect.name != "sqlite":
+        _check_texts(old)
+
+
+def _check_texts(old: Connection) -> None:
+    """Versions before this one let programs put NUL into texts, and no text of PostgreSQL can have it. Raises Invalid
+    with every such row."""
+    problems = []
+    for table in metadata.sorted_tables:
+        names = [column.name for column in table.c if isinstance(column.type, String)]
+        has = [func.instr(table.c[name], func.char(0)) > 0 for name in names]
+        for row in old.execute(select(table).where(or_(False, *has))).mappings():
+            key = " AND ".join(f"{column.name} = {row[column.name]!r}" for column in table.primary_key)
+            fields = [f"{name} = '…'" for name in names if "\0" in (row[name] or "")]
+            fault = t("In table {table} a text has the character NUL, which PostgreSQL cannot keep.", table=table.name)
+            command = f"UPDATE {table.name} SET {', '.join(fields)} WHERE {key};"
+            remedy = t("Write it anew with sqlite3: {command}", command=command)
+            problems.append(Problem("bad-value", fault, remedy, field=table.name))
+    if problems:
+        raise Invalid(problems)
 
 
 def _check_target(new: Connection, there: Collection[str]) -> None:

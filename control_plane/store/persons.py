@@ -140,7 +140,8 @@ class _Look:
         self.who = self._identity(name)
         self.forms = _forms(self.who)
         codes = connection.scalars(select(metadata.tables["tenants"].c.code))
-        self.words = _words(self.who, frozenset(codes))
+        self.words = _words(self.who, known := frozenset(codes))
+        self.account = None if self.who.login in known else re.compile(_alone(self.who.login))
 
     @cached_property
     def held(self) -> frozenset[str | None]:
@@ -238,6 +239,9 @@ class _Look:
                 return row["person"] in (self.who.login, self.who.name)
             case "password_sheets":
                 return bool(self.who.uids & set(orjson.loads(row["uids"])))
+            case "jobs" | "api_answers":  # sentences for people, of what was asked about somebody
+                said = row["subject"] if table == "jobs" else row["body"] or ""
+                return self.account is not None and self.account.search(said) is not None
             case "allocations":
                 return (
                     bool(self.who.uids)
@@ -312,10 +316,7 @@ class _Look:
         if isinstance(value, str):
             if value in (*self.who.uids, self.who.name) and (field in NAMING or value == self.who.name):
                 return MARK
-            text = self.forms.sub(MARK, value)
-            for name in self.who.called:
-                text = text.replace(name, MARK)
-            return text
+            return self.forms.sub(MARK, value) if value == self.who.login else self._plain(value)
         return value
 
     def _is_person(self, item: Any) -> bool:
@@ -403,5 +404,9 @@ def _words(who: Identity, codes: frozenset[str]) -> re.Pattern[str]:
     """In a text that is about the person: names for people, and the account name as a word unless it is a code too."""
     words = [re.escape(name) for name in sorted(who.called, key=len, reverse=True)]
     if who.login not in codes:
-        words.append(rf"(?<![\w.@-]){re.escape(who.login)}(?![\w@-]|\.\w)")
+        words.append(_alone(who.login))
     return re.compile("|".join(words) or r"(?!)")
+
+
+def _alone(login: str) -> str:
+    return rf"(?<![\w.@-]){re.escape(login)}(?![\w@-]|\.\w)"

@@ -185,7 +185,7 @@ def _surroundings() -> dict[str, Any]:
     return {
         "navigation": groups,
         "me": session.person if inside else None,
-        "signing_in": session is not None and not inside,
+        "signed_in": session is not None,
         "form_token": door.csrf_token,
         "nonce": door.nonce,
         "theme": g.get("theme", "auto"),

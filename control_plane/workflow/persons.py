@@ -37,8 +37,11 @@ KINDS = ("directory", "account")
 WINDOW, MOST_LINES = timedelta(days=31), 10_000
 #: Files of the state folder that are looked through: notes, logs, copies of the database. Content of sites is not.
 LOOKED_AT = ("*.json", "*.log", "*.log.*", "*.csv", "*.db.before-*")
+#: The database as it was before it was moved to a server (`gasp db move`), beside the note that says so.
+OLD_DATABASE, MOVED_NOTE = ("gasp.db", "gasp.db-wal"), "gasp.db.moved"
 FIRST_PASSWORDS = Path("secrets") / "first-passwords.csv"
 WHY_FILE = t("A log or note: it goes with its time; delete it by hand if it must go now.")
+WHY_OLD = t("The database from before it was moved: delete it once nobody goes back to it.")
 WHY_COPY = t("A copy of the database from before an upgrade: delete it once nobody goes back to that version.")
 
 
@@ -195,14 +198,16 @@ class Persons:
         found: list[tuple[str, Text | None]] = []
         if any(row["uid"] in who.uids for row in self._first_passwords()):
             found.append((str(FIRST_PASSWORDS), None))
-        for path in sorted({path for pattern in LOOKED_AT for path in self.state.glob(pattern)} | _below(self.state)):
+        old = {self.state / name for name in OLD_DATABASE} if (self.state / MOVED_NOTE).exists() else set()
+        looked_at = {path for pattern in LOOKED_AT for path in self.state.glob(pattern)} | _below(self.state) | old
+        for path in sorted(looked_at):
             try:
                 content = path.read_bytes()
             except OSError:
                 continue  # it was tidied away meanwhile
             if any(_stands_in(word, content) for word in words):
-                copy = ".before-" in path.name
-                found.append((str(path.relative_to(self.state)), WHY_COPY if copy else WHY_FILE))
+                why = WHY_OLD if path in old else WHY_COPY if ".before-" in path.name else WHY_FILE
+                found.append((str(path.relative_to(self.state)), why))
         return found
 
     def _first_passwords(self) -> list[dict[str, str]]:
@@ -249,7 +254,7 @@ class Persons:
 
 
 REMARKS = (
-    t("Texts in which only a name for people stands, and no account name or address, are not searched."),
+    t("What somebody wrote is searched for the person's address only, not for a name or a bare account name."),
     t("Content of websites and of attached files is not searched."),
 )
 

@@ -112,10 +112,10 @@ class SignIn:
 
         Raises SignInRefused, TooManyAttempts, TemporaryError (the directory is away; local accounts still work).
         """
-        typed = typed.strip()
+        asked, typed = typed.strip(), typed.strip().replace("\0", "\N{REPLACEMENT CHARACTER}")
         self._throttle(typed, address)
         with self._one_of_few():
-            person = self._prove(typed, password)
+            person = self._prove(asked, password)
         if person is None:
             self.store.people.record_attempt(typed, None, address, "refused")
             raise SignInRefused(t("Name or password is not right."))

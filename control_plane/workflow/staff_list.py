@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 
 from control_plane.model.errors import Invalid, Problem
@@ -61,7 +61,7 @@ _DOUBLE = """欧阳 太史 端木 上官 司马 东方 独孤 南宫 万俟 闻�
 DOUBLE = frozenset(_DOUBLE.split())
 _DATE = re.compile(r"(\d{4})\s*(?:[-/.年])\s*(\d{1,2})\s*(?:[-/.月])\s*(\d{1,2})\s*日?(?:[ T]0{1,2}:00(?::00)?)?\Z")
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})\Z")
-_EXPONENT = re.compile(r"\d(?:\.\d+)?[eE]\+?\d{1,2}\Z")
+_EXPONENT = re.compile(r"\d(?:[.,](\d+))?[eE]\+?(\d{1,2})\Z")
 _WHOLE = re.compile(r"(\d+)\.0+\Z")
 _BRACKETS = re.compile(r"\(.*?\)|[*:\s]")
 
@@ -189,6 +189,11 @@ def _line(found: PeopleList, number: int, heads: Sequence[str], cells: Sequence[
         elif status and status in ACTIVE:
             text = t("“{value}” and a day of leaving contradict each other.", value=given["status"][:40])
             found.problems.append(wrong(number, "left_on", text, t("Delete the day, or write 离职.")))
+    for head in ("employee_number", "phone"):
+        if _EXPONENT.match(given.get(head, "")):
+            text = t("“{value}” is a number of which the spreadsheet has kept a part only.", value=given[head])
+            remedy = t("Give the column the format “text”, write the number again, and save the list anew.")
+            found.problems.append(wrong(number, head, text, remedy))
     if not given["uid"]:
         text = t("“{label}” is empty.", label=_COLUMNS["uid"].label)
         found.problems.append(wrong(number, "uid", text, t("Fill it in.")))
@@ -206,11 +211,9 @@ def _plain(head: str, cell: str) -> str:
         text = text[2:-1]
     if head in ("employee_number", "phone", "left_on"):
         text = _WHOLE.sub(r"\1", text)
-        if _EXPONENT.match(text):
-            try:
-                text = f"{Decimal(text):f}"
-            except InvalidOperation:
-                return text
+        match = _EXPONENT.match(text)
+        if match and len(match[1] or "") >= int(match[2]):  # nothing of the number is cut off
+            text = f"{Decimal(text.replace(',', '.')):f}"
     return text.lower() if head == "uid" else text
 
 
@@ -240,3 +243,8 @@ def split_name(name: str) -> tuple[str, str | None]:
     if not "\u4e00" <= name[:1] <= "\u9fff":
         return name, None
     return name[:size], name[size:] or None
+
+
+def full_name(family: str, given: str | None) -> str:
+    """Inverse of `split_name`."""
+    return f"{family}{given or ''}" if "\u4e00" <= family[:1] <= "\u9fff" else f"{given or ''} {family}".strip()

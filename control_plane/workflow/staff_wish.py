@@ -24,7 +24,7 @@ from control_plane.store.estate import SubscriptionChange, SubscriptionRow
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.form_shape import model_of
 from control_plane.workflow.import_problems import faults_of
-from control_plane.workflow.staff_list import NO_FIELDS, Line, PeopleList, groups_of, split_name, wrong
+from control_plane.workflow.staff_list import NO_FIELDS, Line, PeopleList, full_name, groups_of, split_name, wrong
 from control_plane.workflow.wishes import Claimed, examined
 
 What = Literal["joins", "moves", "returns", "changes", "leaves", "same"]
@@ -286,6 +286,10 @@ class _Work:
                 person[name] = text
             elif name not in ("display_name", "family_name"):
                 person.pop(name, None)
+        before, parts = known.person if known else {}, ("family_name", "given_name")
+        renamed = any(person.get(part) != before.get(part) for part in parts) and "display_name" not in line.cells
+        if renamed and person.get("family_name"):
+            person["display_name"] = full_name(person["family_name"], person.get("given_name"))
         if "family_name" not in person and person.get("display_name"):
             family, given = split_name(person["display_name"])
             person["family_name"] = family

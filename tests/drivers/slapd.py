@@ -81,12 +81,13 @@ class Authority:
 
 @dataclass
 class Slapd:
-    """A running server and how to reach it."""
+    """A running server and how to reach it. `plain`: a port without TLS, which the real one has not."""
 
     folder: Path
     port: int
     authority: Authority
     password_path: Path
+    plain: int
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -98,7 +99,7 @@ class Slapd:
         return "ldapi://" + str(self.folder / "ldapi").replace("/", "%2F")
 
     def start(self) -> None:
-        urls = f"ldaps://127.0.0.1:{self.port} {self.ldapi}"
+        urls = f"ldaps://127.0.0.1:{self.port} ldap://127.0.0.1:{self.plain} {self.ldapi}"
         command = ["/usr/sbin/slapd", "-d", "0", "-F", str(self.folder / "config"), "-h", urls]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -187,7 +188,7 @@ def running_slapd(folder: Path, *, without: str = "") -> Iterator[Slapd]:
         command = ["/usr/sbin/slapadd", "-n", str(number), "-F", str(folder / "config"), "-l", str(ldif)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
-    server = Slapd(folder, free_port(), authority, folder / "control-plane")
+    server = Slapd(folder, free_port(), authority, folder / "control-plane", free_port())
     server.start()
     try:
         yield server

@@ -16,6 +16,8 @@ from control_plane.model.errors import Invalid, NotFound, Rejected
 from tests.drivers.directory_world import World, driver, look, person_dn, settle, unit_dn
 from tests.drivers.slapd import CONTROL_PLANE, PASSWORD, SUFFIX, TENANTS, Slapd, running_slapd
 
+#: What slapd answers to a password that others could read on its way (`confidentialityRequired`).
+CONFIDENTIALITY = 13
 GOOD = "correct horse 电池 staple"
 PEOPLE = {"fgw": ("t01", "t02", "t03", "t04", "t05"), "jyj": ("j01", "j02")}
 
@@ -47,7 +49,8 @@ def as_person(server: Slapd, dn: str | None, *command: str, text: str = "", url:
     secret = server.folder / "good"
     secret.touch(mode=0o600)
     secret.write_text(GOOD)
-    where = ["-H", f"{url}://127.0.0.1:{server.port}", "-x", *(["-D", dn, "-y", str(secret)] if dn else [])]
+    port = server.port if url == "ldaps" else server.plain
+    where = ["-H", f"{url}://127.0.0.1:{port}", "-x", *(["-D", dn, "-y", str(secret)] if dn else [])]
     done = subprocess.run(
         [command[0], *where, *command[1:]], input=text, capture_output=True, text=True, env=environment, timeout=60
     )
@@ -210,8 +213,10 @@ def test_wrong_guesses_do_not_lock_the_control_plane_out(server: Slapd) -> None:
 
 
 def test_a_password_goes_over_tls_only(server: Slapd) -> None:
-    code, _ = as_person(server, person_dn("fgw", "t01"), "ldapwhoami", url="ldap")
-    assert code != 0, "no server without TLS on the network"
+    who = person_dn("fgw", "t01")
+    assert as_person(server, who, "ldapwhoami") == (0, f"dn:{who}\n")
+    assert as_person(server, who, "ldapwhoami", url="ldap") == (CONFIDENTIALITY, "")
+    assert as_person(server, None, "ldapsearch", "-b", SUFFIX, url="ldap")[0] != 0, "nor is anything read there"
 
 
 def test_no_answer_is_no_wrong_password(server: Slapd, tmp_path: Path) -> None:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, inspect, text
+from sqlalchemy import insert, inspect, select, text
 
 from control_plane.model.errors import ControlPlaneError, Invalid, PermanentError, StalePlan, TemporaryError
 from control_plane.model.run import FINAL
@@ -104,6 +106,24 @@ def test_only_an_empty_database_of_the_right_order_takes_it(filled: World) -> No
     assert [p.code for p in caught.value.problems] == ["database-order"]
     assert "--encoding=UTF8" in str(caught.value.problems[0].remedy)
     plain.close()
+
+
+def test_a_text_that_it_cannot_keep_is_named_with_its_row(filled: World) -> None:
+    """As versions let programs write it that did not refuse it."""
+    target = Database(server().create())
+    with closing(sqlite3.connect(filled.folder / "gasp.db")) as plain, plain:
+        plain.execute("INSERT INTO actors (key, name) VALUES ('nul', 'directory:l' || char(0) || 'i')")
+    with pytest.raises(Invalid) as caught:
+        move(filled.store.database, target)
+    (problem,) = caught.value.problems
+    assert "In table actors" in str(problem.text)
+    assert rows(target) == {}
+    with closing(sqlite3.connect(filled.folder / "gasp.db")) as plain, plain:
+        plain.execute(str(problem.remedy).partition(": ")[2])
+    move(filled.store.database, target)
+    with target.read() as connection:
+        assert connection.scalar(select(actors.c.name).where(actors.c.key == "nul")) == "…"
+    target.close()
 
 
 def test_what_cannot_take_it_is_said_before_anything_is_written(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def schema(form: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("operation", READING, ids=lambda one: one.id)
 def test_answers_fit_their_form(filled: Programs, operation: Operation) -> None:
     answer = filled.get(address(filled, operation), who(operation))
-    assert answer.status_code == 200, answer.text
+    assert (answer.status_code, answer.content_type) == (200, "application/json"), answer.text
     form = schema(form_of(operation.form))
     rows = answer.json["items"] if operation.rows or operation.form == "audit" else [answer.json]
     assert rows or operation.id in ("emergencies", "class_tables")

@@ -98,6 +98,9 @@ def test_everything_wrong_is_told_at_once_in_the_readers_language(programs: Prog
         ("GET", "/nothing", {}, 404, "no-such-address"),
         ("GET", "/runs/99999999999", {}, 404, "no-such-address"),
         ("GET", "/runs/x", {}, 404, "no-such-address"),
+        ("GET", "//runs", {}, 404, "no-such-address"),
+        ("GET", "/tenants/%00", {}, 422, "invalid"),
+        ("POST", "/freezes", {"json": {"scope": "tenant:fgw", "reason": "a\0b"}}, 422, "invalid"),
         ("DELETE", "/runs", {}, 405, "wrong-method"),
         ("OPTIONS", "/runs", {}, 405, "wrong-method"),
         ("GET", "/runs", {"headers": {"Accept": "text/html"}}, 406, "not-acceptable"),
@@ -116,6 +119,21 @@ def test_whatever_is_wrong_is_a_problem(
     problem(answer, status, code)
     if status == 405:
         assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST"}
+
+
+@pytest.mark.parametrize("depth", [40, 150, 250, 300, 1000, 5000])
+def test_what_lies_too_deep_within_itself_is_understood_by_nobody(programs: Programs, depth: int) -> None:
+    body = (
+        '{"tenant": "fgw", "offering": "internet", "action": "change", "spec": {"a": '
+        + "[" * depth
+        + "]" * depth
+        + "}}"
+    )
+    answer = programs.as_("clerk", "POST", "/requests?dry_run=true", data=body, content_type="application/json")
+    if depth == 40:
+        assert answer.status_code == 200, answer.text
+    else:
+        problem(answer, 400, "bad-request")
 
 
 def test_every_type_has_a_page_in_both_languages(programs: Programs) -> None:

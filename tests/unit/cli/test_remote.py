@@ -21,6 +21,7 @@ from control_plane.cli.remote_runs import Followed
 from control_plane.model.errors import TemporaryError
 from control_plane.model.text import in_language, t
 from control_plane.model.token import SCOPES
+from control_plane.workflow import bringup
 from tests.web.serving import served
 from tests.web.world import World, make_world
 
@@ -133,7 +134,8 @@ def test_no_answer_is_a_moment_and_no_token_a_refusal(place: dict[str, str]) -> 
     assert run("tenants", "list", env={**place, "GASP_CA": ""}).exit_code == 6, "an authority that is not trusted"
     assert run("tenants", "list", env={**place, "GASP_TOKEN": ""}).exit_code == 4
     assert run("tenants", "list", env={**place, "GASP_TOKEN": "gasp_x"}).exit_code == 4
-    assert run("tenants", "list", env={**place, "GASP_URL": "http://localhost"}).exit_code == 4
+    for url in ("http://localhost", "https://[::1", "https://localhost:99999", "https://localhost:x", "https://"):
+        assert run("tenants", "list", env={**place, "GASP_URL": url}).exit_code == 4, url
 
 
 def test_what_is_wrong_with_a_sign_in_is_said_with_what_helps(place: dict[str, str], tmp_path: Path) -> None:
@@ -183,6 +185,9 @@ def test_contexts_are_kept_for_their_owner_only(
     assert [(row["name"], row["current"]) for row in json.loads(listed.stdout)["items"]] == [("the city", True)]
     found: Any = json.loads(run("tenants", "list", "-o", "json").stdout)
     assert found["total"] > 5
+    for taken in ("here", ""):
+        refused = run("login", place["GASP_URL"], "--ca", place["GASP_CA"], "--name", taken, env=given)
+        assert (refused.exit_code, "means this machine" in refused.stderr) == (4, True), refused.output
     assert run("contexts", "use", "here").exit_code == 0
     assert run("contexts", "use", "nowhere").exit_code == 4
     assert run("contexts", "use", "the city").exit_code == 0
@@ -192,6 +197,20 @@ def test_contexts_are_kept_for_their_owner_only(
     file.write_text("current = [")
     assert run("contexts", "list").exit_code == 4
     assert "GASP_URL" not in os.environ
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["lab status", "lab down --dry-run", "lab clean --dry-run", "lab run fgw -- true", "web --stop --dry-run",
+     "web --background --dry-run", "worker stop --dry-run", "worker start --dry-run", "bringup"],
+)  # fmt: skip
+def test_what_is_about_this_machine_is_not_done_while_commands_work_elsewhere(
+    place: dict[str, str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringup, "bring_up", lambda *_: pytest.fail("it began"))
+    answer = run(*line.split(), env=place)
+    assert (answer.exit_code, answer.stdout) == (4, ""), answer.output
+    assert "not done from elsewhere" in answer.stderr and "GASP_URL= means here" in answer.stderr
 
 
 @contextmanager

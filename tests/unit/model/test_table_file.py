@@ -103,3 +103,11 @@ def test_a_sheet_is_read_no_further_than_its_rows_may_go(monkeypatch: pytest.Mon
     monkeypatch.setattr(table_file, "_MOST_ELEMENTS", 100)
     many = f"<worksheet {MAIN}>{'<a/>' * 101}{SHEET.partition('>')[2]}"
     assert isinstance(read_table(workbook(sheet1=many), "file"), Problem)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_title_above_the_heads_does_not_hide_what_parts_the_cells(delimiter: str) -> None:
+    text = f"发改委人员名单\n\n账号{delimiter}姓名\nlina{delimiter}李娜\n"
+    found = read_table(text.encode(), "file")
+    assert isinstance(found, TableFile)
+    assert found.rows == [(3, ["账号", "姓名"]), (4, ["lina", "李娜"])]

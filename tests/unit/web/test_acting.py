@@ -591,6 +591,8 @@ def test_accounts_are_added_and_sign_ins_reset(world: World) -> None:
     get(operator, "/console/")
     text = follow(who, ask(who, "/console/people", act="reset", person="operator1"))
     assert "is signed out everywhere" in text
+    assert not world.store.people.find("directory:operator1").enrolled  # type: ignore[union-attr]
+    assert world.client.audit.list({"act": "account.reset"})[0]["actor"]["name"] == "directory:security1"
     assert operator.get("/console/", base_url=BASE).status_code == 302
     assert ask(who, "/console/people", act="reset", person="nobody9").status_code == 422
     get(who, "/console/people/nobody9", 404)

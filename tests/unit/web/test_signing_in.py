@@ -237,6 +237,7 @@ def test_a_changed_password_ends_all_other_sessions(world: World) -> None:
     assert send(here, "/sign-in/password", old=PASSWORD, new=NEW, again=NEW).location == "/console/me?said=password"
     assert here.get("/console/me", base_url=BASE).status_code == 200
     assert there.get("/console/me", base_url=BASE).status_code == 302
+    assert 'action="/sign-out"' in here.get("/sign-in/password", base_url=BASE).text, "the way out is there too"
     assert sign_in(world, "pw1", NEW).status_code == 303
 
 
@@ -295,6 +296,7 @@ def test_cookies_and_headers(world: World) -> None:
         assert flag in cookie
     assert "Domain" not in cookie
     page = browser.get("/console/", base_url=BASE)
+    assert page.content_type == "text/html; charset=utf-8"
     policy = page.headers["Content-Security-Policy"]
     assert "unsafe" not in policy
     nonce = policy.split("'nonce-")[1].split("'")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,11 +14,15 @@ import pytest
 from sqlalchemy import select
 
 from control_plane.model.errors import Invalid, NotFound, Rejected, StalePlan
+from control_plane.model.jobs import JobState, refusal_of
 from control_plane.model.notice import Address, Notice, NoticeKind
-from control_plane.model.text import in_language
+from control_plane.model.text import in_language, t
+from control_plane.model.token import FirstAnswer
 from control_plane.store.every_table import metadata
 from control_plane.store.persons import GONE, GROWS, OWN, PROOFS, RECENT, STANDS, UNDER_WAY
 from control_plane.store.tables import actors
+from control_plane.workflow.process import myself
+from tests.databases import sqlite_only
 from tests.web.world import World, make_world
 
 UID, OTHER, NAME = "goneone7", "otherone7", "欧阳无名"
@@ -53,6 +58,24 @@ def live(world: World, uid: str = UID) -> None:
     row = {"address": "10.95.17.10", "machine": "PC", "person": uid, "from": "2026-11-20", "to": "2026-11-24"}
     client.record.add_to_register([{**row, "source": "desk"}])
     client.plan("tenant:fgw")
+    ask_by_programs(world, uid)
+
+
+def ask_by_programs(world: World, uid: str) -> None:
+    """What programs ask for about somebody, done and refused, and what they were answered."""
+    asks = {"people_add": {"person": {"uid": uid}, "tenant": "fgw"},
+            "account_leave": {"tenant": "fgw", "uid": uid, "reason": f"{uid} wants it", "cut": {}},
+            "passwords_issue": {"tenant": "fgw", "uids": [uid], "reason": f"{NAME} forgot it"}}  # fmt: skip
+    for number, (kind, given) in enumerate(asks.items()):
+        jobs = world.client.acting_as(f"directory:{world.person('operator')}").jobs
+        placed = jobs.place(kind, given, subject=f"{uid} (fgw)", once=f"{uid[:3]}{number}".ljust(24, "x"))
+        refusal = refusal_of(Rejected(t("{person} has gone.", person=uid), t("gasp accounts show {uid}", uid=uid)))
+        over = (JobState.REFUSED, None, refusal) if number else (JobState.DONE, {})
+        world.store.jobs.finish(placed["id"], *over)
+        token = world.store.tokens.list(world.store.people.find(f"directory:{uid}").key, ended=True)[0]  # type: ignore[union-attr]
+        world.store.answers.begin(token.id, f"k{number}", "0" * 64, myself(), lambda _: False)
+        body = orjson.dumps({**placed, "sentence": f"{uid} (fgw): {NAME} waits."}).decode()
+        world.store.answers.end(token.id, f"k{number}", FirstAnswer(202, {}, body))
 
 
 def leave(world: World, uid: str = UID) -> None:
@@ -160,6 +183,20 @@ def test_nobody_is_known_who_never_was(world: World) -> None:
         world.client.persons.export("nobody99", reason="x")
     with pytest.raises(Invalid):
         world.client.persons.find("local:root")
+
+
+@sqlite_only
+def test_the_database_from_before_a_move_is_named_while_it_is_there(world: World) -> None:
+    def files() -> dict[str, str]:
+        return {file["file"]: file["why"] for file in world.client.persons.find(OTHER)["files"]}
+
+    with sqlite3.connect(world.folder / "gasp.db") as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert "gasp.db" not in files()
+    note = world.folder / "gasp.db.moved"
+    note.write_text("postgresql+psycopg:///gasp\n")
+    assert "before it was moved" in files()["gasp.db"]
+    note.unlink()
 
 
 def test_the_tables_that_are_named_are_there() -> None:

@@ -171,6 +171,18 @@ def test_whose_account_a_run_removes_is_out_with_it(world: World) -> None:
     assert stays.get("/console/me", base_url=BASE).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("family", "given", "name"), [("欧阳", "修", "欧阳修"), ("王", "", "王"), ("Smith", "John", "John Smith")]
+)
+def test_a_list_with_family_and_given_name_needs_no_full_name(world: World, family: str, given: str, name: str) -> None:
+    text = f"单位,账号,姓,名\nfgw,parted1,{family},{given}\n".encode()
+    world.client.staff.take(text)
+    assert world.client.staff.show("parted1")["name"] == name
+    assert world.client.staff.take(text)["run"] is None
+    world.client.staff.take("单位,账号,姓名\nfgw,parted1,another name\n".encode())
+    assert world.client.staff.take(text)["run"] is None, "a name of their own stays"
+
+
 def faults(error: Invalid) -> list[tuple[int | None, str | None]]:
     return [(problem.line, problem.field) for problem in error.problems]
 

@@ -123,6 +123,14 @@ def test_family_names(name: str, parts: tuple[str, str | None]) -> None:
     assert split_name(name) == parts
 
 
+@pytest.mark.parametrize("cell", ["1.38E+10", "1.38e10", "3.70202199001011E+17", "5E+8"])
+@pytest.mark.parametrize("head", ["工号", "电话"])
+def test_a_number_of_which_the_spreadsheet_kept_a_part_is_refused(head: str, cell: str) -> None:
+    (problem,) = read(f"账号,{head}\nlina,{cell}\n".encode()).problems
+    assert (problem.line, cell in str(problem.text)) == (2, True)
+    assert "text" in str(problem.remedy)
+
+
 @pytest.mark.parametrize(
     ("cell", "wanted"),
     [
@@ -130,7 +138,7 @@ def test_family_names(name: str, parts: tuple[str, str | None]) -> None:
         ("０００１２３", "000123"),
         ('="000123"', "000123"),
         ("123.0", "123"),
-        ("1.38e+10", "13800000000"),
+        ("1.3800012345e+10", "13800012345"),
     ],
 )
 def test_numbers_that_became_texts(cell: str, wanted: str) -> None:
