@@ -421,7 +421,7 @@ def answers(request: Mapping[str, Any]) -> Answers:
     """What one request asks for."""
     machine = Machine(request.get("options", {}))
     if request["verb"] == "scan":
-        wanted = (request.get(k) for k in ("after", "seconds", "fingerprint", "named"))
+        wanted: list[Any] = [request.get(k) for k in ("after", "seconds", "fingerprint", "named")]
         yield from scan(machine, request["paths"], *wanted)
         return
     managed(machine)

@@ -245,6 +245,8 @@ class MachineRegister:
     def _transferable(self, name: str, tenant: str) -> Machine:
         machine = self.store.machines.get(name)
         self.store.estate.known(tenant)
+        if machine.tenant == tenant:
+            raise Rejected(t("{name} belongs to {tenant} already.", name=machine.name, tenant=tenant))
         if machine.managed and tenant not in self.subscribed():
             raise Rejected(
                 t("{code} does not subscribe to antivirus and patching.", code=tenant),

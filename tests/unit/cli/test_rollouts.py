@@ -93,7 +93,7 @@ def test_release_on_and_again(gasp: Gasp) -> None:
 
 
 @both
-def test_groups_are_read_with_blanks_and_nobody_is_asked_about_what_is_refused(gasp: Gasp, tmp_path: Path) -> None:
+def test_groups_are_read_with_blanks_between_them(gasp: Gasp, tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text("ttl: 5\n")
     line = ["rollouts", "create", "--kind", "configuration", "--offering", "toy", "--patch", str(tmp_path / "p.yaml")]
     made = gasp(*line, "--group", "fgw, czj ,", "--group", " gaj", "--reason", "x")

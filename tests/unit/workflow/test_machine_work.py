@@ -514,6 +514,8 @@ def test_rehearsed_leaving_refuses_what_the_real_one_would_and_moves_nobody(worl
             transfer(first, f"{second}x")
         with pytest.raises(Rejected, match="does not subscribe"):
             transfer(first, bare)
+        with pytest.raises(Rejected, match="already"):  # nothing happens to it, so its history says nothing
+            transfer(first, first)
     machines.preview_retire(first)
     machines.preview_transfer(first, second)
     del world.hands.who[first]
