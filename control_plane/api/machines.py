@@ -30,7 +30,7 @@ class Machine(Body):
 
     name: str = Field(max_length=200)
     tenant: str = Field(max_length=15)
-    ring: int = Field(ge=0, le=4)
+    ring: int = Field(ge=1, le=4)
 
 
 class Retirement(Body):

@@ -79,7 +79,7 @@ def _known(error: ControlPlaneError, app: App, machine: bool) -> int:
 def _usage(error: click.UsageError, app: App, machine: bool) -> int:
     path = error.ctx.command_path if error.ctx else "gasp"
     hint = str(t("See {command} --help.", command=path))
-    message = clean(error.format_message())
+    message = clean(" ".join(error.format_message().split()))
     return _say(app, machine, "usage", USAGE, message, None if hint in message else hint)
 
 

@@ -84,6 +84,7 @@ def set_freeze(app: App, scope: str, reason: str, dry_run: bool, yes: bool) -> N
         kind, _, code = scope.partition(":")
         if kind == "tenant":
             app.client.tenant(code)
+        app.client.rehearse(lambda: app.client.freezes.set(scope, reason=reason))
     if rehearsed(dry_run, t("{scope} would be frozen.", scope=scope_words(scope))):
         return
     app.context()

@@ -163,7 +163,7 @@ def _more(row: Json) -> Iterator[str]:
 )
 @name_argument
 @option("--tenant", help=t("Code of the department."), metavar="CODE", required=True)
-@option("--ring", help=t("1 pilot, 2 half of all, 3 the rest, 4 servers."), type=click.IntRange(0, 4), default=3)
+@option("--ring", help=t("1 pilot, 2 half of all, 3 the rest, 4 servers."), type=click.IntRange(1, 4), default=3)
 @consent_options()
 @listing_options
 @click.pass_obj

@@ -313,12 +313,16 @@ def set_hold(
     app: App, case: str, reason: str, begin: str, end: str, tenant: str | None, dry_run: bool, yes: bool
 ) -> None:
     """`gasp record hold set`."""
+
+    def act() -> Json:
+        return app.client.record.hold(case=case, reason=reason, begin=begin, end=end, tenant=tenant)
+
     what = t("Everything from {begin} to {end} would be kept for case {case}.", begin=begin, end=end, case=case)
-    if rehearsed(dry_run, what):
+    if rehearsed(dry_run, what, act):
         return
     app.context()
     ask(t("Keep everything from {begin} to {end} for case {case}?", begin=begin, end=end, case=case), yes)
-    answer = app.client.record.hold(case=case, reason=reason, begin=begin, end=end, tenant=tenant)
+    answer = act()
     show_one(answer, lambda: print_table(app, [answer], HOLDS), name="number", columns=HOLDS)
     app.note(t("It ends with gasp record hold lift {number}.", number=answer["number"]), "dim")
 
@@ -339,11 +343,15 @@ def set_hold(
 @click.pass_obj
 def lift(app: App, number: int, second: str, reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp record hold lift`."""
-    if rehearsed(dry_run, t("Hold {number} would be lifted.", number=number)):
+
+    def act() -> Json:
+        return app.client.record.lift(number, second=second, reason=reason)
+
+    if rehearsed(dry_run, t("Hold {number} would be lifted.", number=number), act):
         return
     app.context()
     ask(t("Lift hold {number}? {second} agreed.", number=number, second=second), yes)
-    answer = app.client.record.lift(number, second=second, reason=reason)
+    answer = act()
     show_one(answer, lambda: print_table(app, [answer], HOLDS), name="number", columns=HOLDS)
 
 

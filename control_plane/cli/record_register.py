@@ -111,12 +111,16 @@ def add_to_register(
     yes: bool,
 ) -> None:  # fmt: skip
     """`gasp record register add ADDRESS`."""
-    if rehearsed(dry_run, tn("{count} entry would be added.", "{count} entries would be added.", count=1)):
+    row = {"address": address, "machine": machine, "person": person, "from": begin, "to": end, "source": source}
+
+    def act() -> Json:
+        return app.client.record.add_to_register([row])
+
+    if rehearsed(dry_run, tn("{count} entry would be added.", "{count} entries would be added.", count=1), act):
         return
     app.context()
     ask(tn("Add {count} entry to the register?", "Add {count} entries to the register?", count=1), yes)
-    row = {"address": address, "machine": machine, "person": person, "from": begin, "to": end, "source": source}
-    _added(app, app.client.record.add_to_register([row]))
+    _added(app, act())
 
 
 def _added(app: App, answer: Json) -> None:

@@ -118,6 +118,13 @@ class Snapshots(Area):
         found: Json = Followed(self._at).answer(self._at.act("/snapshots", {"kind": kind}))["taken"][0]
         return found
 
+    def preview_publish(self, snapshot: str, ring: int) -> Json:
+        """See `SnapshotsClient.preview_publish`; what else stands in the way is known at the centre."""
+        found = self.show(snapshot)
+        before = next((row["id"] for row in self.all(found["kind"]) if ring in row["rings"]), None)
+        return {"snapshot": snapshot, "kind": found["kind"], "ring": ring, "before": before,
+                "changed": before != snapshot}  # fmt: skip
+
     def publish(self, snapshot: str, ring: int) -> Json:
         """See `SnapshotsClient.publish`."""
         job = self._at.act(at("/snapshots/{}/publications", snapshot), {"ring": ring, "sure": bool(ring)})

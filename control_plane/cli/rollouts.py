@@ -154,7 +154,7 @@ def create(app: App, /, start: bool, dry_run: bool, yes: bool, patch: Path | Non
         **given,
         "thresholds": {name: text for name, text in typed.items() if text is not None},
         "patch": _read(patch) if patch else None,
-        "groups": [[code for code in g.split(",") if code] for g in given["groups"]],
+        "groups": [[code.strip() for code in g.split(",") if code.strip()] for g in given["groups"]],
         "tenants": list(given["tenants"]),
     }
     if dry_run:
@@ -177,8 +177,9 @@ def _read(path: Path) -> Json:
 
 
 def _rehearsed(app: App, dry_run: bool, act: str, rollout: int, would: Text, **given: Any) -> bool:
-    """With `--dry-run`: say what would be done to a rollout that allows it, and return True."""
-    if dry_run:
+    """With `--dry-run`: say what would be done to a rollout that allows it, and return True. What is refused is refused
+    now, before anybody is asked; of one elsewhere, with `--dry-run`."""
+    if dry_run or app.place is None:
         app.client.rollouts.rehearse(act, rollout, **given)
     return rehearsed(dry_run, would)
 

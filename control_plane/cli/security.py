@@ -229,12 +229,13 @@ def findings(app: App, tenant: str | None, only_open: bool) -> None:
 @click.pass_obj
 def clear(app: App, ids: tuple[str, ...], reason: str, dry_run: bool, yes: bool) -> None:
     """`gasp security clear ID…`."""
-    if rehearsed(
-        dry_run, tn("{count} finding would be settled.", "{count} findings would be settled.", count=len(ids))
-    ):
+
+    def act() -> list[Json]:
+        return app.client.machines.clear_findings(ids, reason)
+
+    what = tn("{count} finding would be settled.", "{count} findings would be settled.", count=len(ids))
+    if rehearsed(dry_run, what, act):
         return
     app.context()
     ask(tn("Settle {count} finding?", "Settle {count} findings?", count=len(ids)), yes)
-    show_list(
-        app.client.machines.clear_findings(ids, reason), FINDING_COLUMNS, empty=t("Nothing was found."), name="id"
-    )
+    show_list(act(), FINDING_COLUMNS, empty=t("Nothing was found."), name="id")

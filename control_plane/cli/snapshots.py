@@ -239,6 +239,8 @@ def _results(app: App, rows: Sequence[Json]) -> None:
 @click.pass_obj
 def take(app: App, path: Path, kind: str | None, dry_run: bool, yes: bool) -> None:
     """`gasp snapshots import PATH`."""
+    if dry_run:
+        app.client.snapshots.preview_take(path, cast("Depot | None", kind))
     if rehearsed(dry_run, t("{path} would be checked and taken.", path=path)):
         return
     app.context()
@@ -269,7 +271,11 @@ def take(app: App, path: Path, kind: str | None, dry_run: bool, yes: bool) -> No
 @click.pass_obj
 def publish(app: App, snapshot: str, ring: int, dry_run: bool, yes: bool) -> None:
     """`gasp snapshots publish SNAPSHOT --ring N`."""
-    if rehearsed(dry_run, t("Ring {ring} would get {snapshot}.", ring=ring, snapshot=snapshot)):
+    preview = app.client.snapshots.preview_publish(snapshot, ring)
+    what = t("Ring {ring} would get {snapshot}.", ring=ring, snapshot=snapshot)
+    if not preview["changed"]:
+        what = t("Ring {ring} has {snapshot} already.", ring=ring, snapshot=snapshot)
+    if rehearsed(dry_run, what):
         return
     app.context()
     if ring:

@@ -322,15 +322,18 @@ def from_cursor(text: str) -> Place:
 
 
 def scan(
-    machine: Machine, paths: list[str], after: str | None = None, seconds: float | None = None, who: str | None = None
-) -> Answers:
+    machine: Machine, paths: list[str], after: str | None = None, seconds: float | None = None, who: str | None = None,
+    named: bool = False,
+) -> Answers:  # fmt: skip
     """Findings and how far it is as they come, last the end; it ends between two batches when nobody listens any more,
     or after so many seconds. `at` of the end is None while something is left. Raises AgentError for an engine that
-    has no set of the centre, and on another machine than `who`."""
+    has no set of the centre, and on another machine than `who`; with `named` paths also for one that is not there."""
     managed(machine)
     found = fingerprint(machine)
     if who not in (None, f"{found['machine_id']} {found['host_key']}"):
         raise AgentError("exchanged", "", "")
+    if named and (absent := [p for p in paths if not _there(p)]):
+        raise AgentError("no-path", absent[0], "")
     _has_set(machine)
     until = time.monotonic() + seconds if seconds else None
     count, size, batch, error = 0, 0, [], ""
@@ -354,6 +357,11 @@ def scan(
     yield {"is": "scanned", "files": count, "error": error, "at": time.time()}
 
 
+def _there(path: str) -> bool:
+    """Whether a scan of it would look at something."""
+    return os.path.isdir(path) or (os.path.isfile(path) and not os.path.islink(path))  # noqa: PTH112, PTH113, PTH114
+
+
 def _size(path: str) -> int:
     try:
         return os.lstat(path).st_size
@@ -373,21 +381,29 @@ def _has_set(machine: Machine) -> None:
         raise AgentError("no-set", "", "")
 
 
+def infected(text: str, alone: str | None = None) -> list[tuple[str, str]]:
+    """What the scanner found: path and signature, a line each. `alone`: the one file that it looked at, whose name may
+    hold line breaks; then the last line tells."""
+    rows = [line.rpartition(": ") for line in text.split("\n")]
+    found = [(path, rest.removesuffix(" FOUND")) for path, sign, rest in rows if sign and rest.endswith(" FOUND")]
+    return found if alone is None else [(alone, signature) for _, signature in found[-1:]]
+
+
 def engine_says(paths: list[str]) -> Generator[dict[str, Any], None, str]:
     """Scan some files by the engine; returns its complaint, if any."""
     plain = [p for p in paths if "\n" not in p]
     odd = [p for p in paths if "\n" in p]
     common = ["clamdscan", f"--config-file={CLAMD}", "--fdpass", "--stdout", "--no-summary", "--infected"]
-    calls = [([*common, "--file-list=/dev/stdin"], os.fsencode("\n".join(plain) + "\n"))] if plain else []
-    calls += [([*common, "--", p], b"") for p in odd]
+    given = os.fsencode("\n".join(plain) + "\n")
+    calls: list[tuple[list[str], bytes, str | None]] = []
+    calls += [([*common, "--file-list=/dev/stdin"], given, None)] if plain else []
+    calls += [([*common, "--", p], b"", p) for p in odd]
     complaint = ""
-    for argv, given in calls:
+    for argv, given, alone in calls:
         done = subprocess.run(argv, input=given, capture_output=True, check=False)
         text = os.fsdecode(done.stdout)
-        for line in text.splitlines():
-            path, sign, rest = line.rpartition(": ")
-            if sign and rest.endswith(" FOUND"):
-                yield {"is": "found", "path": path.encode("utf-8", "backslashreplace").decode(), "signature": rest[:-6]}
+        for path, signature in infected(text, alone):
+            yield {"is": "found", "path": path.encode("utf-8", "backslashreplace").decode(), "signature": signature}
         if done.returncode not in (0, 1):
             lines = [x for x in (os.fsdecode(done.stderr) + text).splitlines() if "ERROR" in x]
             said = [x for x in lines if not _gone(x, paths)]
@@ -405,7 +421,7 @@ def answers(request: Mapping[str, Any]) -> Answers:
     """What one request asks for."""
     machine = Machine(request.get("options", {}))
     if request["verb"] == "scan":
-        wanted = (request.get("after"), request.get("seconds"), request.get("fingerprint"))
+        wanted: list[Any] = [request.get(k) for k in ("after", "seconds", "fingerprint", "named")]
         yield from scan(machine, request["paths"], *wanted)
         return
     managed(machine)

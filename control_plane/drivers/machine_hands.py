@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from control_plane.drivers.machine_link import ACTS, FILES, MEASURE, Answer, Link, sentence, side_by_side
+from control_plane.model.by_itself import SCAN_PATHS
 from control_plane.model.errors import CouldNotMeasureError, TemporaryError
 from control_plane.model.machine import (
     Fault,
@@ -161,7 +162,8 @@ class MachineHands:
         """See `Hands.scan`."""
         host, found, files, end = machine.host or machine.name, [], 0, None
         error, silent = None, False
-        wanted = {"paths": list(paths), "after": after, "seconds": seconds, "fingerprint": machine.fingerprint}
+        wanted = {"paths": list(paths), "after": after, "seconds": seconds, "fingerprint": machine.fingerprint,
+                  "named": tuple(paths) != SCAN_PATHS}  # fmt: skip
         try:
             for row in self._link.stream(host, ACTS, {"verb": "scan", **wanted}, SCAN_SECONDS):
                 if row["is"] == "found":

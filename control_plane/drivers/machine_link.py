@@ -40,6 +40,7 @@ WORDS: Mapping[str, Text] = {
     "no-set": t("The engine of {host} has no signatures of the centre, so it cannot scan."),
     "engine-dead": t("The antivirus engine of {host} does not answer: {detail}"),
     "exchanged": t("The machine that answers as {host} is not the one that was enrolled; it was not scanned."),
+    "no-path": t("{path} is no folder and no plain file on {host}; nothing was scanned."),
     "not-loaded": t("The engine of {host} did not load the set {path}."),
     "no-space": t("The disk of {host} is full."),
     "os-error": t("{host} could not write or read {path}: {detail}"),

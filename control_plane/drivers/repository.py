@@ -85,9 +85,10 @@ class HostRepository:
         words = {"what": what, "wait": WAIT_SECONDS, "octets": found.octets}
         return self._ask("take", SYNC_SECONDS, tell, found.pieces(), **words)
 
-    def medium_holds(self, medium: Path) -> Sequence[Depot]:
+    def medium_holds(self, medium: Path, what: Depot | None = None) -> Sequence[Depot]:
         """See `Repository.medium_holds`."""
-        return read_medium(medium).holds
+        found = read_medium(medium)
+        return [what] if what is not None and found.of(what) else found.holds
 
     def publish(self, what: Depot, ring: Ring, snapshot: str) -> bool:
         """See `Repository.publish`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +35,10 @@ class SnapshotsClient(Protocol):
         """Fetch and verify: {kind, snapshot: new id | None when nothing is new, latest, octets, advisories_changed}."""
         ...
 
+    def preview_take(self, path: Path, kind: Depot | None = None) -> Sequence[Depot]:
+        """The kinds that `take` would take. Raises what it would raise before anything is sent."""
+        ...
+
     def take(self, path: Path, kind: Depot | None = None, *, on_progress: OnProgress | None = None) -> list[Json]:
         """The same from a folder or archive, of every kind that it holds."""
         ...
@@ -46,6 +50,10 @@ class SnapshotsClient(Protocol):
 
     def medium(self, name: str) -> Path:
         """Where one of them lies, for `take`. Raises NotFound for anything that is not in that folder."""
+        ...
+
+    def preview_publish(self, snapshot: str, ring: int) -> Json:
+        """What `publish` would answer. Raises what it would raise."""
         ...
 
     def publish(self, snapshot: str, ring: int) -> Json:

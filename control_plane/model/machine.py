@@ -308,8 +308,9 @@ class Repository(Protocol):
         """The same from a folder or archive that was carried here. Raises Invalid for bad entries."""
         ...
 
-    def medium_holds(self, medium: Path) -> Sequence[Depot]:
-        """What a folder or archive could be taken for. Raises Invalid for bad entries, or when it holds neither."""
+    def medium_holds(self, medium: Path, what: Depot | None = None) -> Sequence[Depot]:
+        """What a folder or archive could be taken for; `what`: that alone. Raises Invalid for bad entries, or when it
+        does not hold it."""
         ...
 
     def prune(self, what: Depot, keep: int, dry_run: bool = False) -> Mapping[str, Any]:

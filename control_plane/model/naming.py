@@ -3,6 +3,7 @@ read."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 
 from control_plane.model.text import Text, t
@@ -51,6 +52,13 @@ MACHINE_HISTORY: Mapping[str, Text] = {
     "transferred": t("given to another tenant"),
     "retired": t("retired"),
 }
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names that somebody gave or has are one person's: without the source of accounts before them, in
+    whatever case and width of letters."""
+    plain = (unicodedata.normalize("NFKC", name).rpartition(":")[2].strip().casefold() for name in (one, other))
+    return next(plain) == next(plain)
 
 
 def actor_words(name: str) -> Text | str:

@@ -7,6 +7,7 @@ is enrolled.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +52,22 @@ def parse_target(text: str, field: str) -> list[Term]:
     if problems:
         raise Invalid(problems)
     return terms
+
+
+def check_paths(paths: Sequence[str], field: str = "paths") -> None:
+    """Raises Invalid with every folder that is not written from the root on: a scan of it would look at nothing."""
+    problems = [
+        Problem(
+            "bad-path",
+            t("“{path}” is no whole path.", path=path),
+            t("Write it from the root on, such as /home/li."),
+            field=f"{field}[{number}]",
+        )
+        for number, path in enumerate(paths)
+        if not path.startswith("/") or "\0" in path
+    ]
+    if problems:
+        raise Invalid(problems)
 
 
 def target_words(text: str) -> Text | Listed | str:

@@ -13,6 +13,7 @@ from control_plane.model.audit import AuditAct, Signoff, Subject
 from control_plane.model.errors import NotFound, Rejected
 from control_plane.model.freeze import Freeze, Frozen, covering
 from control_plane.model.machine import Ring
+from control_plane.model.naming import same_person
 from control_plane.model.run import Actor
 from control_plane.model.text import t
 from control_plane.store.audit import AuditRepository
@@ -54,7 +55,8 @@ class FreezeRepository:
                     t("You set freeze {id} yourself; another one lifts it.", id=freeze_id),
                     t("Ask a colleague to sign in and lift it."),
                 )
-            if not verified and second.key in (freeze.actor.key, actor.key):
+            if not verified and any(second.key == who.key or same_person(second.name, who.name)
+                                    for who in (freeze.actor, actor)):  # fmt: skip
                 raise Rejected(
                     t("The second person must be another one than who set it and than who lifts it."),
                     t("Name a colleague who agrees: --second NAME"),

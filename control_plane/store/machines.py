@@ -28,6 +28,7 @@ from control_plane.store.machine_tables import findings, machine_history, machin
 from control_plane.store.tables import resource_states, tenants
 
 _COLUMNS = (*machines.c, tenants.c.code)
+_QUERY = select(*_COLUMNS).join(tenants, tenants.c.id == machines.c.tenant_id)
 LOST = "lost"
 _WRITTEN = select(resource_states.c.resource_id).where(resource_states.c.kind == BASELINE)
 _LOST = select(machine_history.c.machine_id).where(machine_history.c.what == LOST)
@@ -80,11 +81,10 @@ class MachineRepository:
     # who ------------------------------------------------------------------------------------------
     def all(self, *, retired: bool = False) -> list[Machine]:
         """All machines by name; with `retired` also those that were taken out."""
-        query = select(*_COLUMNS).join(tenants, tenants.c.id == machines.c.tenant_id)
 
         def read() -> list[Machine]:
             with self._database.read() as connection:
-                return [_machine(row) for row in connection.execute(query.order_by(machines.c.name, machines.c.id))]
+                return [_machine(row) for row in connection.execute(_QUERY.order_by(machines.c.name, machines.c.id))]
 
         return [m for m in self._database.shared("machines", read) if retired or m.retired_at is None]
 
@@ -155,7 +155,8 @@ class MachineRepository:
         now = self._clock()
         with self._database.write() as connection:
             tenant_id = living_id(connection, tenant)
-            known = next((m for m in self.all() if m.name == name), None)
+            living = _QUERY.where(machines.c.name == name, machines.c.retired_at.is_(None))
+            known = next(map(_machine, connection.execute(living)), None)
             text = orjson.dumps(dict(facts or {})).decode()
             if known is not None:
                 same = known.tenant == tenant and (known.fingerprint == fingerprint or not known.managed)

@@ -137,6 +137,7 @@ def host(name: str) -> Any:
         host=show.machine(found),
         centre=access.allows(door.person(), Act.SEE_ESTATE),
         rings=RINGS,
+        rings_of_departments={name: title for name, title in RINGS.items() if name != "centre"},
         severities=SEVERITIES,
         histories=MACHINE_HISTORY,
         notes=[NOTES[note][1] for note in found["notes"]],

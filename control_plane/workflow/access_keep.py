@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, TemporaryError
+from control_plane.model.naming import same_person
 from control_plane.model.record import FIRST, Archive, Seal
 from control_plane.model.run import Actor
 from control_plane.model.text import t
@@ -195,10 +196,10 @@ class Keeper:
             problems.append(
                 Problem("no-reason", t("A reason is needed."), t("Say why in one sentence."), field="reason")
             )
-        other, remedy = _person(second), t("Name the other person who agreed: --second NAME.")
-        if other in ("", _person(actor.name)):
+        remedy = t("Name the other person who agreed: --second NAME.")
+        if same_person(second, "") or same_person(second, actor.name):
             problems.append(Problem("no-second", t("A second person is needed."), remedy, field="second"))
-        elif other == _person(row.name):
+        elif same_person(second, row.name):
             fault = t("The second person must be another one than who set it and than who lifts it.")
             problems.append(Problem("no-second", fault, remedy, field="second"))
         if problems:
@@ -228,8 +229,3 @@ class Keeper:
             }
             for row in self.store.access.holds(active)
         ]
-
-
-def _person(name: str) -> str:
-    """A name as it is compared: without the source of accounts before it, whatever its case."""
-    return name.rpartition(":")[2].strip().casefold()

@@ -5,6 +5,7 @@ Days and times without an offset are those of Asia/Shanghai.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -16,6 +17,7 @@ from control_plane.model.text import t
 from control_plane.model.windows import ZONE
 
 Span = tuple[str, datetime | None, datetime | None]
+_DAY = re.compile(r"\d{4}-\d\d-\d\d|\d{8}", re.ASCII)
 
 
 def day_of(moment: datetime) -> date:
@@ -31,7 +33,7 @@ def end_of(day: date) -> datetime:
 def read_moment(text: str, field: str, *, end: bool = False) -> tuple[datetime | None, list[Problem]]:
     """A time as people type it; a day alone is its beginning, or with `end` its end."""
     try:
-        if len(text.strip()) == 10:
+        if _DAY.fullmatch(text.strip()):
             day = date.fromisoformat(text.strip())
             found = end_of(day) if end else datetime.combine(day, time(), ZONE)
         else:

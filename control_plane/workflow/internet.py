@@ -309,6 +309,8 @@ def checked_url(url: str) -> str:
         raise Rejected(t("The address carries a name or password; it would be sent and shown."), remedy)
     if not host:
         raise Rejected(t("“{url}” names no host.", url=url), remedy)
+    if port == 0:
+        raise Rejected(t("“{url}” is no web address: there is no port 0.", url=url), remedy)
     if ":" not in host:
         try:
             host = to_ascii(host) if not host.replace(".", "").isdigit() else str(ip_address(host))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from control_plane.model.errors import Invalid, Problem, Rejected
 from control_plane.model.machine import Ring
+from control_plane.model.targets import check_paths
 from control_plane.model.text import t
 from control_plane.workflow.planning import CONFIRM_LENGTH
 
@@ -49,6 +50,10 @@ def _check_findings(client: Client, given: Given) -> None:
         raise Invalid(problems)
 
 
+def _check_scan(client: Client, given: Given) -> None:
+    check_paths(given["paths"])
+
+
 def _check_publish(client: Client, given: Given) -> None:
     """A ring of tenants gets it by a rollout; at once only when somebody says that they know what that means."""
     problems = []
@@ -81,6 +86,7 @@ CHECKS: Mapping[str, Callable[[Client, Given], None]] = {
     "drift_accept": _check_drift,
     "drift_revert": _check_drift,
     "findings_clear": _check_findings,
+    "scan": _check_scan,
     "snapshots_publish": _check_publish,
     "emergency": _check_emergency,
 }

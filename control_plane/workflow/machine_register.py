@@ -129,9 +129,9 @@ class MachineRegister:
             text = t("{code} does not subscribe to antivirus and patching.", code=tenant)
             remedy = t("Put the offering security into its document and import it; then enrol.")
             problems.append(Problem("not-subscribed", text, remedy, field="tenant"))
-        if ring not in set(Ring):
-            text = t("There is no ring {ring}.", ring=ring)
-            remedy = t("Rings are 0 to 4; workstations are in 1, 2 or 3.")
+        if ring not in set(Ring) - {Ring.CENTRE}:
+            text = t("Ring {ring} is none for machines of departments.", ring=ring)
+            remedy = t("Write 1, 2 or 3 for workstations, 4 for servers.")
             problems.append(Problem("no-ring", text, remedy, field="ring"))
         problems += _misplaced(name, tenant, host, self._hosts())
         if problems:
@@ -245,6 +245,8 @@ class MachineRegister:
     def _transferable(self, name: str, tenant: str) -> Machine:
         machine = self.store.machines.get(name)
         self.store.estate.known(tenant)
+        if machine.tenant == tenant:
+            raise Rejected(t("{name} belongs to {tenant} already.", name=machine.name, tenant=tenant))
         if machine.managed and tenant not in self.subscribed():
             raise Rejected(
                 t("{code} does not subscribe to antivirus and patching.", code=tenant),
@@ -254,6 +256,8 @@ class MachineRegister:
 
     # another console's list -----------------------------------------------------------------------
     def _export(self, path: Path, columns: Mapping[str, str], tenant: str | None) -> tuple[Export, list[str]]:
+        if tenant is not None:
+            self.store.estate.known(tenant)
         export = read_export(path, columns, tenant, {row.code: row.names for row in self.store.estate.tenants()})
         known = {m.name: m for m in self.store.machines.all()}
         hosts = {h["name"] for h in self._hosts()}

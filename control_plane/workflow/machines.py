@@ -34,7 +34,7 @@ from control_plane.model.machine import (
 )
 from control_plane.model.machine_rules import FAULTS
 from control_plane.model.resource import CouldNotMeasure
-from control_plane.model.targets import parse_target, remedy, target_words
+from control_plane.model.targets import check_paths, parse_target, remedy, target_words
 from control_plane.model.text import t
 from control_plane.workflow.audit import outside
 from control_plane.workflow.machine_register import MachineRegister
@@ -184,6 +184,7 @@ class Machines(MachineRegister):
 
     def scan(self, target: str, paths: Sequence[str], on_progress: OnProgress | None = None) -> Json:
         """See `MachinesClient.scan`. One machine after the other, so that a scan never fills the centre's links."""
+        check_paths(paths)
         machines = self.chosen(target, "target")
         answer: Json = {"target": target, "files": 0, "machines": [], "findings": []}
         with self._outside(AuditAct.MACHINE_SCANNED, machines) as became:

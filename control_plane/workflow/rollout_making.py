@@ -160,7 +160,7 @@ class RolloutMaker:
             problems.append(Problem("no-subscription", text, t("See gasp tenants list."), field="tenants"))
         if len(listed) != len(set(listed)):
             problems.append(Problem("twice", t("A tenant is in two groups."), t("List each one once."), field="groups"))
-        chosen = sorted(order.tenants or listed or rows)
+        chosen = sorted(set(order.tenants or listed or rows))
         if listed and set(chosen) != set(listed):
             text = t("The groups do not hold exactly the chosen tenants.")
             problems.append(

@@ -100,10 +100,16 @@ class Snapshots:
             became["snapshot"] = found["snapshot"]
         return {"kind": kind, **found}
 
+    def preview_take(self, path: Path, kind: Depot | None = None) -> Sequence[Depot]:
+        """See `SnapshotsClient.preview_take`."""
+        holds = self._repository().medium_holds(path, kind)
+        self._fence(None)
+        return holds
+
     def take(self, path: Path, kind: Depot | None = None, *, on_progress: Tell | None = None) -> list[Json]:
         """See `SnapshotsClient.take`."""
         taken = []
-        for what in [kind] if kind else self._repository().medium_holds(path):
+        for what in self._repository().medium_holds(path, kind):
             self._fence(None)
             with outside(self._store, AuditAct.SNAPSHOT_FETCHED, self.actor(), detail={"kind": what}) as became:
                 found = self._repository().take(what, path, on_progress)
@@ -126,6 +132,15 @@ class Snapshots:
         if self._folder is None or name not in {row["name"] for row in self.media()}:
             raise NotFound(t("There is no medium “{name}”.", name=name), t("Put it into the folder for media first."))
         return self._folder / name
+
+    def preview_publish(self, snapshot: str, ring: int) -> Json:
+        """See `SnapshotsClient.preview_publish`."""
+        what = kind_of(snapshot)
+        self._fence(Ring(ring))
+        self._refuse_amid(what, Ring(ring))
+        self._repository().show(snapshot)
+        before = self._repository().published(what)[Ring(ring)]
+        return {"snapshot": snapshot, "kind": what, "ring": ring, "before": before, "changed": before != snapshot}
 
     def publish(self, snapshot: str, ring: int) -> Json:
         """See `SnapshotsClient.publish`."""

@@ -83,6 +83,9 @@ def test_a_test_file_is_a_finding_at_the_centre_with_host_path_and_tenant(centre
     path = "/home/zhang/报告 final.com"
     centre.shell("gaj", f'mkdir -p /home/zhang; printf %s "{EICAR}" > "{path}"')
     try:
+        # nothing is not clean: what is not there is said to be not there
+        typo = centre.json("security", "scan", "gaj", "--path", "/hoem", check=1)["machines"][0]
+        assert (typo["files"], "/hoem is no folder" in typo["error"], typo["scanned_at"]) == (0, True, None)
         scan = centre.json("security", "scan", "gaj", "--path", "/home", check=1)
         ended = time.monotonic()
         (found,) = centre.json("security", "findings", "--open")["items"]

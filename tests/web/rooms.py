@@ -126,7 +126,7 @@ class Repository:
         self._answer()
         return {"snapshot": None, "latest": "p20261124-020000", "octets": 0, "advisories_changed": False}
 
-    def medium_holds(self, path: Any) -> Sequence[str]:
+    def medium_holds(self, path: Any, what: str | None = None) -> Sequence[str]:
         return ["patches"]
 
     def take(self, what: str, path: Any, tell: Any = None) -> Mapping[str, Any]:

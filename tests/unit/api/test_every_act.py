@@ -87,12 +87,15 @@ BY_PEOPLE_ONLY = {"grant", "revoke", "account_add", "sign_in_reset"}
 PARTS_OF = "it is a part of an act, which asks it itself"
 UNSEEN: dict[str, str] = {
     **dict.fromkeys(("preview_import", "export_tenants", "diff_tenants", "machines.preview_import"), FOLDER),
-    **dict.fromkeys(("snapshots.media", "snapshots.medium", "record.preview_register"), FOLDER),
+    **dict.fromkeys(
+        ("snapshots.media", "snapshots.medium", "snapshots.preview_take", "record.preview_register"), FOLDER
+    ),
     **dict.fromkeys(("doctor", "config", "database", "audit.verify", "mail.list", "persons.find"), CENTRE),
     **dict.fromkeys(("record.collect", "record.status", "record.searches", "record.register"), CENTRE),
     **dict.fromkeys(("record.preview_purge", "record.verify", "record.holds"), CENTRE),
     **dict.fromkeys(("rehearse", "rollouts.ready", "rollouts.rehearse", "at_work"), PARTS_OF),
     **dict.fromkeys(("machines.preview_enrol", "machines.preview_retire", "machines.preview_give_up"), PARTS_OF),
+    "snapshots.preview_publish": PARTS_OF,
     **dict.fromkeys(("machines.preview_transfer", "requests.check", "requests.validate", "staff.wished"), PARTS_OF),
     **dict.fromkeys(("groups.wished", "jobs.of_run", "webhooks.families", "webhooks.targets", "stamp"), PARTS_OF),
     **dict.fromkeys(("internet.preview", "internet.excepted", "preview_offboard"), SITES),

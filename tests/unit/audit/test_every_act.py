@@ -42,7 +42,7 @@ LOOKS = {
     "security findings",
     "record": "collect status searches register preview_register preview_purge verify holds",
     "people": "list show sign_ins",
-    "snapshots": "all show estimate media medium",
+    "snapshots": "all show estimate media medium preview_take preview_publish",
     "internet": "list show pac sheet preview refusals excepted",
     "policies": "list show preview",
     "rollouts": "preview ready list show events rehearse",

@@ -537,6 +537,9 @@ ANSWERS |= {
     ],
     "snapshots.sync": SYNCED,
     "snapshots.take": [SYNCED],
+    "snapshots.preview_take": ["patches"],
+    "snapshots.preview_publish": {"snapshot": "p20261128-174819", "kind": "patches", "ring": 1, "before": None,
+                                  "changed": True},
     "snapshots.publish": {
         "snapshot": "p20261128-174819", "kind": "patches", "ring": 1, "before": "p20261127-174819", "changed": True,
     },

@@ -126,6 +126,8 @@ def test_debug_shows_where(gasp: Gasp) -> None:
         ["tenants", "list", "--fields", "colour"],
         ["tenants", "import", "/no/such/place"],
         ["sites", "maintenance", "s", "perhaps"],
+        ["snapshots", "prune"],
+        ["hosts", "enrol", "fgw", "--tenant", "fgw", "--ring", "0"],
     ],
 )
 def test_usage(gasp: Gasp, argv: list[str]) -> None:
@@ -134,6 +136,7 @@ def test_usage(gasp: Gasp, argv: list[str]) -> None:
     assert answer.out == ""
     assert "Error:" in answer.err
     assert "--help" in answer.err
+    assert "\\x" not in answer.err, "a sentence, on one line"
     body = json.loads(gasp(*argv, env={"GASP_OUTPUT": "json"}).err) if "-o" not in argv else {"code": "usage"}
     assert body["code"] == "usage"
 

@@ -29,6 +29,14 @@ REFUSED = (
     "mail retry 99",
     "runs stop 99",
     "freezes lift 99 --second li --reason test",
+    "record hold set --case Q-1 --reason test --from 2026-11-24 --to 2026-11-23",
+    "record hold set --case Q-1 --reason test --from 2026-11-24 --to 2026-11-24 --tenant nobody",
+    "record hold lift 99 --second li --reason test",
+    "record register add 10.94.1.256 --machine pc-17 --from 2026-11-24",
+    "record register add 10.94.1.10 --from 2026-11-24",
+    "security clear f_none --reason test",
+    "snapshots publish p20990101-000000 --ring 1",
+    "snapshots publish nothing --ring 0",
     "requests refuse R-2026-0099 --reason test",
     "requests withdraw R-2026-0099",
     "requests comment R-2026-0099 --text hello",
@@ -66,12 +74,20 @@ def test_what_is_refused_is_refused_before_anybody_is_asked(world: World, line: 
     assert kept(world) == before
 
 
+def test_a_freeze_without_a_reason_is_refused_by_its_dry_run(world: World) -> None:
+    answer = run(world, "freezes set --reason", " ", "--dry-run")
+    assert answer.exit_code == 4 and "would" not in answer.stderr, answer.output
+
+
 def test_what_would_be_done_is_said_and_not_done(world: World) -> None:
     reference = world.ask("clerk1", "fgw", "rehearsed")
     before = kept(world)
     for line in (
         "tokens create operator1 --name x --scope tenants:read",
         "webhooks create x https://hooks.example.test/x --about request",
+        "record hold set --case Q-1 --reason test --from 2026-11-24 --to 2026-11-24 --tenant fgw",
+        "record register add 10.94.1.10 --machine pc-17 --from 2026-11-24",
+        "snapshots publish p20261124-020000 --ring 0",
         "users revoke clerk1 clerk --tenant fgw --reason test",
         f"requests comment {reference} --text hello",
         f"requests refuse {reference} --reason test",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.model.errors import Rejected
-from control_plane.model.text import Text
+from control_plane.model.text import Text, t
 
 from .conftest import Gasp, both
 from .fake_client import POLICY
@@ -90,6 +90,23 @@ def test_follow_ends_with_what_it_ended_in(gasp: Gasp) -> None:
 def test_release_on_and_again(gasp: Gasp) -> None:
     answer = gasp(*["rollouts", "release", "4", "--go-on", "--reason", "scrap", "--yes"])
     assert answer.client.called("rollouts.release") == [((4,), {"reason": "scrap", "go_on": True, "confirm": None})]
+
+
+@both
+def test_groups_are_read_with_blanks_between_them(gasp: Gasp, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("ttl: 5\n")
+    line = ["rollouts", "create", "--kind", "configuration", "--offering", "toy", "--patch", str(tmp_path / "p.yaml")]
+    made = gasp(*line, "--group", "fgw, czj ,", "--group", " gaj", "--reason", "x")
+    assert made.client.called("rollouts.create")[0][1]["groups"] == [["fgw", "czj"], ["gaj"]], made.err
+
+
+@pytest.mark.parametrize("act", ["release", "pause", "resume", "abort", "rollback"])
+def test_an_act_that_cannot_be_is_refused_before_anybody_is_asked(gasp: Gasp, act: str) -> None:
+    refusal = Rejected(t("Rollout 4 is done; that cannot be done now."))
+    reason = [] if act == "resume" else ["--reason", "x"]
+    answer = gasp("rollouts", act, "4", *reason, **{"rollouts.rehearse": refusal})
+    assert answer.code == 4 and "Rollout 4 is done" in answer.err
+    assert not answer.client.called(f"rollouts.{act}")
 
 
 def test_a_freeze_says_who_why_and_how_it_is_lifted(gasp: Gasp) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from control_plane.drivers import machine_link
 from control_plane.drivers.host_state import AgentError
-from control_plane.drivers.machine_acts import cursor, files_below, from_cursor, hashes
+from control_plane.drivers.machine_acts import cursor, files_below, from_cursor, hashes, infected
 from control_plane.drivers.machine_files import PROBE, marker
 from control_plane.drivers.machine_link import ACTS, WORDS, sentence
 from control_plane.drivers.machine_measure import holder, newer_there, valid_until
@@ -110,6 +110,15 @@ def test_who_holds_a_lock_is_named_and_nobody_holding_is_none(tmp_path: Path) ->
     finally:
         os.kill(child, 9)
         os.waitpid(child, 0)
+
+
+def test_what_is_found_has_its_whole_name_whatever_is_in_it() -> None:
+    odd = ["/home/a b/u\u2028sep", "/home/x\x0b\x85y", "/home/报告: final.com", "/home/z: Fake FOUND: z"]
+    text = "".join(f"{path}: Lab.Eicar FOUND\n" for path in odd) + "/home/w: No such file or directory. ERROR\n"
+    assert infected(text) == [(path, "Lab.Eicar") for path in odd]
+    for name in ("/home/new\nline", "/home/a: Fake FOUND\nb: Other FOUND"):
+        assert infected(f"{name}: Lab.Eicar FOUND\n", name) == [(name, "Lab.Eicar")]
+        assert infected("", name) == []
 
 
 def test_links_are_not_followed_by_a_scan(tmp_path: Path) -> None:

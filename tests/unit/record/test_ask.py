@@ -101,6 +101,12 @@ def test_without_case_reason_or_window_nothing_is_asked_and_every_problem_is_tol
         asked.ask(begin="2026-09-01", end="2026-11-24")
 
 
+@pytest.mark.parametrize("day", [f"{START:%Y-%m-%d}", f"{START:%Y%m%d}", f" {START:%Y-%m-%d} "])
+def test_a_day_alone_is_the_whole_day_however_it_is_written(asked: Centre, day: str):
+    lines = asked.ask(begin=day, end=day)["lines"]
+    assert lines == asked.ask()["lines"] != []
+
+
 def test_each_search_is_recorded_with_who_why_what_and_how_much(asked: Centre):
     answer = asked.ask(tenant="fgw")
     asked.ask(nat_port=1)

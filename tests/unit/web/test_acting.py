@@ -469,7 +469,7 @@ def test_machines_are_measured_enrolled_and_retired_by_the_worker(world: World) 
     answer = ask(who, "/console/hosts", act="enrol", name="fgw", tenant="gaj", ring="9")
     world.client.jobs.work(("machines",))
     text = follow(who, answer)
-    assert "stands in the network of fgw" in text and "There is no ring" in text
+    assert "stands in the network of fgw" in text and "is none for machines of departments" in text
     answer = ask(who, "/console/hosts", act="mend", name="czj")
     world.client.jobs.work(("machines",))
     assert "czj" in follow(who, answer)

@@ -54,7 +54,7 @@ def test_setting_needs_a_reason_and_a_tenant_that_exists(centre, freezes: Freeze
 
 def test_lifting_needs_a_second_person(centre, freezes: Freezes):
     made = freezes.set("estate", reason="storm")
-    for second in ("test", "local:test"):
+    for second in ("test", "local:test", " TEST ", "directory:Test", "ｔｅｓｔ"):
         with pytest.raises(Rejected, match="second person"):
             freezes.lift(made["id"], second=second, reason="over")
     with pytest.raises(Invalid):
@@ -187,7 +187,7 @@ class Shelf:
         self.done.append("take")
         return {}
 
-    def medium_holds(self, path: Path) -> list[str]:
+    def medium_holds(self, path: Path, what: str | None = None) -> list[str]:
         return ["patches"]
 
     def publish(self, what: str, ring: Ring, snapshot: str) -> bool:

@@ -43,7 +43,7 @@ def test_addresses_are_made_plain(typed: str, url: str) -> None:
     ["ftp://a.test/", "file:///etc/passwd", "javascript://a.test/%0aalert(1)", "http://", "http:///x", "http://a b/",
      "http://a.test/\n-o /etc/passwd", 'http://a.test/"\nproxy = evil', "http://user:pw@a.test/", "http://a.test:99999/",
      "http://[::1", "http://010.1.2.3/", "http://1.2.3.4.5/", "http://-a.test/", "http://a.test/" + "x" * 3000,
-     "http://a\u2028.test/"],
+     "http://a\u2028.test/", "http://a.test:0/"],
 )  # fmt: skip
 def test_what_is_no_address_never_reaches_a_machine(typed: str) -> None:
     with pytest.raises(Rejected) as caught:

@@ -29,6 +29,7 @@ from control_plane.model.machine import (
 )
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import t
+from control_plane.store import machines as machine_rows
 from control_plane.store.estate import SubscriptionChange
 from control_plane.store.machines import state_from, state_json
 from control_plane.workflow.machines import Machines
@@ -196,6 +197,40 @@ def test_what_cannot_be_enrolled_has_all_its_reasons(world: World, codes: list[s
     with pytest.raises(Invalid) as caught:
         world.machines.enrol("x", "nobody", 9)
     assert {p.code for p in caught.value.problems} == {"no-tenant", "no-ring"}
+
+
+def test_ring_0_is_the_centres_and_leaves_the_document_as_it_was(world: World, codes: list[str]) -> None:
+    before = world.centre.store.estate.subscription(f"{codes[0]}/security")
+    with pytest.raises(Invalid) as caught:
+        world.machines.enrol(codes[0], codes[0], 0)
+    assert [p.code for p in caught.value.problems] == ["no-ring"]
+    assert world.centre.store.estate.subscription(f"{codes[0]}/security") == before
+
+
+@pytest.mark.parametrize("path", ["home", "", "~/x", "./home", "/home\0x"])
+def test_a_scan_of_what_is_no_whole_path_is_refused(world: World, codes: list[str], path: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        world.machines.scan(codes[0], ["/home", path])
+    assert [p.field for p in caught.value.problems] == ["paths[1]"]
+
+
+def test_a_list_for_a_department_that_there_is_not_is_refused_by_its_dry_run(world: World, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("name\npc-1\n")
+    with pytest.raises(NotFound):
+        world.machines.preview_import(tmp_path / "list.csv", {}, "nobody")
+
+
+def test_a_long_list_is_taken_over_at_a_steady_pace(
+    world: World, codes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Counted, not timed: a line reads its own machine, not all that came before it."""
+    path, plain, read = tmp_path / "list.csv", machine_rows._machine, list[str]()
+    monkeypatch.setattr(machine_rows, "_machine", lambda row: read.append(row.name) or plain(row))
+    path.write_text("name,tenant\n" + "".join(f"pc-{n},{codes[0]}\n" for n in range(200)))
+    for _ in range(2):
+        world.machines.import_machines(path, {}, None)
+    assert len(read) < 10 * 200
+    assert len(world.machines.rows()) >= 200
 
 
 @pytest.mark.parametrize("name", ["web", "citizen"])
@@ -479,6 +514,8 @@ def test_rehearsed_leaving_refuses_what_the_real_one_would_and_moves_nobody(worl
             transfer(first, f"{second}x")
         with pytest.raises(Rejected, match="does not subscribe"):
             transfer(first, bare)
+        with pytest.raises(Rejected, match="already"):  # nothing happens to it, so its history says nothing
+            transfer(first, first)
     machines.preview_retire(first)
     machines.preview_transfer(first, second)
     del world.hands.who[first]

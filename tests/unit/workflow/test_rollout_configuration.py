@@ -96,6 +96,11 @@ def test_waves_go_out_and_come_back(desk: Desk):
     assert next(s for s in desk.centre.store.estate.subscriptions() if s.code == "fgw").spec == {"names": ["fgw"]}
 
 
+def test_a_department_that_is_named_twice_is_in_it_once(desk: Desk):
+    rollout = desk.begin(tenants=["fgw", "fgw"], groups=[])
+    assert [i["tenant"] for i in desk.rollouts.show(rollout)["items"]] == ["fgw"]
+
+
 def test_one_that_fails_stops_before_the_next_wave(desk: Desk):
     desk.centre.directory.refuse["directory.person/p"] = t("no room")
     rollout = desk.begin()
