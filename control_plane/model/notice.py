@@ -51,6 +51,8 @@ class NoticeKind(StrEnum):
     REVIEW_LATE = "review_late"
 
 
+#: What is told to those who decide on a request.
+TO_DECIDE = frozenset({NoticeKind.TO_SIGN, NoticeKind.SIGNED, NoticeKind.EMERGENCY, NoticeKind.EMERGENCY_ENDED})
 #: What a department's contacts are told whoever else is.
 FOR_CONTACTS = frozenset({NoticeKind.VOLUME_WARNED, NoticeKind.VOLUME_THROTTLED})
 

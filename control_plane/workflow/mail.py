@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import CouldNotMeasureError, NotFound, Rejected, TemporaryError
-from control_plane.model.notice import FOR_CONTACTS, Address, Notice, NoticeKind, Post, frame, one_line, say
+from control_plane.model.notice import FOR_CONTACTS, TO_DECIDE, Address, Notice, NoticeKind, Post, frame, one_line, say
 from control_plane.model.people import ROLES, Person
 from control_plane.model.request import ACTIONS, DECIDING, OPEN, Request, parse_reference, standing
 from control_plane.model.run import Actor
@@ -166,7 +166,7 @@ class MailTicker:
 
         language = mail.to.language
         with in_language(language):
-            told = [self._said(stored, language) for stored in self.store.mail.notices_of(mail.id)]
+            told = [(*self._said(one, language), self._page(one.notice)) for one in self.store.mail.notices_of(mail.id)]
         around = frame(language)
         one, many = around["one"].format(subject=told[0][0]), around["many"].format(count=len(told))
         message = EmailMessage(policy=SMTP)
@@ -177,14 +177,25 @@ class MailTicker:
         message["Message-ID"] = mail.message_id
         message["Auto-Submitted"] = "auto-generated"
         lines = [around["greeting"].format(name=one_line(mail.to.name)), ""]
-        for subject, text in told:
-            lines += [f"- {subject}" if len(told) > 1 else "", f"  {text}" if len(told) > 1 else text]
+        if len(told) == 1:
+            lines += ["", told[0][1]]
+        else:
+            lines += [
+                f"{mark}{said}" for one in told for mark, said in zip(("- ", "  ", "  "), one, strict=True) if said
+            ]
         if self.console:
-            lines += ["", around["where"].format(address=self.console)]
+            lines += ["", around["where"].format(address=(told[0][2] if len(told) == 1 else None) or self.console)]
         lines += ["", "-- ", around["footer"]]
         message.set_content("\n".join(lines).replace("\n\n\n", "\n\n") + "\n", cte="base64")
         message["Content-Language"] = "zh-CN" if language == "zh_CN" else "en"
         return message
+
+    def _page(self, notice: Notice) -> str | None:
+        """The address of the request that a notice is about: its review for who decides, its own page for others."""
+        if self.console is None or "request" not in notice.params:
+            return None
+        side = "console" if notice.kind in TO_DECIDE else "portal"
+        return f"{self.console.rstrip('/')}/{side}/requests/{notice.params['request']}"
 
     def _said(self, stored: StoredNotice, language: str) -> tuple[str, str]:
         notice, kind = stored.notice, stored.notice.kind

@@ -8,6 +8,7 @@ is recorded; who asked stays apart from who signs for them as well. Must not loo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -44,8 +45,9 @@ class Duties:
 
     @cached_property
     def displays(self) -> Mapping[str, str]:
-        """Actor's name → name for people."""
-        return {person.name: person.display for person in self.people}
+        """Actor's name → name for people, with the login name where several are called the same."""
+        called = Counter(person.display for person in self.people)
+        return {p.name: p.display if called[p.display] == 1 else f"{p.display} ({p.login})" for p in self.people}
 
     @cached_property
     def emergencies(self) -> Mapping[int, Early]:

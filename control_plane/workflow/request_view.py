@@ -144,6 +144,13 @@ class RequestView:
         """What people call who acts."""
         return self.duties.displays.get(name, name)
 
+    def _names(self, people: Iterable[Person]) -> str:
+        names = [self.display(person.name) for person in people]
+        if not names:
+            return str(t("nobody holds this role"))
+        more = f" (+{len(names) - MOST_NAMES})" if len(names) > MOST_NAMES else ""
+        return ", ".join(names[:MOST_NAMES]) + more
+
     def due(self, request: Request) -> Due | None:
         """When it is due; None while the clock does not run."""
         if request.clock_from is None or request.state is RequestState.RETURNED:
@@ -158,13 +165,13 @@ class RequestView:
             used = self.duties.taken(request)
             by_role = [(role, self.duties.holders(role, tenant, without=used)) for role in request.missing]
             found = [person for _, people in by_role for person in people]
-            said = "; ".join(f"{ROLES[role].title}: {_names(people)}" for role, people in by_role)
+            said = "; ".join(f"{ROLES[role].title}: {self._names(people)}" for role, people in by_role)
             return list(request.missing), found, t("{people}", people=said)
         if request.state is RequestState.FAILED:
             signed = {s.actor.key for s in request.holding if s.role == "operator"}
             people = self.duties.holders("operator", tenant)
             named = [person for person in people if person.key in signed] or people
-            return ["operator"], named, t("{people}", people=f"{ROLES['operator'].title}: {_names(named)}")
+            return ["operator"], named, t("{people}", people=f"{ROLES['operator'].title}: {self._names(named)}")
         if request.state in (RequestState.DRAFT, RequestState.RETURNED):
             return ["clerk"], [], t("{people}", people=self.display(request.asker.name))
         if request.state in MOVING:
@@ -245,14 +252,6 @@ def _text(data: Mapping[str, Any]) -> str:
         said = str(t("Letter {number} of {date}.", **data["letter"]))
         return f"{said} {data['text']}".strip()
     return str(data.get("text", ""))
-
-
-def _names(people: Iterable[Person]) -> str:
-    names = [person.display for person in people]
-    if not names:
-        return str(t("nobody holds this role"))
-    more = f" (+{len(names) - MOST_NAMES})" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -23,7 +23,7 @@ HOSTILE = (
     "=cmd|'/c calc'!A1",
     "*)(uid=*))(|(uid=*",
     "\u202egnp.exe",
-    "a\x00b\x1b[31m",
+    "a\x07b\x1b[31m",
 )
 
 
@@ -304,6 +304,16 @@ def test_from_the_last_look_to_a_page_and_back(world: World, clerk: FlaskClient)
     assert added.location.endswith("/form/rules-1-rule?back=check")
     rule = {"action": "block", "hosts": "a.example.test", "reason.zh": "无", "reason.en": "none", "back": "check"}
     assert step(clerk, reference, "rules-1-rule", **rule).location.endswith("/check")
+    withdrawn(clerk, reference)
+
+
+def test_a_text_with_nul_is_refused_and_nothing_is_kept_of_it(world: World, clerk: FlaskClient) -> None:
+    reference = begin(clerk, "public_site")
+    own = world.client.acting_as("directory:clerk1").requests
+    before = own.show(reference)
+    answer = step(clerk, reference, "reason", reason="a\0b")
+    assert (answer.status_code, "the character NUL" in answer.text) == (422, True)
+    assert own.show(reference) == before
     withdrawn(clerk, reference)
 
 

@@ -104,6 +104,7 @@ def test_from_submission_to_live_each_is_told_their_part(room: Room) -> None:
     assert request["reference"] in told["clerk@qingdao.test"]["Subject"]
     assert "已提交" in told["clerk@qingdao.test"]["Subject"]
     assert "签批" in told["chief@qingdao.test"]["Subject"]
+    assert f"https://console/console/requests/{request['reference']}" in text(told["chief@qingdao.test"])
     room.office.sign("chief", request)
     room.office.sign("operator", request)
     room.office.ticker.tick()
@@ -168,7 +169,7 @@ def test_the_readers_language(room: Room) -> None:
     assert mail["Content-Language"] == "en"
     assert "came back with a question: which colour?" in text(mail)
     assert "Dear Clerk," in text(mail)
-    assert "https://console/" in text(mail)
+    assert f"https://console/portal/requests/{request['reference']}" in text(mail)
 
 
 def test_failed_names_who_acts_and_tells_operators(room: Room) -> None:

@@ -65,6 +65,15 @@ def test_from_a_draft_to_a_live_service(office: Office) -> None:
     assert office.ticker.tick() == []
 
 
+def test_two_of_one_name_are_told_apart(office: Office) -> None:
+    for login in ("clerk", "operator"):
+        office.centre.store.people.ensure(f"directory:{login}", "刘洋")
+    shown = office.of("chief").show(office.ask("clerk", "fgw", names=["a.qingdao.test"])["id"])
+    assert shown["asker_name"] == "刘洋 (clerk)"
+    assert "刘洋 (operator)" in str(shown["has"])
+    assert "Chief;" in f"{shown['has']};", "who is the only one of a name is called by it alone"
+
+
 def test_a_change_and_an_end(office: Office) -> None:
     imported(office, "fgw", names=["a"])
     office.centre.applier.apply(_estate(), office.centre.actor)
