@@ -70,8 +70,8 @@ def test_two_of_one_name_are_told_apart(office: Office) -> None:
         office.centre.store.people.ensure(f"directory:{login}", "刘洋")
     shown = office.of("chief").show(office.ask("clerk", "fgw", names=["a.qingdao.test"])["id"])
     assert shown["asker_name"] == "刘洋 (clerk)"
-    assert "刘洋 (operator)" in str(shown["has"])
-    assert "Chief;" in f"{shown['has']};", "who is the only one of a name is called by it alone"
+    assert "刘洋 (operator)" in shown["has_it"]["text"]
+    assert "Chief;" in f"{shown['has_it']['text']};", "who is the only one of a name is called by it alone"
 
 
 def test_a_change_and_an_end(office: Office) -> None:
