@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import url_for
 
 from control_plane.model.client import Json
@@ -36,13 +38,23 @@ def requests() -> list[Need]:
     return [("bad" if late else "busy", text, url_for("requests.queue"))]
 
 
+def short() -> Sequence[Json]:
+    """Roles that lack people."""
+    return _signing()[0]
+
+
+def _signing() -> tuple[list[Json], Json | None]:
+    client = door.client()
+    found: tuple[list[Json], Json | None] = door.recent(
+        "signing", lambda: (client.substitutes.staffing(), client.classes.show()["proposal"])
+    )[1]
+    return found
+
+
 def needs() -> list[Need]:
     """Lines of “needs you”: tone, sentence, page. Who holds which role is not read anew for every page."""
-    client, where = door.client(), url_for("substitutes.substitutes")
-    tones = {"failed": "bad", "warning": "warn"}
-    short, waiting = door.recent("signing", lambda: (client.substitutes.staffing(), client.classes.show()["proposal"]))[
-        1
-    ]
+    where, tones = url_for("substitutes.substitutes"), {"failed": "bad", "warning": "warn"}
+    short, waiting = _signing()
     found = [(tones[one["state"]], t("{text}", text=one["sentence"]), where) for one in short]
     if waiting and waiting["by"] != door.person().name and access.allows(door.person(), Act.SIGN_CLASSES):
         text = t("Proposal {id} for the table of classes waits for your signature.", id=waiting["number"])

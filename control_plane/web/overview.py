@@ -13,6 +13,7 @@ from control_plane.model.people import Act
 from control_plane.model.run import RESUMABLE
 from control_plane.model.text import Text, t, tn
 from control_plane.web import door, duties
+from control_plane.web.beginning import steps
 from control_plane.web.door import needs
 from control_plane.web.seen import Need, hand_made, promises
 from control_plane.web.services import services
@@ -60,6 +61,7 @@ def overview() -> Any:
             runs=runs,
             worker=worker,
             chores=CHORES,
+            first=steps(status, runs, duties.short()) if access.allows(person, Act.PLAN) else [],
             needs=[
                 *duties.requests(),
                 *_by_itself(worker),
