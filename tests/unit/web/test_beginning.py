@@ -8,7 +8,10 @@ import pytest
 
 from tests.web.world import BASE, World, send
 
-ROLE, CHANGE = "Give others their roles: nobody signs what they asked for.", "Carry out a first change; it can be undone."
+ROLE, CHANGE = (
+    "Give others their roles: nobody signs what they asked for.",
+    "Carry out a first change; it can be undone.",
+)
 
 
 def said(world: World, role: str) -> dict[str, str]:
