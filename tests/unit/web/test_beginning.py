@@ -46,4 +46,5 @@ def test_it_says_how_each_thing_stands_and_goes_away(fresh: World, monkeypatch: 
     fresh.clock.advance(60)
     assert {text for text, state in said(fresh, "operator").items() if state == "waiting"} == {CHANGE}
     fresh.client.apply("estate")
+    hosts[0]["state"] = "stopped"
     assert said(fresh, "operator") == {}
