@@ -25,8 +25,9 @@ class First:
 
 
 def steps(status: Json, runs: Sequence[Json], short: Sequence[Json]) -> list[First]:
-    """All of them; none once people are there and a change was carried out: a host that stops later is no beginning. `short`: rows of `SubstitutesClient.staffing`. That a change was
-    carried out is told from a second run: the first one is that of bring-up."""
+    """All of them; none once people are there and a change was carried out: a host that stops later is no beginning.
+    `short`: rows of `SubstitutesClient.staffing`. That a change was carried out is told from a second run: the first
+    one is that of bring-up."""
     hosts, tenants = sum(status["hosts"].values()), sum(status["tenants"].values())
     running, pending = status["hosts"].get("running", 0), status["subscriptions"]["pending"]
     alone = [row for row in short if row["role"] is not None and ROLES[row["role"]].reach == "estate"]
