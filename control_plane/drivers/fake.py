@@ -17,7 +17,7 @@ class FakeDriver:
     changes fail; `off` (id → reason) plays a machine that is off;
     `things` and `foreign` may be edited by a test to play a hand-made change."""
 
-    stages: Sequence[str] = ("fake.sent",)
+    stages: Sequence[str] = ("archive.sent",)
 
     def __init__(
         self, kinds: Sequence[Kind], parts: Sequence[str], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -46,7 +46,7 @@ class FakeDriver:
     def apply(self, part: str, changes: Sequence[Change], fence: Fence) -> Iterator[Outcome | Notice]:
         """Carry out changes one by one, each under its precondition."""
         fence()
-        yield Notice("fake.sent")
+        yield Notice("archive.sent")
         for change in sorted(changes, key=lambda c: c.phase, reverse=changes[0].action == "delete"):
             fence()
             yield self._one(part, change)

@@ -355,7 +355,7 @@ class Form:
 
     def _shown(self, field: Shown) -> Markup:
         if field.options:
-            return escape(dict(field.options).get(field.value, field.value))
+            return escape(dict(field.options).get(field.value, field.value)) if field.value else show.NOTHING
         lines = [r for r in field.rows if r] if field.shape.kind == "rows" else field.value.splitlines()
         body = Markup("<br>").join(escape(line) for line in lines)
         if not body:

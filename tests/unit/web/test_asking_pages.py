@@ -307,6 +307,16 @@ def test_from_the_last_look_to_a_page_and_back(world: World, clerk: FlaskClient)
     withdrawn(clerk, reference)
 
 
+def test_a_choice_that_nobody_made_is_no_change(world: World, clerk: FlaskClient) -> None:
+    reference = begin(clerk, "internet")
+    step(clerk, reference, "rules", "add")
+    page = get(clerk, f"/portal/requests/{reference}/check")
+    listed = re.findall(r"<dt>(What it names is|Or a kind of site|Days)</dt><dd>(.*?)</dd>", page, re.S)
+    assert len(listed) == 3
+    assert not [answer for _, answer in listed if "new" in answer]
+    withdrawn(clerk, reference)
+
+
 def test_a_text_with_nul_is_refused_and_nothing_is_kept_of_it(world: World, clerk: FlaskClient) -> None:
     reference = begin(clerk, "public_site")
     own = world.client.acting_as("directory:clerk1").requests
