@@ -42,6 +42,7 @@ _KEY = re.compile(r'"?([A-Za-z0-9_-]{1,200})"?')
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9_]{1,100})")
 #: Lists and objects within each other in a body; no form has nearly as many.
 _DEEPEST = 50
+_FORM = t("See /api/v1/docs for the fields and what they may hold.")
 #: Headers of a first answer that a later one has too.
 _KEPT = ("Location", "ETag", "Content-Type")
 
@@ -211,7 +212,7 @@ def _body(operation: Operation) -> tuple[Body | None, bytes]:
     try:
         body = operation.body.model_validate_json(orjson.dumps(given))
     except ValidationError as error:
-        raise Invalid([problem for _, problem in problems_of(error)]) from None
+        raise Invalid([problem for _, problem in problems_of(error, see=_FORM)]) from None
     return body, orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
 
 

@@ -44,11 +44,11 @@ class Ask(Body):
 
 
 class Change(Body):
-    """A merge patch (RFC 7396): what is not named stays, null takes away."""
+    """A merge patch (RFC 7396): what is not named stays, null takes a field of the form, or the note, away."""
 
     spec: dict[str, Any] = Field(default_factory=dict)
     tier: Tier = "S"
-    note: str = Field(default="", max_length=5000)
+    note: str | None = Field(default="", max_length=5000)
 
 
 class HandIn(Body):
@@ -196,6 +196,8 @@ def change_request(call: Call, reference: str) -> Any:
     given = call.body.model_dump(exclude_unset=True)
     if "spec" in given:
         given["spec"] = merge(row["spec"] or {}, given["spec"], additions=False)
+    if "note" in given:
+        given["note"] = given["note"] or ""
     try:
         return _shown(call.client.requests.save(row["id"], version=version, **given))
     except StalePlan:

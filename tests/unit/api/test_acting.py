@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from control_plane.model.errors import CouldNotMeasureError
 from control_plane.model.jobs import KINDS
@@ -182,6 +183,19 @@ def asked(programs: Programs, alias: str) -> tuple[str, str, dict]:
     row = answer.json
     row["spec"]["sites"][0]["names"]["aliases"] = [f"{alias}.fgw.qingdao.test"]
     return row["reference"], answer.headers["ETag"], row
+
+
+def test_null_takes_the_note_away_and_a_wrong_field_is_told_where_fields_are_said(programs: Programs) -> None:
+    reference, *_ = asked(programs, "nulled")
+
+    def patch(**body: object) -> TestResponse:
+        return programs.as_("clerk", "PATCH", f"/requests/{reference}", json=body, headers={"If-Match": "*"})
+
+    assert patch(note="for the citizens").json["note"] == "for the citizens"
+    assert patch(note=None).json["note"] == ""
+    told = problem(patch(spec=3), 422, "invalid")["errors"]
+    assert [(one["pointer"], "/api/v1/docs" in one["remedy"]) for one in told] == [("spec", True)]
+    programs.post(f"/requests/{reference}/withdrawals", {}, "clerk")
 
 
 def test_a_request_from_draft_to_live(programs: Programs) -> None:
