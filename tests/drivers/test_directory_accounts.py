@@ -75,6 +75,20 @@ def test_a_person_reads_the_own_unit_and_no_other(server: Slapd) -> None:
     assert "j02" in seen_by(server, person_dn("jyj", "j01"), unit_dn("jyj"))
 
 
+def test_with_a_password_that_was_given_one_takes_ones_own_and_reads_nothing(server: Slapd) -> None:
+    me, own = person_dn("fgw", "t04"), "a sentence of my own"
+    with accounts_of(server) as accounts:
+        accounts.issue({"t04": GOOD})
+        assert accounts.check_bind(me, GOOD), "who signs in to the console is led to a password of their own"
+        assert "dn: " not in seen_by(server, me, unit_dn("fgw"))
+        assert as_person(server, me, "ldapmodify", text=f"dn: {me}\nreplace: mail\nmail: a@b.test\n")[0] != 0
+        assert as_person(server, me, "ldappasswd", "-a", GOOD, "-s", own)[0] == 0
+        assert not accounts.find("t04").must_change
+        assert accounts.check_bind(me, own)
+        accounts.set_password(me, "another of my own")
+        assert not accounts.find("t04").must_change, "one that the console sets, as they typed it, is their own"
+
+
 def test_anonymous_reads_nothing(server: Slapd) -> None:
     for base in (SUFFIX, TENANTS, unit_dn("fgw"), CONTROL_PLANE, "", "cn=Subschema", "cn=config"):
         assert "dn:" not in seen_by(server, None, base, "*", "+"), base
