@@ -120,7 +120,8 @@ def test_a_request_is_told_from_submission_to_live_and_stands_in_the_trail(
     assert submitted["From"].addresses[0].addr_spec == "gasp@qingdao.test"
     centre.run("web", "--background")
     (address,) = re.findall(r"https://\S+", submitted.get_content())
-    assert centre.fetch(CODE, f"{address}sign-in") == "200", "what the mail names is reached from the department's desk"
+    assert address.endswith(f"/portal/requests/{request['reference']}")
+    assert centre.fetch(CODE, address, "-L") == "200", "what the mail names is reached from the department's desk"
     (to_sign,) = box.wait(mail_of(people, "approver"), 1)
     assert "签批" in to_sign["Subject"]
     for need in request["needs"]:

@@ -10,12 +10,15 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import text
 
+from control_plane.store.database import Database
 from control_plane.workflow.background import living
 from tests.conftest import REPO, Centre
 from tests.lab.changing import grown
@@ -72,11 +75,9 @@ def ended(page: Page) -> int:
 
 
 def jobs(centre: Centre) -> list[Any]:
-    """State and run of every act, from the database itself."""
-    import sqlite3
-
-    with sqlite3.connect(f"file:{centre.state / 'gasp.db'}?mode=ro", uri=True) as database:
-        return list(database.execute("SELECT state, run_id, first_run, attempts FROM jobs ORDER BY id"))
+    """State and run of every act, from the database itself, opened as the control plane opens it."""
+    with closing(Database(f"sqlite:///{centre.state / 'gasp.db'}")) as database, database.read() as connection:
+        return list(connection.execute(text("SELECT state, run_id, first_run, attempts FROM jobs ORDER BY id")))
 
 
 def answers(centre: Centre, tag: str) -> str:
