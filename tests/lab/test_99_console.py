@@ -126,6 +126,7 @@ def test_web_and_worker_are_killed_and_the_run_is_done_once(centre: Centre, oper
     dead = centre.run("worker", "run", "--once", "--chore", "jobs", check=False, env=fault)
     assert dead.returncode == -signal.SIGKILL
     centre.run("worker", "start")
+    wait_until(lambda: centre.json("runs", "list", "--limit", "1")["items"][0]["state"] == "done", 60)
     wait_until(lambda: jobs(centre)[-1][0] == "done", 60)
     state, run, first, attempts = jobs(centre)[-1]
     assert (len(jobs(centre)), state, attempts) == (before + 1, "done", 2)
