@@ -115,7 +115,7 @@ def test_a_wrong_password_a_lock_and_a_disabled_account(centre: Centre, browser:
         with pytest.raises(ldap3.core.exceptions.LDAPBindError), directory.bind(dn, "wrong"):
             pass
     refused(centre, browser, person, OWN, CHINESE)
-    change(centre, person, OWN, pwdAccountLockedTime=None)
+    change(centre, person, OWN, pwdReset=None, pwdAccountLockedTime=None)
     back = tried(centre, browser, person, OWN)
     back.page.wait_for_url(re.compile("/portal/$"))
     back.context.close()
