@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from flask import url_for
 
 from control_plane.model.client import Json
-from control_plane.model.people import ROLES
+from control_plane.model.people import ROLES, Act
 from control_plane.model.text import Text, t, tn
+from control_plane.web import door
 from control_plane.web.services import services
+from control_plane.workflow import access
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ def steps(status: Json, runs: Sequence[Json], short: Sequence[Json]) -> list[Fir
     hosts, tenants = sum(status["hosts"].values()), sum(status["tenants"].values())
     running, pending = status["hosts"].get("running", 0), status["subscriptions"]["pending"]
     alone = [row for row in short if row["role"] is not None and ROLES[row["role"]].reach == "estate"]
-    trial = "trial.trial" if services().trial is not None else "plans.plans"
+    person = door.person()
+    people = "people.people" if access.allows(person, Act.SEE_PEOPLE) else "substitutes.substitutes"
+    tries = services().trial is not None and access.allows(person, Act.APPLY)
     found = [
         First(
             0 < running == hosts,
@@ -55,13 +59,13 @@ def steps(status: Json, runs: Sequence[Json], short: Sequence[Json]) -> list[Fir
             t("Give others their roles: nobody signs what they asked for.")
             if alone
             else t("Every role of the centre has its people."),
-            url_for("people.people"),
+            url_for(people),
         ),
         First(
             len(runs) > 1,
             t("A first change was carried out.") if len(runs) > 1 else t("Carry out a first change; it can be undone."),
-            url_for(trial),
+            url_for("trial.trial" if tries else "plans.plans"),
         ),
     ]
-    people, change = found[-2:]
-    return [] if people.done and change.done else found
+    staffed, changed = found[-2:]
+    return [] if staffed.done and changed.done else found
