@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from flask import url_for
 
 from control_plane.model.client import Json
-from control_plane.model.people import ROLES, Act
+from control_plane.model.people import ROLES
 from control_plane.model.text import Text, t, tn
 from control_plane.web import door
 from control_plane.web.services import services
-from control_plane.workflow import access
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,15 @@ def steps(status: Json, runs: Sequence[Json], short: Sequence[Json]) -> list[Fir
     """All of them; none once people are there and a change was carried out: a host that stops later is no beginning.
     `short`: rows of `SubstitutesClient.staffing`. That a change was carried out is told from a second run: the first
     one is that of bring-up."""
+    alone = any(row["role"] is not None and ROLES[row["role"]].reach == "estate" for row in short)
+    changed = len(runs) > 1
+    if changed and not alone:
+        return []
     hosts, tenants = sum(status["hosts"].values()), sum(status["tenants"].values())
     running, pending = status["hosts"].get("running", 0), status["subscriptions"]["pending"]
-    alone = [row for row in short if row["role"] is not None and ROLES[row["role"]].reach == "estate"]
-    person = door.person()
-    people = "people.people" if access.allows(person, Act.SEE_PEOPLE) else "substitutes.substitutes"
-    tries = services().trial is not None and access.allows(person, Act.APPLY)
-    found = [
+    people = "people.people" if door.may_open("people.people") else "substitutes.substitutes"
+    trial = "trial.trial" if services().trial is not None and door.may_open("trial.trial") else "plans.plans"
+    return [
         First(
             0 < running == hosts,
             t("{count} of {all} hosts run.", count=running, all=hosts),
@@ -62,10 +63,8 @@ def steps(status: Json, runs: Sequence[Json], short: Sequence[Json]) -> list[Fir
             url_for(people),
         ),
         First(
-            len(runs) > 1,
-            t("A first change was carried out.") if len(runs) > 1 else t("Carry out a first change; it can be undone."),
-            url_for("trial.trial" if tries else "plans.plans"),
+            changed,
+            t("A first change was carried out.") if changed else t("Carry out a first change; it can be undone."),
+            url_for(trial),
         ),
     ]
-    staffed, changed = found[-2:]
-    return [] if staffed.done and changed.done else found

@@ -157,6 +157,12 @@ def needs_of(endpoint: str | None) -> Needs | None:
     return getattr(current_app.view_functions.get(endpoint or ""), "needs", None)
 
 
+def may_open(endpoint: str) -> bool:
+    """Whether who is signed in may open a page whose address names no department."""
+    wanted = needs_of(endpoint)
+    return wanted is not None and (wanted.act is None or access.allows(person(), wanted.act))
+
+
 def install(app: Flask) -> None:
     """Put the door before every page of `app`."""
     app.before_request(_enter)
