@@ -27,6 +27,8 @@ BACKUPS = 5
 #: Octets of SQLite's write-ahead log at which it is written back into the database.
 LOG_OCTETS = 4 << 20
 MIGRATIONS = Path(__file__).parent / "migrations"
+#: Lies beside SQLite's file once another database took its place, and says which (without its password).
+MOVED = "gasp.db.moved"
 #: The table in which the revision of a database stands.
 VERSIONS = "alembic_version"
 _WRITER_LOCK = 0x67617370

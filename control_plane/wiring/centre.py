@@ -100,7 +100,9 @@ def _opened() -> Store:
 
 def moved_note() -> Path:
     """Where it is written that `gasp.db` is no longer the database, and which is (without its password)."""
-    return settings().state / "gasp.db.moved"
+    from control_plane.store.database import MOVED
+
+    return settings().state / MOVED
 
 
 def move_database(url: str, done: Callable[[Moved], None]) -> list[Moved]:

@@ -22,6 +22,7 @@ from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import CouldNotMeasureError, Invalid, NotFound, Problem, Rejected, StalePlan
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t, tn
+from control_plane.store.database import MOVED
 from control_plane.store.repository import Store
 from control_plane.workflow.planning import CONFIRM_LENGTH
 from control_plane.workflow.staff import MOST_REASON
@@ -38,7 +39,7 @@ WINDOW, MOST_LINES = timedelta(days=31), 10_000
 #: Files of the state folder that are looked through: notes, logs, copies of the database. Content of sites is not.
 LOOKED_AT = ("*.json", "*.log", "*.log.*", "*.csv", "*.db.before-*")
 #: The database as it was before it was moved to a server (`gasp db move`), beside the note that says so.
-OLD_DATABASE, MOVED_NOTE = ("gasp.db", "gasp.db-wal"), "gasp.db.moved"
+OLD_DATABASE = ("gasp.db", "gasp.db-wal")
 FIRST_PASSWORDS = Path("secrets") / "first-passwords.csv"
 WHY_FILE = t("A log or note: it goes with its time; delete it by hand if it must go now.")
 WHY_OLD = t("The database from before it was moved: delete it once nobody goes back to it.")
@@ -198,7 +199,7 @@ class Persons:
         found: list[tuple[str, Text | None]] = []
         if any(row["uid"] in who.uids for row in self._first_passwords()):
             found.append((str(FIRST_PASSWORDS), None))
-        old = {self.state / name for name in OLD_DATABASE} if (self.state / MOVED_NOTE).exists() else set()
+        old = {self.state / name for name in OLD_DATABASE} if (self.state / MOVED).exists() else set()
         looked_at = {path for pattern in LOOKED_AT for path in self.state.glob(pattern)} | _below(self.state) | old
         for path in sorted(looked_at):
             try:
