@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -119,6 +120,11 @@ class Centre:
     def apply(self, scope: str = "estate", *options: str, check: bool | int = True) -> Any:
         """Apply a scope with consent; returns the run."""
         return self.json("apply", scope, "--yes", *options, check=check)
+
+    def first_passwords(self) -> list[dict[str, str]]:
+        """Rows of what bring-up gave out: tenant, uid, dn, password."""
+        with (self.state / "secrets" / "first-passwords.csv").open() as file:
+            return list(csv.DictReader(file))
 
     def secret(self, name: str) -> str:
         """A secret of this centre."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-
 from tests.conftest import Centre
 from tests.hunting import Hunt, files
 
@@ -15,9 +13,8 @@ def plant_the_centres(centre: Centre, hunt: Hunt) -> None:
     """Those that bring-up made."""
     for name in ("tsig-internal", "tsig-external", "ldap-control-plane", "ldap-admin"):
         hunt.plant(name, centre.secret(name))
-    with (centre.state / "secrets" / "first-passwords.csv").open() as file:
-        for row in csv.DictReader(file):
-            hunt.plant(f"first password of {row['uid']}", row["password"])
+    for row in centre.first_passwords():
+        hunt.plant(f"first password of {row['uid']}", row["password"])
     for key in (centre.state / "secrets" / "tls").glob("*.key"):
         hunt.plant(key.name, key.read_text().splitlines()[1])
 

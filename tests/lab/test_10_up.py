@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 
@@ -91,8 +90,7 @@ def test_names_cannot_be_changed_or_copied_without_the_key(centre: Centre):
 
 
 def first_password(centre: Centre, tenant: str) -> dict[str, str]:
-    with (centre.state / "secrets" / "first-passwords.csv").open() as file:
-        return next(row for row in csv.DictReader(file) if row["tenant"] == tenant)
+    return next(row for row in centre.first_passwords() if row["tenant"] == tenant)
 
 
 def test_a_person_binds_and_sees_the_own_unit_only(centre: Centre):

@@ -103,8 +103,7 @@ def plant_a_sheet(centre: Centre, hunt: Hunt, folder: Path) -> None:
 
 def plant_somebody_of_a_department(centre: Centre, hunt: Hunt) -> list[bytes]:
     """A wrong password and the right one go to the real directory."""
-    with (centre.state / "secrets" / "first-passwords.csv").open() as file:
-        row = next(row for row in csv.DictReader(file) if row["tenant"] == "sjj")
+    row = next(row for row in centre.first_passwords() if row["tenant"] == "sjj")
     browser = Browser(centre)
     wrong = hunt.plant("wrong password for the directory", f"nope {uuid.uuid4().hex}")
     assert browser.send("/sign-in", name=row["uid"], password=wrong) == "/sign-in"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import ssl
 import warnings
 from collections.abc import Iterator, Sequence
@@ -94,15 +93,14 @@ class Directory:
     def own_passwords(self, code: str) -> dict[str, str]:
         """Those of a department who got a first password, by uid; each has taken this one of their own instead."""
         own = {}
-        with (self.centre.state / "secrets" / "first-passwords.csv").open() as file:
-            for row in (row for row in csv.DictReader(file) if row["tenant"] == code):
-                own[row["uid"]] = f"my own, {row['uid']}"
-                try:
-                    with self.bind(row["dn"], row["password"]) as connection:
-                        connection.extend.standard.modify_password(None, row["password"], own[row["uid"]])
-                except ldap3.core.exceptions.LDAPBindError:  # taken by a test before
-                    with self.bind(row["dn"], own[row["uid"]]):
-                        continue
+        for row in (row for row in self.centre.first_passwords() if row["tenant"] == code):
+            own[row["uid"]] = f"my own, {row['uid']}"
+            try:
+                with self.bind(row["dn"], row["password"]) as connection:
+                    connection.extend.standard.modify_password(None, row["password"], own[row["uid"]])
+            except ldap3.core.exceptions.LDAPBindError:  # taken by a test before
+                with self.bind(row["dn"], own[row["uid"]]):
+                    continue
         return own
 
     def admin(self) -> Any:
