@@ -68,7 +68,7 @@ def handed_in(clerk: Visitor, reason: str, tier: str | None = None) -> str:
     onward(clerk, "**/check")
     clerk.shot("lab-portal-check")
     onward(clerk, "**said=submitted")
-    return re.findall(r"R-\d{4}-\d{4}", page.url)[0]
+    return clerk.reference()
 
 
 def opened(signer: Visitor, reference: str) -> None:

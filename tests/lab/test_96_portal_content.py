@@ -129,7 +129,7 @@ def test_a_file_is_opened_only_after_the_centres_engine_has_passed_it(centre: Ce
     clerk.go("/portal/catalogue/public_site")
     page.click("button[value=change]")
     page.wait_for_url("**/form/**")
-    reference = re.findall(r"R-\d{4}-\d{4}", page.url)[0]
+    reference = clerk.reference()
     clerk.go(f"/portal/requests/{reference}/check")
     for number, (name, content) in enumerate((("会议纪要.pdf", PDF), ("发票.pdf", EICAR)), 1):
         page.set_input_files("#file", {"name": name, "mimeType": "application/pdf", "buffer": content})

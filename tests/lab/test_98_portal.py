@@ -294,7 +294,7 @@ def test_a_directory_ends_and_begins_anew_from_files(centre: Centre, enter: Ente
     before = people()
     assert len(before) >= 9
     begun(clerk, DISTRICT, "directory", "change", "people")
-    draft = re.findall(r"R-\d{4}-\d{4}", page.url)[0]
+    draft = clerk.reference()
     for part in ("groups", "services", "people"):
         clerk.go(f"/portal/requests/{draft}/form/{part}")
         page.click("main a[href*='/many/']")
@@ -314,7 +314,7 @@ def test_a_directory_ends_and_begins_anew_from_files(centre: Centre, enter: Ente
     assert not [dn for dn in Directory(centre).everything() if dn.endswith(f"ou={DISTRICT},ou=tenants,{BASE}")]
 
     begun(clerk, DISTRICT, "directory", "new", "people")
-    draft = re.findall(r"R-\d{4}-\d{4}", page.url)[0]
+    draft = clerk.reference()
     for part, table in tables.items():
         clerk.go(f"/portal/requests/{draft}/form/{part}")
         page.click("main a[href*='/many/']")

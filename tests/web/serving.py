@@ -70,6 +70,10 @@ class Visitor:
     def go(self, address: str) -> None:
         self.page.goto(self.origin + address)
 
+    def reference(self) -> str:
+        """The request that the page's address names."""
+        return re.findall(r"R-\d{4}-\d{4}", self.page.url)[0]
+
     def shot(self, name: str) -> None:
         """A picture, where somebody wants pictures."""
         folder = os.environ.get("GASP_SHOTS")

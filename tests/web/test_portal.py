@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -101,7 +100,7 @@ def test_a_request_by_keyboard_from_the_clerk_to_the_live_service(world: World, 
     page.wait_for_url("**/check")
     press(page, "main .btn-lg")
     page.wait_for_url("**said=submitted")
-    reference = re.findall(r"R-\d{4}-\d{4}", page.url)[0]
+    reference = clerk.reference()
     expect(page.get_by_role("status").first).to_contain_text("handed in")
 
     for login, start in (("approver1", "/portal/"), ("security1", "/console/requests")):
