@@ -121,6 +121,10 @@ class Centre:
         """Apply a scope with consent; returns the run."""
         return self.json("apply", scope, "--yes", *options, check=check)
 
+    def console(self) -> str:
+        """Address of the web server, without a slash at the end."""
+        return str(self.json("status")["console_url"]).rstrip("/")
+
     def first_passwords(self) -> list[dict[str, str]]:
         """Rows of what bring-up gave out: tenant, uid, dn, password."""
         with (self.state / "secrets" / "first-passwords.csv").open() as file:

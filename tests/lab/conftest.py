@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.conftest import Centre
 from tests.hunting import Hunt
+from tests.lab.apart import chromium_apart
 from tests.lab.secrets import kept_here, on_hosts, plant_the_centres
 from tests.lab.world import BASE, Directory, Names
 
@@ -78,6 +80,13 @@ def strangers(centre: Centre) -> Strangers:
 @pytest.fixture(autouse=True)
 def among_strangers(strangers: Strangers) -> None:
     """Every lab test runs among them."""
+
+
+@pytest.fixture(scope="module")
+def browser(centre: Centre) -> Iterator[Browser]:
+    """One for a file; `visit` opens windows in it."""
+    with chromium_apart(centre) as found:
+        yield found
 
 
 @pytest.fixture(scope="session", autouse=True)

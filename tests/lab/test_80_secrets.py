@@ -28,7 +28,7 @@ class Browser:
     """Enough of one to fill in forms of the console."""
 
     def __init__(self, centre: Centre) -> None:
-        self.origin = str(centre.json("status")["console_url"]).rstrip("/")
+        self.origin = centre.console()
         trust = ssl._create_unverified_context()  # what the certificate is worth is tested elsewhere
         self._opener = build_opener(HTTPSHandler(context=trust), HTTPCookieProcessor(CookieJar()))
         self.seen: list[bytes] = []

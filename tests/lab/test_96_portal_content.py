@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.conftest import GASP, Centre
 from tests.lab.faces import LIVE, hired
 from tests.waiting import wait_until
-from tests.web.serving import Visitor, chromium, visit
+from tests.web.serving import Visitor, visit
 
 pytestmark = pytest.mark.lab
 CODE, TAG = "gaj", uuid.uuid4().hex[:6]
@@ -26,14 +26,13 @@ PDF = b"%PDF-1.4 " + TAG.encode() + b" %%EOF"
 
 
 @pytest.fixture(scope="module")
-def clerk(centre: Centre) -> Iterator[Visitor]:
+def clerk(centre: Centre, browser: Browser) -> Iterator[Visitor]:
     """A clerk of one department, in a real browser."""
     centre.run("web", "--background")
     centre.run("worker", "start")
-    with chromium() as browser:
-        visitor = hired(centre, visit(browser, centre.json("status")["console_url"].rstrip("/")), NAME, "clerk", CODE)
-        yield visitor
-        assert visitor.faults == []
+    visitor = hired(centre, visit(browser, centre.console()), NAME, "clerk", CODE)
+    yield visitor
+    assert visitor.faults == []
 
 
 def test_a_department_sees_what_its_own_network_was_refused(centre: Centre, clerk: Visitor) -> None:

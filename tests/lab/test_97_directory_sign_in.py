@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.conftest import Centre
 from tests.lab.world import Directory
-from tests.web.serving import Visitor, chromium, visit
+from tests.web.serving import Visitor, visit
 
 pytestmark = pytest.mark.lab
 CODE = "shinan"
@@ -55,15 +55,9 @@ def change(centre: Centre, uid: str, password: str | None = None, **attributes: 
             assert connection.result["description"] == "success", connection.result
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
 def tried(centre: Centre, browser: Browser, uid: str, password: str, variant: str = ENGLISH) -> Visitor:
     """A fresh window in which somebody sends name and password."""
-    visitor = visit(browser, str(centre.json("status")["console_url"]).rstrip("/"), variant)
+    visitor = visit(browser, centre.console(), variant)
     visitor.expected = (422,)
     visitor.go("/sign-in")
     visitor.page.fill("#name", uid)

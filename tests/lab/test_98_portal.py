@@ -20,7 +20,7 @@ from tests.conftest import Centre
 from tests.lab.faces import LIVE, OWN, begun, come_in, handed_in, hired, live, onward, opened, signed
 from tests.lab.world import BASE, Directory, Mailbox
 from tests.waiting import wait_until
-from tests.web.serving import Visitor, chromium, visit
+from tests.web.serving import Visitor, visit
 
 pytestmark = pytest.mark.lab
 CODE, LIAISON, DISTRICT = "jyj", "guofanhan@qingdao.test", "shinan"
@@ -38,17 +38,11 @@ class Enter(Protocol):
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def enter(centre: Centre, browser: Browser) -> Iterator[Enter]:
     """Somebody with one role, signed in by hand; the same window each time. At the end nothing went wrong in any."""
     centre.run("web", "--background")
     centre.run("worker", "start")
-    origin, known = centre.json("status")["console_url"].rstrip("/"), dict[str, Visitor]()
+    origin, known = centre.console(), dict[str, Visitor]()
 
     def do(role: str, code: str = CODE) -> Visitor:
         tenant = code if role in ("clerk", "approver") else None

@@ -24,22 +24,15 @@ from tests.conftest import REPO, Centre
 from tests.lab.changing import grown
 from tests.lab.faces import hired
 from tests.waiting import wait_until
-from tests.web.serving import Visitor, chromium, visit
+from tests.web.serving import Visitor, visit
 
 pytestmark = pytest.mark.lab
 TAG = f"c{uuid.uuid4().hex[:6]}"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
 def somebody(centre: Centre, browser: Browser, role: str) -> Visitor:
     """A new local account with one role, signed in by hand."""
-    visitor = visit(browser, centre.json("status")["console_url"].rstrip("/"))
-    return hired(centre, visitor, f"{TAG}-{role[:3]}", role)
+    return hired(centre, visit(browser, centre.console()), f"{TAG}-{role[:3]}", role)
 
 
 @pytest.fixture(scope="module")
