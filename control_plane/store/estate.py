@@ -7,10 +7,8 @@ Must not judge a spec: `workflow` has done so before.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Table, func, insert, select, update
@@ -25,12 +23,22 @@ from control_plane.model.offering import Claim
 from control_plane.model.resource import Owner
 from control_plane.model.run import Actor
 from control_plane.model.staffing import PEOPLE
-from control_plane.model.tenant import EstateDocument, TenantDocument, TenantNames, TenantStatus, Tier
+from control_plane.model.tenant import EstateDocument, TenantDocument
 from control_plane.model.text import t
 from control_plane.store import allocations as pools_of
 from control_plane.store.allocations import Move, Pools
 from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
+from control_plane.store.estate_rows import (
+    Revision,
+    SubscriptionChange,
+    SubscriptionRow,
+    TenantRow,
+    read_document,
+    read_revision,
+    read_subscription,
+    read_tenant,
+)
 from control_plane.store.identity import Clock, opaque
 from control_plane.store.machines import MachineRepository
 from control_plane.store.policies import finished
@@ -45,92 +53,6 @@ _SEALED: Sequence[tuple[Table, Mapping[str, Any]]] = (
     (webhooks, {"secret": "", "former": None}),
     (people_reviews, {"moves": None}),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TenantRow:
-    """A tenant: opaque id, its document (without subscriptions), how often it changed, when it ended."""
-
-    id: str
-    document: TenantDocument
-    generation: int
-    created_at: datetime
-    ended_at: datetime | None
-
-    @property
-    def code(self) -> str:
-        """Its code."""
-        return self.document.code
-
-    @property
-    def names(self) -> TenantNames:
-        """Its names."""
-        return self.document.names
-
-    @property
-    def status(self) -> TenantStatus:
-        """How much the centre does for it."""
-        return self.document.status
-
-    @property
-    def network_index(self) -> int | None:
-        """Its place in the address plan."""
-        return self.document.network.index if self.document.network else None
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionRow:
-    """A tenant's instance of an offering. `observed_generation` is the last one verified on real systems, `text` its
-    spec as it is stored, `policy` the revision of the centre's policy that it has (0: the shipped one, or none)."""
-
-    tenant_id: str
-    code: str
-    offering: str
-    tier: Tier
-    text: str
-    generation: int
-    observed_generation: int
-    state: Literal["active", "ended"]
-    policy: int = 0
-
-    @property
-    def id(self) -> str:
-        """`fgw/public_site`."""
-        return f"{self.code}/{self.offering}"
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """The spec, read from its text each time: most who read the rows of all tenants never ask for it."""
-        found: dict[str, Any] = orjson.loads(self.text)
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One generation of a subscription; spec None means that it ended."""
-
-    generation: int
-    tier: Tier
-    spec: dict[str, Any] | None
-    at: datetime
-    actor_key: str
-    actor_name: str
-    cause: str
-    policy: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionChange:
-    """A wish: spec None ends the subscription; `expected_generation` guards against a change in between
-    (0: there is none yet). `policy`: another revision of the centre's policy (None: it stays; a new subscription gets
-    the one that was rolled out last)."""
-
-    tenant_code: str
-    offering: str
-    tier: Tier
-    spec: Mapping[str, Any] | None
-    expected_generation: int | None = None
-    policy: int | None = None
 
 
 Claims = Mapping[tuple[str, str], Sequence[Claim]]
@@ -168,14 +90,14 @@ class EstateRepository:
         if codes is not None:
             query = query.where(tenants.c.code.in_(codes))
         with self._database.read() as connection:
-            return [_tenant(row) for row in connection.execute(query).all()]
+            return [read_tenant(row) for row in connection.execute(query).all()]
 
     def tenant(self, code: str) -> TenantRow | None:
         """A living tenant; None when there is none of that code."""
         query = select(tenants).where(tenants.c.code == code, tenants.c.ended_at.is_(None))
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        return _tenant(row) if row is not None else None
+        return read_tenant(row) if row is not None else None
 
     def known(self, code: str) -> TenantRow:
         """A living tenant. Raises NotFound with the nearest code."""
@@ -201,7 +123,7 @@ class EstateRepository:
             query = query.where(columns.offering == offering)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        return [_subscription(row) for row in rows]
+        return [read_subscription(row) for row in rows]
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """Active subscriptions by offering: all, and those whose newest generation was not verified yet."""
@@ -222,7 +144,7 @@ class EstateRepository:
         )
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        return _subscription(row) if row is not None else None
+        return read_subscription(row) if row is not None else None
 
     def revisions(self, subscription_id: str) -> list[Revision]:
         """All generations of the living tenant's subscription `code/offering`, oldest first."""
@@ -235,7 +157,7 @@ class EstateRepository:
             .order_by(revisions.c.generation)
         )
         with self._database.read() as connection:
-            return [_revision(row) for row in connection.execute(query)]
+            return [read_revision(row) for row in connection.execute(query)]
 
     def revisions_by_cause(self, cause: str) -> list[tuple[str, Revision]]:
         """(subscription id, revision) of everything that one cause changed, such as `import 3`."""
@@ -247,7 +169,7 @@ class EstateRepository:
             .order_by(tenants.c.code, revisions.c.offering)
         )
         with self._database.read() as connection:
-            return [(f"{row.code}/{row.offering}", _revision(row)) for row in connection.execute(query)]
+            return [(f"{row.code}/{row.offering}", read_revision(row)) for row in connection.execute(query)]
 
     def put_tenants(self, actor: Actor, cause: str, documents: Sequence[TenantDocument]) -> dict[str, str]:
         """Create or update tenants (their subscriptions are left alone); returns id by code for all of them."""
@@ -263,7 +185,7 @@ class EstateRepository:
                 row = known.get(document.code)
                 alone = document.model_copy(update={"subscriptions": ()})
                 ids[document.code] = row.id if row else opaque("t_")
-                if row is not None and _document(row.document) == alone:
+                if row is not None and read_document(row.document) == alone:
                     continue
                 values = {
                     "id": ids[document.code],
@@ -413,30 +335,6 @@ class EstateRepository:
                     )
 
 
-@lru_cache(maxsize=4096)
-def _document(text: str) -> TenantDocument:
-    """A tenant's document; the same text is the same document, and documents do not change."""
-    return TenantDocument.model_validate_json(text)
-
-
-def _tenant(row: Any) -> TenantRow:
-    return TenantRow(row.id, _document(row.document), row.generation, row.created_at, row.ended_at)
-
-
-def _subscription(row: Any) -> SubscriptionRow:
-    return SubscriptionRow(
-        row.tenant_id,
-        row.code,
-        row.offering,
-        row.tier,
-        row.spec,
-        row.generation,
-        row.observed_generation,
-        row.state,
-        row.policy,
-    )
-
-
 def _is_subscription(key: tuple[Any, Any]) -> Any:
     return (subscriptions.c.tenant_id == key[0]) & (subscriptions.c.offering == key[1])
 
@@ -461,11 +359,6 @@ def _refuse_unknown(ids: Mapping[str, str], changes: Sequence[SubscriptionChange
 
 def _unknown(codes: Sequence[str]) -> NotFound:
     return NotFound(t("No such tenant: {codes}.", codes=", ".join(codes)), t("“gasp tenants list” shows all of them."))
-
-
-def _revision(row: Any) -> Revision:
-    spec = orjson.loads(row.spec) if row.spec is not None else None
-    return Revision(row.generation, row.tier, spec, row.at, row.actor_key, row.name, row.cause, row.policy)
 
 
 def _revision_values(values: Mapping[str, Any], actor: Actor, cause: str, now: datetime) -> dict[str, Any]:

@@ -6,13 +6,12 @@ Every write of a run may carry its lease's token and is refused when that is no 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from control_plane.model.audit import AuditAct, Subject
 from control_plane.model.errors import NotFound
@@ -26,67 +25,13 @@ from control_plane.store.audit import AuditRepository
 from control_plane.store.database import Database
 from control_plane.store.identity import Clock
 from control_plane.store.leases import Holder, check_token, holder_columns, holder_of
+from control_plane.store.run_rows import LastChange, RunChange, RunRow, read_change, read_runs
 from control_plane.store.tables import actors, resource_states, retirements, run_changes, run_events, runs
 
-STATES = ("applied", "already", "refused", "failed", "held", "unknown")
 _DONE = ("applied", "already")
 _CHUNK = 500
 #: Lists that are no longer than this are read once for a page.
 FEW = 20
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """One run. `counts`: changes by state, and `total`, the number its plan had."""
-
-    id: int
-    kind: str
-    scope: str
-    digest: str | None
-    actor: Actor
-    state: RunState
-    sentence: Text | None
-    started_at: datetime
-    finished_at: datetime | None
-    stop_requested: bool
-    counts: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class RunChange:
-    """What became of one change of a run."""
-
-    run: int
-    resource_id: str
-    kind: str
-    part: str
-    action: str
-    tenant_id: str
-    tenant: str
-    offering: str
-    before_hash: str | None
-    after_hash: str | None
-    state: str
-    text: Text | None
-    file: str | None
-    line: int | None
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LastChange:
-    """The last time that we changed (or confirmed) a resource."""
-
-    run: int
-    at: datetime
-    actor: Actor
-    action: str
-    state: str
-
-    @property
-    def actor_name(self) -> str:
-        """Who did it, for people."""
-        return self.actor.name
 
 
 class RunRepository:
@@ -245,7 +190,7 @@ class RunRepository:
     def get(self, run_id: int) -> RunRow:
         """One run. Raises NotFound."""
         with self._database.read() as connection:
-            found = _rows(connection, select(runs, actors.c.name).join(actors).where(runs.c.id == run_id))
+            found = read_runs(connection, select(runs, actors.c.name).join(actors).where(runs.c.id == run_id))
         if not found:
             raise _unknown(run_id)
         return found[0]
@@ -261,7 +206,7 @@ class RunRepository:
         if state is not None:
             query = query.where(runs.c.state == state)
         with self._database.read() as connection:
-            return _rows(connection, query)
+            return read_runs(connection, query)
 
     def events(self, run_id: int, after: int = 0) -> Sequence[Event]:
         """Events with a number larger than `after`, in order."""
@@ -277,7 +222,7 @@ class RunRepository:
         """What became of its changes, by resource id."""
         query = select(run_changes).where(run_changes.c.run_id == run_id).order_by(run_changes.c.resource_id)
         with self._database.read() as connection:
-            return [_change(row) for row in connection.execute(query)]
+            return [read_change(row) for row in connection.execute(query)]
 
     def last_change(self, resource_id: str) -> LastChange | None:
         """The last run that wrote or confirmed a resource."""
@@ -327,7 +272,7 @@ class RunRepository:
 
     def _ended(self, connection: Connection, run_id: int) -> None:
         """Say in the audit trail what became of a run: for whom, by which plan, on whose signoffs."""
-        (row,) = _rows(connection, select(runs, actors.c.name).join(actors).where(runs.c.id == run_id))
+        (row,) = read_runs(connection, select(runs, actors.c.name).join(actors).where(runs.c.id == run_id))
         columns = run_changes.c
         touched = connection.execute(
             select(columns.tenant_id, columns.offering).where(columns.run_id == run_id).distinct()
@@ -399,63 +344,8 @@ def _upsert(connection: Connection, table: Any, keys: Sequence[str]) -> Any:
     return statement.on_conflict_do_update(index_elements=list(keys), set_=new)
 
 
-def _rows(connection: Connection, query: Any) -> list[RunRow]:
-    found = connection.execute(query).all()
-    counts: dict[int, dict[str, int]] = {row.id: dict.fromkeys(STATES, 0) for row in found}
-    if not counts:
-        return []
-    columns = run_changes.c
-    grouped = (
-        select(columns.run_id, columns.state, func.count().label("n"))
-        .where(columns.run_id.in_(counts))
-        .group_by(columns.run_id, columns.state)
-    )
-    for row in connection.execute(grouped):
-        counts[row.run_id][row.state] = row.n
-    return [
-        RunRow(
-            row.id,
-            row.kind,
-            row.scope,
-            row.digest,
-            Actor(row.actor_key, row.name),
-            RunState(row.state),
-            _sentence(row.sentence),
-            row.started_at,
-            row.finished_at,
-            row.stop_requested,
-            {**counts[row.id], "total": max(row.total, sum(counts[row.id].values()))},
-        )
-        for row in found
-    ]
-
-
-def _change(row: Any) -> RunChange:
-    return RunChange(
-        row.run_id,
-        row.resource_id,
-        row.kind,
-        row.part,
-        row.action,
-        row.tenant_id,
-        row.tenant,
-        row.offering,
-        row.before_hash,
-        row.after_hash,
-        row.state,
-        _sentence(row.text),
-        row.file,
-        row.line,
-        row.at,
-    )
-
-
 def _text(text: Text | None) -> str | None:
     return orjson.dumps(text.as_json()).decode() if text else None
-
-
-def _sentence(text: str | None) -> Text | None:
-    return Text.from_json(orjson.loads(text)) if text else None
 
 
 def _unknown(run_id: int) -> NotFound:

@@ -37,6 +37,7 @@ from control_plane.workflow.observe import observe
 from control_plane.workflow.planning import Picture, Planner
 from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.stages import carry_out_stage, frozen
+from control_plane.workflow.verdict import verdict
 
 LEASE = "apply"
 #: The kind of resource that is content of a site.
@@ -159,7 +160,7 @@ class Applier:
             self._finish(journal, RunState.STOPPED, sentence, False)
             return
         left = self._verify(order, picture, steps, generations, journal)
-        state, sentence = _verdict(plan, bool(steps), journal.counts, left)
+        state, sentence = verdict(plan, bool(steps), journal.counts, left)
         self._finish(journal, state, sentence, not left)
 
     def _carried(self, order: Order, picture: Picture, steps: Sequence[Change]) -> dict[str, tuple[int, int]]:
@@ -403,56 +404,6 @@ def _without_hand_made(steps: Sequence[Change], order: Order) -> list[Change]:
         )
     restored = order.spare == "overwriting"
     return [c for c in steps if c.reason != "drift" or (restored and c.action == "create")]
-
-
-def _verdict(plan: Plan, any_steps: bool, counts: Mapping[str, int], left: Sequence[str]) -> tuple[RunState, Text]:
-    bad = sum(counts.get(state, 0) for state in ("failed", "refused", "unknown", "held"))
-    done = counts.get("applied", 0) + counts.get("already", 0)
-    conflicts = sum(1 for c in plan.changes if c.action == "conflict")
-    if plan.unmeasured and not counts.get("failed", 0) + counts.get("refused", 0) + counts.get("unknown", 0):
-        return RunState.COULD_NOT_MEASURE, tn(
-            "{done} change done, {held} wait; not seen: {parts}.",
-            "{done} changes done, {held} wait; not seen: {parts}.",
-            count=done,
-            done=done,
-            held=counts.get("held", 0),
-            parts=parts_words(u.part for u in plan.unmeasured),
-        )
-    if bad and not done:
-        return RunState.FAILED, tn(
-            "Nothing was changed; {bad} change failed.",
-            "Nothing was changed; {bad} changes failed.",
-            count=bad,
-            bad=bad,
-        )
-    if bad or left:
-        return RunState.PARTLY, tn(
-            "{done} change done, {bad} not.",
-            "{done} changes done, {bad} not.",
-            count=done,
-            done=done,
-            bad=max(bad, len(left)),
-        )
-    if plan.broken:
-        names = ", ".join(name for name, _ in plan.broken)
-        return RunState.PARTLY, tn(
-            "{done} change done; could not be computed: {names}.",
-            "{done} changes done; could not be computed: {names}.",
-            count=done,
-            done=done,
-            names=names,
-        )
-    if conflicts:
-        return RunState.DONE_WITH_CONFLICTS, tn(
-            "{done} change done; {conflicts} are blocked by what is not ours.",
-            "{done} changes done; {conflicts} are blocked by what is not ours.",
-            count=done,
-            done=done,
-            conflicts=conflicts,
-        )
-    return RunState.DONE, tn("{done} change done.", "{done} changes done.", count=done, done=done) if any_steps else t(
-        "Nothing to change."
-    )
 
 
 def _subscription(of: Change | Owner) -> str:

@@ -22,7 +22,7 @@ from control_plane.model.resource import Resource, content_hash
 from control_plane.model.scope import Scope
 from control_plane.model.tenant import TenantStatus
 from control_plane.model.text import Text, t, tn
-from control_plane.store.estate import SubscriptionRow
+from control_plane.store.estate_rows import SubscriptionRow
 from control_plane.store.repository import Store
 
 Replacements = Mapping[str, Mapping[str, Any] | None]

@@ -33,7 +33,7 @@ from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
 from control_plane.store.audit import Behalf
 from control_plane.store.emergencies import fresh, no_such_emergency
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.store.requests import no_such_request
 from control_plane.workflow.applying import Applier, Order

@@ -20,7 +20,7 @@ from control_plane.model.plan import Change
 from control_plane.model.resource import CouldNotMeasure, Look, Measured, Resource, content_hash
 from control_plane.model.scope import Scope
 from control_plane.model.text import t
-from control_plane.store.estate import Revision
+from control_plane.store.estate_rows import Revision
 from control_plane.store.repository import Store
 from control_plane.workflow.catalogue import World
 from control_plane.workflow.observe import observe, parts_of

@@ -9,7 +9,7 @@ from typing import Any
 from control_plane.model.errors import NotFound, Rejected
 from control_plane.model.tenant import EstateDocument, TenantStatus
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionRow, TenantRow
+from control_plane.store.estate_rows import SubscriptionRow, TenantRow
 from control_plane.store.repository import Store
 from control_plane.workflow.documents import ESTATE_FILE, PEOPLE_FOLDER, write_people, write_yaml
 

@@ -21,7 +21,7 @@ from control_plane.model.errors import Invalid, NotFound, Problem, StalePlan
 from control_plane.model.names import GROUP
 from control_plane.model.run import Actor, Event
 from control_plane.model.text import Text, t, tn
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.staff import agreed

@@ -23,7 +23,7 @@ from control_plane.model.offering import Claim, EstateView, Offering, Subscripti
 from control_plane.model.run import Actor
 from control_plane.model.tenant import EstateDocument, TenantDocument, TenantNames, TenantStatus
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange, SubscriptionRow, TenantRow
+from control_plane.store.estate_rows import SubscriptionChange, SubscriptionRow, TenantRow
 from control_plane.store.repository import Store
 from control_plane.workflow import import_yaml
 from control_plane.workflow.documents import ESTATE_FILE, Documents, TenantFile, read_documents

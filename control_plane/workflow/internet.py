@@ -26,7 +26,7 @@ from control_plane.model.scope import parse_scope
 from control_plane.model.text import Text, t
 from control_plane.model.volume import month_end
 from control_plane.model.windows import ZONE
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.audit import outside

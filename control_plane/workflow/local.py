@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from control_plane.model.client import Json, OnEvent
     from control_plane.model.ports import ProbeResult
     from control_plane.model.run import Event
-    from control_plane.store.estate import SubscriptionRow
+    from control_plane.store.estate_rows import SubscriptionRow
     from control_plane.workflow.applying import Order
 
 

@@ -33,7 +33,7 @@ from control_plane.model.nearest import nearest, no_tenant
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.run import Actor
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.machine_import import Export, read_export

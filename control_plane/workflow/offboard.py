@@ -24,7 +24,7 @@ from control_plane.model.resource import CouldNotMeasure, Look, Measured, conten
 from control_plane.model.run import Actor
 from control_plane.model.scope import Scope, parse_scope, parts_words
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.estate_rows import SubscriptionChange, SubscriptionRow
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.brought import Brought

@@ -33,7 +33,7 @@ from control_plane.model.site_post import (
 )
 from control_plane.model.text import Text, t, tn
 from control_plane.model.windows import ZONE
-from control_plane.store.estate import SubscriptionRow
+from control_plane.store.estate_rows import SubscriptionRow
 from control_plane.store.repository import Store
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.content_checks import Verdict

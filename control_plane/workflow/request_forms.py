@@ -19,7 +19,7 @@ from control_plane.model.request import Content, Request
 from control_plane.model.run import Actor
 from control_plane.model.text import t
 from control_plane.store.audit import Behalf
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.catalogue import Catalogue, World
 from control_plane.workflow.doubles import doubles

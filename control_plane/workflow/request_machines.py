@@ -9,7 +9,7 @@ from typing import Any
 from control_plane.model.machine import SERVICE, baseline_id
 from control_plane.model.plan import Change
 from control_plane.model.request import Request
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 
 Enrol = Callable[[str, Mapping[str, Any]], None]

@@ -24,7 +24,7 @@ from control_plane.store.audit import BY_ITSELF, Behalf
 from control_plane.store.leases import LeaseLost
 from control_plane.store.repository import Store
 from control_plane.store.requests import behalf_of
-from control_plane.store.runs import RunChange
+from control_plane.store.run_rows import RunChange
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.process import myself, process_alive
 from control_plane.workflow.request_duties import Duties

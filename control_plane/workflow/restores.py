@@ -17,7 +17,7 @@ from control_plane.model.restoring import WHAT, Aspects, What, mixed
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t, tn
 from control_plane.model.windows import ZONE
-from control_plane.store.estate import Revision, SubscriptionChange, SubscriptionRow
+from control_plane.store.estate_rows import Revision, SubscriptionChange, SubscriptionRow
 from control_plane.store.plans import StoredPlan
 from control_plane.store.repository import Store
 from control_plane.workflow.access_times import read_moment

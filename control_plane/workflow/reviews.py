@@ -20,7 +20,7 @@ from control_plane.model.people_review import MOST_WORDS, PERIOD, TITLES, Decisi
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
 from control_plane.model.windows import moment_words
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.staff import Staff
 from control_plane.workflow.staff_list import groups_of

@@ -15,7 +15,7 @@ from control_plane.model.ports import ProbeResult
 from control_plane.model.rollout import ORDER, ItemState
 from control_plane.model.run import Event, EventType, RunState
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.estate_rows import SubscriptionChange, SubscriptionRow
 from control_plane.store.policies import revision_in
 from control_plane.store.repository import Store
 from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow

@@ -14,7 +14,7 @@ from control_plane.model.machine import Machine, Repository, Ring
 from control_plane.model.patching import brief, faults, losses, merge, unfit
 from control_plane.model.rollout import KINDS, ORDER, RolloutKind, Thresholds, read_thresholds
 from control_plane.model.text import Text, t
-from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.estate_rows import SubscriptionChange, SubscriptionRow
 from control_plane.store.policies import PREFIX
 from control_plane.store.repository import Store
 from control_plane.store.rollouts import ItemRow, WaveRow

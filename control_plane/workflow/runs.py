@@ -14,10 +14,10 @@ from control_plane.model.run import EXIT_CODES, RESUMABLE, Actor, EventType, Run
 from control_plane.model.scope import Scope, parse_scope
 from control_plane.model.states import state_word
 from control_plane.model.text import Text, t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.holdings import ReleaseRow
 from control_plane.store.repository import Store
-from control_plane.store.runs import RunRow
+from control_plane.store.run_rows import RunRow
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.journal import OnEvent
 from control_plane.workflow.planning import Planner

@@ -17,7 +17,7 @@ from control_plane.model.ports import CheckedArchive, Staged
 from control_plane.model.request import EDITABLE, OPEN
 from control_plane.model.run import Actor
 from control_plane.model.text import Text, t
-from control_plane.store.estate import SubscriptionRow
+from control_plane.store.estate_rows import SubscriptionRow
 from control_plane.store.holdings import ReleaseRow
 from control_plane.store.repository import Store
 from control_plane.workflow.contents import Contents

@@ -20,7 +20,7 @@ from control_plane.model.ports import CheckedArchive, StagedRelease
 from control_plane.model.run import Actor
 from control_plane.model.site import preview_name
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.estate_rows import SubscriptionChange, SubscriptionRow
 from control_plane.store.holdings import ReleaseRow
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier

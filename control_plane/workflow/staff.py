@@ -28,7 +28,7 @@ from control_plane.model.plan import Plan
 from control_plane.model.run import Actor, Event
 from control_plane.model.text import Text, t, tn
 from control_plane.model.windows import ZONE
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.planning import CONFIRM_LENGTH

@@ -20,7 +20,7 @@ from control_plane.model.errors import Problem, Rejected
 from control_plane.model.offering import Offering
 from control_plane.model.text import Text, t
 from control_plane.store.allocations import Move
-from control_plane.store.estate import SubscriptionChange, SubscriptionRow
+from control_plane.store.estate_rows import SubscriptionChange, SubscriptionRow
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.form_shape import model_of
 from control_plane.workflow.import_problems import faults_of

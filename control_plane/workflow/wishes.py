@@ -14,7 +14,7 @@ from control_plane.model.errors import Invalid, NotFound, Problem
 from control_plane.model.offering import Claim, SubscriptionView
 from control_plane.model.run import Actor
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow.applying import Order
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.import_problems import problems_of

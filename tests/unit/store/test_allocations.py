@@ -14,7 +14,7 @@ import pytest
 from control_plane.model.errors import Invalid
 from control_plane.model.offering import Claim
 from control_plane.store.allocations import Pools
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 from tests.unit.store.conftest import tenant
 

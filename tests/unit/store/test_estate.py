@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from control_plane.model.errors import NotFound, StalePlan
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from tests.unit.store.conftest import tenant
 
 

@@ -15,7 +15,7 @@ from werkzeug.test import stream_encode_multipart
 from control_plane.model import content_check
 from control_plane.model.errors import Invalid, Rejected, TemporaryError
 from control_plane.model.notice import NoticeKind
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow import content_checks
 from control_plane.workflow.applying import Order
 from tests.web.world import BASE, World, send, token_of

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from control_plane.model.errors import TemporaryError
 from control_plane.model.site_sign_in import CACHE_SECONDS, COOKIE, LOOK_SECONDS
 from control_plane.model.text import in_language, t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.web.gate import Gate
 from control_plane.workflow.site_gate import SiteGate
 from tests.databases import everything

@@ -18,7 +18,7 @@ from control_plane.model.resource import Kind, Resource
 from control_plane.model.run import Actor
 from control_plane.model.tenant import Document, EstateDocument, TenantDocument
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier
 from control_plane.workflow.catalogue import Catalogue

@@ -15,7 +15,7 @@ from control_plane.model.emergency import STANDS
 from control_plane.model.request import RequestEvent
 from control_plane.model.run import EventType
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow.emergencies import PAUSE
 from control_plane.workflow.request_tick import AGAIN_SECONDS, KEPT_SECONDS
 from tests.unit.workflow.asking import Office

@@ -365,7 +365,7 @@ def test_an_act_nobody_saw_a_plan_of_spares_hand_made_changes(centre):
     zone = centre.dns.things["dns:qingdao.test"]
     seen = zone["dns.rrset/a.qingdao.test"]
     zone[seen.id] = Observed(seen.id, seen.kind, seen.owner_marker, {"name": "a.qingdao.test", "ttl": 7})
-    from control_plane.store.estate import SubscriptionChange
+    from control_plane.store.estate_rows import SubscriptionChange
 
     change = SubscriptionChange("fgw", "toy", "S", {"names": ["a.qingdao.test", "b.qingdao.test"]})
     order = wish_order(centre.planner.catalogue, [change], centre.actor, "test", "site")

@@ -8,7 +8,7 @@ import pytest
 
 from control_plane import day_zero, wiring
 from control_plane.model.errors import TemporaryError
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow.applying import Order
 
 

@@ -15,7 +15,7 @@ from control_plane.model.freeze import Frozen
 from control_plane.model.notice import NoticeKind
 from control_plane.model.request import RequestEvent, RequestState
 from control_plane.model.text import in_language
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.leases import Holder
 from control_plane.workflow.emergencies import LEASE, PAUSE, Emergencies
 from control_plane.workflow.process import boot_id, process_alive, start_time

@@ -15,7 +15,7 @@ from control_plane.model.errors import Invalid, Rejected
 from control_plane.model.jobs import KINDS, JobState
 from control_plane.model.run import EventType
 from control_plane.model.text import in_language
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.leases import Holder
 from control_plane.workflow.access import Forbidden
 from control_plane.workflow.job_acts import DOERS

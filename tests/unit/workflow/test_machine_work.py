@@ -30,7 +30,7 @@ from control_plane.model.machine import (
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import t
 from control_plane.store import machines as machine_rows
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.machines import state_from, state_json
 from control_plane.workflow.machines import Machines
 from tests.unit.workflow.conftest import Centre

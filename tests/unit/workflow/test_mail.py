@@ -21,7 +21,7 @@ from control_plane.model.notice import Notice, NoticeKind, frame, say
 from control_plane.model.run import RunState
 from control_plane.model.tenant import Contact
 from control_plane.model.text import LANGUAGES, in_language, t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.leases import Holder
 from control_plane.workflow import mail as mailing
 from control_plane.workflow.applying import Order

@@ -22,7 +22,7 @@ from control_plane.model.scope import Scope
 from control_plane.model.tenant import TenantDocument
 from control_plane.model.text import t
 from control_plane.offerings import discover
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.brought import Brought
 from control_plane.workflow.catalogue import Catalogue

@@ -15,7 +15,7 @@ from control_plane.model.errors import Invalid, NotFound, Rejected
 from control_plane.model.ports import Probe, ProbeResult
 from control_plane.model.text import t
 from control_plane.model.windows import chinese_calendar
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow.rollout_configuration import ConfigurationCarrier
 from control_plane.workflow.rollout_promises import Promises
 from control_plane.workflow.rollout_tick import Ticker

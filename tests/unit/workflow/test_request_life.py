@@ -20,7 +20,7 @@ from control_plane.model.emergency import Early
 from control_plane.model.errors import ControlPlaneError
 from control_plane.model.request import FINAL, MOVING, RequestEvent, RequestState
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow.request_tick import KEPT_SECONDS
 from tests.databases import sqlite_only
 from tests.unit.workflow.asking import PEOPLE, Office

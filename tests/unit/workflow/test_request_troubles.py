@@ -14,7 +14,7 @@ from control_plane.model.errors import NotFound
 from control_plane.model.request import RequestEvent, RequestState
 from control_plane.model.run import Event, EventType, RunState
 from control_plane.model.text import in_language, t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.requests_tables import requests
 from control_plane.workflow.applying import Order
 from control_plane.workflow.audit import Audit

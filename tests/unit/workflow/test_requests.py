@@ -15,7 +15,7 @@ from control_plane.model.audit import AuditAct, AuditQuery
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Rejected, StalePlan
 from control_plane.model.request import RequestEvent
 from control_plane.model.text import in_language, t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow.request_tick import AGAIN_SECONDS, KEPT_SECONDS
 from tests.unit.workflow.asking import Office
 

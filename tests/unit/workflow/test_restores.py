@@ -13,7 +13,7 @@ import pytest
 from control_plane.model.errors import Invalid, NotFound, Rejected, StalePlan
 from control_plane.model.restoring import Aspects, mixed
 from control_plane.model.text import in_language
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow.access_times import ZONE
 from control_plane.workflow.wishes import wish_order
 from tests.unit.audit.test_every_act import publish

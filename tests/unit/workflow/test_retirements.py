@@ -9,7 +9,7 @@ import pytest
 from control_plane.model.plan import Plan
 from control_plane.model.scope import parse_scope
 from control_plane.model.text import t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow.applying import Order
 from control_plane.workflow.retirements import AGAIN, Retirements
 from tests.unit.workflow.conftest import Centre

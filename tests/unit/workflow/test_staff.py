@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from bench.items.staff import as_list, moved_and_left
 from control_plane.model.errors import Invalid, NotFound, Rejected, StalePlan, TemporaryError, UnsafePlan
 from control_plane.model.text import in_language, t
-from control_plane.store.estate import SubscriptionChange
+from control_plane.store.estate_rows import SubscriptionChange
 from tests.web.world import BASE, World, make_world
 
 HEADS = "单位,账号,姓名,状态\n"
