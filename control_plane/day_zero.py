@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,7 @@ def issue_passwords(tell: Tell) -> str:
     """Five named people a tenant get a password."""
     from control_plane.workflow.first_passwords import issue_first_passwords
 
+    days = wiring.settings().first_password_days
     with wiring.directory_accounts() as accounts:
         count = issue_first_passwords(
             wiring.local_client().planner.catalogue,
@@ -261,8 +263,10 @@ def issue_passwords(tell: Tell) -> str:
             tell,
             lambda tenant: wiring.store().freezes.check(tenant, system="directory"),
             wiring.actor(),
+            wiring.now() + timedelta(days=days),
         )
-    return str(t("{count} issued, in {file}", count=count, file=first_passwords_file()))
+    words = {"count": count, "file": first_passwords_file(), "days": days}
+    return str(t("{count} issued, in {file}; good for {days} days", **words))
 
 
 def start_worker(tell: Tell) -> str:

@@ -72,7 +72,12 @@ class Settings(BaseModel):
     cut_limit: int = Field(
         5, ge=0, description="Taking network access from more tenants than this in one plan needs an explicit yes."
     )
-    record_days: int = Field(200, ge=0, description="Days that the access record is kept; older ones may be purged.")
+    record_days: int = Field(200, ge=0, description="Days that the access record is kept; older ones are purged.")
+    record_purge_days: int = Field(
+        7,
+        ge=0,
+        description="More old days than this at once are left to a person, as a clock may be wrong; 0: always.",
+    )
     mail_gather: int = Field(
         60, ge=0, description="Seconds that a notice waits for others to the same person, so that they are one mail."
     )

@@ -68,6 +68,19 @@ class SheetRepository:
             self._audit.record(AuditAct.PASSWORDS_ISSUED, by, tenants=[tenant], reason=reason, detail=detail)
             return self.get(number)
 
+    def handed_out(self, tenant: str, uids: Sequence[str], reason: str, expires_at: datetime, by: Actor) -> None:
+        """Passwords that are given out past the database, so that they expire as those of sheets do. Raises NotFound.
+        Who gives them out says so in the audit trail."""
+        now = self._clock()
+        with self._database.write() as connection:
+            connection.execute(
+                insert(password_sheets).values(
+                    tenant_id=living_id(connection, tenant), state="opened", uids=orjson.dumps(list(uids)).decode(),
+                    reason=reason, sealed=None, made_at=now, made_by=by.key, opened_at=now, opened_by=by.key,
+                    expires_at=expires_at,
+                )
+            )  # fmt: skip
+
     def get(self, number: int, tenant: str | None = None) -> Sheet:
         """One, of this living tenant where one is named. Raises NotFound."""
         where = password_sheets.c.id == number

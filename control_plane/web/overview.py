@@ -38,6 +38,7 @@ CHORES: dict[str, Text] = {
     "accounts": t("locking and removing accounts of people who left"),
     "reviews": t("asking departments whether everybody is still there"),
     "record": t("collecting the access record"),
+    "old_record": t("purging old days of the access record"),
     "machines": t("measuring machines"),
     "scans": t("scanning machines"),
     "files": t("having files checked for malware"),

@@ -136,6 +136,10 @@ def chores() -> Sequence[Chore]:
         found = the_worker().record.collect()
         return f"{sum(host['lines'] for host in found['hosts'])} lines, {found['state']}"
 
+    def purge_record() -> str | None:
+        gone = the_worker().record.purge_by_itself(settings().record_purge_days)
+        return f"{gone} days purged" if gone else None
+
     def tell_volumes() -> str | None:
         from control_plane.workflow.volume import VolumeTeller
 
@@ -231,6 +235,7 @@ def chores() -> Sequence[Chore]:
         Chore("accounts", 30, tidy_accounts),
         Chore("reviews", 600, ask_reviews),
         Chore("record", 60, collect_record),
+        Chore("old_record", 3600, purge_record),
         Chore("answers", 3600, forget_answers),
         Chore("volume", 60, tell_volumes),
         Chore("machines", 3600, measure_machines),

@@ -10,7 +10,7 @@ from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, Tem
 from control_plane.model.naming import same_person
 from control_plane.model.record import FIRST, Archive, Seal
 from control_plane.model.run import Actor
-from control_plane.model.text import t
+from control_plane.model.text import t, tn
 from control_plane.store.repository import Store
 from control_plane.workflow.access_collect import LEASE, day_seal
 from control_plane.workflow.access_search import need_case, never_known
@@ -83,6 +83,23 @@ class Keeper:
         finally:
             self.store.leases.release(lease)
         return {**shown, "number": entry.number}
+
+    def purge_by_itself(self, actor: Actor, most_days: int) -> int:
+        """Purge what is due; returns how many days went. Raises Rejected, and deletes nothing, when that would be more
+        than `most_days` at once: either nobody purged for long, or the clock is wrong."""
+        if not most_days:
+            return 0
+        due = [row for row in self.preview()["days"] if not row["held_by"]]
+        if len(due) > most_days:
+            raise Rejected(
+                tn(
+                    "{count} day of the access record is due to be purged at once; that is left to a person.",
+                    "{count} days of the access record are due to be purged at once; that is left to a person.",
+                    count=len(due),
+                ),
+                t("Look at the clock; then: gasp record purge"),
+            )
+        return len(due) if due and self.purge(actor)["number"] is not None else 0
 
     # proof ----------------------------------------------------------------------------------------
     def verify(self) -> dict[str, Any]:

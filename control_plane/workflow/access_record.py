@@ -131,6 +131,10 @@ class AccessRecord:
         """See `RecordClient.purge`."""
         return self.keeper.purge(self.actor())
 
+    def purge_by_itself(self, most_days: int) -> int:
+        """See `access_keep.Keeper.purge_by_itself`."""
+        return self.keeper.purge_by_itself(self.actor(), most_days)
+
     def verify(self) -> Json:
         """See `RecordClient.verify`."""
         return self.keeper.verify()

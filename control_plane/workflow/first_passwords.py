@@ -1,7 +1,7 @@
 """A first password for a few named people of each tenant, so that somebody can sign in after bring-up.
 
-It is good for taking one's own only. All others get theirs later, one by one. Passwords go into one private file and
-nowhere else.
+It is good for taking one's own only, and not for ever. All others get theirs later, on sheets. Passwords go into one
+private file and nowhere else.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from control_plane.model.audit import AuditAct
 from control_plane.model.run import Actor
+from control_plane.model.text import t
 from control_plane.workflow.bringup import Tell
 from control_plane.workflow.catalogue import Catalogue
 
@@ -44,9 +46,11 @@ def issue_first_passwords(
     tell: Tell,
     fence: Callable[[str], None],
     actor: Actor,
+    until: datetime,
 ) -> int:
     """Issue what is missing; returns how many were issued now. Killed and run again, it carries on. `fence` raises
-    when nothing of a tenant may be changed now; it is asked before each portion."""
+    when nothing of a tenant may be changed now; it is asked before each portion. What nobody used `until` then is
+    good for nothing any more (`staff_sheets.Sheets.expire`)."""
     rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8")))) if file.exists() else []
     # who has a password, whoever set it, keeps it; a directory on a fresh disk knows nobody
     have = directory.with_password()
@@ -75,8 +79,12 @@ def issue_first_passwords(
         writer.writeheader()
         writer.writerows(rows)
         write(file, out.getvalue().encode())  # first written, then set: no password is lost by a kill
-        codes = {row["tenant"] for row in new}
-        catalogue.store.audit.record(AuditAct.FIRST_PASSWORDS, actor, tenants=codes, detail={"people": len(new)})
+        codes = sorted({row["tenant"] for row in new})
+        with catalogue.store.transaction():
+            for code in codes:
+                uids, why = [row["uid"] for row in new if row["tenant"] == code], str(t("the first ones"))
+                catalogue.store.sheets.handed_out(code, uids, why, until, actor)
+            catalogue.store.audit.record(AuditAct.FIRST_PASSWORDS, actor, tenants=codes, detail={"people": len(new)})
         directory.issue({row["uid"]: row["password"] for row in new})
         tell(min(start + CHUNK, len(todo)), len(todo), todo[min(start + CHUNK, len(todo)) - 1][0])
     return len(todo)

@@ -153,6 +153,21 @@ def test_status_says_what_is_there_and_what_it_will_need(old: Centre):
     assert len(status["gaps"]) == 3 and status["hosts"][0]["warning"]
 
 
+def test_old_days_go_by_themselves_and_many_at_once_do_not(old: Centre):
+    assert old.record.purge_by_itself(0) == 0, "left to people"
+    assert old.record.purge_by_itself(1) == 1
+    assert old.record.purge_by_itself(1) == 0, "nothing is due"
+    assert len(old.store.access.ledger("purge")) == 1
+    old.ahead = timedelta(days=400)
+    with pytest.raises(Rejected, match=r"2 days .* left to a person"):
+        old.record.purge_by_itself(1)
+    assert [str(f.day) for f in old.store.access.files()] == ["2026-11-25", "2026-11-26"]
+    held = old.record.hold(case="Q-9", reason="court", begin="2026-11-25T10:00", end="2026-11-25T11:00", tenant=None)
+    assert old.record.purge_by_itself(1) == 1, "of two days one is held"
+    assert days(old.record.preview_purge()) == [("2026-11-25", [held["number"]])]
+    assert old.record.verify()["ok"]
+
+
 def test_a_purge_is_in_the_audit_trail_too(old: Centre):
     number = old.record.purge()["number"]
     (row,) = Audit(old.store).list({"act": "record.purged"})

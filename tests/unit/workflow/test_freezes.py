@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -265,6 +266,7 @@ def test_first_passwords_stop_between_two_portions(
             lambda *_: None,
             lambda tenant: centre.store.freezes.check(tenant, system="directory"),
             centre.actor,
+            centre.clock() + timedelta(days=14),
         )
 
     with pytest.raises(Frozen, match="audit"):
@@ -273,4 +275,5 @@ def test_first_passwords_stop_between_two_portions(
     with pytest.raises(Frozen):
         issue()
     assert given == ["p0"]
+    assert [(sheet.state, sheet.uids) for sheet in centre.store.sheets.list()] == [("opened", ("p0",))]
     assert not file.exists(), "no password is written that nobody may set"
