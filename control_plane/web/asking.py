@@ -21,6 +21,7 @@ from control_plane.web import door, show
 from control_plane.web.door import needs
 from control_plane.web.forms import Compared, Form, Stop, compared
 from control_plane.web.portal import asked_for
+from control_plane.web.remedies import remedy_words
 from control_plane.web.services import services
 from control_plane.workflow.attachments import RULE as FILES_RULE
 
@@ -221,7 +222,7 @@ def _saved(row: Json) -> Any:
 
 
 def _sentence(problem: Problem) -> str:
-    return f"{problem.text} {problem.remedy}" if problem.remedy else str(problem.text)
+    return f"{problem.text} {remedy_words(problem.remedy)}" if problem.remedy else str(problem.text)
 
 
 def _page(row: Json, form: Form, stop: Stop, error: ControlPlaneError | None = None, more: str = "") -> Any:

@@ -31,6 +31,7 @@ from control_plane.model.errors import (
 from control_plane.model.people import Act, Stage
 from control_plane.model.text import Text, language, t, tn
 from control_plane.web import door, duties, missing, show, states, views
+from control_plane.web.remedies import remedy
 from control_plane.web.services import services
 from control_plane.workflow import access
 from control_plane.workflow.sign_in import SignInRefused, TooManyAttempts
@@ -159,7 +160,9 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(
         t=t, tn=tn, asset=asset, mark=states.mark, shape=states.shape, show=show, word=states.word
     )
-    app.jinja_env.filters.update(plain=show.plain, moment=_moment, content=show.content, service=show.service)
+    app.jinja_env.filters.update(
+        plain=show.plain, moment=_moment, content=show.content, service=show.service, remedy=remedy
+    )
     app.context_processor(_surroundings)
     app.register_error_handler(ControlPlaneError, _told)
     app.register_error_handler(HTTPException, _http)

@@ -45,6 +45,9 @@ CHOSEN = (HOSTILE[12], "9" * 40, "-1", "\x00", b"\xed\xa0\x80", "٣")
 TEXTS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=60), st.binary(max_size=20))
 #: Between them they have every page with every form on it.
 READERS = ("operator", "security_officer", "clerk", "approver")
+#: Of them, those of departments, which have no command line.
+DEPARTMENTS = ("clerk", "approver")
+COMMAND = re.compile(r"\bgasp [a-z]{3,}[^<]{,60}")
 #: Forms are prepared anew so many times when what they are about is gone.
 AGAIN = 2
 #: A form of so few fields gets every post for each of them.
@@ -166,6 +169,8 @@ class Attack:
         if answer.mimetype == "text/html" and answer.status_code != 303:
             page = Reader(answer.request.path, text)
             wrong += page.broken
+            if self.place.role in DEPARTMENTS:
+                wrong += [f"tells of a command: {found}" for found in COMMAND.findall(text)]
             if answer.status_code == 422 and any(self._rule(form.action) == self.rule for form in page.forms()):
                 wrong += [f"names “{name}”, which is nowhere" for name in page.alerts if name not in page.named]
                 if 'role="alert"' not in text:
@@ -212,3 +217,4 @@ def test_what_was_kept_is_text_on_every_page(stand: Stand) -> None:
             assert answer.status_code < 500, (role, here)
             if answer.mimetype == "text/html":
                 assert Reader(here, answer.text).broken == [], (role, here)
+                assert role not in DEPARTMENTS or not COMMAND.search(answer.text), (role, here)
