@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,10 @@ class Attachments:
                     counts[self._checked(one, said[one.sha256])] += 1
             if len(failed) > MOST_FAILURES:
                 break
-        answers = answered or not failed or self._answers()
+        answers = not failed
+        if failed and (answered or self._answers()):
+            failed = self._once_more(failed, counts)
+            answers = not failed or self._answers()
         for one, reason in failed:
             self.store.attachments.unseen([one.id], reason, odd=answers)
         left = len(self.store.attachments.waiting(MOST_WAITING))
@@ -176,6 +179,14 @@ class Attachments:
             if len(failed) > MOST_FAILURES:
                 break
         return said
+
+    def _once_more(self, failed: Sequence[_Failed], counts: dict[str, int]) -> builtins.list[_Failed]:
+        """Those of which the engine says nothing though it answers: it may have come back just now."""
+        still = builtins.list[_Failed]()
+        for one, _ in failed:
+            for scan in self._look([one], {one.sha256: self.contents.files.get(one.sha256)}, still).values():
+                counts[self._checked(one, scan)] += 1
+        return still
 
     def _answers(self) -> bool:
         """Whether the engine looks at something that is nothing: then it is the files that it cannot read."""

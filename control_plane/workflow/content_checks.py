@@ -37,8 +37,8 @@ AGAIN_AT_ONCE = 50
 """Releases that are looked at again in one turn of the worker."""
 
 
-class TooLargeToCheck(TemporaryError):
-    """One file is more than the engine takes; the engine is not to blame."""
+class Unreadable(TemporaryError):
+    """The engine is well: this content is more than it takes, or what it cannot read."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class ContentChecks:
         if check.state is CheckState.WAITING:
             try:
                 check = self._look(release)
-            except TooLargeToCheck as error:
+            except Unreadable as error:
                 raise Rejected(error.text, t("Take that file out, and upload the archive again.")) from error
             except TemporaryError as error:
                 raise TemporaryError(
@@ -134,16 +134,29 @@ class ContentChecks:
         found: Json = {"clean": 0, "infected": 0, "odd": 0, "error": None}
         for name in names:
             try:
-                found[look(name).state.value] += 1
-            except (TemporaryError, NotFound, OSError) as error:
+                found[self._twice(look, name).state.value] += 1
+            except (Unreadable, NotFound, OSError) as error:  # its trouble alone: no other waits for it
                 why = str(error.text) if isinstance(error, ControlPlaneError) else str(error)
-                own = not isinstance(error, TemporaryError) or isinstance(error, TooLargeToCheck)
-                odd = own or self._answers()  # its trouble alone: no other waits for it
-                self.store.content_checks.unseen(name, why, odd=odd)
-                if not odd:
-                    return {**found, "error": why}
+                self.store.content_checks.unseen(name, why, odd=True)
                 found["odd"] += 1
+            except TemporaryError as error:
+                self.store.content_checks.unseen(name, str(error.text))
+                return {**found, "error": str(error.text)}
         return found
+
+    def _twice(self, look: Callable[[str], ContentCheck], name: str) -> ContentCheck:
+        """Once more when the engine answers after all: it may have come back just now. Raises Unreadable when it says
+        nothing of this content alone, TemporaryError when it is away."""
+        for _ in range(2):
+            try:
+                return look(name)
+            except Unreadable:
+                raise
+            except TemporaryError as error:
+                if not self._answers():
+                    raise
+                trouble = error
+        raise Unreadable(trouble.text)
 
     def _again(self, release: str) -> ContentCheck:
         return self._look(release, passed=True)
@@ -187,7 +200,7 @@ def _batches(files: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, byt
         if len(content) > LARGEST_CHECKED:
             said = t("The file {place} is larger than the engine takes ({limit} MiB).",
                      place=place, limit=LARGEST_CHECKED >> 20)  # fmt: skip
-            raise TooLargeToCheck(said)
+            raise Unreadable(said)
         if not content:
             continue
         if batch and (len(batch) == TOGETHER_FILES or octets + len(content) > TOGETHER):

@@ -122,6 +122,23 @@ def test_a_file_that_cannot_be_looked_at_holds_up_no_other(
     assert (alone["odd"], alone["error"]) == (2, None)
 
 
+def test_an_engine_that_comes_back_between_two_looks_makes_no_file_odd(
+    world: World, clerk: FlaskClient, draft: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attach(clerk, draft, b"%PDF-1.4 back %%EOF")
+    real, looks = type(world.rooms.scanner).scan, list[int]()
+
+    def once_away(self: Any, contents: dict[str, bytes]) -> Any:
+        looks.append(len(contents))
+        if len(looks) == 1:
+            raise TemporaryError(t("no signatures"))
+        return real(self, contents)
+
+    monkeypatch.setattr(type(world.rooms.scanner), "scan", once_away)
+    found = world.client.attachments.scan(due=True)
+    assert (found["clean"], found["odd"], found["error"], len(looks)) == (1, 0, None, 3)
+
+
 def test_malware_is_deleted_and_keeps_the_request_back(world: World, clerk: FlaskClient, draft: str) -> None:
     mine = world.client.acting_as("directory:clerk1")
     attach(clerk, draft, b"%PDF-1.4 EVIL %%EOF")

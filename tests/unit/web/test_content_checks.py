@@ -15,6 +15,7 @@ from werkzeug.test import stream_encode_multipart
 from control_plane.model import content_check
 from control_plane.model.errors import Invalid, Rejected, TemporaryError
 from control_plane.model.notice import NoticeKind
+from control_plane.model.text import t
 from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow import content_checks
 from control_plane.workflow.applying import Order
@@ -180,6 +181,41 @@ def test_a_file_that_the_engine_cannot_take_holds_up_no_other(ready: World, monk
     monkeypatch.setattr(content_checks, "LARGEST_CHECKED", content_check.LARGEST_CHECKED)
     assert client.checks.look_at_releases(due=True)["clean"] == 1
     assert {odd, good} == set(client.contents.releases.names())
+
+
+def test_an_engine_that_comes_back_between_two_looks_makes_nothing_odd(
+    ready: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It did not answer, and then it did: the content waits for nothing. What it never reads is odd."""
+    client, scanner = ready.client, ready.rooms.scanner
+    scanner.away = True
+    client.publish_release(SITE, packed(ready, **{"film.mp4": b"ODD"}))
+    client.publish_release("gaj.qingdao.test", packed(ready))
+    scanner.away = False
+    real, looks = type(scanner).scan, list[bool]()
+
+    def once_away(self: Any, contents: dict[str, bytes]) -> Any:
+        looks.append(any(content == b"ODD" for content in contents.values()))
+        if len(looks) == 1:
+            raise TemporaryError(t("no signatures"))
+        return real(self, contents)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(scanner), "scan", once_away)
+        assert client.checks.look_at_releases(due=True) == {"clean": 2, "infected": 0, "odd": 0, "error": None}
+    assert looks[0] and looks.count(True) == 2
+
+    def never_read(self: Any, contents: dict[str, bytes]) -> Any:
+        if any(content == b"NEVER" for content in contents.values()):
+            raise TemporaryError(t("clamscan ended with 2"))
+        return real(self, contents)
+
+    scanner.away = True
+    never = client.publish_release(SITE, packed(ready, **{"film.mp4": b"NEVER"}))["release"]
+    scanner.away = False
+    monkeypatch.setattr(type(scanner), "scan", never_read)
+    assert client.checks.look_at_releases(due=True) == {"clean": 0, "infected": 0, "odd": 1, "error": None}
+    assert {row["release"]: row["why"] for row in client.releases(SITE)}[never] == "clamscan ended with 2"
 
 
 def test_an_undo_leaves_a_preview_out_that_was_pruned_and_says_so(ready: World) -> None:
