@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -57,9 +58,18 @@ def files(folder: Path, *without: str) -> dict[str, bytes]:
 
 
 def _content(file: Path) -> bytes | None:
-    """None for folders, sockets, and what went away meanwhile."""
+    """None for folders, sockets, and what went away meanwhile.
+
+    Another process reads a database: SQLite's locks are those of a process, and gone once it closes the file by itself;
+    then its connections, those in use and those to come, read what others are just writing ("malformed").
+    """
+    if not file.is_file():
+        return None
+    if ".db" in file.name:
+        done = subprocess.run(["cat", str(file)], capture_output=True)
+        return done.stdout if done.returncode == 0 else None
     try:
-        return file.read_bytes() if file.is_file() else None
+        return file.read_bytes()
     except FileNotFoundError:
         return None
 

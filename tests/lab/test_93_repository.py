@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import GASP, Centre
+from tests.hunting import files
 from tests.lab.upstream import Outside
 from tests.waiting import wait_until
 
@@ -117,8 +118,9 @@ def test_bring_up_gave_every_ring_something_and_serves_nothing_else(centre: Cent
     paths = ("debian/dists/ring1/InRelease", "signatures/ring1/manifest.json", "db/", "aptly/db/LOCK", "")
     assert [depot.status("fgw", path) for path in paths] == ["200", "200", "404", "404", "404"]
     assert depot.status("fgw", "debian/dists/ring1/InRelease", "-X", "PUT") == "405"
-    kept = [p for top in centre.state.iterdir() if top.name != "lab" for p in (top, *top.rglob("*")) if p.is_file()]
-    assert not [p for p in kept if b"PGP PRIVATE KEY" in p.read_bytes()]
+    kept = files(centre.state, "lab")
+    assert kept
+    assert not [name for name, content in kept.items() if b"PGP PRIVATE KEY" in content]
 
 
 def test_the_repository_host_reaches_its_upstream_only(centre: Centre, depot: Depot) -> None:

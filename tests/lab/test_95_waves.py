@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -229,7 +230,7 @@ def test_a_wave_that_breaks_stops_by_each_threshold_and_nobody_else_is_touched( 
         found = stands("waiting", "1 of 2 departments were measured as good: 50 % is under 90 %", "unmeasured")
         assert next(i for i in found["items"] if i["tenant"] == "gaj")["sentence"], "why it was not measured"
         assert found["counts"] == {"ok": 1, "unmeasured": 1, "untouched": 1}
-        with sqlite3.connect(centre.state / "gasp.db") as database:
+        with closing(sqlite3.connect(centre.state / "gasp.db")) as database, database:
             database.execute("update rollouts set thresholds = ? where id = ?", ('{"errors": "a few"}', rollout))
         release()
         assert stands("stopped", "A threshold cannot be read", "untouched")["wave"] == 1, "it is not done again either"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def test_an_emergency_with_web_worker_and_directory_down(centre: Centre, act: Ac
     assert reviewed["reviewed_by"].startswith("directory:")
     centre.run("web", "--background")
     centre.run("worker", "start")
-    with sqlite3.connect(centre.state / "gasp.db", timeout=30) as database:  # a day is too long for a test
+    with closing(sqlite3.connect(centre.state / "gasp.db", timeout=30)) as database, database:  # a day is too long
         database.execute("UPDATE emergencies SET expires_at = '2020-01-01 00:00:00' WHERE id = ?", (row["id"],))
 
     def gone() -> Any:
