@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from control_plane.model.audit import AuditAct
 from control_plane.model.errors import NotFound, Rejected
@@ -56,14 +56,7 @@ class SheetRepository:
     def add(self, tenant: str, uids: Sequence[str], reason: str, sealed: str, expires_at: datetime, by: Actor) -> Sheet:
         """A new one, not to be opened yet. Raises NotFound."""
         with self._database.write() as connection:
-            tenant_id = living_id(connection, tenant)
-            made = connection.execute(
-                insert(password_sheets).values(
-                    tenant_id=tenant_id, state="unfinished", uids=orjson.dumps(list(uids)).decode(), reason=reason,
-                    sealed=sealed, made_at=self._clock(), made_by=by.key, expires_at=expires_at,
-                )
-            )  # fmt: skip
-            number = int(made.inserted_primary_key[0])  # type: ignore[index]
+            number = self._insert(connection, tenant, uids, reason, expires_at, by, state="unfinished", sealed=sealed)
             detail = {"sheet": number, "people": len(uids), "until": expires_at.isoformat()}
             self._audit.record(AuditAct.PASSWORDS_ISSUED, by, tenants=[tenant], reason=reason, detail=detail)
             return self.get(number)
@@ -71,15 +64,9 @@ class SheetRepository:
     def handed_out(self, tenant: str, uids: Sequence[str], reason: str, expires_at: datetime, by: Actor) -> None:
         """Passwords that are given out past the database, so that they expire as those of sheets do. Raises NotFound.
         Who gives them out says so in the audit trail."""
-        now = self._clock()
+        opened = {"state": "opened", "opened_at": self._clock(), "opened_by": by.key}
         with self._database.write() as connection:
-            connection.execute(
-                insert(password_sheets).values(
-                    tenant_id=living_id(connection, tenant), state="opened", uids=orjson.dumps(list(uids)).decode(),
-                    reason=reason, sealed=None, made_at=now, made_by=by.key, opened_at=now, opened_by=by.key,
-                    expires_at=expires_at,
-                )
-            )  # fmt: skip
+            self._insert(connection, tenant, uids, reason, expires_at, by, **opened)
 
     def get(self, number: int, tenant: str | None = None) -> Sheet:
         """One, of this living tenant where one is named. Raises NotFound."""
@@ -133,6 +120,18 @@ class SheetRepository:
             connection.execute(
                 update(password_sheets).where(password_sheets.c.id == number).values(state="expired", sealed=None)
             )
+
+    def _insert(
+        self, connection: Connection, tenant: str, uids: Sequence[str], reason: str, expires_at: datetime, by: Actor,
+        **more: Any,
+    ) -> int:  # fmt: skip
+        values = {"tenant_id": living_id(connection, tenant), "uids": orjson.dumps(list(uids)).decode(), **more}
+        made = connection.execute(
+            insert(password_sheets).values(
+                reason=reason, made_at=self._clock(), made_by=by.key, expires_at=expires_at, **values
+            )
+        )
+        return int(made.inserted_primary_key[0])  # type: ignore[index]
 
     def _sheets(self, where: Any) -> builtins.list[Sheet]:
         query = (

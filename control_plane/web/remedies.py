@@ -26,7 +26,7 @@ ASK_THE_CENTRE = t("Ask the centre, and tell it what stands here.")
 def remedy(said: Text | str) -> str:
     """What to do, in the language of the page. A request that it names can be opened."""
     text = str(said)
-    found = _REFERENCE.search(text) if _COMMAND.search(text) and _of_a_department() else None
+    found = _REFERENCE.search(text) if _is_cut(text) else None
     if found is None:
         return remedy_words(said)
     address = url_for("requests.request_page", reference=found[0])
@@ -37,9 +37,7 @@ def remedy(said: Text | str) -> str:
 def remedy_words(said: Text | str) -> str:
     """The same without a link."""
     text = str(said)
-    if not (_COMMAND.search(text) and _of_a_department()):
-        return text
-    return without_commands(text) or str(ASK_THE_CENTRE)
+    return without_commands(text) or str(ASK_THE_CENTRE) if _is_cut(text) else text
 
 
 def without_commands(text: str) -> str:
@@ -58,7 +56,9 @@ def _width(text: str) -> int:
     return sum(1 if character.isascii() else 2 for character in text)
 
 
-def _of_a_department() -> bool:
-    """While the database is away nobody is known, and operators have to read what helps."""
+def _is_cut(text: str) -> bool:
+    """Whether it names a command to somebody of a department. While the database is away nobody is known, and operators
+    have to read what helps."""
     session = g.get("session")
-    return session is not None and not access.allows(session.person, Act.SEE_ESTATE)
+    known = session is not None and not access.allows(session.person, Act.SEE_ESTATE)
+    return known and _COMMAND.search(text) is not None

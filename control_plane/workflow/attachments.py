@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from control_plane.model.attachment import (
     Scan,
     infected_problems,
 )
-from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, Rejected, TemporaryError
+from control_plane.model.errors import Invalid, NotFound, Problem, Rejected, TemporaryError, told_of
 from control_plane.model.file_kind import KINDS, file_kind, shown_name, size_problem
 from control_plane.model.request import Request, RequestEvent
 from control_plane.model.run import Actor
@@ -135,32 +135,37 @@ class Attachments:
 
     def scan(self, *, due: bool = False) -> Json:
         """See `AttachmentsClient.scan`."""
-        counts, failed, odd, answered = {"clean": 0, "infected": 0}, builtins.list[_Failed](), 0, False
-        for batch in _batches(self.store.attachments.waiting(MOST_WAITING, due=due)):
+        counts = {"clean": 0, "infected": 0, "odd": 0}
+        failed = self._pass(self.store.attachments.waiting(MOST_WAITING, due=due), counts)
+        if failed and self._answers():  # it may have come back just now
+            failed = self._pass([one for one, _ in failed], counts)
+        answers = not failed or self._answers()
+        for one, reason in failed:
+            self.store.attachments.unseen([one.id], reason, odd=answers)
+        if answers:
+            counts["odd"] += len(failed)
+        left = len(self.store.attachments.waiting(MOST_WAITING))
+        return {**counts, "waiting": left, "error": None if answers else failed[-1][1]}
+
+    def _pass(self, waiting: Iterable[Attachment], counts: dict[str, int]) -> builtins.list[_Failed]:
+        """Look at these, and count what became of them; those of which the engine says nothing, and why."""
+        failed = builtins.list[_Failed]()
+        for batch in _batches(waiting):
             contents = {}
             for one in batch:
                 try:
                     contents[one.sha256] = self.contents.files.get(one.sha256)
                 except (NotFound, OSError) as error:  # its trouble alone: no other waits for it
-                    self.store.attachments.unseen([one.id], _said(error), odd=True)
-                    odd += 1
+                    self.store.attachments.unseen([one.id], str(told_of(error)), odd=True)
+                    counts["odd"] += 1
             there = [one for one in batch if one.sha256 in contents]
             said = self._look(there, contents, failed)
-            answered |= bool(said)
             for one in there:
                 if one.sha256 in said:
                     counts[self._checked(one, said[one.sha256])] += 1
             if len(failed) > MOST_FAILURES:
                 break
-        answers = not failed
-        if failed and (answered or self._answers()):
-            failed = self._once_more(failed, counts)
-            answers = not failed or self._answers()
-        for one, reason in failed:
-            self.store.attachments.unseen([one.id], reason, odd=answers)
-        left = len(self.store.attachments.waiting(MOST_WAITING))
-        error_ = failed[-1][1] if failed and not answers else None
-        return {**counts, "waiting": left, "odd": odd + (len(failed) if answers else 0), "error": error_}
+        return failed
 
     def _look(
         self, batch: builtins.list[Attachment], contents: Mapping[str, bytes], failed: builtins.list[_Failed]
@@ -171,7 +176,7 @@ class Attachments:
             return dict(self.scanner().scan({one.sha256: contents[one.sha256] for one in batch})) if batch else {}
         except TemporaryError as error:
             if len(batch) == 1:
-                failed.append((batch[0], _said(error)))
+                failed.append((batch[0], str(told_of(error))))
                 return {}
         said: dict[str, Scan] = {}
         for one in batch:
@@ -179,14 +184,6 @@ class Attachments:
             if len(failed) > MOST_FAILURES:
                 break
         return said
-
-    def _once_more(self, failed: Sequence[_Failed], counts: dict[str, int]) -> builtins.list[_Failed]:
-        """Those of which the engine says nothing though it answers: it may have come back just now."""
-        still = builtins.list[_Failed]()
-        for one, _ in failed:
-            for scan in self._look([one], {one.sha256: self.contents.files.get(one.sha256)}, still).values():
-                counts[self._checked(one, scan)] += 1
-        return still
 
     def _answers(self) -> bool:
         """Whether the engine looks at something that is nothing: then it is the files that it cannot read."""
@@ -236,7 +233,3 @@ def _batches(waiting: Iterable[Attachment]) -> Iterator[list[Attachment]]:
         batch.append(one)
     if batch:
         yield batch
-
-
-def _said(error: Exception) -> str:
-    return str(error.text) if isinstance(error, ControlPlaneError) else str(error)

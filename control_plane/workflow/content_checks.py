@@ -25,7 +25,7 @@ from control_plane.model.content_check import (
     infected_file,
     infected_release,
 )
-from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Rejected, TemporaryError
+from control_plane.model.errors import Invalid, NotFound, Rejected, TemporaryError, told_of
 from control_plane.model.ports import CheckedArchive, StagedRelease
 from control_plane.model.text import t
 from control_plane.store.repository import Store
@@ -136,8 +136,7 @@ class ContentChecks:
             try:
                 found[self._twice(look, name).state.value] += 1
             except (Unreadable, NotFound, OSError) as error:  # its trouble alone: no other waits for it
-                why = str(error.text) if isinstance(error, ControlPlaneError) else str(error)
-                self.store.content_checks.unseen(name, why, odd=True)
+                self.store.content_checks.unseen(name, str(told_of(error)), odd=True)
                 found["odd"] += 1
             except TemporaryError as error:
                 self.store.content_checks.unseen(name, str(error.text))

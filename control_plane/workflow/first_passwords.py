@@ -82,8 +82,8 @@ def issue_first_passwords(
         codes = sorted({row["tenant"] for row in new})
         with catalogue.store.transaction():
             for code in codes:
-                uids, why = [row["uid"] for row in new if row["tenant"] == code], str(t("the first ones"))
-                catalogue.store.sheets.handed_out(code, uids, why, until, actor)
+                uids = [row["uid"] for row in new if row["tenant"] == code]
+                catalogue.store.sheets.handed_out(code, uids, str(t("the first ones")), until, actor)
             catalogue.store.audit.record(AuditAct.FIRST_PASSWORDS, actor, tenants=codes, detail={"people": len(new)})
         directory.issue({row["uid"]: row["password"] for row in new})
         tell(min(start + CHUNK, len(todo)), len(todo), todo[min(start + CHUNK, len(todo)) - 1][0])

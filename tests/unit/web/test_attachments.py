@@ -139,6 +139,28 @@ def test_an_engine_that_comes_back_between_two_looks_makes_no_file_odd(
     assert (found["clean"], found["odd"], found["error"], len(looks)) == (1, 0, None, 3)
 
 
+def test_a_file_that_goes_between_two_looks_stops_no_other(
+    world: World, clerk: FlaskClient, draft: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (b"gone", b"there"):
+        attach(clerk, draft, b"%PDF-1.4 " + name + b"%%EOF")
+    mine = world.client.acting_as("directory:clerk1").attachments
+    gone = world.folder / "files" / mine.list(draft)[0]["sha256"]
+    real, asked = type(world.rooms.scanner).scan, list[str]()
+
+    def away_until_asked(self: Any, contents: dict[str, bytes]) -> Any:
+        asked.extend(contents)
+        if "nothing" not in asked:
+            raise TemporaryError(t("no signatures"))
+        gone.unlink(missing_ok=True)
+        return real(self, contents)
+
+    monkeypatch.setattr(type(world.rooms.scanner), "scan", away_until_asked)
+    found = world.client.attachments.scan(due=True)
+    assert (found["clean"], found["odd"], found["error"]) == (1, 1, None)
+    assert [one["why"] for one in mine.list(draft)] == ["The content of this file is not there any more.", None]
+
+
 def test_malware_is_deleted_and_keeps_the_request_back(world: World, clerk: FlaskClient, draft: str) -> None:
     mine = world.client.acting_as("directory:clerk1")
     attach(clerk, draft, b"%PDF-1.4 EVIL %%EOF")

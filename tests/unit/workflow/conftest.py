@@ -17,13 +17,14 @@ from control_plane.model.ports import Probe
 from control_plane.model.resource import Kind, Resource
 from control_plane.model.run import Actor
 from control_plane.model.tenant import Document, EstateDocument, TenantDocument
-from control_plane.model.text import t
+from control_plane.model.text import in_language, t
 from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
 from control_plane.workflow.applying import Applier
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.planning import Planner
 from tests.databases import database_url
+from tests.web.world import World, make_world
 
 KINDS = (
     Kind("dns.rrset", "dns", 50),
@@ -176,3 +177,12 @@ def make_centre(tmp_path: Path) -> Iterator[Callable[..., Centre]]:
 @pytest.fixture
 def centre(make_centre: Callable[..., Centre]) -> Centre:
     return make_centre()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """The small estate, all of it real, with everything that pages and the interface work with."""
+    with in_language("en"):
+        made = make_world(tmp_path)
+        yield made
+        made.close()

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import csv
 import secrets
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
-from control_plane.model.text import in_language
 from control_plane.workflow.first_passwords import issue_first_passwords
-from tests.web.world import World, make_world
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with in_language("en"):
-        made = make_world(tmp_path)
-        yield made
-        made.close()
+from tests.web.world import World
 
 
 def test_what_bring_up_gave_out_is_good_for_as_long_as_a_sheet(world: World, tmp_path: Path) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,6 @@ import pytest
 from control_plane.model.errors import Invalid, Rejected
 from control_plane.model.jobs import KINDS, JobState
 from control_plane.model.run import EventType
-from control_plane.model.text import in_language
 from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.leases import Holder
 from control_plane.workflow.access import Forbidden
@@ -23,19 +20,16 @@ from control_plane.workflow.jobs import ATTEMPTS
 from control_plane.workflow.journal import Journal
 from control_plane.workflow.local import LocalClient
 from control_plane.workflow.process import boot_id, myself, start_time
-from tests.web.world import World, make_world
+from tests.web.world import World
 
 DEAD = Holder(1, 1, "another boot")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with in_language("en"):
-        made = make_world(tmp_path)
-        for name in ("operator", "security_officer", "auditor"):
-            made.person(name)
-        yield made
-        made.close()
+def world(world: World) -> World:
+    for name in ("operator", "security_officer", "auditor"):
+        world.person(name)
+    return world
 
 
 def operator(world: World) -> LocalClient:

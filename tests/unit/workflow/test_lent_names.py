@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from control_plane.model.errors import Invalid
-from control_plane.model.text import in_language
-from tests.web.world import World, make_world
+from tests.web.world import World
 
 OWNER, OTHER, NAME = "fgw", "gaj", "login.fgw.qingdao.test"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with in_language("en"):
-        made = make_world(tmp_path)
-        for role, uid in (("clerk", "clerk2"), ("approver", "approver2")):
-            made.directory.add(uid, OTHER)
-            person = made.store.people.ensure(f"directory:{uid}", uid, OTHER, f"directory:person/{uid}")
-            made.store.people.grant(person, role, OTHER, None, "test", made.store.actors.get("local:test"))
-        yield made
-        made.close()
+def world(world: World) -> World:
+    for role, uid in (("clerk", "clerk2"), ("approver", "approver2")):
+        world.directory.add(uid, OTHER)
+        person = world.store.people.ensure(f"directory:{uid}", uid, OTHER, f"directory:person/{uid}")
+        world.store.people.grant(person, role, OTHER, None, "test", world.store.actors.get("local:test"))
+    return world
 
 
 def asked(world: World, tenant: str, clerk: str, change: Any) -> Any:

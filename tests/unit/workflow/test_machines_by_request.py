@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from control_plane.model.machine import Ring
-from control_plane.model.text import in_language
-from tests.web.world import World, make_world
+from tests.web.world import World
 
 CODE = "fgw"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """The small estate is real, the machine of fgw in ring 1."""
-    with in_language("en"):
-        made = make_world(tmp_path)
-        yield made
-        made.close()
 
 
 def asked(world: World, *machines: dict[str, Any], action: str = "change") -> str:

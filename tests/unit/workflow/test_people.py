@@ -17,7 +17,7 @@ from control_plane.model.text import in_language
 from control_plane.workflow.access import allows, in_sight, tenants_in_sight
 from control_plane.workflow.people import People
 from control_plane.workflow.sign_in import SignInRefused
-from tests.web.world import BASE, PASSWORD, World, make_world
+from tests.web.world import BASE, PASSWORD, World
 
 TENANT_OF = {role: ("fgw" if ROLES[role].reach == "tenant" else None) for role in ROLES}
 
@@ -49,14 +49,6 @@ def people(centre: Any, tmp_path: Path) -> Iterator[People]:
             write,
             lambda: "one time",
         )
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with in_language("en"):
-        made = make_world(tmp_path)
-        yield made
-        made.close()
 
 
 def give(people: People, uid: str, role: str) -> None:

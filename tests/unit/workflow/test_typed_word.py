@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from control_plane.model.client_internet import Wish
 from control_plane.model.errors import UnsafePlan
-from control_plane.model.text import in_language
-from tests.web.world import World, make_world
+from tests.web.world import World
 
 #: An act on a world, given the typed word.
 Act = Callable[[World, str | None], dict[str, Any]]
@@ -21,15 +19,12 @@ ADDRESS = "dns:fgw.qingdao.test/A"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(world: World) -> World:
     """Nothing that is there may be touched without a word, and no tenant be cut off."""
-    with in_language("en"):
-        made = make_world(tmp_path)
-        made.client.planner.touch_limit = made.client.planner.cut_limit = 0
-        zone = made.drivers[0].things["dns:qingdao.test"]
-        zone[ADDRESS] = replace(zone[ADDRESS], attributes={**zone[ADDRESS].attributes, "ttl": 77})
-        yield made
-        made.close()
+    world.client.planner.touch_limit = world.client.planner.cut_limit = 0
+    zone = world.drivers[0].things["dns:qingdao.test"]
+    zone[ADDRESS] = replace(zone[ADDRESS], attributes={**zone[ADDRESS].attributes, "ttl": 77})
+    return world
 
 
 ACTS: dict[str, Act] = {
