@@ -25,6 +25,7 @@ pytestmark = pytest.mark.lab
 
 BIG = 200 * MEGA
 SINK = 8099
+FLOOD = 8098
 CODES = ("fgw", "czj", "gaj")
 
 
@@ -104,6 +105,23 @@ def speeds(gateway: Gateway, seconds: int, *codes: str) -> dict[str, float]:
     script = f"curl -s -o /dev/null -m {seconds} -w '%{{speed_download}}' {url} -x "
     running = {code: started(gateway, code, script + gateway.proxy_url(code)) for code in codes}
     return {code: float(told.result(90)) * 8 / 1000 for code, told in running.items()}
+
+
+def passed(gateway: Gateway, seconds: float, *codes: str) -> dict[str, float]:
+    """kbit/s that the queue of downloads lets through to each, once it does so to all."""
+    numbers = json.loads(gateway.on("cat /etc/gasp/gateway/policy.json"))["tenants"]
+    look = "; ".join(f"tc -s class show dev gaspdown classid 1:{numbers[code]['number']:x}" for code in codes)
+
+    def sent() -> list[float]:
+        found = re.findall(r"Sent (\d+) bytes", gateway.on(look))
+        return [time.monotonic(), *(int(octets) * 8 / 1000 for octets in found)]
+
+    start = sent()
+    wait_until(lambda: all(now > was + 500 for now, was in zip(sent()[1:], start[1:], strict=True)), 30)
+    start = sent()
+    time.sleep(seconds)
+    end = sent()
+    return {code: (end[at] - start[at]) / (end[0] - start[0]) for at, code in enumerate(codes, 1)}
 
 
 def uploads(gateway: Gateway, sizes: Mapping[str, int]) -> dict[str, float]:
@@ -330,11 +348,48 @@ def test_bandwidth_of_the_tier_and_even_shares_of_a_full_line(gateway: Gateway) 
     up = uploads(gateway, {"fgw": 2 * MEGA, "czj": 4 * MEGA})
     assert up == {"fgw": pytest.approx(4000, rel=0.25), "czj": pytest.approx(8000, rel=0.25)}
     even = {"fgw": pytest.approx(2000, rel=0.25), "czj": pytest.approx(2000, rel=0.25)}
+    big = f"-o /dev/null http://{gateway.hosts['citizen']['ipv4']}/big "
     with full_line(gateway, "gaspdown", 4000):
-        assert speeds(gateway, 20, "fgw", "czj") == even
+        for code in ("fgw", "czj"):
+            started(gateway, code, f"curl -sZ -m 30 {big * 4} -x {gateway.proxy_url(code)}")
+        assert passed(gateway, 20, "fgw", "czj") == even
     site = json.loads(gateway.on("cat /etc/gasp/gateway/site.json"))
     with full_line(gateway, site["internet_interface"], 4000):
         assert uploads(gateway, dict.fromkeys(("fgw", "czj"), 5 * MEGA)) == even
+
+
+@pytest.fixture
+def flood(gateway: Gateway) -> Iterator[None]:
+    """A server outside that sends 16 Mbit/s for fifteen seconds to whoever says how large the packets shall be."""
+    code = (
+        "import socket as s,threading as t,time\nu=s.socket(s.AF_INET,s.SOCK_DGRAM)\n"
+        f"u.bind(('',{FLOOD}))\ndef send(size,to):\n for _ in range(1000):\n"
+        "  for _ in range(28000//size): u.sendmsg([bytes(size)],[(17,103,b'\\x78\\x05')],0,to)\n  time.sleep(.014)\n"
+        "while 1:\n said,to=u.recvfrom(99)\n t.Thread(target=send,args=(int(said),to)).start()"
+    )
+    gateway.shell("citizen", f'systemd-run -q --unit=gasp-test-90 python3 -c "{code}"')
+    wait_until(lambda: gateway.shell("citizen", f"ss -Hlun sport = :{FLOOD}") != "", 60)
+    yield
+    gateway.shell("citizen", "systemctl stop gasp-test-90")
+
+
+@pytest.mark.usefixtures("flood")
+def test_a_full_line_is_shared_evenly_whatever_the_size_of_packets(gateway: Gateway) -> None:
+    citizen = gateway.hosts["citizen"]["ipv4"]
+    for code in ("fgw", "czj"):
+        row = {"source": gateway.lan(code)["v4"], "to": citizen, "protocol": "udp", "ports": str(FLOOD)}
+        gateway.network(code, down_kbit=8000, direct=[row])
+    gateway.settle()
+    with full_line(gateway, "gaspdown", 4000):
+        for code, size in (("fgw", 28_000), ("czj", 1400)):  # the larger ones are cut up after the queue
+            say = (
+                f"import socket as s,time;u=s.socket(s.AF_INET,s.SOCK_DGRAM);u.sendto(b'{size}',('{citizen}',{FLOOD}))"
+            )
+            started(gateway, code, f'exec python3 -c "{say};time.sleep(16)"')
+        assert passed(gateway, 8, "fgw", "czj") == {
+            "fgw": pytest.approx(2000, rel=0.25),
+            "czj": pytest.approx(2000, rel=0.25),
+        }
 
 
 @pytest.mark.usefixtures("sink")

@@ -46,7 +46,9 @@ MARKED = 0x10000
 SLOW = 0x8000
 """Bit of a class id: the throttled class beside the ordinary one."""
 GUARANTEED_KBIT = 64
-QUANTUM = 6000
+QUANTUM = 70_000
+"""Octets of a class's turn. HTB lets each class send one packet at least, and a packet may be 64 KiB that the kernel
+cuts up later: a smaller turn gives most of a full line to whoever's packets happen to be larger."""
 QUEUE_SECONDS = 0.1
 """What may wait in a class's queue, at its rate: who clicks does not wait behind a colleague's download."""
 SMALLEST_QUEUE = {"down": 32_000, "up": 192_000}
