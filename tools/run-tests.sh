@@ -12,9 +12,9 @@ step "types"; mypy
 step "import contracts"; lint-imports
 share() { python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q "$@"; }
 step "unit tests"; share tests/unit
-step "unit tests of the store again, on PostgreSQL"
+step "unit tests of store, API and pages again, on PostgreSQL"
 # Tests that leave a store open are told so by psycopg, at any later moment: no fault of the test that runs then.
-GASP_TEST_DATABASE=postgresql share tests/unit/{store,audit,record,workflow} -W ignore::pytest.PytestUnraisableExceptionWarning
+GASP_TEST_DATABASE=postgresql share tests/unit/{store,audit,record,workflow,api,web} -W ignore::pytest.PytestUnraisableExceptionWarning
 step "drivers and pages, with a network of their own: loopback"
 export -f share
 unshare --net bash -ec 'ip link set lo up; share tests/drivers tests/web'

@@ -123,11 +123,13 @@ def account(call: Call, uid: str) -> Any:
     return call.client.staff.show(uid)
 
 
-@operation("POST", "/accounts", body=Joiner, **CENTRE)
+@operation("POST", "/accounts", body=Joiner, rehearses="people_list", **CENTRE)
 def add_account(call: Call) -> Any:
-    """Add somebody to a department; the job says which run that became."""
+    """Add somebody to a department; the job says which run that became. With `dry_run`, what it would change."""
     person = call.body.model_dump()
     tenant = person.pop("tenant")
+    if call.dry_run:
+        return call.client.staff.joining(person, tenant=tenant)
     return jobs.follow(call, "people_add", f"{person['uid']} ({tenant})", {"person": person, "tenant": tenant})
 
 

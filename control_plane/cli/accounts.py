@@ -134,14 +134,16 @@ def add(
     mail: str | None, phone: str | None, dry_run: bool, yes: bool,
 ) -> None:  # fmt: skip
     """`gasp accounts add UID NAME`."""
-    if rehearsed(dry_run, t("{uid} would be added to {tenant}.", uid=uid, tenant=tenant)):
-        return
-    app.context()
-    ask(t("Add {name} ({uid}) to {tenant}?", name=name, uid=uid, tenant=tenant), yes)
     person: Json = {
         "uid": uid, "display_name": name, "employee_number": employee_number, "title": title, "mail": mail,
         "phone": phone, "groups": [*groups],
     }  # fmt: skip
+    seen = app.client.staff.joining(person, tenant=tenant)
+    if dry_run:
+        show_one(seen, lambda: _preview(app, seen), rows="lines", name="digest")
+        return
+    app.context()
+    ask(t("Add {name} ({uid}) to {tenant}?", name=name, uid=uid, tenant=tenant), yes)
     answer = carry_out(app, lambda follow: app.client.staff.add(person, tenant=tenant, on_event=follow), stopped=_ran)
     _ran(app, answer)
     app.note(t("Next: gasp accounts issue {tenant} --person {uid} --reason …", tenant=tenant, uid=uid))

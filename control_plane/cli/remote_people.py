@@ -54,10 +54,13 @@ class Staff(Area):
         done = Followed(self._at, on_event).answer(self._at.act("/account-lists", given))
         return {**self._seen.get(done["digest"], {}), **done}
 
+    def joining(self, person: Json, *, tenant: str) -> Json:
+        """See `StaffClient.joining`."""
+        return self._at.rehearse("/accounts", _joiner(person, tenant))
+
     def add(self, person: Json, *, tenant: str, on_event: OnEvent | None = None) -> Json:
         """See `StaffClient.add`."""
-        given = {**{name: value for name, value in person.items() if value is not None}, "tenant": tenant}
-        return Followed(self._at, on_event).answer(self._at.act("/accounts", given))
+        return Followed(self._at, on_event).answer(self._at.act("/accounts", _joiner(person, tenant)))
 
     def leave(self, uid: str, *, tenant: str | None = None, reason: str, on_event: OnEvent | None = None) -> Json:
         """See `StaffClient.leave`."""
@@ -123,6 +126,10 @@ class Reviews(Area):
     def move(self, review: int, *, on_event: OnEvent | None = None) -> Json:
         """See `ReviewsClient.move`."""
         return Followed(self._at, on_event).answer(self._at.act(at("/reviews/{}/moves", review)))
+
+
+def _joiner(person: Json, tenant: str) -> Json:
+    return {**{name: value for name, value in person.items() if value is not None}, "tenant": tenant}
 
 
 def _asked(tenant: str, wish: Mapping[str, Any]) -> tuple[str, Json]:

@@ -36,6 +36,10 @@ class StaffClient(Protocol):
         when `digest` is old."""
         ...
 
+    def joining(self, person: Json, *, tenant: str) -> Json:
+        """What `add` would do: as `check`. Raises Invalid."""
+        ...
+
     def add(self, person: Json, *, tenant: str, on_event: OnEvent | None = None) -> Json:
         """One more person: {uid, tenant, run}. Raises Invalid."""
         ...

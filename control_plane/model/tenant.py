@@ -18,12 +18,18 @@ from control_plane.model.names import TENANT_CODE
 from control_plane.model.text import t
 
 Tier = Literal["S", "M", "L"]
-ONE_LINE = t("Write it on one line, without control characters.")
 RegionCode = Annotated[str, written(r"^\d{6}$", t("Write the six digits of the region, such as 370200."))]
-#: Printable text of one line: no control characters, not blank.
+_ONE_LINE = t("Write it on one line, without signs that cannot be seen.")
+#: Printable text of one line: no control characters, none that turn the direction of what follows, not blank.
 Line = Annotated[
     str,
-    written(r"^[^\x00-\x1f\x7f\u2028\u2029]*$", ONE_LINE, strip=True, shortest=1, longest=200),
+    written(
+        r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$",
+        _ONE_LINE,
+        strip=True,
+        shortest=1,
+        longest=200,
+    ),
 ]
 _GROUP = t("Write at most 64 small letters of a to z, digits, dots, hyphens and underscores, beginning with a letter.")
 GroupName = Annotated[str, written(r"^[a-z][a-z0-9._-]{0,63}$", _GROUP, strip=True)]

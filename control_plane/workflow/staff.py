@@ -108,6 +108,12 @@ class Staff:
             self._rehearse(wish)
         return self._json(wish)
 
+    def joining(self, person: Json, *, tenant: str) -> Json:
+        """See `StaffClient.joining`."""
+        wish = self._joiner(person, tenant)
+        self._rehearse(wish)
+        return self._json(wish)
+
     # changing -----------------------------------------------------------------------------------------------------
     def take(
         self, content: bytes, *, tenant: str | None = None, complete: bool = False, fixed: bool = False,
@@ -155,18 +161,9 @@ class Staff:
 
     def add(self, person: Json, *, tenant: str, on_event: OnEvent | None = None) -> Json:
         """See `StaffClient.add`."""
-        census = self._census()
-        cells = {name: str(value) for name, value in person.items() if value}
-        cells.setdefault("uid", "")
-        if "groups" in person:
-            cells["groups"] = ";".join(person["groups"])
-        if cells["uid"] in census.known:
-            text = t("“{uid}” is taken.", uid=cells["uid"])
-            raise Invalid([Problem("taken", text, t("Take another name."), field="uid")])
-        listed = PeopleList("UTF-8", [*cells], [Line(1, cells, False, None)])
-        wish = self._good(wish_of(census, listed, self._today(), tenant=tenant))
+        wish = self._joiner(person, tenant)
         run = self._make_real(wish.tenants, wish, on_event)
-        return {"uid": cells["uid"], "tenant": tenant, "run": run}
+        return {"uid": wish.steps[0].uid, "tenant": tenant, "run": run}
 
     def wished(self, content: bytes, *, tenant: str, complete: bool = False) -> Json:
         """See `StaffClient.wished`."""
@@ -307,6 +304,18 @@ class Staff:
                 problem = wrong(line.number, "left_on", text, None, "removed-at-once")
                 wish.warnings.append(replace(problem, severity="warning"))
         return wish
+
+    def _joiner(self, person: Json, tenant: str) -> Wish:
+        census = self._census()
+        cells = {name: str(value) for name, value in person.items() if value}
+        cells.setdefault("uid", "")
+        if "groups" in person:
+            cells["groups"] = ";".join(person["groups"])
+        if cells["uid"] in census.known:
+            text = t("“{uid}” is taken.", uid=cells["uid"])
+            raise Invalid([Problem("taken", text, t("Take another name."), field="uid")])
+        listed = PeopleList("UTF-8", [*cells], [Line(1, cells, False, None)])
+        return self._good(wish_of(census, listed, self._today(), tenant=tenant))
 
     def _good(self, wish: Wish) -> Wish:
         """Raise Invalid with all that is wrong; where something is, also with what the store would say to the rest."""

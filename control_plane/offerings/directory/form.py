@@ -10,7 +10,7 @@ from pydantic import Field
 
 from control_plane.model.form_faults import written
 from control_plane.model.names import UID
-from control_plane.model.tenant import ONE_LINE, Document, GroupName
+from control_plane.model.tenant import Document, GroupName, Line
 from control_plane.model.text import t
 
 _UID = t("Write 3 to 32 small letters of a to z, digits, dots, hyphens and underscores, beginning with a letter.")
@@ -20,7 +20,6 @@ _SERVICE = t(
 _MAIL = t("Write a whole address of Latin letters and digits, such as name@city.test.")
 _PHONE = t("Write 3 to 40 digits, letters, blanks and + ( ) . / -, beginning with a digit, + or (.")
 _STAFF = t("Write at most 40 letters of A to Z, digits and . _ / -, without blanks.")
-Line = Annotated[str, written(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", ONE_LINE, strip=True, shortest=1, longest=200)]
 Uid = Annotated[str, written(UID.pattern, _UID, strip=True)]
 ServiceName = Annotated[str, written(r"^[a-z][a-z0-9-]{0,14}[a-z0-9]$", _SERVICE, strip=True)]
 #: RFC 5321 mailbox, ASCII only (the attribute's syntax is IA5String).

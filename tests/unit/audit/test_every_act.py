@@ -59,7 +59,7 @@ LOOKS = {
     "classes": "show history",
     "emergencies": "list",
     "tokens": "list scopes",
-    "staff": "show check wished",
+    "staff": "show check joining wished",
     "sheets": "list",
     "groups": "list show preview wished",
     "reviews": "list show",

@@ -52,6 +52,7 @@ ANSWERS: Json = {
     "staff.settle": {"tenant": "fgw", "run": 482},
     "staff.show": PERSON,
     "staff.check": SEEN,
+    "staff.joining": SEEN,
     "staff.take": {**SEEN, "run": 482, "cut": {"people": 0, "sessions": 0, "tokens": 0}},
     "staff.add": {"uid": "zhangsan", "tenant": "fgw", "run": 482},
     "staff.leave": {

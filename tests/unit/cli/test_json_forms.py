@@ -57,6 +57,7 @@ VERBS = {
     f"accounts import {__file__} --yes": "people_list",
     f"accounts import {__file__} --dry-run": "people_list",
     "accounts add zhangsan 张三 --tenant fgw --yes": "account_added",
+    "accounts add zhangsan 张三 --tenant fgw --dry-run": "people_list",
     "accounts leave zhangsan --reason x --yes": "account_left",
     "accounts issue fgw --reason x --yes": "password_sheet",
     "accounts reset zhangsan --reason x --yes": "password_sheet",

@@ -78,6 +78,7 @@ def test_awkward_names_are_kept_below_the_own_branch(typed: str, kept: str) -> N
         ("display_name", "a\nb"),
         ("display_name", "a\x00b"),
         ("display_name", "a\u2028b"),
+        ("display_name", "张\u202e三"),
         ("display_name", "a\x85b"),
         ("uid", "t06,ou=admins"),  # open-11, t06
         ("uid", "T07"),

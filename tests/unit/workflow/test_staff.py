@@ -212,6 +212,20 @@ def test_a_row_of_another_department_says_whose_list_it_is(world: World) -> None
     assert "“nowhere” is no department" in str(caught.value.problems[0].text)
 
 
+def test_what_one_more_person_would_be_is_looked_at_as_a_list_is(world: World) -> None:
+    person = {"uid": "newone1", "display_name": "甲"}
+    seen = world.client.staff.joining(person, tenant="fgw")
+    assert [(row["uid"], row["tenant"], row["what"]) for row in seen["lines"]] == [("newone1", "fgw", "joins")]
+    for wrong in ({"uid": people(world, "czj")[0]}, {"mail": "nowhere"}, {"groups": ["none"]}, {"uid": "X"}):
+        with pytest.raises(Invalid) as looked:
+            world.client.staff.joining({**person, **wrong}, tenant="fgw")
+        with pytest.raises(Invalid) as added:
+            world.client.staff.add({**person, **wrong}, tenant="fgw")
+        assert [p.as_json() for p in looked.value.problems] == [p.as_json() for p in added.value.problems]
+    with pytest.raises(NotFound):
+        world.client.staff.show("newone1")
+
+
 def test_a_department_takes_nobody_from_another(world: World) -> None:
     other = people(world, "czj")[0]
     with pytest.raises(Invalid, match="1 problem"):
