@@ -10,6 +10,7 @@ with one template by the product's text: made, sent, checked, loaded.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,9 @@ from control_plane.model.internet import NETWORK, PROXY
 SECONDS = 10
 EXACT = 10.0
 """Per cent by which what a tenant gets may differ from its tier."""
+SPEED = "-w '%{speed_download}\\n'"
+LINE_KBIT = 60_000
+"""Less than the tiers of both tenants together."""
 SINK_PORT = 8098
 #: Takes what is sent; answers with the kbit/s at which it came, from the first octets to the last.
 SINK = """
@@ -61,6 +65,7 @@ def measure(centre: Centre, rounds: int = 3) -> Result:
         one_rate(tenant, result, rounds)
         load(tenant, result, rounds)
         bandwidth(tenant, result)
+        full_line(tenant, result)
     return result
 
 
@@ -210,21 +215,13 @@ def bandwidth(tenant: Tenant, result: Result) -> None:
     centre = tenant.centre
     policies = {code: policy(centre, code) for code in (CODE, OTHER)}
 
-    def ask(code: str, options: str, url: str) -> float:
-        done = subprocess.run(
-            [*centre.ssh, code, f"curl -s -x {tenant.proxies[code]}:3128 {options} {url}"],
-            capture_output=True,
-            check=False,
-        )
-        return float(done.stdout)
-
     def loads(code: str) -> float:
-        return ask(code, f"-o /dev/null -m {SECONDS} -w '%{{speed_download}}'", tenant.url) * 8 / 1000
+        return curl(tenant, code, f"-m {SECONDS} {SPEED} -o /dev/null {tenant.url}") * 8 / 1000
 
     def sends(code: str) -> float:
         size = policies[code]["up_kbit"] * 1000 // 8 * SECONDS
         centre.shell(code, f"truncate -s {size} /root/gasp-bench")
-        return ask(code, "-H Expect: -T /root/gasp-bench", f"http://{tenant.outside}:{SINK_PORT}/")
+        return curl(tenant, code, f"-H Expect: -T /root/gasp-bench http://{tenant.outside}:{SINK_PORT}/")
 
     for word, key, act, rounds in (("down", "down_kbit", loads, 3), ("up", "up_kbit", sends, 2)):
         got: dict[str, list[float]] = {code: [] for code in policies}
@@ -243,3 +240,41 @@ def bandwidth(tenant: Tenant, result: Result) -> None:
             )
     for code in policies:
         centre.shell(code, "rm -f /root/gasp-bench")
+
+
+def full_line(tenant: Tenant, result: Result) -> None:
+    """Both load over a line that is narrower than their tiers together, with four downloads each."""
+    centre, times = tenant.centre, 3
+    line = json.loads(centre.shell(HOST, "cat /etc/gasp/gateway/site.json"))["line_down_kbit"]
+
+    def wide(kbit: int) -> None:
+        centre.shell(HOST, f"tc class change dev gaspdown parent 1: classid 1:1 htb rate {kbit}kbit ceil {kbit}kbit")
+
+    def loads(code: str) -> float:
+        return curl(tenant, code, f"-Z -m {SECONDS} {SPEED} {f'-o /dev/null {tenant.url} ' * 4}") * 8 / 1000
+
+    got: dict[str, list[float]] = {CODE: [], OTHER: []}
+    wide(LINE_KBIT)
+    try:
+        for _ in range(times):
+            with ThreadPoolExecutor(2) as pool:
+                for code, speed in zip(got, pool.map(loads, got), strict=True):
+                    got[code].append(speed)
+            time.sleep(1)
+    finally:
+        wide(line)
+    even = LINE_KBIT / 2 * 1448 / 1514
+    off = max(abs(speed / even - 1) * 100 for speeds in got.values() for speed in speeds)
+    name = f"full line of {LINE_KBIT / 1000:g} Mbit/s"
+    result.figures.append(Figure(f"Shares of a {name}, largest deviation from even in %", round(off, 2), "", EXACT))
+    told = " and ".join(f"{median(speeds):,.0f}" for speeds in got.values())
+    result.remarks.append(
+        f"On a {name}, two tenants with four downloads each: {told} kbit/s, {times} times {SECONDS} s."
+    )
+
+
+def curl(tenant: Tenant, code: str, options: str) -> float:
+    """Sum of what curl on a tenant's workstation says, through the proxy; however it ends."""
+    argv = [*tenant.centre.ssh, code, f"curl -s -x {tenant.proxies[code]}:3128 {options}"]
+    done = subprocess.run(argv, capture_output=True, check=False)
+    return sum(float(word) for word in done.stdout.split())
