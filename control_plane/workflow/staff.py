@@ -396,10 +396,14 @@ class Staff:
         return counts
 
     def _take_roles(self, moved: dict[str, str | None], actor: Actor) -> None:
-        """Roles in the department that somebody leaves end, and tokens with them."""
+        """Roles in the department that somebody leaves end, and tokens with them; what they do there as a substitute
+        ends as well, also what was to come."""
         for person in self.store.people.all() if moved else ():
             if person.kind != "directory" or person.login not in moved:
                 continue
+            for one in self.store.substitutes.of(person.key):
+                if one.substitute.key == person.key and one.tenant is not None and one.tenant == moved[person.login]:
+                    self.store.substitutes.end(one, str(MOVED), None)
             gone = [g for g in person.grants if g.tenant is not None and g.tenant == moved[person.login]]
             for grant in gone:
                 if grant.stands_for is None:

@@ -37,7 +37,7 @@ class ListColumn:
 
 COLUMNS = (
     ListColumn("tenant", t("Department"), ("单位", "部门", "单位代码", "所在单位", "tenant", "unit"), False),
-    ListColumn("uid", PERSON["uid"], ("账号", "帐号", "用户名", "登录名", "账号名", "account", "login")),
+    ListColumn("uid", PERSON["uid"], ("账号", "帐号", "用户名", "登录名", "账号名", "account", "login", "login name")),
     ListColumn("display_name", PERSON["display_name"], ("姓名", "显示名", "name", "display name"), False),
     ListColumn("family_name", PERSON["family_name"], ("姓", "姓氏", "surname"), False),
     ListColumn("given_name", PERSON["given_name"], ("名", "名字"), False),
@@ -48,7 +48,7 @@ COLUMNS = (
     ListColumn("phone", PERSON["phone"], ("电话", "手机", "联系电话", "手机号", "手机号码", "telephone")),
     ListColumn("groups", PERSON["groups"], ("组", "群组", "用户组", "所在组")),
     ListColumn("status", t("State"), ("状态", "人员状态", "在职状态", "在职情况"), False),
-    ListColumn("left_on", PERSON["left_on"], ("离职日期", "离职时间", "离岗日期", "离开日期", "left", "leaving date")),
+    ListColumn("left_on", PERSON["left_on"], ("离职日期", "离职时间", "离岗日期", "离开日期", "leaving date")),
 )
 _COLUMNS = {column.name: column for column in COLUMNS}
 #: Fields of a list that are none of a person.
@@ -122,12 +122,18 @@ def _label(column: str, language: str) -> str:
 
 def _heads(rows: Sequence[tuple[int, Sequence[str]]]) -> tuple[list[str], int, int]:
     """The field of each column, and where the rows of heads begin and end. A head that stands above several columns, or
-    beside one that is two rows high, counts where nothing lower says more."""
+    beside one that is two rows high, counts where nothing lower says more. A row that names somebody is none of heads,
+    whatever else its cells say."""
     begin = end = 0
+    uid: int | None = None
     for place, (_, cells) in enumerate(rows[:HEAD_ROWS]):
         known = sum(1 for cell in cells if _field(cell))
+        named = cells[uid] if uid is not None and uid < len(cells) else ""
+        if named and _field(named) != "uid":
+            break
         if known >= (1 if end == place and end else 2) or (known and len([c for c in cells if c]) == known):
             begin, end = (begin, place + 1) if end else (place, place + 1)
+            uid = next((column for column, cell in enumerate(cells) if _field(cell) == "uid"), uid)
         elif end:
             break
     width = max((len(cells) for _, cells in rows[begin:end]), default=0)

@@ -287,9 +287,13 @@ class _Work:
             elif name not in ("display_name", "family_name"):
                 person.pop(name, None)
         before, parts = known.person if known else {}, ("family_name", "given_name")
+        other = before and person["display_name"] != before["display_name"] == _whole(before)
+        if other and not any(part in line.cells for part in parts):
+            for name in {*parts, "pinyin"} - line.cells.keys():
+                person.pop(name, None)
         renamed = any(person.get(part) != before.get(part) for part in parts) and "display_name" not in line.cells
         if renamed and person.get("family_name"):
-            person["display_name"] = full_name(person["family_name"], person.get("given_name"))
+            person["display_name"] = _whole(person)
         if "family_name" not in person and person.get("display_name"):
             family, given = split_name(person["display_name"])
             person["family_name"] = family
@@ -386,6 +390,12 @@ def in_rows(wish: Wish, problems: Sequence[Problem]) -> list[Problem]:
         row = rows.get(people[int(match[1])]["uid"]) if match else None
         found.append(wrong(row, "uid", problem.text, problem.remedy, problem.code) if row is not None else problem)
     return _sorted(found)
+
+
+def _whole(person: Mapping[str, Any]) -> str | None:
+    """The full name that the parts make; None without them."""
+    family = person.get("family_name")
+    return full_name(family, person.get("given_name")) if family else None
 
 
 def _plain(person: Mapping[str, Any]) -> dict[str, Any]:

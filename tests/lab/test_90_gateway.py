@@ -396,13 +396,14 @@ def test_a_full_line_is_shared_evenly_whatever_the_size_of_packets(gateway: Gate
 def test_an_upload_comes_at_the_rate_of_the_tier_and_does_not_pile_up_in_the_proxy(gateway: Gateway) -> None:
     gateway.network("fgw", up_kbit=8000)
     gateway.settle()
-    for version in (4, 6):
+    as_browsers_are_told = "http://gateway.core.qingdao.test:3128"
+    for proxy in (gateway.proxy_url("fgw", 4), gateway.proxy_url("fgw", 6), as_browsers_are_told):
         start = volume(gateway, "fgw")["up"]
 
         def arrived(start: int = start) -> tuple[float, int]:
             return time.monotonic(), int(volume(gateway, "fgw")["up"]) - start
 
-        proxy, url = gateway.proxy_url("fgw", version), f"http://{gateway.hosts['citizen']['ipv4']}:{SINK}/"
+        url = f"http://{gateway.hosts['citizen']['ipv4']}:{SINK}/"
         script = (
             f"head -c {5 * MEGA} /dev/zero > /tmp/sent; curl -s -o /dev/null -H Expect: -T /tmp/sent -x {proxy} {url}"
         )

@@ -95,13 +95,40 @@ def test_many_files_load_as_one(program: ModuleType) -> None:
         program.merged(["flooded\n"])
 
 
+def test_a_clock_that_was_months_ahead_is_taken_back(program: ModuleType) -> None:
+    """What was counted meanwhile is of the month that it really was."""
+    state = after(program, {}, 0, 100, 2026, 10, 1)
+    state = after(program, state, 0, 500, 2026, 11, 20)
+    state = after(program, state, 0, 950, 2027, 11, 20)
+    assert state["tenants"]["tjj"]["month"] == "2027-11"
+    state = after(program, state, 0, 1000, 2026, 11, 20, 0, 1)
+    row = state["tenants"]["tjj"]
+    assert (row["month"], row["down"], [*row["closed"]]) == ("2026-11", 900, ["2026-10"])
+    row = after(program, state, 0, 1010, 2026, 12, 1)["tenants"]["tjj"]
+    assert (row["month"], row["down"], [*row["closed"]]) == ("2026-12", 10, ["2026-10", "2026-11"])
+    first = after(program, after(program, {}, 0, 300, 2027, 1, 1), 0, 350, 2007, 6, 1)["tenants"]["tjj"]
+    assert (first["month"], first["down"], first["closed"]) == ("2007-06", 350, {})
+
+
+def test_addresses_that_rotate_stay_for_an_hour(program: ModuleType) -> None:
+    kept = program.remember(({}, {}), (["192.0.2.1"], ["2001:db8::1"]), 1000.0)
+    kept = program.remember(kept, (["192.0.2.2"], []), 1060.0)
+    assert kept == [{"192.0.2.2": 1060.0, "192.0.2.1": 1000.0}, {"2001:db8::1": 1000.0}]
+    kept = program.remember(kept, (["192.0.2.2"], ["2001:db8::2"]), 4600.0)
+    assert kept == [{"192.0.2.2": 4600.0}, {"2001:db8::2": 4600.0}]
+    many = [f"192.0.2.{last}" for last in range(100)]
+    assert len(program.remember(kept, (many, []), 4700.0)[0]) == 64
+
+
 ADDRESSES = [
     {"ifname": "tjj", "addr_info": [
-        {"family": "inet", "local": "10.9.5.254", "scope": "global"},
-        {"family": "inet", "local": "10.9.5.253", "scope": "global"},
-        {"family": "inet6", "local": "fe80::1", "scope": "link"},
+        {"family": "inet", "local": "10.9.5.254", "prefixlen": 24, "scope": "global"},
+        {"family": "inet", "local": "10.9.5.253", "prefixlen": 24, "scope": "global"},
+        {"family": "inet6", "local": "fe80::1", "prefixlen": 64, "scope": "link"},
     ]},
-    {"ifname": "lan8", "addr_info": [{"family": "inet6", "local": "fd96:0:2:8::254", "scope": "global"}]},
+    {"ifname": "lan8", "addr_info": [
+        {"family": "inet6", "local": "fd96:0:2:8::254", "prefixlen": 64, "scope": "global"},
+    ]},
 ]  # fmt: skip
 
 
@@ -114,23 +141,23 @@ def test_what_comes_to_the_proxy_waits_in_the_tenants_class(
     tenants = {"tjj": {"number": 5, "interface": "tjj"}, "rsj": {"number": 8, "interface": "lan8"}}
     assert program.arrivals(tenants, {"rsj"}) == [
         "filter del dev gaspup parent 1: prio 10",
-        "filter add dev gaspup parent 1: protocol ip prio 10 u32 match ip dst 10.9.5.254 flowid 1:5",
+        "filter add dev gaspup parent 1: protocol ip prio 10 u32 match ip src 10.9.5.0/24 flowid 1:5",
         "filter del dev gaspup parent 1: prio 11",
         "filter del dev gaspup parent 1: prio 16",
         "filter del dev gaspup parent 1: prio 17",
-        "filter add dev gaspup parent 1: protocol ipv6 prio 17 u32 match ip6 dst fd96:0:2:8::254 flowid 1:8008",
+        "filter add dev gaspup parent 1: protocol ipv6 prio 17 u32 match ip6 src fd96:0:2:8::/64 flowid 1:8008",
     ]
     led = [line for line in program.arrivals(tenants, set(), interfaces=True) if " tjj " in line or " lan8 " in line]
     assert led == [
         "qdisc replace dev tjj ingress",
         "filter del dev tjj parent ffff: prio 10",
-        "filter add dev tjj parent ffff: protocol ip prio 10 u32 match ip dst 10.9.5.254 match ip protocol 6 0xff"
+        "filter add dev tjj parent ffff: protocol ip prio 10 u32 match ip src 10.9.5.0/24 match ip protocol 6 0xff"
         " match ip dport 3128 0xffff action mirred egress redirect dev gaspup",
         "filter del dev tjj parent ffff: prio 11",
         "qdisc replace dev lan8 ingress",
         "filter del dev lan8 parent ffff: prio 16",
         "filter del dev lan8 parent ffff: prio 17",
-        "filter add dev lan8 parent ffff: protocol ipv6 prio 17 u32 match ip6 dst fd96:0:2:8::254 match ip6 protocol 6"
+        "filter add dev lan8 parent ffff: protocol ipv6 prio 17 u32 match ip6 src fd96:0:2:8::/64 match ip6 protocol 6"
         " 0xff match ip6 dport 3128 0xffff action mirred egress redirect dev gaspup",
     ]
     assert program.arrivals({}, set()) == []

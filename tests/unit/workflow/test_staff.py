@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,30 @@ def test_a_mover_loses_the_roles_of_the_department_and_its_tokens(world: World) 
     assert world.client.people.show(uid)["roles"] == []
     assert next(row for row in world.client.tokens.list(ended=True) if row["id"] == made["id"])["state"] == "ended"
     assert world.client.audit.verify()["ok"]
+
+
+def test_a_mover_stands_in_for_nobody_of_the_old_department(world: World) -> None:
+    holder, uid = people(world, "jyj")[:2]
+    world.client.people.grant(holder, "approver", tenant="jyj", reason="test")
+    days = [(world.clock() + timedelta(days=count)).date().isoformat() for count in (9, 10, 12)]
+    for since, until in ((None, days[0]), (days[1], days[2])):
+        world.client.acting_as(f"directory:{holder}").substitutes.name(
+            uid, "approver", tenant="jyj", since=since, until=until, reason="away"
+        )
+    assert len([one for one in world.client.substitutes.list() if one["person"] == f"directory:{uid}"]) == 2
+    world.client.staff.take(f"单位,账号\nczj,{uid}\n".encode())
+    assert not [one for one in world.client.substitutes.list() if one["person"] == f"directory:{uid}"]
+    assert world.client.people.show(uid)["roles"] == []
+
+
+def test_a_new_full_name_is_told_apart_anew(world: World) -> None:
+    uid = people(world, "fgw")[-1]
+    world.client.staff.take(f"账号,姓,名,拼音\n{uid},王,芳,wangfang\n".encode(), tenant="fgw")
+    world.client.staff.take(f"账号,姓名\n{uid},欧阳新名\n".encode(), tenant="fgw")
+    row = world.client.staff.show(uid)
+    told = [row[name] for name in ("name", "family_name", "given_name", "pinyin")]
+    assert told == ["欧阳新名", "欧阳", "新名", None]
+    assert world.client.staff.check(f"账号,姓名\n{uid},欧阳新名\n".encode(), tenant="fgw")["lines"] == []
 
 
 def test_a_directory_that_is_away_stops_no_leaver(world: World) -> None:
@@ -179,7 +204,7 @@ def test_a_list_with_family_and_given_name_needs_no_full_name(world: World, fami
     world.client.staff.take(text)
     assert world.client.staff.show("parted1")["name"] == name
     assert world.client.staff.take(text)["run"] is None
-    world.client.staff.take("单位,账号,姓名\nfgw,parted1,another name\n".encode())
+    world.client.staff.take(f"单位,账号,姓名,姓,名\nfgw,parted1,another name,{family},{given}\n".encode())
     assert world.client.staff.take(text)["run"] is None, "a name of their own stays"
 
 

@@ -161,3 +161,18 @@ def test_heads_that_are_wrong(text: str) -> None:
     with pytest.raises(Invalid) as raised:
         read(text.encode())
     assert all(problem.remedy for problem in raised.value.problems)
+
+
+def test_a_row_that_names_somebody_is_none_of_heads() -> None:
+    found = read(b"uid,status\nliuyang16,left\nsunbo,left\ncaimeimei,\n")
+    assert [(line.cells["uid"], line.left) for line in found.lines] == [
+        ("liuyang16", True),
+        ("sunbo", True),
+        ("caimeimei", False),
+    ]
+    found = read("账号,姓名\nmail,名\naccount1,姓名\n".encode())
+    assert [dict(line.cells) for line in found.lines] == [
+        {"uid": "mail", "display_name": "名"},
+        {"uid": "account1", "display_name": "姓名"},
+    ]
+    assert [line.cells["uid"] for line in read("Login name,Name\nzhangwei,张伟\n".encode()).lines] == ["zhangwei"]

@@ -21,9 +21,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,9 @@ LOCAL = timezone(timedelta(hours=8))
 """Asia/Shanghai: months are counted here."""
 SAVE_SECONDS = 5.0
 RESOLVE_SECONDS = 60.0
+KEPT_SECONDS, MOST_ADDRESSES = 3600.0, 64
+"""How long an address of a name is let through after it was last in an answer, and how many of a family: names whose
+addresses change with each answer are asked by others at other moments."""
 DOWN = "gaspdown"
 """The queue that all downloads of all tenants pass, whatever interface they leave by."""
 UP = "gaspup"
@@ -119,7 +124,8 @@ def listing() -> tuple[dict[str, tuple[int, int]], set[int]]:
 def advance(
     state: dict[str, Any], counters: dict[str, tuple[int, int]], tenants: dict[str, dict[str, Any]], now: datetime
 ) -> dict[str, Any]:
-    """The state after one look at the counters. A counter that fell began anew; a month never goes back."""
+    """The state after one look at the counters. A counter that fell began anew. A month goes back only when the clock
+    had been ahead: by more than a day."""
     last, rows = state.get("counters", {}), state.get("tenants", {})
     month, at = now.astimezone(LOCAL).strftime("%Y-%m"), now.astimezone(LOCAL).isoformat(timespec="seconds")
     kept: dict[str, Any] = {}
@@ -131,6 +137,10 @@ def advance(
                 name: value for name, value in row.items() if name not in ("month", "closed")
             }
             row = {"month": month, "up": 0, "down": 0, "closed": dict(sorted(row["closed"].items())[-24:])}
+        elif now + timedelta(days=1) < datetime.strptime(row["month"], "%Y-%m").replace(tzinfo=LOCAL):
+            was = row["closed"].get(month, {"up": 0, "down": 0})
+            closed = {name: values for name, values in row["closed"].items() if name < month}
+            row = {**was, "month": month, "closed": closed, **{way: was[way] + row[way] for way in ("up", "down")}}
         for direction in ("up", "down"):
             name = f"t/{code}/{direction}"
             value, before = counters.get(name, (0, 0))[1], last.get(name, (0, 0))[1]
@@ -303,9 +313,9 @@ def queue(lines: list[str]) -> None:
 
 
 def arrivals(tenants: dict[str, dict[str, Any]], slow: set[str], interfaces: bool = False) -> list[str]:
-    """Lines for tc: what comes from these tenants to their proxy waits in their class, that of the throttled when they
-    are `slow`. A tenant's proxy is its own address of this gateway. `interfaces`: lead it there, too."""
-    own, lines = own_addresses() if tenants else {}, []
+    """Lines for tc: what comes from these tenants to the proxy, by whatever address of this gateway, waits in their
+    class, that of the throttled when they are `slow`. `interfaces`: lead it there, too."""
+    own, lines = own_networks() if tenants else {}, []
     for code, policy in tenants.items():
         interface, number = policy.get("interface", code), policy["number"]
         minor = SLOW | number if code in slow else number
@@ -317,24 +327,25 @@ def arrivals(tenants: dict[str, dict[str, Any]], slow: set[str], interfaces: boo
             lines.append(f"filter del dev {UP} parent 1: prio {prio}")
             if interfaces:
                 lines.append(f"filter del dev {interface} parent ffff: prio {prio}")
-            if address := own.get(interface, {}).get(family):
-                to = f"protocol {protocol} prio {prio} u32 match {word} dst {address}"
-                lines.append(f"filter add dev {UP} parent 1: {to} flowid 1:{minor:x}")
+            if network := own.get(interface, {}).get(family):
+                of = f"protocol {protocol} prio {prio} u32 match {word} src {network}"
+                lines.append(f"filter add dev {UP} parent 1: {of} flowid 1:{minor:x}")
                 if interfaces:
                     lines.append(
-                        f"filter add dev {interface} parent ffff: {to} match {word} protocol 6 0xff"
+                        f"filter add dev {interface} parent ffff: {of} match {word} protocol 6 0xff"
                         f" match {word} dport {PROXY_PORT} 0xffff action mirred egress redirect dev {UP}"
                     )
     return lines
 
 
-def own_addresses() -> dict[str, dict[str, str]]:
-    """The first address of this host for everybody, by interface and family (`inet`, `inet6`)."""
+def own_networks() -> dict[str, dict[str, str]]:
+    """The network of this host's first address for everybody, by interface and family (`inet`, `inet6`)."""
     found: dict[str, dict[str, str]] = {}
     for row in json.loads(run("ip", "-j", "address").stdout or "[]"):
         for one in row["addr_info"]:
             if one.get("scope") == "global":
-                found.setdefault(row["ifname"], {}).setdefault(one["family"], one["local"])
+                network = str(ip_interface(f"{one['local']}/{one['prefixlen']}").network)
+                found.setdefault(row["ifname"], {}).setdefault(one["family"], network)
     return found
 
 
@@ -371,17 +382,29 @@ def addresses(name: str) -> tuple[list[str], list[str]] | None:
     return by_family[2], by_family[10]
 
 
+def remember(before: Any, found: tuple[list[str], list[str]], now: float) -> list[dict[str, float]]:
+    """Addresses of a name and when they were last in an answer, IPv4 and IPv6, newest first."""
+    kept = []
+    for had, new in zip(before, found, strict=True):
+        young = {address: at for address, at in dict(had).items() if not new or now - at < KEPT_SECONDS}
+        all_ = dict.fromkeys(new, now) | {address: at for address, at in young.items() if address not in new}
+        kept.append(dict(sorted(all_.items(), key=lambda pair: -pair[1])[:MOST_ADDRESSES]))
+    return kept
+
+
 def resolve(remembered: bool = False) -> None:
     """Fill the tenants' sets of names; a name that cannot be resolved keeps the addresses it had."""
     wanted = [entry for policy in policies().values() for entry in policy["names"]]
     names = sorted({entry["name"] for entry in wanted})
     with alone("names.lock"):
-        known: dict[str, Any] = read_json(LIB / "names.json")
+        known: dict[str, Any] = read_json(LIB / "addresses.json")
         if not remembered and names:
             with ThreadPoolExecutor(16) as pool:
-                known |= {name: found for name, found in zip(names, pool.map(addresses, names), strict=True) if found}
+                answers = dict(zip(names, pool.map(addresses, names), strict=True))
+            now = time.time()
+            known |= {n: remember(known.get(n, ({}, {})), found, now) for n, found in answers.items() if found}
         known = {name: known[name] for name in names if name in known}
-        write(LIB / "names.json", json.dumps(known))
+        write(LIB / "addresses.json", json.dumps(known))
         for entry in wanted:
             if entry["name"] not in known:
                 continue
