@@ -37,7 +37,7 @@ LOCAL = timezone(timedelta(hours=8))
 """Asia/Shanghai: months are counted here."""
 SAVE_SECONDS = 5.0
 RESOLVE_SECONDS = 60.0
-KEPT_SECONDS, MOST_ADDRESSES = 3600.0, 64
+KEPT_SECONDS, MOST_ADDRESSES = 600.0, 64
 """How long an address of a name is let through after it was last in an answer, and how many of a family: names whose
 addresses change with each answer are asked by others at other moments."""
 DOWN = "gaspdown"
