@@ -80,14 +80,33 @@ class ParquetArchive:
                 t("Bring them back from a copy; gasp record verify names everything that is wrong."),
             )
         where, values = _conditions(question)
+        fitting = f"SELECT {', '.join(COLUMNS)} FROM {_read(self._paths(names))} WHERE ({where}) AND"
+        end = _naive(question.end)
+        noted = end + OPEN_EVERY
         with self._database() as database:
-            found = database.execute(
-                f"SELECT {', '.join(COLUMNS)} FROM {_read(self._paths(names))} WHERE {where}"
+            found = database.execute(  # two parts, because whole row groups are left out by plain comparisons only
+                f"{fitting} time >= ? AND time < ? AND coalesce(since, time) < ?"
+                f" UNION ALL {fitting} time >= ? AND since < ? AND kind = 'proxy'"
                 f" ORDER BY time, address, port, event LIMIT {question.limit + 1}",
-                values,
+                [*values, _naive(question.begin), noted, end, *values, noted, end],
             ).fetchall()
         rows = [_row(dict(zip(COLUMNS, row, strict=True))) for row in found[: question.limit]]
         return rows, len(found) > question.limit
+
+    def earliest(self, names: Sequence[str], before: datetime) -> datetime | None:
+        """See `Archive.earliest`."""
+        import duckdb
+
+        there = [path for path in self._paths(names) if path.exists()]
+        if not there:
+            return None
+        query = f"SELECT min(since) FROM {_read(there)} WHERE kind = 'proxy' AND since < ?"
+        try:
+            with self._database() as database:
+                ((found,),) = database.execute(query, [_naive(before)]).fetchall()
+        except duckdb.Error:
+            return datetime.min.replace(tzinfo=UTC)
+        return found.replace(tzinfo=UTC) if found is not None else None
 
     def fault(self, file: StoredFile) -> str | None:
         """See `Archive.fault`."""
@@ -172,10 +191,9 @@ def _type(name: str) -> str:
 
 
 def _conditions(question: Question) -> tuple[str, list[Any]]:
-    """A line fits when its connection was there in the window: it may have begun before, and be noted later."""
-    begin, end = _naive(question.begin), _naive(question.end)
-    parts = ["time >= ? AND time < ? AND coalesce(since, time) < ?"]
-    values: list[Any] = [begin, end + OPEN_EVERY, end]
+    """What a line must be beside being of a connection that was there in the window."""
+    parts = ["true"]
+    values: list[Any] = []
     if question.tenant is not None:
         parts.append("tenant = ?")
         values.append(question.tenant)

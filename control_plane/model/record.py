@@ -16,7 +16,8 @@ from control_plane.model.text import Text, t
 FIRST = "0" * 64
 """What stands for the hash before the first of a chain."""
 OPEN_EVERY = timedelta(minutes=10, seconds=30)
-"""An open connection has a line at least this often: one that lasts is found near any moment of its life."""
+"""An open direct connection has a line at least this often: one that lasts is found near any moment of its life. A
+session of the proxy has one line only, when it ends."""
 COLUMNS = (
     *("time", "since", "kind", "event", "tenant", "address", "port", "nat", "nat_port", "host", "server"),
     *("server_port", "protocol", "octets_up", "octets_down", "verdict", "rule"),
@@ -188,6 +189,11 @@ class Archive(Protocol):
 
     def search(self, question: Question, names: Sequence[str]) -> tuple[list[dict[str, Any]], bool]:
         """Lines of these files that fit, by time, and whether there are more than the limit."""
+        ...
+
+    def earliest(self, names: Sequence[str], before: datetime) -> datetime | None:
+        """When the longest of the proxy's sessions in these files that began before a time began; None when none did.
+        Of files that cannot be read nothing is known, so that it is the least time there is."""
         ...
 
     def fault(self, file: StoredFile) -> str | None:

@@ -32,7 +32,8 @@ class Keeper:
         before = self.clock() - timedelta(days=self.days)
         holds = self.store.access.holds()
         days: dict[date, dict[str, Any]] = {}
-        for file in self.store.access.files():
+        files = self.store.access.files()
+        for file in files:
             if end_of(file.day) > before:
                 continue
             day = days.setdefault(file.day, {"day": str(file.day), "lines": 0, "files": 0, "octets": 0})
@@ -45,7 +46,12 @@ class Keeper:
                 del days[day_]
                 continue
             begin, end = end_of(day_ - timedelta(days=1)), end_of(day_)
-            row["held_by"] = [h.id for h in holds if h.first_at < end and h.last_at > begin]
+            over = [h.last_at for h in holds if h.last_at <= begin]
+            since = begin
+            if over:  # sessions of a held time that are noted on this day, after it
+                names = [f.name for f in files if f.day == day_]
+                since = self.archive.earliest(names, max(over)) or begin
+            row["held_by"] = [h.id for h in holds if h.first_at < end and h.last_at > since]
         rows = [days[day] for day in sorted(days)]
         due = [row for row in rows if not row["held_by"]]
         return {

@@ -14,7 +14,7 @@ from typing import Any
 from control_plane.model.errors import CouldNotMeasureError, Invalid, Problem
 from control_plane.model.names import NoName, to_ascii
 from control_plane.model.nearest import no_tenant
-from control_plane.model.record import OPEN_EVERY, REMARKS, Archive, Gap, Question, Seal
+from control_plane.model.record import REMARKS, Archive, Gap, Question, Seal
 from control_plane.model.run import Actor
 from control_plane.model.text import t
 from control_plane.model.windows import ZONE
@@ -80,7 +80,7 @@ def search(
         first, last, wanted["tenant"], addresses, wanted["nat_address"], wanted["nat_port"], wanted["host"],
         max(1, min(limit, MOST_LINES)),
     )  # fmt: skip
-    files = store.access.files(day_of(first), day_of(last + OPEN_EVERY))
+    files = store.access.files(day_of(first))  # the proxy notes a session when it ends, on whatever day
     lines, cut = archive.search(question, [f.name for f in files])
     _name_people(store, lines)
     now = clock()

@@ -85,7 +85,16 @@ def direct(at: float, address: str = "10.95.1.10", nat_port: int = 40000, event:
 def proxied(at: float, url: str = "http://www.example.test/a", client: str = "10.95.1.10", **more: str) -> str:
     method = "CONNECT" if "://" not in url else "GET"
     fields = (f"{at:.3f}", client, "50001", "198.18.95.254", more.get("nat_port", "41000"), "198.18.95.10", "80")
-    rest = (method, url, more.get("status", "200"), more.get("result", "TCP_MISS"), "120", "3000", "r-1", "250")
+    rest = (
+        method,
+        url,
+        more.get("status", "200"),
+        more.get("result", "TCP_MISS"),
+        "120",
+        "3000",
+        "r-1",
+        more.get("took", "250"),
+    )
     return "\t".join((*fields, *rest)) + "\n"
 
 

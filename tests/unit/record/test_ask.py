@@ -63,6 +63,28 @@ def test_a_police_query_finds_who_had_the_port_at_that_moment(asked: Centre):
     assert asked.ask(nat_port=40000, begin=when(1210), end=when(1290))["lines"] == []
 
 
+def test_a_tunnel_that_was_open_is_found_though_the_proxy_noted_it_days_later(gateway: Gateway, centre: Centre):
+    gateway.start()
+    ends = {41000: 3 * 3600, 41001: 2 * 86400}
+    for port, end in ends.items():
+        gateway.time.go(AT + end - gateway.time.wall)
+        gateway.write(proxied(AT + end, "www.example.test:443", nat_port=str(port), took=str((end - 60) * 1000)))
+        late = direct(AT + end, nat_port=port - 1000, event="closed", since=f"{AT:.6f}")
+        gateway.tick(late, seconds=1)
+    gateway.stop()
+    centre.record.collect()
+
+    def found(begin: float, end: float) -> list[int]:
+        return [x["nat_port"] for x in centre.ask(begin=when(begin), end=when(end), host="www.example.test")["lines"]]
+
+    assert len(centre.store.access.files()) == 2
+    assert found(0, 600) == found(3600, 3 * 3600) == [41000, 41001]
+    assert found(3 * 3600 + 1, 4 * 3600) == found(86400, 86460) == [41001]
+    assert found(0, 60) == found(2 * 86400 + 1, 2 * 86400 + 60) == []
+    every = centre.ask(begin=when(0), end=when(600))
+    assert {x["kind"] for x in every["lines"]} == {"proxy"}, "an open connection past the proxy has lines of its own"
+
+
 @pytest.mark.parametrize(
     ("query", "ports"),
     [

@@ -12,7 +12,7 @@ import pytest
 from control_plane.model.errors import Invalid, NotFound, Rejected
 from control_plane.workflow.audit import Audit
 
-from .conftest import Centre, Gateway, direct
+from .conftest import START, Centre, Gateway, direct, proxied
 
 
 @pytest.fixture
@@ -73,6 +73,26 @@ def test_a_held_day_stays_until_two_people_lift_the_hold(old: Centre):
     assert old.record.holds() == [] and len(old.record.holds(every=True)) == 1
     assert old.record.purge()["lines"] == 1
     assert old.record.verify()["ok"]
+
+
+def test_a_day_on_which_a_session_of_a_held_time_was_noted_stays_too(gateway: Gateway, centre: Centre):
+    gateway.start()
+    for day, took in ((0, 1), (1, 23 * 3600), (2, 1)):
+        gateway.time.go(START.timestamp() + day * 86400 - gateway.time.wall)
+        gateway.write(proxied(gateway.time.wall, "www.example.test:443", took=str(took * 1000)))
+        gateway.tick(direct(gateway.time.wall, event="closed", since=f"{START.timestamp():.6f}"))
+    gateway.stop()
+    centre.record.collect()
+    gateway.time.go(300 * 86400)
+    words = {"case": "Q-9", "reason": "court"}
+    hold = centre.record.hold(**words, begin="2026-11-24T10:00", end="2026-11-24T12:00", tenant="fgw")
+    early = centre.record.hold(**words, begin="2026-11-24T10:00", end="2026-11-24T10:30", tenant="fgw")
+    both, one = [hold["number"], early["number"]], [hold["number"]]
+    assert days(centre.record.preview_purge()) == [("2026-11-24", both), ("2026-11-25", one), ("2026-11-26", [])]
+    assert centre.record.purge()["lines"] == 2
+    assert [str(f.day) for f in centre.store.access.files()] == ["2026-11-24", "2026-11-25"]
+    (centre.root / "access" / centre.archive.names()[1]).write_bytes(b"rubbish")
+    assert days(centre.record.preview_purge())[1] == ("2026-11-25", both), "nobody knows what is in it"
 
 
 def test_who_set_a_hold_is_not_the_second_person_for_lifting_it(old: Centre):

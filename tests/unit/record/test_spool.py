@@ -261,6 +261,80 @@ def test_a_full_disk_loses_no_line_as_long_as_memory_lasts_and_is_told_afterward
     assert ("direct", "disk-full") in gaps(found)
 
 
+@pytest.mark.parametrize("what", ["end", "state", "name", "folder"])
+def test_a_disk_that_is_full_while_a_segment_is_closed_damages_nothing(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, what: str
+):
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write = os.write
+
+    def half(file: int, octets: Any) -> int:
+        return write(file, octets) if b"E\t" not in bytes(octets)[:2] else full() or 0
+
+    gateway.start()
+    gateway.tick()
+    gateway.write(proxied(AT, "http://one.example.test/"))
+    with monkeypatch.context() as patch:
+        target, name, put = {
+            "end": (os, "write", half),
+            "state": (spool, "write_durably", full),
+            "name": (Path, "rename", full),
+            "folder": (spool, "sync_folder", full),
+        }[what]
+        patch.setattr(target, name, put)
+        gateway.tick(direct(gateway.time.wall), seconds=61)
+        gateway.write(proxied(AT, "http://two.example.test/"))
+        for number in range(3):
+            gateway.tick(direct(gateway.time.wall, nat_port=40001 + number))
+    gateway.tick()
+    gateway.stop()
+    found = closed(gateway)
+    assert chained(found) and len(found) == (1 if what == "end" else 2)
+    assert hosts(found) == ["one.example.test", "two.example.test"]
+    assert ports(found) == ["40000", "40001", "40002", "40003"]
+
+
+def test_a_disk_that_cannot_be_written_makes_no_numbers(gateway: Gateway, monkeypatch: pytest.MonkeyPatch):
+    gateway.start()
+    gateway.tick(direct(gateway.time.wall), seconds=61)
+
+    def fixed(*_: Any) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", fixed)
+        for number in range(5):
+            gateway.tick(direct(gateway.time.wall, nat_port=40001 + number))
+    gateway.stop()
+    found = closed(gateway)
+    assert [s.sequence for s in found] == [1, 2] and chained(found)
+    assert ports(found) == [str(port) for port in range(40000, 40006)]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_no_segment_spans_a_move_of_the_clock(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, full: bool):
+    gateway.start()
+    gateway.tick(direct(gateway.time.wall))
+    with monkeypatch.context() as patch:
+        if full:
+            patch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        gateway.time.wall += 86400
+        gateway.tick(direct(gateway.time.wall, nat_port=40001))
+        gateway.tick()
+    gateway.tick(seconds=5)
+    gateway.time.wall -= 86400
+    for _ in range(3):
+        gateway.tick()
+    gateway.stop()
+    found = closed(gateway)
+    assert [round((s.closed - s.opened).total_seconds()) for s in found] == [1, 0 if full else 6, 2]
+    assert [round(s.opened.timestamp() - AT) for s in found] == [0, 86408 if full else 86402, 9]
+    assert [s.former for s in found] == [FIRST, *(s.hash for s in found[:-1])]
+    assert ports(found) == ["40000", "40001"]
+
+
 def test_an_orderly_end_on_a_full_disk_loses_nothing_that_was_written(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ):

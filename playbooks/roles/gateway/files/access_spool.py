@@ -90,6 +90,7 @@ class Spool:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.file: int | None = None
         self.good = 0
+        self.sealed = False
         self.state = self.recover()
 
     def recover(self) -> dict:
@@ -135,19 +136,24 @@ class Spool:
 
     def open(self, at: float) -> None:
         """Begin the next segment. It becomes real with its first heartbeat."""
-        state = self.state
-        state |= {"sequence": state["sequence"] + 1, "boot": self.boot}
-        path = self.folder / f"{state['sequence']:012d}.open"
-        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        sync_folder(self.folder)
-        self.digest, self.good, self.lines = hashlib.sha256(), 0, 0
+        state, sequence = self.state, self.state["sequence"] + 1
+        path = self.folder / f"{sequence:012d}.open"
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        try:
+            sync_folder(self.folder)
+        except OSError:
+            os.close(file)
+            raise
+        self.file = file
+        state |= {"sequence": sequence, "boot": self.boot}
+        self.digest, self.good, self.lines, self.sealed = hashlib.sha256(), 0, 0, False
         self.begun = at
         head = ("H", "1", state["chain"], str(state["sequence"]), state["hash"], self.boot, f"{at:.6f}")
         self.head = "\t".join(head) + "\n"
 
     def append(self, entries: list[str], beat: str) -> None:
         """Entries and the heartbeat that covers them, durably, or nothing at all. Raises OSError."""
-        assert self.file is not None
+        assert self.file is not None and not self.sealed
         text = "".join([self.head if not self.good else "", *(f"{line}\n" for line in entries), f"{beat}\n"])
         self.put(text.encode("utf-8", "backslashreplace"))
         self.lines += sum(line.startswith("L\t") for line in entries)
@@ -173,22 +179,27 @@ class Spool:
         return self.good > 0 and (abs(at - self.begun) >= self.seconds or self.good >= self.octets)
 
     def close(self, at: float, ended: str) -> None:
-        """Seal the open segment: end line, hash, chain, name."""
+        """Seal the open segment: end line, hash, chain, name. Raises OSError; when it is `sealed` then, only the name
+        is left to be done, by the next call, and nothing may be appended."""
         assert self.file is not None
         path = self.folder / f"{self.state['sequence']:012d}.open"
         if not self.good:
+            path.unlink(missing_ok=True)
             self.state["sequence"] -= 1
-            path.unlink()
         else:
-            self.put(f"E\t{at:.6f}\t{self.lines}\n".encode())
-            digest = self.digest.hexdigest()
-            self.put(f"S\t{digest}\n".encode())
-            self.state |= {"hash": digest, "ended": ended, "closed": at}
+            if not self.sealed:
+                last = f"E\t{at:.6f}\t{self.lines}\n".encode()
+                whole = self.digest.copy()
+                whole.update(last)
+                self.put(last + f"S\t{whole.hexdigest()}\n".encode())
+                self.sealed = True
+                self.state |= {"hash": whole.hexdigest(), "ended": ended, "closed": at}
             write_durably(self.folder / "state.json", json.dumps(self.state))
-            path.rename(path.with_suffix(".seg"))
+            if path.exists():
+                path.rename(path.with_suffix(".seg"))
             sync_folder(self.folder)
         os.close(self.file)
-        self.file = None
+        self.file, self.sealed = None, False
 
 
 def gap(source: str, begin: float, end: float, reason: str, detail: str = "") -> str:
@@ -204,7 +215,7 @@ class Service:
         state = self.spool.state
         self.proxy = ProxyLog(Path(config["proxy_log"]), state["beat"])
         self.connections = Connections(config["tenants"], config["core"], config["inside"])
-        self.ending = self.closing = False
+        self.ending = self.closing = self.moved = False
         self.held: list[str] = []
         self.beaten = 0.0
         self.clock = now() - BEATEN()
@@ -230,33 +241,50 @@ class Service:
         if abs(moved) > CLOCK_SECONDS:
             self.held.append(gap("clock", at, at, "clock-moved", f"{moved:+.1f}"))
             self.clock += moved
+            self.moved = True
         came = self.connections.take(at)
         self.held += came
         for problem in (*self.connections.troubles(at, self.beaten or at), *self.proxy.troubles()):
             self.held.append(gap(*problem))
         read, place = self.proxy.take() if len(self.held) < HELD_LINES else ([], self.proxy.place)
-        quiet = not came and not read and not self.held and not self.closing
+        quiet = not came and not read and not self.held and not self.closing and not self.spool.sealed
         if quiet and at - self.beaten < BEAT_SECONDS and at >= self.beaten:
             return
         beat = "\t".join(("B", f"{at:.6f}", f"{BEATEN():.3f}", *place))
         try:
-            if self.spool.file is None:
-                self.spool.open(self.spool.state["closed"] or at)
+            self.turn(at)
             entries = [*self.held, *read]
             if self.lost_since is not None:
                 entries.append(gap("direct", self.lost_since, at, "disk-full"))
             self.spool.append(entries, beat)
-            if self.spool.due(at) or self.closing:
-                self.closing = False
-                self.spool.close(at, "running")
         except OSError as error:
-            print(f"the spool cannot be written: {error}", file=sys.stderr, flush=True)
+            complain(error)
             if len(self.held) > HELD_LINES:
                 self.lost_since = self.lost_since or self.beaten
                 self.held = [line for line in self.held if line.startswith("G\t")]
             return
         self.proxy.keep(place)
         self.held, self.lost_since, self.beaten = [], None, at
+        if self.spool.due(at) or self.closing:
+            try:
+                self.spool.close(at, "running")
+                self.closing = False
+            except OSError as error:
+                complain(error)
+
+    def turn(self, at: float) -> None:
+        """Have a segment that may be appended to. None spans a move of the clock: it would claim times that never
+        were; the former one ends with its last heartbeat. Raises OSError."""
+        spool = self.spool
+        if spool.file is not None and (self.moved or spool.sealed):
+            spool.close(self.covered(at), "running")
+        if spool.file is None:
+            spool.open(at if self.moved else spool.state["closed"] or at)
+        self.moved = False
+
+    def covered(self, at: float) -> float:
+        """When the open segment ends, now that it is `at`."""
+        return float((self.spool.state["beat"] or [at])[0]) if self.moved else at
 
     def run(self) -> None:
         """Until the service is stopped."""
@@ -277,7 +305,7 @@ class Service:
         self.beaten = 0.0
         self.tick(at)
         if self.spool.file is not None:
-            self.spool.close(at, "stopped")
+            self.spool.close(self.covered(at), "stopped")
         self.connections.stop()
 
     def hurry(self, _number: int, _frame: FrameType | None) -> None:
@@ -287,6 +315,11 @@ class Service:
     def end(self, _number: int, _frame: FrameType | None) -> None:
         """Asked to stop."""
         self.ending = True
+
+
+def complain(error: OSError) -> None:
+    """Tell the journal."""
+    print(f"the spool cannot be written: {error}", file=sys.stderr, flush=True)
 
 
 def notify(word: str) -> None:
