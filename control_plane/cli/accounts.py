@@ -18,6 +18,7 @@ from control_plane.cli.run_view import carry_out, end, run_lines
 from control_plane.cli.terminal import clean, moment, sentence
 from control_plane.model.client_staff import Json
 from control_plane.model.text import t, tn
+from control_plane.model.windows import day_words
 
 COLUMNS = (
     Column("uid", t("UID")),
@@ -428,7 +429,7 @@ def _write(folder: Path, open_once: Callable[[], Json]) -> tuple[Json, list[str]
     with NamedTemporaryFile(dir=folder, delete=False) as pdf, NamedTemporaryFile(dir=folder, delete=False) as table:
         try:
             found = open_once()
-            pdf.write(sheet_pdf(found["tenant"], found["expires_at"][:10], found["rows"]))
+            pdf.write(sheet_pdf(found["tenant"], day_words(found["expires_at"]), found["rows"]))
             table.write(sheet_csv(found["rows"]))
             files = []
             for file, kind in ((pdf, "pdf"), (table, "csv")):

@@ -20,6 +20,7 @@ from control_plane.cli.terminal import clean, sentence
 from control_plane.model.client import Json, OnEvent
 from control_plane.model.scope import part_words
 from control_plane.model.text import t, tn
+from control_plane.model.windows import day_words
 
 COLUMNS = (
     Column("id", t("ID")),
@@ -80,7 +81,7 @@ def _draw(app: App, rows: Sequence[Row]) -> None:
             app.out(app.paint(sentence(text), "bold blue"))
             continue
         owner = "/".join(clean(str(row[k])) for k in ("tenant", "offering") if row.get(k))
-        kept = f"  [{t('kept until {date}', date=clean(row['kept_until'][:10]))}]" if row.get("kept_until") else ""
+        kept = f"  [{t('kept until {date}', date=day_words(row['kept_until']))}]" if row.get("kept_until") else ""
         app.out(f"{app.paint('~ ' + clean(row['id']), 'yellow')}  {owner}{kept}")
         if row.get("action") != "kept":
             for line in difference(row.get("before"), row.get("after")):

@@ -146,8 +146,9 @@ class Requests(Area):
         tier: str | None = None,
         note: str | None = None,
         version: int | None = None,
+        computed: bool = False,
     ) -> Json:
-        """See `RequestsClient.save`."""
+        """See `RequestsClient.save`; what comes from another machine is somebody's own, never `computed`."""
         row, tag = self._at.tagged(at("/requests/{}", request))
         given: Json = {name: value for name, value in (("tier", tier), ("note", note)) if value is not None}
         if spec is not None:

@@ -73,9 +73,11 @@ class RequestsClient(Protocol):
         tier: str | None = None,
         note: str | None = None,
         version: int | None = None,
+        computed: bool = False,
     ) -> Json:
         """Keep a draft, right or wrong; what is None stays as it is. As `show`, with its `problems`. `version`: the one
-        that was read; raises StalePlan when somebody saved in between."""
+        that was read; raises StalePlan when somebody saved in between. `computed`: its content follows whole from
+        something else, such as a list, and may be replaced by what follows from the next one."""
         ...
 
     def check(

@@ -18,6 +18,7 @@ from control_plane.model.audit import AuditAct, AuditEntry
 from control_plane.model.people import ROLES
 from control_plane.model.states import state_word
 from control_plane.model.text import LANGUAGES, Text
+from control_plane.model.windows import day_words
 
 #: Two lines at most, whatever was typed.
 LONGEST = 600
@@ -132,8 +133,8 @@ def told_by(entry: AuditEntry) -> list[Notice]:
     if act in _SUBSTITUTES:
         tenant = next((s.value for s in entry.subjects if s.kind == "tenant"), None)
         both = [str(detail["substitute"]), str(detail["stands_for"])]
-        days = {"since": str(detail["since"])[:10], "until": str(detail["until"])[:10], "why": entry.reason}
-        standing: dict[str, str | Text] = {**days, "role": ROLES[str(detail["role"])].title}
+        days = {word: day_words(str(detail[word])) for word in ("since", "until")}
+        standing: dict[str, str | Text] = {**days, "why": entry.reason, "role": ROLES[str(detail["role"])].title}
         people: dict[str, str | Text] = {"person/who": both[0], "person/for": both[1]}
         return [Notice(key, _SUBSTITUTES[act], both, (), (), tenant, {**standing, **people})]
     word = state_word(entry.outcome)

@@ -31,6 +31,11 @@ def moment_words(at: datetime | str | None) -> str:
     return f"{moment.astimezone(ZONE):%Y-%m-%d %H:%M}" if moment else "–"
 
 
+def day_words(at: datetime | str) -> str:
+    """The day of a time (aware, or ISO 8601) for people."""
+    return moment_words(at)[:10]
+
+
 def span_words(seconds: float | str) -> Text:
     """A length of time in its largest whole unit: `24 h`, `90 min`, `45 s`; what is no number as it is."""
     try:

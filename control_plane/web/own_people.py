@@ -18,12 +18,14 @@ from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Pro
 from control_plane.model.password_sheet import sheet_csv, sheet_pdf
 from control_plane.model.people import Act
 from control_plane.model.text import Text, t
+from control_plane.model.windows import day_words
 from control_plane.web import door, exporting, jobs, show
 from control_plane.web.door import needs
 from control_plane.web.sent import download, sent_file
 from control_plane.web.services import services
 from control_plane.web.tables import Column, Row, Table
 from control_plane.workflow import access
+from control_plane.workflow.request_begun import untouched
 from control_plane.workflow.staff_list import COLUMNS as LIST_COLUMNS
 from control_plane.workflow.staff_list import LARGEST
 
@@ -142,7 +144,7 @@ def sheet(code: str, number: int) -> Any:
     name, rows = f"passwords-{code}-{number}", found["rows"]
     if request.form.get("form") == "csv":
         return download(f"{name}.csv", "text/csv; charset=utf-8", sheet_csv(rows))
-    return download(f"{name}.pdf", "application/pdf", sheet_pdf(code, found["expires_at"][:10], rows))
+    return download(f"{name}.pdf", "application/pdf", sheet_pdf(code, day_words(found["expires_at"]), rows))
 
 
 def _taken(code: str) -> Any:
@@ -162,10 +164,11 @@ def sent_list() -> bytes:
 
 
 def draft_of(code: str, offering: str, spec: Json, note: str) -> Any:
-    """A draft of what a department wants of its people; its last look is the preview."""
+    """A draft of what a department wants of its people; its last look is the preview. Raises Rejected when one was
+    begun by hand."""
     client = door.client().requests
-    row = client.draft(code, offering, "change")
-    row = client.save(row["id"], spec=spec, note=note, version=row["version"])
+    row = untouched(client, code, offering)
+    row = client.save(row["id"], spec=spec, note=note, version=row["version"], computed=True)
     return redirect(url_for("asking.check", reference=row["reference"]), 303)
 
 

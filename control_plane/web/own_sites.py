@@ -16,7 +16,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 
 from control_plane.model.client import Json
-from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, Rejected, StalePlan
+from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Problem, StalePlan
 from control_plane.model.names import check_name, to_ascii
 from control_plane.model.people import Act
 from control_plane.model.site import LARGEST_ARCHIVE
@@ -24,6 +24,7 @@ from control_plane.model.text import Text, t
 from control_plane.web import door
 from control_plane.web.door import needs
 from control_plane.workflow import access
+from control_plane.workflow.request_begun import untouched
 
 pages = Blueprint("own_sites", __name__)
 MOST_NOTE = 200
@@ -115,14 +116,9 @@ def asked(row: Json, act: str, release: str) -> str:
     if act in ("preview", "publish") and release not in known:
         raise NotFound(t("There is no such release."))
     client = door.client().requests
-    draft = client.draft(row["tenant"], row["offering"], "change")
-    if draft["note"] or draft["spec"] != draft["base"]["spec"] or draft["tier"] != draft["base"]["tier"]:
-        raise Rejected(
-            t("You have begun a change of this service, {reference}.", reference=draft["reference"]),
-            t("Hand it in or take it back first."),
-        )
+    draft = untouched(client, row["tenant"], row["offering"])
     words = Text(WORDS[act].msgid, {"release": release[:8], "site": row["site"]})
-    spec = _changed(draft["spec"], row["site"], act, release)
+    spec = _changed(draft["base"]["spec"], row["site"], act, release)
     version = client.save(draft["id"], spec=spec, note=str(words), version=draft["version"])["version"]
     try:
         digest = client.preview(draft["id"])["digest"]

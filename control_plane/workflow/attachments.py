@@ -201,7 +201,7 @@ class Attachments:
 
     def _moved(self, found: Request, data: Json) -> None:
         """What the request says is another thing now; who looked at a preview looks again."""
-        self.requests.journal.step(found, RequestEvent.SAVED, self.actor(), data, values={"note": found.note})
+        self.requests.asked(found, RequestEvent.SAVED, data, {"note": found.note})
 
     def _json(self, one: Attachment, request: Request, mine: bool) -> Json:
         return {

@@ -23,7 +23,7 @@ from control_plane.model.request import (
     parse_reference,
 )
 from control_plane.model.run import Actor
-from control_plane.model.text import language, t
+from control_plane.model.text import Text, language, t
 from control_plane.model.windows import Calendar
 from control_plane.store.repository import Store
 from control_plane.store.requests import no_such_request
@@ -126,6 +126,15 @@ class Desk:
 
     def _spoken(self, found: Request, event: RequestEvent, text: str, about: Json, **values: Any) -> Json:
         return self._shown(self.journal.step(found, event, self.actor(), {"text": text, **about}, values=values))
+
+    def asked(
+        self, found: Request, event: RequestEvent, data: Json, values: Json, *, void: Text | None = None
+    ) -> Request:
+        """A step of whoever asks: somebody who may take it over asks for it from this step on."""
+        actor = self.actor()
+        if found.asker.key != actor.key:
+            data, values = {**data, "took_over": found.asker.key}, {**values, "asker_key": actor.key}
+        return self.journal.step(found, event, actor, data, void=void, values=values)
 
     def _sound(self, found: Request) -> builtins.list[Problem]:
         """Warnings. Raises Invalid with every problem."""

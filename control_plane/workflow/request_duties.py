@@ -1,4 +1,5 @@
-"""Who may do what with a request. Whoever asked never signs it; one person signs once; a role is signed once.
+"""Who may do what with a request. Whoever asked never signs it; one person signs once; a role is signed once. What was
+handed in by somebody who may not ask there any more is taken over by whoever of the department goes on with it.
 
 Who substitutes somebody signs as the two of them: neither may have asked, or signed in another role.
 
@@ -42,6 +43,11 @@ class Duties:
     def people(self) -> Sequence[Person]:
         """Everybody who is known."""
         return self._store.people.all()
+
+    @cached_property
+    def by_key(self) -> Mapping[str, Person]:
+        """Key of an actor → the person."""
+        return {person.key: person for person in self.people}
 
     @cached_property
     def displays(self) -> Mapping[str, str]:
@@ -129,9 +135,22 @@ class Duties:
         back, and not changed meanwhile."""
         return self.emergencies.get(request.id, Early()).stands
 
+    def left_behind(self, request: Request) -> bool:
+        """Whether who handed it in may ask for nothing there any more, so that somebody else has to go on with it."""
+        if request.submitted_at is None or is_local(request.asker):
+            return False
+        asker = self.by_key.get(request.asker.key)
+        return asker is not None and not allows(asker, Act.ASK, request.content.tenant)
+
+    def takes_over(self, request: Request) -> bool:
+        """Whether they may go on with what somebody left behind, and so ask for it: not who signed it."""
+        able = self.may_ask(request.content.tenant) and self.actor.key not in self.taken(request)
+        return able and self.left_behind(request)
+
     def acts(self, request: Request) -> list[RequestAct]:
         """What they may do with it now."""
-        mine = request.asker.key == self.actor.key and self.may_ask(request.content.tenant)
+        own = request.asker.key == self.actor.key and self.may_ask(request.content.tenant)
+        mine = own or self.takes_over(request)
         tends = self.holds("operator", request.content.tenant)
         may: dict[RequestAct, bool] = {
             "save": mine and not self.locked(request),

@@ -137,7 +137,9 @@ class RequestView:
                 }
                 for s in request.signoffs
             ],
-            "conversation": [self._said(r, blocks) for r in records if r.type is not RequestEvent.SAVED],
+            "conversation": [
+                self._said(r, blocks) for r in records if r.type is not RequestEvent.SAVED or "took_over" in r.data
+            ],
         }
 
     def display(self, name: str) -> str:
@@ -172,6 +174,11 @@ class RequestView:
             people = self.duties.holders("operator", tenant)
             named = [person for person in people if person.key in signed] or people
             return ["operator"], named, t("{people}", people=f"{ROLES['operator'].title}: {self._names(named)}")
+        if request.state is RequestState.RETURNED and self.duties.left_behind(request):
+            used = self.duties.taken(request)
+            by_role = [(role, self.duties.holders(role, tenant, without=used)) for role in ("clerk", "approver")]
+            role, found = next((one for one in by_role if one[1]), by_role[0])
+            return [role], found, t("{people}", people=f"{ROLES[role].title}: {self._names(found)}")
         if request.state in (RequestState.DRAFT, RequestState.RETURNED):
             return ["clerk"], [], t("{people}", people=self.display(request.asker.name))
         if request.state in MOVING:
@@ -182,7 +189,7 @@ class RequestView:
         """Whose turn it is: {names, roles, text}."""
         roles, people, text = self.holders(request)
         names = [person.name for person in people]
-        if request.state in (RequestState.DRAFT, RequestState.RETURNED):
+        if request.state in (RequestState.DRAFT, RequestState.RETURNED) and not self.duties.left_behind(request):
             names = [request.asker.name]
         return {"names": names, "roles": roles, "text": str(text)}
 
@@ -232,7 +239,7 @@ class RequestView:
             "title": str(EVENT_TITLES[record.type]),
             "by": name,
             "by_name": self.display(name) if name else None,
-            "text": _text(record.data),
+            "text": self._text(record.data),
             "system": record.actor is None,
             "about": {
                 "block": about["id"],
@@ -242,6 +249,14 @@ class RequestView:
             if about
             else None,
         }
+
+    def _text(self, data: Mapping[str, Any]) -> str:
+        """What was said, and from whom it was taken over."""
+        if "took_over" not in data:
+            return _text(data)
+        before = self.duties.by_key.get(data["took_over"])
+        who = self.display(before.name) if before is not None else "–"
+        return f"{t('It was taken over from {who}.', who=who)} {_text(data)}".strip()
 
 
 def _text(data: Mapping[str, Any]) -> str:

@@ -83,6 +83,7 @@ class Writing(Desk):
         tier: str | None = None,
         note: str | None = None,
         version: int | None = None,
+        computed: bool = False,
     ) -> Json:
         """See `RequestsClient.save`."""
         found = self._may("save", request)
@@ -99,7 +100,8 @@ class Writing(Desk):
         values = {"spec": content.spec, "tier": chosen, "note": words(note) if note is not None else found.note}
         if values == {"spec": found.content.spec, "tier": found.content.tier, "note": found.note}:
             return self._shown(found)
-        return self._shown(self.journal.step(found, RequestEvent.SAVED, self.actor(), values=values))
+        data = {"computed": True} if computed else {}
+        return self._shown(self.asked(found, RequestEvent.SAVED, data, values))
 
     def check(
         self, tenant: str, offering: str, action: str, spec: Mapping[str, Any] | None, tier: str | None = None
@@ -169,7 +171,10 @@ class Writing(Desk):
         made = self.plans.preview(found)
         kind, duties = CLASSES[made.classified.change_class], self._duties()
         lead = self._lead(found, made)
-        until = due(self.planner.clock(), lead, self.calendar())
+        if found.state in DECIDING and found.clock_from is not None:
+            until = due(found.clock_from, found.clock_days, self.calendar())
+        else:
+            until = due(self.planner.clock(), _days_left(found, lead), self.calendar())
         tenant, without = found.content.tenant, frozenset({found.asker.key})
         answer = previewed(made, [*warnings, *by_hand(made)], kind)
         return answer | {
@@ -231,7 +236,7 @@ class Writing(Desk):
             "needs": needs,
             "lead_days": lead,
             "clock_from": now,
-            "clock_days": found.clock_days if found.submitted_at is not None else lead,
+            "clock_days": _days_left(found, lead),
             "submitted_at": found.submitted_at or now,
             "digest": made.digest,
             "plan_digest": made.plan.digest,
@@ -251,7 +256,7 @@ class Writing(Desk):
             self._nothing_stands(found)
             self.store.plans.save(made.plan, self.actor(), self.planner.personal)
             data = {"text": text, "digest": made.digest, "plan": made.plan.digest}
-            moved = self.journal.step(found, event, self.actor(), data, void=void, values=values)
+            moved = self.asked(found, event, data, values, void=void)
             if not set(needs) - signed:
                 moved = self.approved(moved)
         return self._shown(moved)
@@ -295,7 +300,7 @@ class Writing(Desk):
         """See `RequestsClient.withdraw`."""
         found = self._may("withdraw", request)
         values = {"state": RequestState.WITHDRAWN, "finished_at": self.planner.clock(), "why": None}
-        return self._moved(found, RequestEvent.WITHDRAWN, words(reason), **values)
+        return self._shown(self.asked(found, RequestEvent.WITHDRAWN, {"text": words(reason)}, values))
 
     def comment(self, request: int | str, *, text: str, block: str | None = None, content: str | None = None) -> Json:
         """See `RequestsClient.comment`."""
@@ -321,6 +326,12 @@ class Writing(Desk):
         if block is None:
             return {}
         return {"block": self.parts.one(found, self._duties().sight, block, content).said()}
+
+
+def _days_left(found: Request, lead: int) -> int:
+    """Working days of the clock that begins when it is handed in now: all of `lead`, or what an answer has left of it.
+    Another content may need another lead; what is used up of the former one stays used."""
+    return lead if found.submitted_at is None else max(found.clock_days + lead - found.lead_days, 0)
 
 
 def words(text: str) -> str:

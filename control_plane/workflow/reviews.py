@@ -22,6 +22,7 @@ from control_plane.model.text import Text, t
 from control_plane.model.windows import moment_words
 from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.store.repository import Store
+from control_plane.workflow.request_begun import untouched
 from control_plane.workflow.staff import Staff
 from control_plane.workflow.staff_list import groups_of
 from control_plane.workflow.staff_wish import Census, Entry
@@ -93,9 +94,9 @@ class Reviews:
                 person["groups"] = others[person["uid"]]
         if ask:
             requests = self.requests()
-            draft = requests.draft(tenant, row.offering, "change")
+            draft = untouched(requests, tenant, row.offering)
             note = str(t("Other groups, by the review of people: {count}.", count=len(others)))
-            saved = requests.save(draft["id"], spec=spec, note=note, version=draft["version"])
+            saved = requests.save(draft["id"], spec=spec, note=note, version=draft["version"], computed=True)
             return str(saved["reference"])
         change = SubscriptionChange(tenant, row.offering, row.tier, spec, row.generation)
         self.store.estate.change(self.actor(), "review", [change], claims_of(census.catalogue, [change]))

@@ -9,7 +9,7 @@ import pytest
 
 from control_plane.model import windows
 from control_plane.model.machine import Ring
-from control_plane.model.windows import ZONE, chinese_calendar, is_open, read_calendar, window_at
+from control_plane.model.windows import ZONE, chinese_calendar, day_words, is_open, read_calendar, window_at
 
 CALENDAR = chinese_calendar()
 
@@ -98,3 +98,8 @@ def test_no_notice_at_all():
 def test_there_is_one_clock() -> None:
     room = Path(windows.__file__).parents[1]
     assert [f.name for f in room.rglob("*.py") if "ZoneInfo(" in f.read_text("utf-8")] == ["windows.py"]
+
+
+def test_a_day_is_the_citys() -> None:
+    assert day_words("2027-01-30T16:00:00+00:00") == "2027-01-31"
+    assert day_words(datetime(2027, 1, 31, 15, 59, 59, tzinfo=UTC)) == "2027-01-31"

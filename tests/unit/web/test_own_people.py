@@ -83,6 +83,30 @@ def test_a_list_becomes_a_request_that_is_seen_before_it_is_handed_in(world: Wor
     assert "newone" not in {row["uid"] for row in world.client.accounts()}
 
 
+def test_a_list_is_put_right_by_the_next_one_and_replaces_nothing_that_was_begun_by_hand(
+    world: World, clerk: FlaskClient
+) -> None:
+    mine = world.client.acting_as("directory:clerk1").requests
+
+    def asked(reference: str) -> set[str]:
+        return {person["uid"] for person in mine.show(reference)["spec"]["people"]} & {"first1", "second1", "hand1"}
+
+    reference = upload(world, clerk, "账号,姓名\nfirst1,王一\n").location.split("/")[-2]
+    assert asked(reference) == {"first1"}
+    assert upload(world, clerk, "账号,姓名\nsecond1,王二\n").status_code == 303
+    assert asked(reference) == {"second1"}
+    draft = mine.show(reference)
+    people = [*draft["spec"]["people"], {"uid": "hand1", "display_name": "王三", "family_name": "王"}]
+    mine.save(draft["id"], spec={**draft["spec"], "people": people})
+    listed = upload(world, clerk, "账号,姓名\nfirst1,王一\n")
+    grouped = send(clerk, f"{PAGE}/groups", name="leaders", zh="领导")
+    for refused in (listed, grouped):
+        assert refused.status_code == 422 and "You have begun a change of this service" in refused.text
+        assert f'href="/portal/requests/{reference}"' in refused.text
+    assert asked(reference) == {"second1", "hand1"}
+    mine.withdraw(reference)
+
+
 def test_who_left_is_locked_at_once(world: World, clerk: FlaskClient) -> None:
     world.directory.add("wangwei13", "fgw")
     browser = world.enter("wangwei13")

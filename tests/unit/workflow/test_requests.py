@@ -13,7 +13,7 @@ import pytest
 
 from control_plane.model.audit import AuditAct, AuditQuery
 from control_plane.model.errors import ControlPlaneError, Invalid, NotFound, Rejected, StalePlan
-from control_plane.model.request import RequestEvent
+from control_plane.model.request import RequestEvent, RequestState
 from control_plane.model.text import in_language, t
 from control_plane.store.estate_rows import SubscriptionChange
 from control_plane.workflow.request_tick import AGAIN_SECONDS, KEPT_SECONDS
@@ -547,6 +547,73 @@ def test_the_clock_counts_working_days_and_stops_while_it_waits_for_the_departme
     assert office.of("clerk").show(asked["id"])["overdue"]
     office.centre.clock.now = datetime(2026, 12, 30, 2, 0, tzinfo=UTC)
     assert office.ask("clerk2", "gaj", names=["b"])["due_provisional"]
+
+
+def test_an_answer_has_the_time_that_its_content_takes(make_centre: Any) -> None:
+    centre = make_centre()
+    centre.clock.now = datetime(2026, 11, 2, 2, 0, tzinfo=UTC)  # Monday; no day off is near
+    office = Office(centre)
+    asked = office.ask("clerk", "fgw", names=["a"])
+    stored = centre.store.requests.get(asked["id"])
+    # agreed on beforehand: nothing was left of its time when it failed
+    standard = {"change_class": "standard", "lead_days": 0, "clock_days": 0, "state": RequestState.FAILED}
+    centre.store.requests.step(stored, RequestEvent.FAILED, None, {}, values=standard)
+    office.of("operator").send_back(asked["id"], reason="rather another")
+    office.of("clerk").save(asked["id"], spec={"names": ["b"]})
+    seen = office.of("clerk").preview(asked["id"])
+    again = office.of("clerk").answer(asked["id"], text="so")
+    assert (seen["due"], seen["lead_days"]) == (again["due"], 5)
+    assert again["due"] == "2026-11-09T17:00:00+08:00"
+    centre.clock.now = datetime(2026, 11, 4, 2, 0, tzinfo=UTC)
+    assert office.of("chief").preview(asked["id"])["due"] == again["due"], "it runs on, and looking moves nothing"
+    office.of("operator").send_back(asked["id"], reason="which?")
+    assert office.of("clerk").preview(asked["id"])["due"] == "2026-11-09T17:00:00+08:00", "two days are used up"
+
+
+# --- who left --------------------------------------------------------------------------------------------------------
+def let_go(office: Office, name: str) -> None:
+    store = office.centre.store
+    for grant in store.people.find(f"directory:{name}").grants:
+        store.people.revoke(grant.id, "left", office.centre.actor)
+
+
+def test_what_somebody_left_behind_is_answered_by_another_who_then_asks_for_it(office: Office) -> None:
+    asked = office.ask("clerk", "fgw", names=["a"])
+    office.of("operator").send_back(asked["id"], reason="what for?")
+    assert office.of("both").show(asked["id"])["acts"] == ["comment", "refuse"], "it is still theirs"
+    let_go(office, "clerk")
+    assert office.of("operator").show(asked["id"])["acts"] == ["comment", "refuse"]
+    seen = office.of("both").show(asked["id"])
+    assert seen["acts"] == ["save", "answer", "withdraw", "comment", "refuse"]
+    assert (seen["has_it"]["names"], seen["has_it"]["text"]) == (["directory:both"], "clerk: Both")
+    assert [row["id"] for row in office.of("both").list(waiting_for_me=True)] == [asked["id"]]
+    answered = office.of("both").answer(asked["id"], text="for the citizens")
+    assert answered["asker"] == "directory:both"
+    said = answered["conversation"][-1]
+    assert (said["by"], said["text"]) == ("directory:both", "It was taken over from Clerk. for the citizens")
+    assert answered["sign_as"] == [] and "sign" not in answered["acts"], "whoever asks never signs it"
+    assert office.sign("chief", answered)["state"] == "review"
+
+
+def test_what_somebody_left_behind_is_changed_or_taken_back(office: Office) -> None:
+    asked = office.ask("clerk", "fgw", names=["a"])
+    office.of("operator").send_back(asked["id"], reason="what for?")
+    let_go(office, "clerk")
+    saved = office.of("chief").save(asked["id"], spec={"names": ["b"]})
+    assert (saved["asker"], saved["conversation"][-1]["text"]) == ("directory:chief", "It was taken over from Clerk.")
+    assert office.of("both").show(asked["id"])["acts"] == ["comment", "refuse"], "somebody has it again"
+    let_go(office, "chief")
+    assert office.of("both").withdraw(asked["id"], reason="not needed")["state"] == "withdrawn"
+    assert office.ask("both", "fgw", names=["c"])["state"] == "submitted"
+
+
+def test_who_signed_it_takes_nothing_over(office: Office) -> None:
+    asked = office.signed("clerk", "fgw", ["both"], names=["a"])
+    let_go(office, "clerk")
+    assert "withdraw" not in office.of("both").show(asked["id"])["acts"]
+    with pytest.raises(Rejected):
+        office.of("both").withdraw(asked["id"])
+    assert "withdraw" in office.of("chief").show(asked["id"])["acts"]
 
 
 LETTER = {"number": "青发改〔2026〕14号", "date": "2026-01-02", "brought_by": "李娜"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -130,3 +131,22 @@ def test_other_groups_are_asked_for_by_the_department(world: World) -> None:
     draft = clerk.requests.show(done["request"])
     assert next(p for p in draft["spec"]["people"] if p["uid"] == uid)["groups"] == ["approvers"]
     assert "approvers" not in world.client.staff.show(uid)["groups"] or draft["state"] == "draft"
+
+
+def test_what_was_begun_by_hand_is_neither_replaced_nor_is_anybody_written_off(world: World) -> None:
+    later(world, NEW_YEAR)
+    world.client.reviews.tick()
+    world.person("clerk")
+    left, other = people(world, "fgw")[:2]
+    clerk = world.client.acting_as("directory:clerk1")
+    begun = clerk.requests.draft("fgw", "directory", "change")
+    spec = deepcopy(begun["spec"])
+    spec["people"].append({"uid": "newcomer1", "display_name": "新来", "family_name": "新"})
+    kept = clerk.requests.save(begun["id"], spec=spec)["spec"]
+    said = {left: {"what": "left"}, other: {"what": "groups", "more": "approvers"}}
+    with pytest.raises(Rejected, match=begun["reference"]):
+        clerk.reviews.decide("fgw", said, rest=True, ask=True)
+    assert clerk.requests.show(begun["id"])["spec"] == kept
+    assert world.client.staff.show(left)["status"] == "active"
+    clerk.requests.withdraw(begun["id"])
+    assert clerk.reviews.decide("fgw", said, rest=True, ask=True)["request"] is not None

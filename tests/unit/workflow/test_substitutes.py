@@ -11,6 +11,7 @@ import pytest
 from control_plane.model.audit import AuditAct, AuditQuery
 from control_plane.model.change_class import CONDITION_TITLES, CONDITIONS
 from control_plane.model.errors import Invalid, NotFound, Rejected
+from control_plane.model.notice import told_by
 from control_plane.model.people import Act, Person
 from control_plane.model.staffing import shortages
 from control_plane.model.text import in_language
@@ -57,6 +58,7 @@ def test_a_substitute_holds_that_role_in_that_place_in_those_days(desk: Desk) ->
     entry = desk.store.audit.find(AuditQuery(act=AuditAct.SUBSTITUTE_NAMED))[0]
     assert (entry.actor, entry.reason) == (desk.person("chief").key, "on leave")
     assert "Helper" not in entry.body(), "the trail holds no names"
+    assert told_by(entry)[0].params["since"] == desk.day(2), "its mail names the day of the city"
     assert not allows(desk.person("helper"), Act.SIGN, "fgw")
     desk.clock.advance(3 * 86400)
     helper = desk.person("helper")
