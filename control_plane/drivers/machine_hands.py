@@ -29,6 +29,7 @@ from control_plane.model.machine import (
 from control_plane.model.machine_rules import FAULTS
 from control_plane.model.resource import CouldNotMeasure
 from control_plane.model.text import t
+from control_plane.model.windows import ZONE
 
 WHO_SECONDS, MEASURE_SECONDS, ACT_SECONDS, SCAN_SECONDS = 30.0, 180.0, 900.0, 6 * 3600.0
 Advisory = Mapping[str, Any]
@@ -118,7 +119,7 @@ class MachineHands:
             row["candidate"],
             severity=severity or "unknown",  # type: ignore[arg-type]
             security=row["security"],
-            deadline=datetime.combine(last, time(23, 59, 59), UTC) if last else None,
+            deadline=datetime.combine(last, time(23, 59, 59), ZONE) if last else None,
             held=row["held"],
             held_by=row["held_by"],
             kept_back=row["kept_back"],

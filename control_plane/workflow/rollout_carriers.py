@@ -53,6 +53,10 @@ class Carrier(Protocol):
         """Ids of the items that still exist."""
         ...
 
+    def systems(self, items: Sequence[ItemRow]) -> Collection[str]:
+        """Systems of which each, when it is frozen, holds what is done to these items."""
+        ...
+
     def opening(self, row: RolloutRow, known: Collection[str], when: When) -> Collection[Ring]:
         """Rings without a wave that get one, because of what came since. `known` as in `joining`. Raises
         CouldNotMeasureError."""
@@ -119,6 +123,10 @@ class MachineCarrier:
     def present(self, row: RolloutRow) -> frozenset[str]:
         """See `Carrier`."""
         return frozenset(self._known())
+
+    def systems(self, items: Sequence[ItemRow]) -> Collection[str]:
+        """See `Carrier`."""
+        return (self.what,)
 
     def opening(self, row: RolloutRow, known: Collection[str], when: When) -> Collection[Ring]:
         """See `Carrier`. Ids of snapshots follow their time: what somebody gave a ring since is not taken back."""

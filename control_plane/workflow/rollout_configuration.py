@@ -19,6 +19,7 @@ from control_plane.store.estate_rows import SubscriptionChange, SubscriptionRow
 from control_plane.store.policies import revision_in
 from control_plane.store.repository import Store
 from control_plane.store.rollouts import ItemRow, RolloutRow, WaveRow
+from control_plane.store.run_rows import RunChange
 from control_plane.workflow.applying import Applier, Order
 from control_plane.workflow.catalogue import Catalogue
 from control_plane.workflow.rollout_carriers import When
@@ -43,6 +44,12 @@ class ConfigurationCarrier:
     def present(self, row: RolloutRow) -> frozenset[str]:
         """See `Carrier`."""
         return frozenset(self._subscriptions())
+
+    def systems(self, items: Sequence[ItemRow]) -> Collection[str]:
+        """See `Carrier`: those of the items' offerings."""
+        names = {i.item.partition("/")[2] for i in items}
+        found = [self.catalogue.offerings[name] for name in sorted(names & self.catalogue.offerings.keys())]
+        return {system: None for offering in found for system in offering.systems or ()}.keys()
 
     def opening(self, row: RolloutRow, known: Collection[str], when: When) -> Collection[Ring]:
         """See `Carrier`: who comes goes with the next wave that there is."""
@@ -120,11 +127,9 @@ class ConfigurationCarrier:
         order = Order(scope, kind=order.kind, confirm=confirm, spare=order.spare, commit=commit)
         run_id = self.applier.apply(order, row.actor, self._remember(row, wave))
         run = self.store.runs.get(run_id)
-        bad = {
-            f"{c.tenant}/{c.offering}": c
-            for c in self.store.runs.changes(run_id)
-            if c.state not in ("applied", "already")
-        }
+        left = [c for c in self.store.runs.changes(run_id) if c.state not in ("applied", "already")]
+        bad = {f"{c.tenant}/{c.offering}": c for c in left}
+        waits = self._frozen(left)
         conflicts = {
             f"{c['tenant']}/{c['offering']}": c
             for c in (self.store.plans.load(run.digest).body["changes"] if run.digest else [])
@@ -132,7 +137,9 @@ class ConfigurationCarrier:
         }
         for item in items:
             change = bad.get(item.item)
-            if change is not None:
+            if item.item in waits:
+                yield Installed(item.item, "untouched")
+            elif change is not None:
                 said = str(change.text) if change.text else change.state
                 yield Installed(item.item, "failed", f"{change.resource_id}: {said}")
             elif item.item in conflicts:
@@ -142,6 +149,14 @@ class ConfigurationCarrier:
                 yield Installed(item.item, "changed")
             else:  # stopped or not seen: it is done again
                 yield Installed(item.item, "untouched")
+
+    def _frozen(self, left: Sequence[RunChange]) -> set[str]:
+        """Subscriptions of which nothing failed, and something is held by a freeze that came in between."""
+        if not any(c.state == "held" for c in left):
+            return set()
+        said = {str(freeze.text) for freeze in self.store.freezes.list(lifted=True)}
+        held = {f"{c.tenant}/{c.offering}" for c in left if c.state == "held" and str(c.text) in said}
+        return held - {f"{c.tenant}/{c.offering}" for c in left if c.state != "held"}
 
     def _remember(self, row: RolloutRow, wave: int) -> Callable[[Event], None]:
         def follow(event: Event) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from control_plane.model.errors import Invalid, Rejected, TemporaryError, UnsafePlan, told_of
-from control_plane.model.freeze import Frozen
+from control_plane.model.freeze import Frozen, covering
 from control_plane.model.machine import Ring
 from control_plane.model.rollout import (
     MOVING,
@@ -352,7 +352,7 @@ class Step:
         if self.cut is not None or self.rollouts.state(self.row.id) not in states:
             return False
         try:
-            self.ticker.store.freezes.check(item.tenant, item.ring, self._system())
+            self._ask_freezes(item.tenant, item.ring, [item])
         except Frozen as error:
             self.frozen = error
             return False
@@ -440,10 +440,15 @@ class Step:
         return self.cut is not None
 
     def _check_freeze(self, wave: WaveRow) -> None:
-        self.ticker.store.freezes.check(ring=wave.ring, system=self._system())
+        self._ask_freezes(None, wave.ring, self._items(wave.number))
 
-    def _system(self) -> str | None:
-        return None if self.row.kind == "configuration" else self.row.kind
+    def _ask_freezes(self, tenant: str | None, ring: Ring | None, items: Sequence[ItemRow]) -> None:
+        """Raises Frozen when a freeze covers the tenant, the ring, or a system that these items need."""
+        freezes = self.ticker.store.freezes.list()
+        for system in self.carrier.systems(items) or (None,):
+            freeze = covering(freezes, tenant, ring, system)
+            if freeze is not None:
+                raise Frozen(freeze)
 
     def _thresholds(self) -> Thresholds | None:
         try:

@@ -105,12 +105,24 @@ def newer(one: str, other: str) -> bool:
     return subprocess.run(["dpkg", "--compare-versions", one, "gt", other], check=False).returncode == 0
 
 
-def wanted(here: dict[str, tuple[str, str]], there: dict[str, str]) -> dict[str, str]:
-    """What differs, without what somebody put on hold on the machine."""
+def pinned(here: dict[str, tuple[str, str]], there: dict[str, str]) -> set[str]:
+    """Packages that a pin of the machine keeps: our source has a newer version than apt would take by itself. A version
+    that was taken back is no such case, and one whose turn has not come in phases neither."""
+    other = {name: old for name, (_, old) in here.items() if there.get(name, old) != old}
+    behind = {name: old for name, old in other.items() if newer(there[name], old)}
+    if not behind:
+        return set()
+    told = run("apt-cache", "-o", "APT::Get::Always-Include-Phased-Updates=true", "policy", *sorted(behind))
+    found = re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (\S+)", told, re.MULTILINE)
+    return {name for name, takes in found if name in behind and (takes == "(none)" or not newer(takes, behind[name]))}
+
+
+def wanted(here: dict[str, tuple[str, str]], there: dict[str, str], kept: set[str]) -> dict[str, str]:
+    """What differs, without what somebody put on hold on the machine, and what is kept there otherwise."""
     return {
         name: there[name]
         for name, (state, version) in here.items()
-        if name in there and state[:1] != "h" and (version != there[name] or state != "ii")
+        if name in there and name not in kept and state[:1] != "h" and (version != there[name] or state != "ii")
     }
 
 
@@ -131,7 +143,8 @@ def bring() -> dict[str, object]:
     update()
     there = offered()
     before = installed()
-    todo = wanted(before, there)
+    kept = pinned(before, there)
+    todo = wanted(before, there, kept)
     if not todo:
         return {"state": "already", "packages": {n: v for n, (_, v) in before.items() if n in there}}
     finish_interrupted()
@@ -142,7 +155,7 @@ def bring() -> dict[str, object]:
     except Refused as error:
         trouble = error
     after = installed()
-    left = wanted(after, there)
+    left = wanted(after, there, kept)
     if trouble is not None or left:
         broken = sorted(name for name, (state, _) in after.items() if state[1:2] in "UFHWt" or state[2:3] == "R")
         text = trouble.text if trouble else f"not as offered: {' '.join(sorted(left))}"
@@ -164,4 +177,5 @@ def main() -> None:
     sys.stdout.write("\nGASP " + json.dumps(answer) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -147,6 +147,63 @@ def test_a_frozen_tenant_waits_and_the_others_do_not_pass_it(desk: Desk):
     freezes.lift(made["id"], second="li", reason="over")
 
 
+def test_a_frozen_system_holds_what_needs_it_and_it_goes_on_by_itself(desk: Desk):
+    freezes = Freezes(desk.centre.store, lambda: desk.centre.actor)
+    made = freezes.set("system:dns", reason="moving it")
+    rollout = desk.begin(patch={"names+": ["x"]}, groups=[["fgw"], ["czj"]])
+    writes = [driver.writes for driver in desk.centre.drivers]
+    standing = desk.run(rollout)
+    assert (standing["state"], "moving it" in standing["sentence"]) == ("running", True), standing["sentence"]
+    assert desk.states(rollout) == {"fgw": "untouched", "czj": "untouched"}
+    assert [driver.writes for driver in desk.centre.drivers] == writes
+    assert desk.centre.store.estate.subscription("fgw/toy").spec == {"names": ["fgw"]}
+    freezes.lift(made["id"], second="li", reason="over")
+    freezes.set("system:security", reason="not theirs")
+    stopped = desk.run(rollout)
+    assert desk.states(rollout)["fgw"] == "ok", stopped["sentence"]
+
+
+def test_a_way_back_waits_for_the_end_of_a_systems_freeze(desk: Desk):
+    freezes = Freezes(desk.centre.store, lambda: desk.centre.actor)
+    rollout = desk.begin(patch={"names+": ["x"]}, groups=[["fgw"]])
+    assert desk.run(rollout)["state"] == "done"
+    made = freezes.set("system:web", reason="moving it")
+    desk.rollouts.rollback(rollout, reason="no")
+    writes = [driver.writes for driver in desk.centre.drivers]
+    standing = desk.run(rollout)
+    assert (standing["state"], "moving it" in standing["sentence"]) == ("rolling_back", True), standing["sentence"]
+    assert [driver.writes for driver in desk.centre.drivers] == writes, "nothing goes back by half"
+    freezes.lift(made["id"], second="li", reason="over")
+    assert desk.run(rollout)["state"] == "rolled_back"
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_freeze_that_comes_in_between_is_no_failure(desk: Desk, monkeypatch: pytest.MonkeyPatch, broken: bool):
+    freezes = Freezes(desk.centre.store, lambda: desk.centre.actor)
+    apply, made = desk.centre.applier.apply, []
+    if broken:
+        desk.centre.directory.refuse["directory.person/p"] = t("no room")
+
+    def late(*order: Any) -> int:
+        if not made:
+            made.append(freezes.set("system:dns", reason="moving it"))
+        return int(apply(*order))
+
+    monkeypatch.setattr(desk.centre.applier, "apply", late)
+    rollout = desk.begin(patch={"names+": ["x"], "people": ["p"]}, groups=[["fgw"], ["czj"]])
+    standing = desk.run(rollout)
+    assert "web.vhost/x" in desk.centre.web.things["web:web"]
+    if broken:
+        assert (standing["state"], desk.states(rollout)["fgw"]) == ("stopped", "failed"), "what failed besides is told"
+        return
+    assert (standing["state"], "moving it" in standing["sentence"]) == ("running", True), standing["sentence"]
+    assert desk.states(rollout) == {"fgw": "touching", "czj": "untouched"}
+    freezes.lift(made[0]["id"], second="li", reason="over")
+    desk.run(rollout)
+    assert desk.states(rollout)["fgw"] == "ok"
+    assert "dns.rrset/x" in desk.centre.dns.things["dns:qingdao.test"]
+
+
 @pytest.mark.parametrize(
     ("state", "ends", "item"), [("failed", "stopped", "failed"), ("unmeasured", "waiting", "unmeasured")]
 )

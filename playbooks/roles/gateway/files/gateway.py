@@ -125,7 +125,7 @@ def advance(
     state: dict[str, Any], counters: dict[str, tuple[int, int]], tenants: dict[str, dict[str, Any]], now: datetime
 ) -> dict[str, Any]:
     """The state after one look at the counters. A counter that fell began anew. A month goes back only when the clock
-    had been ahead: by more than a day."""
+    had been ahead by more than one."""
     last, rows = state.get("counters", {}), state.get("tenants", {})
     month, at = now.astimezone(LOCAL).strftime("%Y-%m"), now.astimezone(LOCAL).isoformat(timespec="seconds")
     kept: dict[str, Any] = {}
@@ -137,7 +137,7 @@ def advance(
                 name: value for name, value in row.items() if name not in ("month", "closed")
             }
             row = {"month": month, "up": 0, "down": 0, "closed": dict(sorted(row["closed"].items())[-24:])}
-        elif now + timedelta(days=1) < datetime.strptime(row["month"], "%Y-%m").replace(tzinfo=LOCAL):
+        elif month < f"{datetime.strptime(row['month'], '%Y-%m') - timedelta(days=1):%Y-%m}":
             was = row["closed"].get(month, {"up": 0, "down": 0})
             closed = {name: values for name, values in row["closed"].items() if name < month}
             row = {**was, "month": month, "closed": closed, **{way: was[way] + row[way] for way in ("up", "down")}}
