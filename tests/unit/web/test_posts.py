@@ -154,7 +154,7 @@ def test_what_cannot_be_posted_is_told_all_at_once_and_what_was_typed_stays(
     "evil",
     [
         "<script>alert(1)</script>",
-        "{{ 7*7 }}",
+        "{{ 7919*7907 }}",
         "=cmd|'/c calc'!A1",
         "${jndi:ldap://x}",
         "a'\"><img src=x>",
@@ -171,7 +171,7 @@ def test_hostile_words_are_text_wherever_they_appear(world: World, clerk: FlaskC
     for page in pages:
         assert "<script>alert" not in page
         assert "<img src=x" not in page
-        assert "49" not in re.sub(r"[0-9a-f]{8,}", "", page) or "{{" not in evil
+        assert "62615533" not in page  # what the template would have made of it
     sent = clerk.get(f"{PLACE}/{post['id']}/file", base_url=BASE)
     assert sent.data == PDF
     assert sent.headers["Content-Type"] == "application/pdf"
