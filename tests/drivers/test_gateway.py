@@ -212,9 +212,9 @@ def test_a_look_waits_while_a_tenant_is_moved_to_its_other_class(tmp_path: Path)
         bench.carry_out(bench.plan(wishes))
         assert bench.plan(wishes).changes == ()
         lock = bench.root / "var/lib/gasp/gateway/lock"
-        prio, rule = 4, "u32 match ip dst 10.128.1.62 flowid 1:2"
+        prio, rule = 4, "u32 match ip src 10.128.1.0/26 flowid 1:2"
         shown = bench.inside("tc", "filter", "show", "dev", "gaspup")
-        assert f"pref {prio} u32" in shown and "match 0a80013e/ffffffff at 16" in shown
+        assert f"pref {prio} u32" in shown and "match 0a800100/ffffffc0 at 12" in shown
         with lock.open() as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             bench.inside("tc", "filter", "del", "dev", "gaspup", "parent", "1:", "prio", str(prio))
